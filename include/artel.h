@@ -1,0 +1,90 @@
+/*
+ * artel.h - the whole public interface.
+ *
+ * Train, distil, compose, measure and run modular language models.
+ *
+ * Errors   Functions that can fail return artel_status; 0 is success.  The sentence of the last
+ *          failure is artel_error(a): what, where, what was expected and what was found.
+ *          The library never prints, never exits and never aborts on data.
+ * Threads  One thread per context at a time.  Two contexts share nothing.
+ * Memory   artel_*_open makes, artel_*_close frees and accepts NULL.  Strings and arrays passed in
+ *          are borrowed for the call.  Strings returned through char ** are freed with artel_free.
+ * Results  A function that reports does so as JSON objects, one call of the artel_emit callback
+ *          each; a program prints them as lines or draws a table from them.
+ */
+#ifndef ARTEL_H
+#define ARTEL_H
+#include <stddef.h>
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+#if defined(__GNUC__)
+#define ARTEL_API __attribute__((visibility("default")))
+#else
+#define ARTEL_API
+#endif
+
+/* ---- context ------------------------------------------------------------------------------ */
+
+typedef struct artel artel;
+
+typedef enum artel_status {
+    ARTEL_OK = 0,
+    ARTEL_OOM = -1,         /* out of memory                                    */
+    ARTEL_SHAPE = -2,       /* shapes do not agree                              */
+    ARTEL_ARG = -3,         /* bad argument                                     */
+    ARTEL_IO = -4,          /* the system refused a read or a write             */
+    ARTEL_FORMAT = -5,      /* a file is not what it should be                  */
+    ARTEL_UNSUPPORTED = -6, /* understood, but not possible here                */
+    ARTEL_CONFIG = -7,      /* a recipe or configuration does not make sense    */
+    ARTEL_MISMATCH = -8,    /* parts that do not belong together                */
+    ARTEL_NUMERIC = -9,     /* a loss became NaN, infinite or exploded          */
+    ARTEL_INTERRUPTED = -10 /* artel_interrupt was called; work so far is saved */
+} artel_status;
+
+typedef enum artel_log_level { ARTEL_INFO, ARTEL_WARN, ARTEL_PROGRESS } artel_log_level;
+/** One line without newline; ARTEL_PROGRESS lines may replace each other. */
+typedef void (*artel_log)(void *user, artel_log_level level, const char *line);
+/** One JSON object (borrowed, no newline). */
+typedef void (*artel_emit)(void *user, const char *json);
+
+/** threads 0: the cores this process may use.  NULL only when out of memory. */
+ARTEL_API artel *artel_open(int threads, artel_log log, void *user);
+ARTEL_API void artel_close(artel *a);
+ARTEL_API const char *artel_error(const artel *a);
+ARTEL_API const char *artel_status_text(artel_status s);
+/** Ask the running call to save and stop.  Safe in a signal handler. */
+ARTEL_API void artel_interrupt(artel *a);
+ARTEL_API void artel_free(void *p);
+/** {"version":..,"commit":..,"cpu":..,"threads":..,"blas":..,"openmp":..} From the heap. */
+ARTEL_API char *artel_about(artel *a);
+
+/* ---- recipes ------------------------------------------------------------------------------ */
+
+/** Where a recipe comes from: a YAML or JSON file, assignments "a.b=value" on top. */
+typedef struct artel_recipe {
+    const char *path;       /* NULL: an empty recipe                            */
+    const char *const *set; /* n_set assignments, later ones win                */
+    const char *const *from; /* n_set origins ("option --set"), or NULL         */
+    int n_set;
+} artel_recipe;
+
+/* ---- tokenizer ---------------------------------------------------------------------------- */
+
+/* ---- data --------------------------------------------------------------------------------- */
+
+/* ---- training ----------------------------------------------------------------------------- */
+
+/* ---- models ------------------------------------------------------------------------------- */
+
+/* ---- router ------------------------------------------------------------------------------- */
+
+/* ---- measuring ---------------------------------------------------------------------------- */
+
+/* ---- reports ------------------------------------------------------------------------------ */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

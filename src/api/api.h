@@ -1,0 +1,17 @@
+/* api.h - what the files of api/ share: the public context and the way a result leaves. */
+#ifndef AT_API_H
+#define AT_API_H
+#include "artel.h"
+#include "base/json.h"
+
+struct artel {
+    at_ctx ctx;
+    artel_log log;
+    void *log_user;
+    volatile sig_atomic_t stop;
+};
+
+/** Print `object` as one line to emit and delete it. */
+artel_status at_emit(artel *a, artel_emit emit, void *user, cJSON *object);
+
+#endif

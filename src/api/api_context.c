@@ -1,0 +1,61 @@
+/* api_context.c - opening, closing, last error. */
+#include "api/api.h"
+#include "artel_version.h"
+#include "base/cpu.h"
+#include <stdlib.h>
+
+static void forward(void *user, at_log_level level, const char *line) {
+    const artel *a = user;
+    a->log(a->log_user, (artel_log_level)level, line);
+}
+
+artel *artel_open(int threads, artel_log log, void *user) {
+    artel *a = calloc(1, sizeof *a);
+    if (!a) return NULL;
+    at_ctx_init(&a->ctx, threads);
+    a->log = log;
+    a->log_user = user;
+    if (log) a->ctx.log = forward;
+    a->ctx.log_user = a;
+    a->ctx.interrupt = &a->stop;
+    return a;
+}
+_Static_assert((int)ARTEL_INFO == (int)AT_LOG_INFO && (int)ARTEL_PROGRESS == (int)AT_LOG_PROGRESS &&
+                   (int)ARTEL_INTERRUPTED == (int)AT_INTERRUPTED,
+               "public and internal enumerations agree");
+
+void artel_close(artel *a) { free(a); }
+const char *artel_error(const artel *a) { return a->ctx.message; }
+const char *artel_status_text(artel_status s) { return at_status_text((at_status)s); }
+void artel_interrupt(artel *a) { a->stop = 1; }
+void artel_free(void *p) { at_free(p); }
+
+artel_status at_emit(artel *a, artel_emit emit, void *user, cJSON *object) {
+    char *text = object ? cJSON_PrintUnformatted(object) : NULL;
+    cJSON_Delete(object);
+    if (!text) return (artel_status)at_error(&a->ctx, AT_OOM, "a result does not fit in memory");
+    if (emit) emit(user, text);
+    cJSON_free(text);
+    return ARTEL_OK;
+}
+
+char *artel_about(artel *a) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "version", ARTEL_VERSION_TEXT);
+    cJSON_AddStringToObject(o, "commit", ARTEL_COMMIT_TEXT);
+    cJSON_AddStringToObject(o, "cpu", at_cpu_name(a->ctx.cpu));
+    cJSON_AddNumberToObject(o, "threads", a->ctx.threads);
+#ifdef AT_HAVE_BLAS
+    cJSON_AddStringToObject(o, "blas", "OpenBLAS");
+#else
+    cJSON_AddStringToObject(o, "blas", "none");
+#endif
+#ifdef _OPENMP
+    cJSON_AddBoolToObject(o, "openmp", 1);
+#else
+    cJSON_AddBoolToObject(o, "openmp", 0);
+#endif
+    char *text = cJSON_PrintUnformatted(o);
+    cJSON_Delete(o);
+    return text;
+}

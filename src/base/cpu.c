@@ -1,0 +1,49 @@
+/* cpu.c - detection.  Built without ISA flags and without LTO, so that nothing newer than the
+   baseline can be inlined into the code that asks what the processor can do. */
+#include "base/cpu.h"
+#include "base/par.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+unsigned at_cpu_features(void) {
+    unsigned f = 0;
+#if defined(__x86_64__) && defined(AT_HAVE_X86_KERNELS)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) f |= AT_CPU_AVX2;
+    if (f && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        f |= AT_CPU_AVX512;
+#endif
+    const char *e = getenv("ARTEL_CPU");
+    if (e && !strcmp(e, "ref")) f = 0;
+    if (e && !strcmp(e, "avx2")) f &= AT_CPU_AVX2;
+    return f;
+}
+
+const char *at_cpu_name(unsigned f) {
+    return f & AT_CPU_AVX512 ? "avx512" : f & AT_CPU_AVX2 ? "avx2" : "ref";
+}
+
+/* cgroup v2 writes "quota period" in microseconds, or "max period". */
+static int cgroup_cores(void) {
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+    if (!f) return 0;
+    char text[64] = {0}, *end;
+    const char *line = fgets(text, sizeof text, f);
+    (void)fclose(f);
+    if (!line) return 0;
+    const long quota = strtol(text, &end, 10);
+    if (end == text) return 0;
+    const long period = strtol(end, NULL, 10);
+    return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
+}
+
+int at_cpu_count(void) {
+    long n = at_par_cores();
+    if (n < 1) n = sysconf(_SC_NPROCESSORS_ONLN);
+    const int limit = cgroup_cores();
+    if (limit > 0 && limit < n) n = limit;
+    return n > 0 ? (int)n : 1;
+}

@@ -1,0 +1,18 @@
+/* cpu.h - what this processor can do and how many cores this process may use. */
+#ifndef AT_CPU_H
+#define AT_CPU_H
+
+/* Bundles, not single bits: a half-capable processor is never half-used. */
+enum {
+    AT_CPU_AVX2 = 1,   /* AVX2 + FMA + F16C         */
+    AT_CPU_AVX512 = 2, /* AVX-512 F + BW + DQ + VL  */
+};
+
+/** Features of this machine, lowered (never raised) by $ARTEL_CPU = ref | avx2 | avx512. */
+unsigned at_cpu_features(void);
+/** "avx512", "avx2" or "ref". */
+const char *at_cpu_name(unsigned features);
+/** Cores this process may use: affinity mask and cgroup quota included; at least 1. */
+int at_cpu_count(void);
+
+#endif

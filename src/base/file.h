@@ -1,0 +1,52 @@
+/* file.h - whole files: read-only maps, atomic writes, folders.  Errors name the path. */
+#ifndef AT_FILE_H
+#define AT_FILE_H
+#include "base/ctx.h"
+#include <stdio.h>
+
+typedef struct at_map {
+    const unsigned char *data; /* NULL when empty */
+    size_t bytes;
+    void *base;                /* for unmapping   */
+} at_map;
+
+at_status at_map_open(at_ctx *c, const char *path, at_map *out);
+void at_map_close(at_map *m);
+
+/** The whole file, NUL-terminated, from the heap (at_free). AT_FORMAT above max_bytes. */
+char *at_read_file(at_ctx *c, const char *path, size_t max_bytes, size_t *bytes);
+
+/** A file being written: it takes its name at commit, with all its bytes on disk, or never. */
+typedef struct at_out {
+    FILE *f;
+    char *path, *temp;
+} at_out;
+at_status at_out_open(at_ctx *c, const char *path, at_out *out);
+at_status at_out_write(at_ctx *c, at_out *o, const void *data, size_t bytes);
+/** flush, fsync, rename, fsync of the folder.  Always closes. */
+at_status at_out_commit(at_ctx *c, at_out *o);
+/** Gives up: removes the temporary.  Harmless after commit. */
+void at_out_close(at_out *o);
+/** The three above in one. */
+at_status at_write_file(at_ctx *c, const char *path, const void *data, size_t bytes);
+
+bool at_exists(const char *path);
+bool at_is_dir(const char *path);
+/** mkdir -p. */
+at_status at_make_dir(at_ctx *c, const char *path);
+/** Remove a file or a folder with everything in it; AT_OK when it does not exist. */
+at_status at_remove_tree(at_ctx *c, const char *path);
+/** "a/b" from the heap. */
+char *at_join(at_ctx *c, const char *a, const char *b);
+
+/** Regular files below root, relative paths sorted bytewise; hidden ones and links included when
+    they point to files.  Free with at_list_free. */
+typedef struct at_list {
+    char **item;
+    int64_t n, cap;
+} at_list;
+at_status at_list_tree(at_ctx *c, const char *root, at_list *out);
+at_status at_list_add(at_ctx *c, at_list *l, const char *s);
+void at_list_free(at_list *l);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * par.h - the one place where threads are made.
+ *
+ * Same bits for every number of threads: the range is cut into chunks of `grain` whatever the
+ * number of workers, and a chunk's result must not depend on who computes it.  Reductions write
+ * one partial per chunk and sum the partials in order.
+ */
+#ifndef AT_PAR_H
+#define AT_PAR_H
+#include <stdint.h>
+
+/** Work on [begin,end); worker is in [0,threads), for scratch memory. */
+typedef void (*at_par_fn)(void *arg, int64_t begin, int64_t end, int worker);
+
+/** Calls f on the chunks [i*grain, min(n,(i+1)*grain)) of [0,n), in any order, on up to
+    `threads` workers.  Not to be nested. */
+void at_par_for(int threads, int64_t n, int64_t grain, at_par_fn f, void *arg);
+
+/** Cores this process may run on, by its affinity mask; 0 when unknown. */
+int at_par_cores(void);
+
+#endif

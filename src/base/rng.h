@@ -1,0 +1,32 @@
+/*
+ * rng.h - counter-based random numbers: a draw depends on (seed, stream, index) and on nothing
+ * else, so neither order, nor threads, nor a resume change it.
+ *
+ * Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+ */
+#ifndef AT_RNG_H
+#define AT_RNG_H
+#include <stdint.h>
+
+/* One stream per purpose, so that draws for one never shift draws for another. */
+enum {
+    AT_STREAM_INIT = 1,     /* parameters: + hash of the path  */
+    AT_STREAM_BATCH,        /* which windows make a batch      */
+    AT_STREAM_DROPOUT,      /* + node number                   */
+    AT_STREAM_SAMPLE,       /* generation                      */
+    AT_STREAM_SHUFFLE,      /* document order                  */
+    AT_STREAM_TEST,
+};
+
+/** 64 random bits. */
+uint64_t at_rand64(uint64_t seed, uint64_t stream, uint64_t index);
+/** Uniform in (0,1), 53 bits. */
+double at_uniform(uint64_t seed, uint64_t stream, uint64_t index);
+/** Standard normal (Box-Muller on one Philox block). */
+double at_normal(uint64_t seed, uint64_t stream, uint64_t index);
+/** Uniform in [0,n), n > 0, without modulo bias worth naming (128-bit multiply). */
+uint64_t at_below(uint64_t n, uint64_t seed, uint64_t stream, uint64_t index);
+/** FNV-1a of a path, to make a stream of it. */
+uint64_t at_hash_path(const char *path);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * conf.h - recipes: YAML (and so JSON) text bound to typed C structs by tables of keys.
+ *
+ * A conf is a tree of scalars with the place each came from.  at_conf_bind reads one section into
+ * a struct, applying defaults, types, ranges and choices; at_conf_finish then refuses every key
+ * nobody bound, naming file, line and column and the nearest known key.  Untyped YAML scalars get
+ * their type from the table alone ("no" stays a string where a string is asked for).
+ */
+#ifndef AT_CONF_H
+#define AT_CONF_H
+#include "base/ctx.h"
+
+typedef enum at_key_kind {
+    AT_KEY_INT,    /* int64_t                                                     */
+    AT_KEY_REAL,   /* double                                                      */
+    AT_KEY_BOOL,   /* bool: true/false/yes/no/on/off                              */
+    AT_KEY_STRING, /* char *, owned by the conf                                   */
+    AT_KEY_CHOICE, /* int: index into `choices` ("a|b|c")                         */
+    AT_KEY_STRINGS /* at_strings: a list, or one scalar taken as a list of one    */
+} at_key_kind;
+
+typedef struct at_strings {
+    char **item; /* owned by the conf */
+    int64_t n;
+} at_strings;
+
+typedef struct at_key {
+    const char *name;     /* within the section                                   */
+    at_key_kind kind;
+    size_t offset;        /* in the struct                                        */
+    const char *fallback; /* default as text; NULL: required; "" with STRING: NULL stored */
+    double lo, hi;        /* range of numbers, both 0: any                        */
+    const char *choices;  /* CHOICE only                                          */
+    const char *help;
+} at_key;                 /* tables end with a row whose name is NULL             */
+
+typedef struct at_conf at_conf;
+
+at_status at_conf_read(at_ctx *c, const char *path, at_conf **out);
+at_status at_conf_parse(at_ctx *c, const char *name, const char *text, size_t bytes, at_conf **out);
+void at_conf_close(at_conf *f);
+/** "a.b=value" (value is YAML) on top; origin is "option --set", "environment ARTEL_...": */
+at_status at_conf_set(at_ctx *c, at_conf *f, const char *assignment, const char *origin);
+/** Is there such a key or section ("distill", "model.init")? */
+bool at_conf_has(const at_conf *f, const char *path);
+/** Section "" is the top level; "a.b" nests; a section that is absent gives all defaults. */
+at_status at_conf_bind(at_ctx *c, at_conf *f, const char *section, const at_key *keys, void *out);
+/** Items of a list of mappings ("experts"): their number; each is the section "experts.0", ... */
+int64_t at_conf_count(const at_conf *f, const char *section);
+/** Names of the keys of a mapping, in order; borrowed. */
+at_status at_conf_keys(at_ctx *c, const at_conf *f, const char *section, at_strings *out);
+/** AT_CONFIG for the first key no bind knew: "file:line:col: unknown key ..., did you mean ...?" */
+at_status at_conf_finish(at_ctx *c, at_conf *f);
+/** A value refused after binding (it does not fit another): error at the key's own place. */
+at_status at_conf_error(at_ctx *c, const at_conf *f, const char *path, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/** The effective recipe as YAML, every bound key with its value; with origins as comments when
+    asked.  From the heap. */
+char *at_conf_dump(at_ctx *c, const at_conf *f, bool origins);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * batch.h - which windows of which domains make training batch number `step`, by counter-based
+ * draws alone: no state, so a resume needs nothing but the step.
+ */
+#ifndef AT_BATCH_H
+#define AT_BATCH_H
+#include "data/dataset.h"
+
+typedef struct at_sampler {
+    const at_dataset *data;
+    int domain[64], n_domains; /* domains in use; sequences rotate over them, so each batch is balanced */
+    uint64_t seed;
+    int64_t batch, context;
+} at_sampler;
+
+/** domains: names, or n = 0 for all.  AT_ARG names an unknown one or one whose training split is
+    shorter than context + 1 tokens. */
+at_status at_sampler_init(at_ctx *c, at_sampler *s, const at_dataset *d, char *const *domains,
+                          int64_t n, uint64_t seed, int64_t batch, int64_t context);
+/** input and target [batch, context]: target is input shifted by one.  Sequence b of micro-batch
+    `index` is a window of domain (index*batch + b) mod n_domains at a start drawn without
+    replacement within an epoch (a keyed permutation of the windows). */
+void at_sampler_batch(const at_sampler *s, int64_t index, int32_t *input, int32_t *target);
+/** Evaluation windows: consecutive, of stride context, at most `limit` (0: all) spread evenly over
+    the shard.  Returns how many; window i is [start, start + context] (context + 1 tokens; the
+    last may be shorter: *n tokens). */
+int64_t at_eval_windows(const at_shard *s, int64_t context, int64_t limit);
+void at_eval_window(const at_shard *s, int64_t context, int64_t limit, int64_t i, int64_t *start,
+                    int64_t *n);
+
+#endif

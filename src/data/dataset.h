@@ -1,0 +1,46 @@
+/*
+ * dataset.h - a data set folder opened for reading: manifest.json and memory-mapped token shards.
+ *
+ * A shard <domain>.<split>.bin holds the tokens of all documents in order, each document followed
+ * by the end-of-text token, and the index of document starts.
+ */
+#ifndef AT_DATASET_H
+#define AT_DATASET_H
+#include "base/ctx.h"
+
+typedef enum at_split { AT_TRAIN, AT_VALIDATION, AT_TEST, AT_SPLITS } at_split;
+extern const char *const at_split_name[AT_SPLITS]; /* "train", "validation", "test" */
+
+typedef struct at_shard {
+    int width;             /* bytes a token: 2 or 4                   */
+    const void *token;     /* n_tokens of them                        */
+    const uint64_t *start; /* n_docs + 1 token offsets                */
+    int64_t n_tokens, n_docs;
+    int64_t n_bytes, n_chars; /* of the text the tokens stand for     */
+} at_shard;
+
+typedef struct at_domain {
+    const char *name;
+    at_shard shard[AT_SPLITS];
+} at_domain;
+
+typedef struct at_dataset {
+    const char *path;
+    const char *tokenizer_hash; /* hex SHA-256                             */
+    int64_t vocab;              /* tokenizer's highest id + 1              */
+    int n_domains;
+    at_domain *domain;
+    void *own;
+} at_dataset;
+
+/** Checks sizes and that every token id is below vocab only when asked (a full read). */
+at_status at_dataset_open(at_ctx *c, const char *path, at_dataset **out);
+/** AT_FORMAT names file and position of the first token id >= vocab. */
+at_status at_dataset_check(at_ctx *c, const at_dataset *d);
+void at_dataset_close(at_dataset *d);
+/** Index of a domain by name, or -1. */
+int at_dataset_domain(const at_dataset *d, const char *name);
+/** Copy n tokens from position i (must fit). */
+void at_shard_read(const at_shard *s, int64_t i, int64_t n, int32_t *out);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * gemm.h - matrix products behind one signature.
+ *
+ * Every element of C is summed over k in an order fixed by the shapes, never by the number of
+ * threads: 1 and 64 threads give the same bits.
+ */
+#ifndef AT_GEMM_H
+#define AT_GEMM_H
+#include "kernel/kernel.h"
+
+/** Who computes, with how many workers, and their packing buffers (grown on demand, kept). */
+typedef struct at_compute {
+    at_ctx *ctx;
+    at_kernels k;
+    int threads;
+    void *scratch; /* owned; see gemm.c */
+} at_compute;
+
+at_status at_compute_open(at_compute *cp, at_ctx *c);
+void at_compute_close(at_compute *cp);
+
+typedef struct at_gemm {
+    bool ta, tb;                /* use the transpose of A, of B                       */
+    int64_t m, n, k;            /* C[m,n] = beta C + op(A)[m,k] op(B)[k,n] (+ bias[n]) */
+    const at_real *a;
+    int64_t lda;                /* row stride as stored                               */
+    const at_real *b;
+    int64_t ldb;
+    at_real *c;
+    int64_t ldc;
+    bool accumulate;            /* beta: true 1, false 0 (C need not be initialised)  */
+    const at_real *bias;        /* [n] added to every row, or NULL; not with accumulate */
+} at_gemm;
+
+/** C = beta C + op(A) op(B) (+ bias) on all workers.  AT_OOM is the only failure. */
+at_status at_gemm_run(at_compute *cp, const at_gemm *g);
+/** The same on the calling worker alone, for use inside at_par_for; `worker` names its scratch. */
+at_status at_gemm_serial(at_compute *cp, const at_gemm *g, int worker);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * kernel.h - the CPU's inner loops: raw pointers and sizes, no tensors, one table.
+ *
+ * The table is filled with the reference first; each instruction set the machine has then
+ * overrides what it does better, later wins.  The double build (gradient checks) has the
+ * reference alone.  Unless said otherwise pointers need no alignment and do not overlap.
+ */
+#ifndef AT_KERNEL_H
+#define AT_KERNEL_H
+#include "base/ctx.h"
+#include "base/real.h"
+
+typedef struct at_adamw {
+    at_real lr, b1, b2, eps, wd, clip, c1, c2;
+} at_adamw;
+
+typedef struct at_kernels {
+    const char *name; /* "ref", "avx2", "avx512" */
+
+    /* ---- vectors of n values ---- */
+    /** y += x */
+    void (*acc)(int64_t n, const at_real *x, at_real *y);
+    /** y += a x */
+    void (*axpy)(int64_t n, at_real a, const at_real *x, at_real *y);
+    /** z = x + y; z may be x or y. */
+    void (*add)(int64_t n, const at_real *x, const at_real *y, at_real *z);
+    /** x *= a */
+    void (*scale)(int64_t n, at_real a, at_real *x);
+    /** sum x y */
+    at_real (*dot)(int64_t n, const at_real *x, const at_real *y);
+    /** sum x^2, in double. */
+    double (*sumsq)(int64_t n, const at_real *x);
+    /** Largest value, n >= 1. */
+    at_real (*max)(int64_t n, const at_real *x);
+    /** y = exp(a (x - shift)), returns sum y.  y may be x. */
+    at_real (*expsum)(int64_t n, at_real a, at_real shift, const at_real *x, at_real *y);
+
+    /* ---- activations ---- */
+    /** y = gelu(x), tanh form: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). */
+    void (*gelu)(int64_t n, const at_real *x, at_real *y);
+    /** dx += dy gelu'(x). */
+    void (*gelu_grad)(int64_t n, const at_real *x, const at_real *dy, at_real *dx);
+
+    /* ---- rows ---- */
+    /** y = g (x - mean) rstd + b over c values; writes mean and rstd = 1/sqrt(var + eps).
+        b may be NULL (zero). */
+    void (*layernorm)(int64_t c, at_real eps, const at_real *x, const at_real *g, const at_real *b,
+                      at_real *y, at_real *mean, at_real *rstd);
+    /** dx += the gradient of layernorm; dg += dy xhat, db += dy; dx, dg, db may be NULL. */
+    void (*layernorm_grad)(int64_t c, const at_real *x, const at_real *g, at_real mean,
+                           at_real rstd, const at_real *dy, at_real *dx, at_real *dg, at_real *db);
+
+    /* ---- optimiser ---- */
+    /** AdamW (Loshchilov & Hutter 2019): m = b1 m + (1-b1) s g; v = b2 v + (1-b2) (s g)^2;
+        p -= lr (m c1 / (sqrt(v c2) + eps) + wd p), with s the clip factor and c1 = 1/(1-b1^t),
+        c2 = 1/(1-b2^t). */
+    void (*adamw)(int64_t n, at_real *p, const at_real *g, at_real *m, at_real *v,
+                  const at_adamw *h);
+
+    /* ---- matrix product: micro-kernel and its tile, see gemm.h ---- */
+    int mr, nr; /* rows of A and columns of B in a tile */
+    /** c[mr,nr] (row stride ldc) = beta c + sum_{l<k} a[l*mr+i] b[l*nr+j]; beta is 0 or 1.
+        a and b are packed and 64-byte aligned. */
+    void (*tile)(int64_t k, const at_real *a, const at_real *b, at_real beta, at_real *c,
+                 int64_t ldc);
+} at_kernels;
+
+/** Reference first, then each set in `features` (AT_CPU_*): later wins. */
+void at_kernels_fill(at_kernels *k, unsigned features);
+void at_kernels_ref(at_kernels *k);
+void at_kernels_avx2(at_kernels *k);
+void at_kernels_avx512(at_kernels *k);
+
+#endif

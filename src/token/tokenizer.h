@@ -1,0 +1,57 @@
+/*
+ * tokenizer.h - byte-level BPE, read and written as Hugging Face tokenizer.json.
+ *
+ * decode(encode(x)) == x for every byte string x, valid UTF-8 or not.
+ */
+#ifndef AT_TOKENIZER_H
+#define AT_TOKENIZER_H
+#include "base/ctx.h"
+
+typedef struct at_tokenizer at_tokenizer;
+
+typedef struct at_ids {
+    int32_t *id;
+    int64_t n, cap;
+} at_ids;
+
+/** path: a tokenizer.json, or a folder that holds one. */
+at_status at_tokenizer_load(at_ctx *c, const char *path, at_tokenizer **out);
+at_status at_tokenizer_parse(at_ctx *c, const char *name, const char *json, size_t bytes,
+                             at_tokenizer **out);
+/** tokenizer.json (the bytes it was loaded from, or its canonical form when trained here). */
+at_status at_tokenizer_save(at_ctx *c, const at_tokenizer *t, const char *path);
+void at_tokenizer_close(at_tokenizer *t);
+
+int64_t at_tokenizer_size(const at_tokenizer *t); /* highest id + 1 */
+/** Id of a special token by content ("<|endoftext|>"), or -1. */
+int32_t at_tokenizer_special(const at_tokenizer *t, const char *content);
+/** The token that ends a document: <|endoftext|>, </s>, <eos>, or -1. */
+int32_t at_tokenizer_eot(const at_tokenizer *t);
+/** Hex SHA-256 (64 characters) of what decides ids: vocabulary, merges, patterns, added tokens. */
+const char *at_tokenizer_hash(const at_tokenizer *t);
+/** Bytes a token stands for; *bytes their number.  NULL when the id is unknown. */
+const char *at_tokenizer_bytes(const at_tokenizer *t, int32_t id, size_t *bytes);
+
+/** Append the ids of text.  Special tokens in the text are recognised when `specials`. */
+at_status at_tokenizer_encode(at_ctx *c, const at_tokenizer *t, const char *text, size_t bytes,
+                              bool specials, at_ids *out);
+/** The bytes of ids, NUL-terminated, from the heap. AT_ARG names the position of an unknown id. */
+char *at_tokenizer_decode(at_ctx *c, const at_tokenizer *t, const int32_t *id, int64_t n,
+                          size_t *bytes);
+void at_ids_free(at_ids *ids);
+
+/* ---- training ---- */
+typedef struct at_bpe_trainer at_bpe_trainer;
+typedef struct at_bpe_options {
+    int64_t vocab;          /* tokens in all, 256 bytes and specials included          */
+    int64_t min_count;      /* pairs seen less often are not merged (default 2)        */
+    int64_t max_piece;      /* longer pieces are cut before counting, bytes (default 64) */
+} at_bpe_options;
+at_status at_bpe_trainer_open(at_ctx *c, const at_bpe_options *o, at_bpe_trainer **out);
+/** Count the pieces of one document; memory grows with distinct pieces, not with text. */
+at_status at_bpe_trainer_feed(at_ctx *c, at_bpe_trainer *t, const char *text, size_t bytes);
+/** Merge until the vocabulary is full; ties: higher count, then lower (left, right) ids. */
+at_status at_bpe_trainer_finish(at_ctx *c, at_bpe_trainer *t, at_tokenizer **out);
+void at_bpe_trainer_close(at_bpe_trainer *t);
+
+#endif
