@@ -1,0 +1,31 @@
+/* check.h - what the unit tests share: cmocka in the order it wants, folders that go away. */
+#ifndef CHECK_H
+#define CHECK_H
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+
+/** The kept sentence contains `part`; says both when it does not. */
+#define expect_says(ctx, part)                                             \
+    do {                                                                   \
+        if (!strstr((ctx)->message, (part)))                               \
+            fail_msg("expected \"%s\" in \"%s\"", (part), (ctx)->message); \
+    } while (0)
+
+/** A new empty folder; remove it with at_remove_tree. */
+static inline char *temporary_folder(void) {
+    const char *base = getenv("TMPDIR");
+    static char path[4096];
+    (void)snprintf(path, sizeof path, "%s/artel-test-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(path));
+    return path;
+}
+
+#endif
