@@ -20,16 +20,16 @@ at_status at_compute_open(at_compute *cp, at_ctx *c);
 void at_compute_close(at_compute *cp);
 
 typedef struct at_gemm {
-    bool ta, tb;                /* use the transpose of A, of B                       */
-    int64_t m, n, k;            /* C[m,n] = beta C + op(A)[m,k] op(B)[k,n] (+ bias[n]) */
+    bool ta, tb;     /* use the transpose of A, of B                       */
+    int64_t m, n, k; /* C[m,n] = beta C + op(A)[m,k] op(B)[k,n] (+ bias[n]) */
     const at_real *a;
-    int64_t lda;                /* row stride as stored                               */
+    int64_t lda; /* row stride as stored                               */
     const at_real *b;
     int64_t ldb;
     at_real *c;
     int64_t ldc;
-    bool accumulate;            /* beta: true 1, false 0 (C need not be initialised)  */
-    const at_real *bias;        /* [n] added to every row, or NULL; not with accumulate */
+    bool accumulate;     /* beta: true 1, false 0 (C need not be initialised)  */
+    const at_real *bias; /* [n] added to every row, or NULL; not with accumulate */
 } at_gemm;
 
 /** C = beta C + op(A) op(B) (+ bias) on all workers.  AT_OOM is the only failure. */

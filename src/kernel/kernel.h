@@ -63,9 +63,26 @@ typedef struct at_kernels {
         a and b are packed and 64-byte aligned. */
     void (*tile)(int64_t k, const at_real *a, const at_real *b, at_real beta, at_real *c,
                  int64_t ldc);
+    /** Pack a panel of width w whose values lie side by side: p[l*w+i] = x[l*ldx+i] for i < have,
+        0 for have <= i < w; l < k.  have <= w. */
+    void (*pack_copy)(int64_t k, int have, int w, const at_real *x, int64_t ldx, at_real *p);
+    /** The same from the transpose: p[l*w+i] = x[i*ldx+l]. */
+    void (*pack_turn)(int64_t k, int have, int w, const at_real *x, int64_t ldx, at_real *p);
+    /** Few rows against an unpacked matrix: c[m,n] = beta c + a[m,k] b[k,n] (row strides lda, ldb,
+        ldc), 1 <= m <= AT_FEW. */
+    void (*few)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
+                int64_t ldb, at_real beta, at_real *c, int64_t ldc);
+    /** The same with b[n,k]: row j of b against row i of a. */
+    void (*few_turn)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
+                     int64_t ldb, at_real beta, at_real *c, int64_t ldc);
 } at_kernels;
 
-/** Reference first, then each set in `features` (AT_CPU_*): later wins. */
+enum {
+    AT_FEW = 4,        /* rows of few and few_turn               */
+    AT_TILE_MAX = 1024 /* mr * nr of every instruction set fits */
+};
+
+/** Reference first, then each set in `features` (AT_CPU_*) that this build has: later wins. */
 void at_kernels_fill(at_kernels *k, unsigned features);
 void at_kernels_ref(at_kernels *k);
 void at_kernels_avx2(at_kernels *k);

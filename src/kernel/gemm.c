@@ -1,0 +1,289 @@
+/*
+ * gemm.c - blocked matrix product around the micro-kernel `tile` (Goto & van de Geijn 2008,
+ * "Anatomy of high-performance matrix multiplication").
+ *
+ *   k is cut into blocks of at most KC, from the shape alone: this fixes the order of every sum.
+ *   A block of B (kb x nb) is packed into panels of nr columns, a block of A (mb x kb) into panels
+ *   of mr rows, both zero-padded; `tile` then runs over panel pairs.  How m and n are cut depends
+ *   on the workers, but never changes a bit of C.
+ *
+ * Three ways, by shape:
+ *   few   m <= AT_FEW: B is read once where it lies; workers share the columns.
+ *   thin  A fits a core's cache: A is packed once for all, workers share the columns and pack
+ *         their own slice of B.
+ *   fat   B is packed once for all, workers share the rows and pack their own slice of A.
+ */
+#include "kernel/gemm.h"
+#include "base/par.h"
+
+enum {
+    KC = 512,          /* most of k in a block: a panel pair stays in the first two caches      */
+    MC = 168,          /* most rows of A a worker packs at a time: MC x KC in the second cache   */
+    NS = 256,          /* columns of B a worker packs at a time                                  */
+    NC = 4096,         /* columns of B packed for all: KC x NC in the third cache                */
+    THIN = 128 * 1024, /* values of A in a k block: below, every worker keeps all of them near   */
+    ALIGN = 64,
+    PANEL_MAX = 64 /* mr and nr stay below */
+};
+
+/* One allocation per buffer; worker w owns own[w * OWN, (w+1) * OWN): A slice, then B slice. */
+enum { OWN_A = (MC + PANEL_MAX) * KC, OWN_B = (NS + PANEL_MAX) * KC, OWN = OWN_A + OWN_B };
+
+typedef struct scratch {
+    void *own_base, *all_base; /* as allocated     */
+    at_real *own, *all;        /* the same, aligned */
+    int64_t all_cap;           /* values in all     */
+} scratch;
+
+static at_real *align_up(void *p) {
+    return (at_real *)(((uintptr_t)p + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
+}
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+at_status at_compute_open(at_compute *cp, at_ctx *c) {
+    *cp = (at_compute){.ctx = c, .threads = c->threads > 0 ? c->threads : 1};
+    at_kernels_fill(&cp->k, c->cpu);
+    scratch *s = at_calloc(c, 1, sizeof *s);
+    if (!s) return AT_OOM;
+    cp->scratch = s;
+    s->own_base = at_malloc(c, (size_t)cp->threads * OWN * sizeof(at_real) + ALIGN);
+    if (!s->own_base) {
+        at_compute_close(cp);
+        return AT_OOM;
+    }
+    s->own = align_up(s->own_base);
+    return AT_OK;
+}
+
+void at_compute_close(at_compute *cp) {
+    scratch *s = cp->scratch;
+    if (s) {
+        at_free(s->own_base);
+        at_free(s->all_base);
+        at_free(s);
+    }
+    cp->scratch = NULL;
+}
+
+/* The buffer all workers read; its old contents are not kept. */
+static at_real *share(at_compute *cp, int64_t need) {
+    scratch *s = cp->scratch;
+    if (need <= s->all_cap) return s->all;
+    void *p = at_malloc(cp->ctx, (size_t)need * sizeof(at_real) + ALIGN);
+    if (!p) return NULL;
+    at_free(s->all_base);
+    s->all_base = p;
+    s->all = align_up(p);
+    s->all_cap = need;
+    return s->all;
+}
+
+/* ---- pieces ---- */
+
+/* A k block: kb values from p0.  Blocks are equal up to rounding, so none is a sliver. */
+static int64_t block_k(int64_t k) {
+    const int64_t parts = (k + KC - 1) / KC;
+    return parts > 1 ? round_up((k + parts - 1) / parts, 8) : k;
+}
+
+/* Rows [i0, i0+mb) x [p0, p0+kb) of op(A) as panels of mr rows. */
+static void pack_a(const at_kernels *k, const at_gemm *g, int64_t i0, int64_t mb, int64_t p0,
+                   int64_t kb, at_real *to) {
+    for (int64_t i = 0; i < mb; i += k->mr, to += k->mr * kb) {
+        const int have = (int)min64(k->mr, mb - i);
+        if (g->ta)
+            k->pack_copy(kb, have, k->mr, g->a + p0 * g->lda + i0 + i, g->lda, to);
+        else
+            k->pack_turn(kb, have, k->mr, g->a + (i0 + i) * g->lda + p0, g->lda, to);
+    }
+}
+
+/* [p0, p0+kb) x columns [j0, j0+nb) of op(B) as panels of nr columns. */
+static void pack_b(const at_kernels *k, const at_gemm *g, int64_t j0, int64_t nb, int64_t p0,
+                   int64_t kb, at_real *to) {
+    for (int64_t j = 0; j < nb; j += k->nr, to += k->nr * kb) {
+        const int have = (int)min64(k->nr, nb - j);
+        if (g->tb)
+            k->pack_turn(kb, have, k->nr, g->b + (j0 + j) * g->ldb + p0, g->ldb, to);
+        else
+            k->pack_copy(kb, have, k->nr, g->b + p0 * g->ldb + j0 + j, g->ldb, to);
+    }
+}
+
+/* A tile that reaches over the edge of C is computed aside, then its inner part moved. */
+static void edge_tile(const at_kernels *k, int64_t kb, const at_real *a, const at_real *b, bool add,
+                      at_real *c, int64_t ldc, int64_t rows, int64_t cols) {
+    at_real t[AT_TILE_MAX];
+    k->tile(kb, a, b, 0, t, k->nr);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < cols; j++)
+            c[i * ldc + j] = add ? c[i * ldc + j] + t[i * k->nr + j] : t[i * k->nr + j];
+}
+
+/* C[i0.., j0..] (mb x nb) from packed panels; p0 tells whether C is fresh, the last k block adds
+   the bias. */
+static void multiply(const at_kernels *k, const at_gemm *g, int64_t i0, int64_t mb, int64_t j0,
+                     int64_t nb, int64_t p0, int64_t kb, const at_real *a, const at_real *b) {
+    const bool plus = g->accumulate || p0 > 0, last = p0 + kb >= g->k;
+    for (int64_t j = 0; j < nb; j += k->nr)
+        for (int64_t i = 0; i < mb; i += k->mr) {
+            const int64_t rows = min64(k->mr, mb - i), cols = min64(k->nr, nb - j);
+            at_real *c = g->c + (i0 + i) * g->ldc + j0 + j;
+            if (rows == k->mr && cols == k->nr)
+                k->tile(kb, a + i * kb, b + j * kb, plus ? 1 : 0, c, g->ldc);
+            else
+                edge_tile(k, kb, a + i * kb, b + j * kb, plus, c, g->ldc, rows, cols);
+            if (g->bias && last)
+                for (int64_t r = 0; r < rows; r++) k->acc(cols, g->bias + j0 + j, c + r * g->ldc);
+        }
+}
+
+/* Columns [j0, j0+nb) without packing. */
+static void few(const at_kernels *k, const at_gemm *g, int64_t j0, int64_t nb) {
+    const at_real beta = g->accumulate ? 1 : 0;
+    at_real *c = g->c + j0;
+    if (g->tb)
+        k->few_turn((int)g->m, nb, g->k, g->a, g->lda, g->b + j0 * g->ldb, g->ldb, beta, c, g->ldc);
+    else
+        k->few((int)g->m, nb, g->k, g->a, g->lda, g->b + j0, g->ldb, beta, c, g->ldc);
+    if (g->bias)
+        for (int64_t i = 0; i < g->m; i++) k->acc(nb, g->bias + j0, c + i * g->ldc);
+}
+
+/* k = 0: the sum is empty. */
+static void no_product(const at_kernels *k, const at_gemm *g) {
+    for (int64_t i = 0; i < g->m; i++) {
+        at_real *c = g->c + i * g->ldc;
+        for (int64_t j = 0; j < g->n && !g->accumulate; j++) c[j] = 0;
+        if (g->bias) k->acc(g->n, g->bias, c);
+    }
+}
+
+/* ---- one worker ---- */
+
+at_status at_gemm_serial(at_compute *cp, const at_gemm *g, int worker) {
+    const at_kernels *k = &cp->k;
+    scratch *s = cp->scratch;
+    at_real *pa = s->own + (int64_t)worker * OWN, *pb = pa + OWN_A;
+    if (g->m <= 0 || g->n <= 0) return AT_OK;
+    if (g->k <= 0) {
+        no_product(k, g);
+        return AT_OK;
+    }
+    if (g->m <= AT_FEW && !g->ta) {
+        few(k, g, 0, g->n);
+        return AT_OK;
+    }
+    const int64_t kc = block_k(g->k), mc = MC / k->mr * k->mr, nc = NS / k->nr * k->nr;
+    for (int64_t j = 0; j < g->n; j += nc)
+        for (int64_t p = 0; p < g->k; p += kc) {
+            const int64_t nb = min64(nc, g->n - j), kb = min64(kc, g->k - p);
+            pack_b(k, g, j, nb, p, kb, pb);
+            for (int64_t i = 0; i < g->m; i += mc) {
+                const int64_t mb = min64(mc, g->m - i);
+                pack_a(k, g, i, mb, p, kb, pa);
+                multiply(k, g, i, mb, j, nb, p, kb, pa, pb);
+            }
+        }
+    return AT_OK;
+}
+
+/* ---- all workers ---- */
+
+/* What the workers of one at_par_for need; packed is what they share. */
+typedef struct job {
+    at_compute *cp;
+    const at_gemm *g;
+    at_real *packed;
+    int64_t p0, kb; /* k block                  */
+    int64_t j0, nb; /* fat: columns in packed   */
+} job;
+
+static void few_columns(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *w = arg;
+    (void)worker;
+    few(&w->cp->k, w->g, begin, end - begin);
+}
+
+static void thin_pack(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *w = arg;
+    (void)worker;
+    pack_a(&w->cp->k, w->g, begin, end - begin, w->p0, w->kb, w->packed + begin * w->kb);
+}
+
+static void thin_columns(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *w = arg;
+    const scratch *s = w->cp->scratch;
+    at_real *pb = s->own + (int64_t)worker * OWN + OWN_A;
+    pack_b(&w->cp->k, w->g, begin, end - begin, w->p0, w->kb, pb);
+    multiply(&w->cp->k, w->g, 0, w->g->m, begin, end - begin, w->p0, w->kb, w->packed, pb);
+}
+
+static void fat_pack(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *w = arg;
+    (void)worker;
+    pack_b(&w->cp->k, w->g, w->j0 + begin, end - begin, w->p0, w->kb, w->packed + begin * w->kb);
+}
+
+static void fat_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *w = arg;
+    const scratch *s = w->cp->scratch;
+    at_real *pa = s->own + (int64_t)worker * OWN;
+    pack_a(&w->cp->k, w->g, begin, end - begin, w->p0, w->kb, pa);
+    multiply(&w->cp->k, w->g, begin, end - begin, w->j0, w->nb, w->p0, w->kb, pa, w->packed);
+}
+
+/* A share of n for each of several workers: a multiple of `unit`, at most `most`, about four
+   shares per worker so that they end together. */
+static int64_t share_of(int64_t n, int64_t unit, int64_t most, int threads) {
+    const int64_t each = threads > 1 ? (n + 4 * threads - 1) / (4 * threads) : n;
+    return min64(round_up(each, unit), most / unit * unit);
+}
+
+static at_status run_thin(at_compute *cp, const at_gemm *g, int64_t kc) {
+    const at_kernels *k = &cp->k;
+    job w = {.cp = cp, .g = g};
+    w.packed = share(cp, round_up(g->m, k->mr) * kc);
+    if (!w.packed) return AT_OOM;
+    for (w.p0 = 0; w.p0 < g->k; w.p0 += kc) {
+        w.kb = min64(kc, g->k - w.p0);
+        at_par_for(cp->threads, g->m, share_of(g->m, k->mr, g->m + k->mr, cp->threads), thin_pack,
+                   &w);
+        at_par_for(cp->threads, g->n, share_of(g->n, k->nr, NS, cp->threads), thin_columns, &w);
+    }
+    return AT_OK;
+}
+
+static at_status run_fat(at_compute *cp, const at_gemm *g, int64_t kc) {
+    const at_kernels *k = &cp->k;
+    const int64_t nc = NC / k->nr * k->nr;
+    job w = {.cp = cp, .g = g};
+    w.packed = share(cp, round_up(min64(g->n, nc), k->nr) * kc);
+    if (!w.packed) return AT_OOM;
+    for (w.j0 = 0; w.j0 < g->n; w.j0 += nc)
+        for (w.p0 = 0; w.p0 < g->k; w.p0 += kc) {
+            w.nb = min64(nc, g->n - w.j0);
+            w.kb = min64(kc, g->k - w.p0);
+            at_par_for(cp->threads, w.nb, share_of(w.nb, k->nr, NC, cp->threads), fat_pack, &w);
+            at_par_for(cp->threads, g->m, share_of(g->m, k->mr, MC, cp->threads), fat_rows, &w);
+        }
+    return AT_OK;
+}
+
+at_status at_gemm_run(at_compute *cp, const at_gemm *g) {
+    if (g->m <= 0 || g->n <= 0) return AT_OK;
+    if (g->k <= 0) {
+        no_product(&cp->k, g);
+        return AT_OK;
+    }
+    if (g->m <= AT_FEW && !g->ta) {
+        job w = {.cp = cp, .g = g};
+        at_par_for(cp->threads, g->n, share_of(g->n, 256, g->n + 256, cp->threads), few_columns,
+                   &w);
+        return AT_OK;
+    }
+    const int64_t kc = block_k(g->k);
+    return g->m * kc <= THIN && g->n >= g->m ? run_thin(cp, g, kc) : run_fat(cp, g, kc);
+}

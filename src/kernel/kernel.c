@@ -1,0 +1,205 @@
+/*
+ * kernel.c - the reference of every kernel, and the choice between instruction sets.
+ *
+ * The reference is what the others are measured against: plain loops, sums in double, exp and tanh
+ * from libm.  It is also all there is in the double build and on other processors.
+ */
+#include "kernel/kernel.h"
+#include "base/cpu.h"
+#include <math.h>
+
+#ifdef AT_REAL_DOUBLE
+static at_real real_exp(at_real x) { return exp(x); }
+static at_real real_tanh(at_real x) { return tanh(x); }
+static at_real real_sqrt(at_real x) { return sqrt(x); }
+#else
+static at_real real_exp(at_real x) { return expf(x); }
+static at_real real_tanh(at_real x) { return tanhf(x); }
+static at_real real_sqrt(at_real x) { return sqrtf(x); }
+#endif
+
+static void acc(int64_t n, const at_real *x, at_real *y) {
+    for (int64_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+static void axpy(int64_t n, at_real a, const at_real *x, at_real *y) {
+    for (int64_t i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+static void add(int64_t n, const at_real *x, const at_real *y, at_real *z) {
+    for (int64_t i = 0; i < n; i++) z[i] = x[i] + y[i];
+}
+
+static void scale(int64_t n, at_real a, at_real *x) {
+    for (int64_t i = 0; i < n; i++) x[i] *= a;
+}
+
+static at_real dot(int64_t n, const at_real *x, const at_real *y) {
+    double s = 0;
+    for (int64_t i = 0; i < n; i++) s += (double)x[i] * (double)y[i];
+    return (at_real)s;
+}
+
+static double sumsq(int64_t n, const at_real *x) {
+    double s = 0;
+    for (int64_t i = 0; i < n; i++) s += (double)x[i] * (double)x[i];
+    return s;
+}
+
+static at_real max(int64_t n, const at_real *x) {
+    at_real m = x[0];
+    for (int64_t i = 1; i < n; i++) m = x[i] > m ? x[i] : m;
+    return m;
+}
+
+static at_real expsum(int64_t n, at_real a, at_real shift, const at_real *x, at_real *y) {
+    double s = 0;
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = real_exp(a * (x[i] - shift));
+        s += (double)y[i];
+    }
+    return (at_real)s;
+}
+
+/* sqrt(2/pi) and the cubic term of the tanh form (Hendrycks & Gimpel 2016, arXiv 1606.08415). */
+static const at_real K0 = (at_real)0.79788456080286535588, K1 = (at_real)0.044715;
+static const at_real HALF = (at_real)0.5;
+
+static void gelu(int64_t n, const at_real *x, at_real *y) {
+    for (int64_t i = 0; i < n; i++) {
+        const at_real v = x[i];
+        y[i] = HALF * v * (1 + real_tanh(K0 * (v + K1 * v * v * v)));
+    }
+}
+
+static void gelu_grad(int64_t n, const at_real *x, const at_real *dy, at_real *dx) {
+    for (int64_t i = 0; i < n; i++) {
+        const at_real v = x[i], t = real_tanh(K0 * (v + K1 * v * v * v));
+        const at_real d = HALF * (1 + t) + HALF * v * (1 - t * t) * K0 * (1 + 3 * K1 * v * v);
+        dx[i] += d * dy[i];
+    }
+}
+
+static void layernorm(int64_t c, at_real eps, const at_real *x, const at_real *g, const at_real *b,
+                      at_real *y, at_real *mean, at_real *rstd) {
+    double s = 0, v = 0;
+    for (int64_t i = 0; i < c; i++) s += (double)x[i];
+    const double mu = s / (double)c;
+    for (int64_t i = 0; i < c; i++) v += ((double)x[i] - mu) * ((double)x[i] - mu);
+    const at_real m = (at_real)mu, r = 1 / real_sqrt((at_real)(v / (double)c) + eps);
+    for (int64_t i = 0; i < c; i++) y[i] = g[i] * ((x[i] - m) * r) + (b ? b[i] : 0);
+    *mean = m;
+    *rstd = r;
+}
+
+static void layernorm_grad(int64_t c, const at_real *x, const at_real *g, at_real mean,
+                           at_real rstd, const at_real *dy, at_real *dx, at_real *dg, at_real *db) {
+    double s0 = 0, s1 = 0; /* sums of d and of d xhat, d = dy g */
+    for (int64_t i = 0; i < c; i++) {
+        const at_real h = (x[i] - mean) * rstd;
+        s0 += (double)(dy[i] * g[i]);
+        s1 += (double)(dy[i] * g[i] * h);
+        if (dg) dg[i] += dy[i] * h;
+        if (db) db[i] += dy[i];
+    }
+    if (!dx) return;
+    const at_real m0 = (at_real)(s0 / (double)c), m1 = (at_real)(s1 / (double)c);
+    for (int64_t i = 0; i < c; i++) dx[i] += rstd * (dy[i] * g[i] - m0 - (x[i] - mean) * rstd * m1);
+}
+
+static void adamw(int64_t n, at_real *p, const at_real *g, at_real *m, at_real *v,
+                  const at_adamw *h) {
+    for (int64_t i = 0; i < n; i++) {
+        const at_real d = h->clip * g[i];
+        m[i] = h->b1 * m[i] + (1 - h->b1) * d;
+        v[i] = h->b2 * v[i] + (1 - h->b2) * d * d;
+        p[i] -= h->lr * (m[i] * h->c1 / (real_sqrt(v[i] * h->c2) + h->eps) + h->wd * p[i]);
+    }
+}
+
+/* ---- matrix product ---- */
+
+enum { MR = 4, NR = 8 };
+
+static void tile(int64_t k, const at_real *a, const at_real *b, at_real beta, at_real *c,
+                 int64_t ldc) {
+    at_real s[MR][NR] = {{0}};
+    for (int64_t l = 0; l < k; l++)
+        for (int i = 0; i < MR; i++)
+            for (int j = 0; j < NR; j++) s[i][j] += a[l * MR + i] * b[l * NR + j];
+    for (int i = 0; i < MR; i++)
+        for (int j = 0; j < NR; j++) {
+            at_real *y = c + i * ldc + j;
+            *y = beta != 0 ? *y + s[i][j] : s[i][j]; /* 0 must not read C: it may hold NaN */
+        }
+}
+
+static void pack_copy(int64_t k, int have, int w, const at_real *x, int64_t ldx, at_real *p) {
+    for (int64_t l = 0; l < k; l++, p += w) {
+        for (int i = 0; i < have; i++) p[i] = x[l * ldx + i];
+        for (int i = have; i < w; i++) p[i] = 0;
+    }
+}
+
+static void pack_turn(int64_t k, int have, int w, const at_real *x, int64_t ldx, at_real *p) {
+    for (int64_t l = 0; l < k; l++, p += w) {
+        for (int i = 0; i < have; i++) p[i] = x[i * ldx + l];
+        for (int i = have; i < w; i++) p[i] = 0;
+    }
+}
+
+static void few(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
+                int64_t ldb, at_real beta, at_real *c, int64_t ldc) {
+    for (int i = 0; i < m; i++) {
+        at_real *y = c + i * ldc;
+        if (beta == 0)
+            for (int64_t j = 0; j < n; j++) y[j] = 0;
+        for (int64_t l = 0; l < k; l++) axpy(n, a[i * lda + l], b + l * ldb, y);
+    }
+}
+
+static void few_turn(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
+                     int64_t ldb, at_real beta, at_real *c, int64_t ldc) {
+    for (int i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) {
+            at_real *y = c + i * ldc + j;
+            const at_real s = dot(k, a + i * lda, b + j * ldb);
+            *y = beta != 0 ? *y + s : s;
+        }
+}
+
+void at_kernels_ref(at_kernels *k) {
+    *k = (at_kernels){
+        .name = "ref",
+        .acc = acc,
+        .axpy = axpy,
+        .add = add,
+        .scale = scale,
+        .dot = dot,
+        .sumsq = sumsq,
+        .max = max,
+        .expsum = expsum,
+        .gelu = gelu,
+        .gelu_grad = gelu_grad,
+        .layernorm = layernorm,
+        .layernorm_grad = layernorm_grad,
+        .adamw = adamw,
+        .mr = MR,
+        .nr = NR,
+        .tile = tile,
+        .pack_copy = pack_copy,
+        .pack_turn = pack_turn,
+        .few = few,
+        .few_turn = few_turn,
+    };
+}
+
+void at_kernels_fill(at_kernels *k, unsigned features) {
+    at_kernels_ref(k);
+#if defined(AT_HAVE_X86_KERNELS) && !defined(AT_REAL_DOUBLE)
+    if (features & AT_CPU_AVX2) at_kernels_avx2(k);
+    if (features & AT_CPU_AVX512) at_kernels_avx512(k);
+#else
+    (void)features;
+#endif
+}

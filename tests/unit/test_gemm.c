@@ -1,0 +1,223 @@
+/* test_gemm.c - at_gemm_run and at_gemm_serial against the definition: every transpose, edge,
+   stride, bias and accumulation; no write outside C; the same bits for every number of threads. */
+#include "base/cpu.h"
+#include "kernel/gemm.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct {
+    const char *name;
+    unsigned features;
+} SETS[] = {{"ref", 0}, {"avx2", AT_CPU_AVX2}, {"avx512", AT_CPU_AVX2 | AT_CPU_AVX512}};
+enum { N_SETS = sizeof SETS / sizeof SETS[0] };
+
+/* One product with strides larger than needed; every buffer from the heap so that the sanitizer
+   sees a step outside. */
+typedef struct problem {
+    at_gemm g;
+    at_real *a, *b, *c, *start, *bias;
+    int64_t c_len;
+} problem;
+
+static int64_t rows_of(bool t, int64_t r, int64_t c) { return t ? c : r; }
+
+static at_real *noise(at_ctx *c, int64_t n, uint64_t seed) {
+    at_real *x = at_malloc(c, (size_t)n * sizeof *x);
+    assert_non_null(x);
+    for (int64_t i = 0; i < n; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        x[i] = (at_real)(seed >> 40) / (at_real)(1 << 23) - 1;
+    }
+    return x;
+}
+
+static problem make(at_ctx *c, int64_t m, int64_t n, int64_t k, int mode) {
+    problem p = {0};
+    const bool ta = mode & 1, tb = mode & 2;
+    const int64_t pad = mode & 8 ? 5 : 0;
+    p.g = (at_gemm){.ta = ta, .tb = tb, .m = m, .n = n, .k = k, .accumulate = mode & 4};
+    p.g.lda = (ta ? m : k) + pad;
+    p.g.ldb = (tb ? k : n) + pad;
+    p.g.ldc = n + pad;
+    p.a = noise(c, rows_of(ta, m, k) * p.g.lda + 1, 1);
+    p.b = noise(c, rows_of(tb, k, n) * p.g.ldb + 1, 2);
+    p.c_len = m * p.g.ldc + 1;
+    p.c = noise(c, p.c_len, 3);
+    p.start = noise(c, p.c_len, 3);
+    p.bias = noise(c, n + 1, 4);
+    p.g.a = p.a;
+    p.g.b = p.b;
+    p.g.c = p.c;
+    if ((mode & 16) && !p.g.accumulate) p.g.bias = p.bias;
+    return p;
+}
+
+static void drop(problem *p) {
+    at_free(p->a);
+    at_free(p->b);
+    at_free(p->c);
+    at_free(p->start);
+    at_free(p->bias);
+}
+
+static void reset(problem *p) {
+    memcpy(p->c, p->start, (size_t)p->c_len * sizeof *p->c);
+    if (!p->g.accumulate) /* C need not be initialised */
+        for (int64_t i = 0; i < p->g.m; i++)
+            for (int64_t j = 0; j < p->g.n; j++) p->c[i * p->g.ldc + j] = (at_real)NAN;
+}
+
+static void check(const problem *p) {
+    const at_gemm *g = &p->g;
+    for (int64_t i = 0; i < g->m; i++)
+        for (int64_t j = 0; j < g->n; j++) {
+            double s = g->accumulate ? (double)p->start[i * g->ldc + j] : 0, size = fabs(s);
+            for (int64_t l = 0; l < g->k; l++) {
+                const double t = (double)(g->ta ? g->a[l * g->lda + i] : g->a[i * g->lda + l]) *
+                                 (double)(g->tb ? g->b[j * g->ldb + l] : g->b[l * g->ldb + j]);
+                s += t;
+                size += fabs(t);
+            }
+            if (g->bias) s += (double)g->bias[j];
+            const double got = (double)g->c[i * g->ldc + j];
+            if (!(fabs(got - s) <= 1e-6 * (size + 1)))
+                fail_msg("%lldx%lldx%lld ta %d tb %d: C[%lld,%lld] is %g, expected %g",
+                         (long long)g->m, (long long)g->n, (long long)g->k, g->ta, g->tb,
+                         (long long)i, (long long)j, got, s);
+        }
+    for (int64_t i = 0; i < p->c_len; i++) /* the padding of C is not C's */
+        if (g->ldc == 0 || i / g->ldc >= g->m || i % g->ldc >= g->n)
+            assert_true(p->c[i] == p->start[i]);
+}
+
+static void all_modes(at_compute *cp, int64_t m, int64_t n, int64_t k) {
+    for (int mode = 0; mode < 32; mode++) {
+        problem p = make(cp->ctx, m, n, k, mode);
+        reset(&p);
+        assert_int_equal(at_gemm_run(cp, &p.g), AT_OK);
+        check(&p);
+        reset(&p);
+        assert_int_equal(at_gemm_serial(cp, &p.g, cp->threads - 1), AT_OK);
+        check(&p);
+        drop(&p);
+    }
+}
+
+static void each_set(void (*f)(at_compute *)) {
+    const unsigned have = at_cpu_features();
+    for (int s = 0; s < N_SETS; s++) {
+        if ((SETS[s].features & have) != SETS[s].features) continue;
+        at_ctx c;
+        at_ctx_init(&c, 2);
+        c.cpu = SETS[s].features;
+        at_compute cp;
+        assert_int_equal(at_compute_open(&cp, &c), AT_OK);
+        f(&cp);
+        at_compute_close(&cp);
+    }
+}
+
+static void small(at_compute *cp) {
+    static const int64_t sizes[] = {0, 1, 2, 3, 5, 17, 33};
+    enum { S = sizeof sizes / sizeof sizes[0] };
+    for (int i = 0; i < S; i++)
+        for (int j = 0; j < S; j++)
+            for (int l = 0; l < S; l++) all_modes(cp, sizes[i], sizes[j], sizes[l]);
+}
+
+static void test_small(void **state) {
+    (void)state;
+    each_set(small);
+}
+
+/* Past every block size, in each of the three ways. */
+static void blocks(at_compute *cp) {
+    all_modes(cp, 4, 1030, 70);
+    all_modes(cp, 1, 67, 1111);
+    all_modes(cp, 20, 600, 1030);
+    all_modes(cp, 350, 90, 530);
+}
+
+static void test_blocks(void **state) {
+    (void)state;
+    each_set(blocks);
+}
+
+/* More columns than are packed at a time. */
+static void test_wide(void **state) {
+    (void)state;
+    at_ctx c;
+    at_ctx_init(&c, 2);
+    at_compute cp;
+    assert_int_equal(at_compute_open(&cp, &c), AT_OK);
+    problem p = make(&c, 300, 4200, 600, 8 | 16);
+    p.g.m = 290;
+    reset(&p);
+    assert_int_equal(at_gemm_run(&cp, &p.g), AT_OK);
+    check(&p);
+    drop(&p);
+    at_compute_close(&cp);
+}
+
+static void test_threads(void **state) {
+    (void)state;
+    static const int64_t shape[][3] = {
+        {1, 900, 100}, {3, 901, 77}, {40, 700, 600}, {333, 111, 1030}, {200, 640, 64}};
+    enum { SHAPES = sizeof shape / sizeof shape[0] };
+    for (int s = 0; s < SHAPES; s++)
+        for (int mode = 0; mode < 4; mode++) {
+            at_real *one = NULL;
+            for (int threads = 1; threads <= 7; threads += 2) {
+                at_ctx c;
+                at_ctx_init(&c, threads);
+                at_compute cp;
+                assert_int_equal(at_compute_open(&cp, &c), AT_OK);
+                problem p = make(&c, shape[s][0], shape[s][1], shape[s][2], mode);
+                assert_int_equal(at_gemm_run(&cp, &p.g), AT_OK);
+                if (threads == 1) {
+                    one = p.c;
+                    p.c = NULL;
+                } else
+                    assert_memory_equal(one, p.c, (size_t)p.c_len * sizeof *one);
+                drop(&p);
+                at_compute_close(&cp);
+            }
+            at_free(one);
+        }
+}
+
+/* Whatever allocation fails, the status says so and nothing leaks. */
+static void test_oom(void **state) {
+    (void)state;
+    at_ctx c;
+    at_ctx_init(&c, 2);
+    problem p = make(&c, 300, 40, 30, 0);
+    int failures = 0;
+    for (int64_t at = 1;; at++) {
+        at_compute cp;
+        c.fail_after = at;
+        at_status s = at_compute_open(&cp, &c);
+        if (!s) s = at_gemm_run(&cp, &p.g);
+        c.fail_after = 0;
+        at_compute_close(&cp);
+        if (!s) break;
+        assert_int_equal(s, AT_OOM);
+        assert_int_equal(c.status, AT_OOM);
+        failures++;
+    }
+    assert_int_equal(failures, 3);
+    drop(&p);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_small),   cmocka_unit_test(test_blocks), cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_oom),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
