@@ -1,0 +1,105 @@
+/*
+ * batch.c - windows without replacement, by arithmetic alone.
+ *
+ * An epoch of a domain is a permutation of its W windows; epoch, place in it and window follow
+ * from the number of the draw.  Each epoch shifts all windows by an offset of its own, so that
+ * over the epochs every token is seen at every place of a window.
+ */
+#include "data/batch.h"
+#include "base/rng.h"
+#include <string.h>
+
+enum { ROUNDS = 4, SAMPLER_DOMAINS = (int)(sizeof((at_sampler *)0)->domain / sizeof(int)) };
+
+/* A Feistel network permutes [0, 4^half); walking along its cycle until the value is below n
+   permutes [0, n).  4^half < 4n, so a walk takes fewer than four steps on average. */
+static uint64_t permute(uint64_t x, uint64_t n, uint64_t seed, uint64_t stream) {
+    unsigned half = 1;
+    while (half < 32 && (UINT64_C(1) << (2 * half)) < n) half++;
+    const uint64_t mask = (UINT64_C(1) << half) - 1;
+    do {
+        uint64_t left = x >> half, right = x & mask;
+        for (uint64_t r = 0; r < ROUNDS; r++) {
+            const uint64_t next = left ^ (at_rand64(seed, stream, r << 32 | right) & mask);
+            left = right;
+            right = next;
+        }
+        x = left << half | right;
+    } while (x >= n);
+    return x;
+}
+
+/* One window fewer than would fit leaves room for the offset. */
+static int64_t windows(const at_shard *s, int64_t context) {
+    const int64_t fit = (s->n_tokens - 1) / context;
+    return fit > 1 ? fit - 1 : fit;
+}
+
+at_status at_sampler_init(at_ctx *c, at_sampler *s, const at_dataset *d, char *const *domains,
+                          int64_t n, uint64_t seed, int64_t batch, int64_t context) {
+    *s = (at_sampler){.data = d, .seed = seed, .batch = batch, .context = context};
+    if (batch < 1 || context < 1)
+        return at_error(c, AT_ARG,
+                        "expected a batch and a context of at least 1, found %lld and %lld",
+                        (long long)batch, (long long)context);
+    const int64_t count = n ? n : d->n_domains;
+    if (count < 1 || count > SAMPLER_DOMAINS)
+        return at_error(c, AT_ARG, "%s: expected 1 to %d domains, found %lld", d->path,
+                        SAMPLER_DOMAINS, (long long)count);
+    for (int64_t i = 0; i < count; i++) {
+        const int k = n ? at_dataset_domain(d, domains[i]) : (int)i;
+        if (k < 0)
+            return at_error(c, AT_ARG, "%s: no domain \"%s\" in this data set", d->path,
+                            domains[i]);
+        const int64_t tokens = d->domain[k].shard[AT_TRAIN].n_tokens;
+        if (tokens <= context)
+            return at_error(c, AT_ARG,
+                            "%s: domain \"%s\": expected more than %lld training tokens (the "
+                            "context), found %lld",
+                            d->path, d->domain[k].name, (long long)context, (long long)tokens);
+        s->domain[s->n_domains++] = k;
+    }
+    return AT_OK;
+}
+
+/* The draw depends on the domain's name, not on which other domains are in use. */
+static int64_t window_start(const at_sampler *s, const at_domain *d, uint64_t draw) {
+    const at_shard *shard = &d->shard[AT_TRAIN];
+    const int64_t n = windows(shard, s->context);
+    const uint64_t epoch = draw / (uint64_t)n, place = draw % (uint64_t)n;
+    const uint64_t stream = at_hash_path(d->name) + AT_STREAM_BATCH;
+    const uint64_t key = at_rand64(s->seed, stream, epoch);
+    const int64_t slack = shard->n_tokens - 1 - n * s->context;
+    const int64_t offset = (int64_t)at_below((uint64_t)slack + 1, key, stream, UINT64_MAX);
+    return offset + s->context * (int64_t)permute(place, (uint64_t)n, key, stream);
+}
+
+void at_sampler_batch(const at_sampler *s, int64_t index, int32_t *input, int32_t *target) {
+    const int64_t t = s->context;
+    for (int64_t b = 0; b < s->batch; b++) {
+        const uint64_t sequence = (uint64_t)index * (uint64_t)s->batch + (uint64_t)b;
+        const uint64_t domains = (uint64_t)s->n_domains;
+        const at_domain *d = &s->data->domain[s->domain[sequence % domains]];
+        const int64_t start = window_start(s, d, sequence / domains);
+        at_shard_read(&d->shard[AT_TRAIN], start, t, input + b * t);
+        at_shard_read(&d->shard[AT_TRAIN], start + 1, t, target + b * t);
+    }
+}
+
+static int64_t eval_total(const at_shard *s, int64_t context) {
+    return s->n_tokens < 2 ? 0 : (s->n_tokens - 2) / context + 1;
+}
+
+int64_t at_eval_windows(const at_shard *s, int64_t context, int64_t limit) {
+    const int64_t total = eval_total(s, context);
+    return limit > 0 && limit < total ? limit : total;
+}
+
+void at_eval_window(const at_shard *s, int64_t context, int64_t limit, int64_t i, int64_t *start,
+                    int64_t *n) {
+    const int64_t total = eval_total(s, context), count = at_eval_windows(s, context, limit);
+    /* i * total / count without the overflow of the product. */
+    const int64_t window = count ? i * (total / count) + i * (total % count) / count : 0;
+    *start = window * context;
+    *n = s->n_tokens - *start < context + 1 ? s->n_tokens - *start : context + 1;
+}

@@ -1,0 +1,180 @@
+/* dataset.c - manifest.json and the shards it names. */
+#include "data/dataset.h"
+#include "base/json.h"
+#include "data/shard.h"
+#include <stdio.h>
+#include <string.h>
+
+const char *const at_split_name[AT_SPLITS] = {"train", "validation", "test"};
+
+enum { DOMAINS_MAX = 64 };
+
+typedef struct own {
+    at_shard_file file[DOMAINS_MAX][AT_SPLITS];
+    char *shard_path[DOMAINS_MAX][AT_SPLITS];
+    char *text[DOMAINS_MAX + 2]; /* names, path, hash */
+    int n_text;
+} own;
+
+static const char *keep(at_ctx *c, own *o, const char *s) {
+    return o->text[o->n_text++] = at_strdup(c, s);
+}
+
+void at_dataset_close(at_dataset *d) {
+    if (!d) return;
+    own *o = d->own;
+    for (int i = 0; o && i < DOMAINS_MAX; i++)
+        for (int k = 0; k < AT_SPLITS; k++) {
+            at_shard_close(&o->file[i][k]);
+            at_free(o->shard_path[i][k]);
+        }
+    for (int i = 0; o && i < o->n_text; i++) at_free(o->text[i]);
+    at_free(o);
+    at_free(d->domain);
+    at_free(d);
+}
+
+/* A name becomes part of a file name; a manifest must not reach outside its folder. */
+static bool name_ok(const char *s) {
+    return *s && *s != '.' && strlen(s) <= 64 &&
+           strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+") ==
+               strlen(s);
+}
+
+static at_status shard_load(at_ctx *c, at_dataset *d, const char *manifest, const cJSON *splits,
+                            int domain, int split) {
+    own *o = d->own;
+    const char *name = d->domain[domain].name;
+    const cJSON *entry;
+    int64_t tokens, documents;
+    at_status s = at_json_object(c, manifest, splits, at_split_name[split], &entry);
+    if (!s) s = at_json_int(c, manifest, entry, "tokens", 0, INT64_MAX, &tokens);
+    if (!s) s = at_json_int(c, manifest, entry, "documents", 0, INT64_MAX, &documents);
+    if (s) return s;
+    char leaf[128];
+    (void)snprintf(leaf, sizeof leaf, "%s.%s.bin", name, at_split_name[split]);
+    char *path = o->shard_path[domain][split] = at_join(c, d->path, leaf);
+    if (!path) return c->status;
+    at_shard_file *f = &o->file[domain][split];
+    if ((s = at_shard_open(c, path, f))) return s;
+    if (f->view.n_tokens != tokens || f->view.n_docs != documents)
+        return at_error(
+            c, AT_MISMATCH,
+            "%s: the manifest names %lld tokens in %lld documents, the shard holds %lld "
+            "in %lld",
+            path, (long long)tokens, (long long)documents, (long long)f->view.n_tokens,
+            (long long)f->view.n_docs);
+    if (strcmp(f->tokenizer, d->tokenizer_hash) != 0 || f->vocab != d->vocab)
+        return at_error(
+            c, AT_MISMATCH,
+            "%s: made with tokenizer %.12s of %lld ids, the manifest names %.12s of %lld", path,
+            f->tokenizer, (long long)f->vocab, d->tokenizer_hash, (long long)d->vocab);
+    d->domain[domain].shard[split] = f->view;
+    return AT_OK;
+}
+
+static at_status domains_load(at_ctx *c, at_dataset *d, const char *manifest, const cJSON *list) {
+    const int n = cJSON_GetArraySize(list);
+    if (n < 1 || n > DOMAINS_MAX)
+        return at_error(c, AT_FORMAT, "%s: expected 1 to %d domains, found %d", manifest,
+                        DOMAINS_MAX, n);
+    d->domain = at_calloc(c, (size_t)n, sizeof *d->domain);
+    if (!d->domain) return c->status;
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, list) {
+        const char *name;
+        const cJSON *splits;
+        at_status s = at_json_string(c, manifest, entry, "name", &name);
+        if (s) return s;
+        if (!name_ok(name))
+            return at_error(
+                c, AT_FORMAT,
+                "%s: a domain name is made of letters, digits and ._-+, found \"%.80s\"", manifest,
+                name);
+        if (at_dataset_domain(d, name) >= 0)
+            return at_error(c, AT_FORMAT, "%s: domain \"%s\" appears twice", manifest, name);
+        const int i = d->n_domains;
+        if (!(d->domain[i].name = keep(c, d->own, name))) return c->status;
+        d->n_domains++;
+        s = at_json_object(c, manifest, entry, "splits", &splits);
+        for (int k = 0; !s && k < AT_SPLITS; k++) s = shard_load(c, d, manifest, splits, i, k);
+        if (s) return s;
+    }
+    return AT_OK;
+}
+
+static at_status manifest_load(at_ctx *c, at_dataset *d, const char *path, const cJSON *m) {
+    const char *format, *hash;
+    int64_t version;
+    const cJSON *tokenizer, *domains;
+    at_status s = at_json_string(c, path, m, "format", &format);
+    if (!s && strcmp(format, "artel-data") != 0)
+        s = at_error(c, AT_FORMAT, "%s: field \"format\": expected \"artel-data\", found \"%.80s\"",
+                     path, format);
+    if (!s) s = at_json_int(c, path, m, "version", 1, 1, &version);
+    if (!s) s = at_json_object(c, path, m, "tokenizer", &tokenizer);
+    if (!s) s = at_json_string(c, path, tokenizer, "sha256", &hash);
+    if (!s) s = at_json_int(c, path, tokenizer, "vocab", 1, INT32_MAX, &d->vocab);
+    if (!s && strlen(hash) != AT_HASH_HEX)
+        s = at_error(c, AT_FORMAT, "%s: field \"sha256\": expected %d hex digits, found %zu", path,
+                     AT_HASH_HEX, strlen(hash));
+    if (!s && !(d->tokenizer_hash = keep(c, d->own, hash))) s = c->status;
+    if (!s) s = at_json_array(c, path, m, "domains", &domains);
+    if (!s) s = domains_load(c, d, path, domains);
+    return s;
+}
+
+at_status at_dataset_open(at_ctx *c, const char *path, at_dataset **out) {
+    *out = NULL;
+    char *manifest = at_join(c, path, "manifest.json");
+    at_dataset *d = at_calloc(c, 1, sizeof *d);
+    if (d) d->own = at_calloc(c, 1, sizeof(own));
+    if (!manifest || !d || !d->own || !(d->path = keep(c, d->own, path))) {
+        at_free(manifest);
+        at_dataset_close(d);
+        return c->status;
+    }
+    at_status s = AT_OK;
+    cJSON *m = NULL;
+    if (!at_exists(path))
+        s = at_error(c, AT_IO, "%s: no such data set folder", path);
+    else if (!at_exists(manifest))
+        s = at_error(c, AT_FORMAT, "%s: not a data set: it has no manifest.json", path);
+    else if (!(m = at_json_read(c, manifest)))
+        s = c->status;
+    else
+        s = manifest_load(c, d, manifest, m);
+    cJSON_Delete(m);
+    at_free(manifest);
+    if (s)
+        at_dataset_close(d);
+    else
+        *out = d;
+    return s;
+}
+
+at_status at_dataset_check(at_ctx *c, const at_dataset *d) {
+    const own *o = d->own;
+    for (int i = 0; i < d->n_domains; i++)
+        for (int k = 0; k < AT_SPLITS; k++) {
+            const at_status s = at_shard_check(c, o->shard_path[i][k], &o->file[i][k]);
+            if (s) return s;
+        }
+    return AT_OK;
+}
+
+int at_dataset_domain(const at_dataset *d, const char *name) {
+    for (int i = 0; i < d->n_domains; i++)
+        if (strcmp(d->domain[i].name, name) == 0) return i;
+    return -1;
+}
+
+void at_shard_read(const at_shard *s, int64_t i, int64_t n, int32_t *out) {
+    if (s->width == 2) {
+        const uint16_t *t = (const uint16_t *)s->token + i;
+        for (int64_t j = 0; j < n; j++) out[j] = t[j];
+    } else {
+        const int32_t *t = (const int32_t *)s->token + i;
+        for (int64_t j = 0; j < n; j++) out[j] = t[j];
+    }
+}
