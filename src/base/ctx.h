@@ -29,7 +29,7 @@ typedef struct at_ctx {
     at_log_fn log;                /* may be NULL                               */
     void *log_user;
     const volatile sig_atomic_t *interrupt; /* set by the owner to ask for a stop; may be NULL */
-    int64_t fail_after;           /* tests: the n-th allocation from now fails; 0: never */
+    int64_t fail_after; /* tests: the n-th allocation from now fails; 0: never */
 } at_ctx;
 
 /** threads 0: the cores this process may use (affinity and cgroup limits included). */
@@ -51,8 +51,8 @@ bool at_interrupted(const at_ctx *c);
 
 /* Heap: NULL after at_error(AT_OOM).  Zero bytes give a valid pointer. */
 void *at_malloc(at_ctx *c, size_t bytes);
-void *at_calloc(at_ctx *c, size_t count, size_t size);  /* zeroed, overflow checked */
-void *at_realloc(at_ctx *c, void *p, size_t bytes);     /* on failure p stays valid */
+void *at_calloc(at_ctx *c, size_t count, size_t size); /* zeroed, overflow checked */
+void *at_realloc(at_ctx *c, void *p, size_t bytes);    /* on failure p stays valid */
 char *at_strdup(at_ctx *c, const char *s);
 void at_free(void *p);
 

@@ -7,7 +7,7 @@
 typedef struct at_map {
     const unsigned char *data; /* NULL when empty */
     size_t bytes;
-    void *base;                /* for unmapping   */
+    void *base; /* for unmapping   */
 } at_map;
 
 at_status at_map_open(at_ctx *c, const char *path, at_map *out);

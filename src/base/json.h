@@ -16,11 +16,14 @@ cJSON *at_json_read(at_ctx *c, const char *path);
 at_status at_json_write(at_ctx *c, const char *path, const cJSON *v);
 
 /* Getters: AT_FORMAT "<name>: field "<key>": expected ..., found ..." unless present and of the type. */
-at_status at_json_string(at_ctx *c, const char *name, const cJSON *o, const char *key, const char **out);
+at_status at_json_string(at_ctx *c, const char *name, const cJSON *o, const char *key,
+                         const char **out);
 at_status at_json_int(at_ctx *c, const char *name, const cJSON *o, const char *key, int64_t lo,
                       int64_t hi, int64_t *out);
 at_status at_json_number(at_ctx *c, const char *name, const cJSON *o, const char *key, double *out);
-at_status at_json_object(at_ctx *c, const char *name, const cJSON *o, const char *key, const cJSON **out);
-at_status at_json_array(at_ctx *c, const char *name, const cJSON *o, const char *key, const cJSON **out);
+at_status at_json_object(at_ctx *c, const char *name, const cJSON *o, const char *key,
+                         const cJSON **out);
+at_status at_json_array(at_ctx *c, const char *name, const cJSON *o, const char *key,
+                        const cJSON **out);
 
 #endif

@@ -44,7 +44,8 @@ double at_normal(uint64_t seed, uint64_t stream, uint64_t index) {
 
 uint64_t at_below(uint64_t n, uint64_t seed, uint64_t stream, uint64_t index) {
     const uint64_t r = at_rand64(seed, stream, index);
-    const uint64_t rl = (uint32_t)r, rh = r >> 32, nl = (uint32_t)n, nh = n >> 32; /* high word of r*n */
+    const uint64_t rl = (uint32_t)r, rh = r >> 32, nl = (uint32_t)n,
+                   nh = n >> 32; /* high word of r*n */
     const uint64_t mid = rh * nl + (rl * nl >> 32), mid2 = rl * nh + (uint32_t)mid;
     return rh * nh + (mid >> 32) + (mid2 >> 32);
 }

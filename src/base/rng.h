@@ -10,11 +10,11 @@
 
 /* One stream per purpose, so that draws for one never shift draws for another. */
 enum {
-    AT_STREAM_INIT = 1,     /* parameters: + hash of the path  */
-    AT_STREAM_BATCH,        /* which windows make a batch      */
-    AT_STREAM_DROPOUT,      /* + node number                   */
-    AT_STREAM_SAMPLE,       /* generation                      */
-    AT_STREAM_SHUFFLE,      /* document order                  */
+    AT_STREAM_INIT = 1, /* parameters: + hash of the path  */
+    AT_STREAM_BATCH,    /* which windows make a batch      */
+    AT_STREAM_DROPOUT,  /* + node number                   */
+    AT_STREAM_SAMPLE,   /* generation                      */
+    AT_STREAM_SHUFFLE,  /* document order                  */
     AT_STREAM_TEST,
 };
 

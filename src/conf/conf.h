@@ -25,14 +25,14 @@ typedef struct at_strings {
 } at_strings;
 
 typedef struct at_key {
-    const char *name;     /* within the section                                   */
+    const char *name; /* within the section                                   */
     at_key_kind kind;
     size_t offset;        /* in the struct                                        */
     const char *fallback; /* default as text; NULL: required; "" with STRING: NULL stored */
     double lo, hi;        /* range of numbers, both 0: any                        */
     const char *choices;  /* CHOICE only                                          */
     const char *help;
-} at_key;                 /* tables end with a row whose name is NULL             */
+} at_key; /* tables end with a row whose name is NULL             */
 
 typedef struct at_conf at_conf;
 

@@ -8,7 +8,8 @@
 
 typedef struct at_sampler {
     const at_dataset *data;
-    int domain[64], n_domains; /* domains in use; sequences rotate over them, so each batch is balanced */
+    int domain[64],
+        n_domains; /* domains in use; sequences rotate over them, so each batch is balanced */
     uint64_t seed;
     int64_t batch, context;
 } at_sampler;

@@ -12,8 +12,22 @@
 enum { AT_ST_RANK_MAX = 8 };
 
 typedef enum at_dtype {
-    AT_DT_BOOL, AT_DT_U8, AT_DT_I8, AT_DT_F8_E4M3, AT_DT_F8_E5M2, AT_DT_I16, AT_DT_U16, AT_DT_F16,
-    AT_DT_BF16, AT_DT_I32, AT_DT_U32, AT_DT_F32, AT_DT_I64, AT_DT_U64, AT_DT_F64, AT_DT_COUNT
+    AT_DT_BOOL,
+    AT_DT_U8,
+    AT_DT_I8,
+    AT_DT_F8_E4M3,
+    AT_DT_F8_E5M2,
+    AT_DT_I16,
+    AT_DT_U16,
+    AT_DT_F16,
+    AT_DT_BF16,
+    AT_DT_I32,
+    AT_DT_U32,
+    AT_DT_F32,
+    AT_DT_I64,
+    AT_DT_U64,
+    AT_DT_F64,
+    AT_DT_COUNT
 } at_dtype;
 
 const char *at_dtype_name(at_dtype d); /* "F32" */
@@ -33,11 +47,12 @@ typedef struct at_st at_st;
 /** Map and check. */
 at_status at_st_open(at_ctx *c, const char *path, at_st **out);
 /** The same over bytes in memory (borrowed); `name` stands for the path in messages. */
-at_status at_st_open_bytes(at_ctx *c, const char *name, const void *data, size_t bytes, at_st **out);
+at_status at_st_open_bytes(at_ctx *c, const char *name, const void *data, size_t bytes,
+                           at_st **out);
 void at_st_close(at_st *st);
 const char *at_st_path(const at_st *st);
 int64_t at_st_count(const at_st *st);
-const at_st_tensor *at_st_at(const at_st *st, int64_t i); /* in the order of the data */
+const at_st_tensor *at_st_at(const at_st *st, int64_t i);          /* in the order of the data */
 const at_st_tensor *at_st_find(const at_st *st, const char *name); /* NULL when absent */
 /** Value of a __metadata__ key, or NULL. */
 const char *at_st_meta(const at_st *st, const char *key);

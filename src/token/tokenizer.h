@@ -43,9 +43,9 @@ void at_ids_free(at_ids *ids);
 /* ---- training ---- */
 typedef struct at_bpe_trainer at_bpe_trainer;
 typedef struct at_bpe_options {
-    int64_t vocab;          /* tokens in all, 256 bytes and specials included          */
-    int64_t min_count;      /* pairs seen less often are not merged (default 2)        */
-    int64_t max_piece;      /* longer pieces are cut before counting, bytes (default 64) */
+    int64_t vocab;     /* tokens in all, 256 bytes and specials included          */
+    int64_t min_count; /* pairs seen less often are not merged (default 2)        */
+    int64_t max_piece; /* longer pieces are cut before counting, bytes (default 64) */
 } at_bpe_options;
 at_status at_bpe_trainer_open(at_ctx *c, const at_bpe_options *o, at_bpe_trainer **out);
 /** Count the pieces of one document; memory grows with distinct pieces, not with text. */

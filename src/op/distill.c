@@ -1,0 +1,60 @@
+/* distill.c - divergence between a teacher's and a student's rows; recomputed in backward. */
+#include "op/softmax_row.h"
+
+typedef struct {
+    at_kd_kind kind;
+    double tau, *loss; /* loss: [rows] */
+    at_real *tmp;      /* [threads, 2, V] */
+    double coef;
+    at_real *d; /* NULL in forward */
+} distill_attr;
+
+static void part(void *arg, int64_t begin, int64_t end, int worker) {
+    const at_node *n = arg;
+    const distill_attr *a = n->attr;
+    const int64_t v = at_cols(n->in[0]);
+    for (int64_t i = begin; i < end; i++)
+        a->loss[i] = at_row_kd(&n->run->cp->k, v, a->kind, a->tau, n->in[0]->data + i * v,
+                               n->in[1]->data + i * v, a->tmp + worker * 2 * v, a->coef,
+                               a->d ? a->d + i * v : NULL);
+}
+
+static void distill_fwd(at_node *n) {
+    distill_attr *a = n->attr;
+    const int64_t rows = at_rows(n->in[0]);
+    a->d = NULL;
+    at_run_par(n->run, rows, 8, part, n);
+    double sum = 0;
+    for (int64_t i = 0; i < rows; i++) sum += a->loss[i];
+    n->out->data[0] = (at_real)(sum / (double)rows);
+}
+
+static void distill_bwd(at_node *n) { /* towards the student only */
+    distill_attr *a = n->attr;
+    a->d = at_grad(n, 0);
+    a->coef = (double)n->out->grad[0] / (double)at_rows(n->in[0]);
+    if (a->d) at_run_par(n->run, at_rows(n->in[0]), 8, part, n);
+}
+
+const at_op at_op_distill = {"distill", distill_fwd, distill_bwd};
+
+at_tensor *at_distill(at_run *r, at_tensor *student, at_tensor *teacher, at_kd_kind kind,
+                      double tau) {
+    if (!student || !teacher) return NULL;
+    if (at_cols(student) != at_cols(teacher) || at_rows(student) != at_rows(teacher)) {
+        char ss[96], st[96];
+        return at_fail(r, AT_SHAPE, "distill: student %s and teacher %s",
+                       at_shape_text(student, ss), at_shape_text(teacher, st));
+    }
+    if (!(tau > 0)) return at_fail(r, AT_ARG, "distill: temperature %g is not positive", tau);
+    const int64_t rows = at_rows(student), v = at_cols(student);
+    distill_attr *a = at_save(r, sizeof *a);
+    if (!a) return NULL;
+    *a = (distill_attr){.kind = kind, .tau = tau};
+    if (!(a->loss = at_save(r, (size_t)rows * sizeof *a->loss)) ||
+        !(a->tmp = at_save(r, (size_t)r->cp->threads * 2 * (size_t)v * sizeof(at_real))))
+        return NULL;
+    at_tensor *fixed = at_detach(r, teacher);
+    at_tensor *y = at_new(r, 1, (int64_t[]){1});
+    return at_apply(r, &at_op_distill, (at_tensor *[]){student, fixed}, 2, y, a);
+}

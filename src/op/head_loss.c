@@ -1,0 +1,193 @@
+/*
+ * head_loss.c - output projection, softmax, cross entropy and distillation in one.
+ *
+ * Rows are processed in blocks: logits of a block, their gradient in place, and from it dx and dw
+ * at once.  So [N,V] never exists, and backward has only to scale what forward has made: the loss
+ * is a single number, its cotangent a factor.
+ */
+#include "op/softmax_row.h"
+#include <string.h>
+
+typedef struct {
+    at_head_spec spec;
+    at_head_report *report;
+    int32_t *label;
+    int64_t n_labels, block;
+    double *ce, *kd;  /* [N] */
+    at_real *logits;  /* [block, V], becomes their gradient */
+    at_real *teacher; /* [block, V] or NULL */
+    at_real *tmp;     /* [threads, 3, V] with a teacher, else NULL */
+    at_real *dx, *dw; /* gradients for a cotangent of 1, or NULL */
+    int64_t begin;    /* first row of the block at hand */
+} head_attr;
+
+/* One row of logits into its losses and, in place, its gradient. */
+static void row_part(void *arg, int64_t begin, int64_t end, int worker) {
+    const at_node *n = arg;
+    const head_attr *a = n->attr;
+    const at_kernels *k = &n->run->cp->k;
+    const int64_t v = n->in[1]->dim[0], rows = at_rows(n->in[0]);
+    const at_real wce = (at_real)(a->spec.alpha / (double)a->n_labels);
+    const double wkd = (1 - a->spec.alpha) / (double)rows;
+    for (int64_t i = begin; i < end; i++) {
+        at_real *l = a->logits + i * v, *tmp = a->tmp ? a->tmp + worker * 3 * v : NULL;
+        const int32_t label = a->label[a->begin + i];
+        const at_real at_label = label >= 0 ? l[label] : 0;
+        if (tmp) {
+            memset(tmp, 0, (size_t)v * sizeof *tmp);
+            a->kd[a->begin + i] = at_row_kd(k, v, a->spec.kind, a->spec.tau, l, a->teacher + i * v,
+                                            tmp + v, wkd, tmp);
+        }
+        const double lse = at_row_softmax(k, v, 1, l, l);
+        a->ce[a->begin + i] = label >= 0 ? lse - (double)at_label : 0;
+        k->scale(v, label >= 0 ? wce : 0, l);
+        if (label >= 0) l[label] -= wce;
+        if (tmp) k->acc(v, tmp, l);
+    }
+}
+
+static at_status project(at_node *n, const at_tensor *x, const at_tensor *w, int64_t begin,
+                         int64_t rows, at_real *logits) {
+    const int64_t c = at_cols(x), v = w->dim[0];
+    return at_gemm_run(n->run->cp, &(at_gemm){.tb = true,
+                                              .m = rows,
+                                              .n = v,
+                                              .k = c,
+                                              .a = x->data + begin * c,
+                                              .lda = c,
+                                              .b = w->data,
+                                              .ldb = c,
+                                              .c = logits,
+                                              .ldc = v});
+}
+
+static at_status block_gradient(at_node *n, int64_t rows) {
+    const head_attr *a = n->attr;
+    const at_tensor *x = n->in[0], *w = n->in[1];
+    const int64_t c = at_cols(x), v = w->dim[0];
+    at_status s = AT_OK;
+    if (a->dx)
+        s = at_gemm_run(n->run->cp, &(at_gemm){.m = rows,
+                                               .n = c,
+                                               .k = v,
+                                               .a = a->logits,
+                                               .lda = v,
+                                               .b = w->data,
+                                               .ldb = c,
+                                               .c = a->dx + a->begin * c,
+                                               .ldc = c});
+    if (s == AT_OK && a->dw)
+        s = at_gemm_run(n->run->cp, &(at_gemm){.ta = true,
+                                               .m = v,
+                                               .n = c,
+                                               .k = rows,
+                                               .a = a->logits,
+                                               .lda = v,
+                                               .b = x->data + a->begin * c,
+                                               .ldb = c,
+                                               .c = a->dw,
+                                               .ldc = c,
+                                               .accumulate = a->begin > 0});
+    return s;
+}
+
+static void head_loss_fwd(at_node *n) {
+    head_attr *a = n->attr;
+    const int64_t rows = at_rows(n->in[0]);
+    at_status s = AT_OK;
+    for (a->begin = 0; a->begin < rows && s == AT_OK; a->begin += a->block) {
+        const int64_t m = rows - a->begin < a->block ? rows - a->begin : a->block;
+        s = project(n, n->in[0], n->in[1], a->begin, m, a->logits);
+        if (s == AT_OK && a->teacher)
+            s = project(n, a->spec.teacher_x, a->spec.teacher_w, a->begin, m, a->teacher);
+        if (s != AT_OK) break;
+        at_run_par(n->run, m, 8, row_part, n);
+        s = block_gradient(n, m);
+    }
+    if (s != AT_OK) {
+        at_fail(n->run, s, "head_loss: %s", n->run->ctx->message);
+        return;
+    }
+    double ce = 0, kd = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        ce += a->ce[i];
+        kd += a->teacher ? a->kd[i] : 0;
+    }
+    ce /= (double)a->n_labels;
+    kd /= (double)rows;
+    n->out->data[0] = (at_real)(a->spec.alpha * ce + (1 - a->spec.alpha) * kd);
+    if (a->report) *a->report = (at_head_report){ce, kd, a->n_labels};
+}
+
+typedef struct {
+    const at_kernels *k;
+    at_real g;
+    const at_real *x;
+    at_real *y;
+} scaled;
+static void scaled_part(void *arg, int64_t begin, int64_t end, int worker) {
+    const scaled *s = arg;
+    (void)worker;
+    s->k->axpy(end - begin, s->g, s->x + begin, s->y + begin);
+}
+
+static void head_loss_bwd(at_node *n) {
+    const head_attr *a = n->attr;
+    const at_real *made[2] = {a->dx, a->dw};
+    for (int i = 0; i < 2; i++) {
+        at_real *d = at_grad(n, i);
+        if (!d) continue;
+        scaled s = {&n->run->cp->k, n->out->grad[0], made[i], d};
+        at_run_par(n->run, at_numel(n->in[i]), 32768, scaled_part, &s);
+    }
+}
+
+const at_op at_op_head_loss = {"head_loss", head_loss_fwd, head_loss_bwd};
+
+static bool agree(at_run *r, const at_tensor *x, const at_tensor *w, const at_head_spec *s) {
+    const at_tensor *tx = s->teacher_x, *tw = s->teacher_w;
+    if (w->rank == 2 && at_cols(x) == w->dim[1] &&
+        (!tx || (tw && tw->rank == 2 && tw->dim[0] == w->dim[0] && at_cols(tx) == tw->dim[1] &&
+                 at_rows(tx) == at_rows(x))))
+        return true;
+    char a[96], b[96], c[96], d[96];
+    at_fail(r, AT_SHAPE, "head_loss: x %s and w %s; teacher x %s and w %s", at_shape_text(x, a),
+            at_shape_text(w, b), tx ? at_shape_text(tx, c) : "none",
+            tx && tw ? at_shape_text(tw, d) : "none");
+    return false;
+}
+
+/* Buffers of the size of a block; about 32 MiB of logits, at least 64 rows. */
+static bool reserve(at_run *r, head_attr *a, const at_tensor *x, const at_tensor *w) {
+    const int64_t rows = at_rows(x), v = w->dim[0];
+    a->block = ((int64_t)8 << 20) / v;
+    if (a->block < 64) a->block = 64;
+    if (a->block > rows) a->block = rows;
+    const size_t block = (size_t)(a->block * v) * sizeof(at_real);
+    const bool grad = r->train;
+    if (!(a->ce = at_save(r, (size_t)rows * sizeof *a->ce)) || !(a->logits = at_save(r, block)) ||
+        !(a->label = at_save(r, (size_t)rows * sizeof *a->label)))
+        return false;
+    if (grad && x->need_grad && !(a->dx = at_save(r, (size_t)at_numel(x) * sizeof(at_real))))
+        return false;
+    if (grad && w->need_grad && !(a->dw = at_save(r, (size_t)at_numel(w) * sizeof(at_real))))
+        return false;
+    if (!a->spec.teacher_x) return true;
+    return (a->teacher = at_save(r, block)) && (a->kd = at_save(r, (size_t)rows * sizeof *a->kd)) &&
+           (a->tmp = at_save(r, (size_t)r->cp->threads * 3 * (size_t)v * sizeof(at_real)));
+}
+
+at_tensor *at_head_loss(at_run *r, at_tensor *x, at_tensor *w, const at_head_spec *spec,
+                        at_head_report *report) {
+    if (!x || !w || r->status != AT_OK || !agree(r, x, w, spec)) return NULL;
+    head_attr *a = at_save(r, sizeof *a);
+    if (!a) return NULL;
+    *a = (head_attr){.spec = *spec, .report = report};
+    if (!spec->teacher_x) a->spec.alpha = 1;
+    const int64_t rows = at_rows(x);
+    if (!reserve(r, a, x, w)) return NULL;
+    memcpy(a->label, spec->label, (size_t)rows * sizeof *a->label);
+    if ((a->n_labels = at_count_labels(r, "head_loss", a->label, rows, w->dim[0])) < 0) return NULL;
+    at_tensor *y = at_new(r, 1, (int64_t[]){1});
+    return at_apply(r, &at_op_head_loss, (at_tensor *[]){x, w}, 2, y, a);
+}

@@ -1,0 +1,19 @@
+/* softmax_row.h - one row of logits: log-sum-exp, divergence and its gradient.  What xent, distill
+   and head_loss share. */
+#ifndef AT_SOFTMAX_ROW_H
+#define AT_SOFTMAX_ROW_H
+#include "op/op.h"
+
+/** log sum_j exp(a x_j); y (v values, may be x) receives softmax(a x). */
+double at_row_softmax(const at_kernels *k, int64_t v, double a, const at_real *x, at_real *y);
+
+/** tau^2 KL between teacher z and student s, see at_distill; when ds is not NULL,
+    ds += coef * gradient.  tmp: 2 v values. */
+double at_row_kd(const at_kernels *k, int64_t v, at_kd_kind kind, double tau, const at_real *s,
+                 const at_real *z, at_real *tmp, double coef, at_real *ds);
+
+/** Checks labels against v and counts those >= 0; -1 with the run failed when one is too large or
+    none counts. */
+int64_t at_count_labels(at_run *r, const char *op, const int32_t *label, int64_t n, int64_t v);
+
+#endif

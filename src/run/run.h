@@ -1,0 +1,98 @@
+/*
+ * run.h - one eager evaluation, recorded on a tape when it trains.
+ *
+ * An op is evaluated where it is written.  When the run trains and an input needs a gradient, a
+ * node joins the tape; at_backward walks the tape from the loss back.  The first failing op keeps
+ * its status and sentence in the run; every later op sees NULL and returns NULL, so model code is
+ * checked once, at its end.
+ *
+ * Write one recorded op per statement: C does not order the evaluation of arguments, and the order
+ * of nodes decides addresses, dropout draws and last bits.
+ */
+#ifndef AT_RUN_H
+#define AT_RUN_H
+#include "base/arena.h"
+#include "base/par.h"
+#include "kernel/gemm.h"
+#include "tensor/tensor.h"
+
+typedef struct at_run at_run;
+typedef struct at_node at_node;
+
+typedef struct at_op {
+    const char *name;
+    void (*fwd)(at_node *n); /* fill n->out from n->in                         */
+    void (*bwd)(at_node *n); /* at_grad(n,i)[...] += ...; NULL: no gradient    */
+} at_op;
+
+struct at_node {
+    const at_op *op;
+    at_run *run;
+    at_tensor **in, *out;
+    int n_in;
+    void *attr;    /* the op's own struct: sizes, eps, saved buffers */
+    at_node *prev; /* the tape: a list walked backwards              */
+};
+
+enum { AT_POOL_SIZES = 32 };
+typedef struct at_pool { /* gradient buffers waiting for reuse, by size */
+    size_t bytes[AT_POOL_SIZES];
+    void *free[AT_POOL_SIZES];
+    int n;
+} at_pool;
+
+struct at_run {
+    at_ctx *ctx;
+    at_compute *cp;  /* kernels and workers                              */
+    at_arena *arena; /* activations, nodes and gradients (borrowed)      */
+    at_pool pool;
+    at_node *tape; /* last node recorded; NULL when not training         */
+    bool train;    /* record                                             */
+    uint64_t seed; /* of dropout                                         */
+    uint64_t draw; /* dropout masks drawn so far                         */
+    int n_nodes;
+    at_status status; /* the first error sticks                          */
+    char message[512];
+};
+
+/** A fresh evaluation over an arena (borrowed; rewind it afterwards). */
+void at_run_init(at_run *r, at_compute *cp, at_arena *arena, bool train, uint64_t seed);
+/** The run's status; its sentence moves to the context. */
+at_status at_run_status(at_run *r);
+
+/** Fail the run once; later failures are ignored.  Always returns NULL. */
+void *at_fail(at_run *r, at_status s, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+at_tensor *at_new(at_run *r, int rank, const int64_t *dim); /* not zeroed */
+at_tensor *at_new2(at_run *r, int64_t d0, int64_t d1);
+/** Same values in another shape of as many values; gradients go to t. */
+at_tensor *at_view(at_run *r, at_tensor *t, int rank, const int64_t *dim);
+/** Same values, no gradient: the teacher's side of a loss. */
+at_tensor *at_detach(at_run *r, at_tensor *t);
+/** Bytes that live as long as the run (saved for backward). */
+void *at_save(at_run *r, size_t bytes);
+
+/**
+ * Evaluate op now; record it when training and some input needs a gradient.
+ * in    n_in inputs; a NULL entry is an absent optional input
+ * out   allocated by the caller with at_new; NULL passes an earlier failure on
+ * attr  the op's struct from at_save, or NULL
+ */
+at_tensor *at_apply(at_run *r, const at_op *op, at_tensor *const *in, int n_in, at_tensor *out,
+                    void *attr);
+
+/** Gradient buffer of input i, zeroed on first use, to be added to; NULL: not wanted. */
+at_real *at_grad(at_node *n, int i);
+/** The same, but on first use not zeroed and *fresh set: the op must then assign every value. */
+at_real *at_grad_fresh(at_node *n, int i, bool *fresh);
+
+/** Walk the tape from `loss` ([1]), d loss = `scale`; parameters receive += scale d loss/d param.
+    The gradient of an activation is given back as soon as its node is done. */
+at_status at_backward(at_run *r, at_tensor *loss, at_real scale);
+/** The same from any tensor, whose cotangent the caller has put in t->grad. */
+at_status at_backward_from(at_run *r, at_tensor *t);
+
+/** at_par_for with the run's workers. */
+void at_run_par(at_run *r, int64_t n, int64_t grain, at_par_fn f, void *arg);
+
+#endif
