@@ -17,7 +17,7 @@ MAY = {  # folder under src/ -> folders it may include besides itself
     "data": ["base", "token"],
     "io": ["base", "tensor", "nn"],
     "arch": ["base", "tensor", "run", "op", "nn", "conf", "io"],
-    "route": ["base", "token", "data"],
+    "route": ["base", "token", "data", "io"],
     "report": ["base"],
     "infer": ["base", "tensor", "run", "op", "nn", "arch", "io", "token", "route"],
     "train": ["base", "tensor", "run", "op", "nn", "arch", "conf", "token", "data", "io", "route", "infer"],

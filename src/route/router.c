@@ -1,0 +1,167 @@
+/* router.c - making, asking and freeing a router. */
+#include "route/router.h"
+#include "route/bag.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+at_router_options at_router_defaults(void) {
+    return (at_router_options){.c = 10,
+                               .eps = 1e-3,
+                               .windows = 1500,
+                               .seed = 1,
+                               .n_lengths = 7,
+                               .length = {8, 16, 32, 64, 128, 256, 512}};
+}
+
+at_status at_router_new(at_ctx *c, int n_classes, const char *const *name, int64_t vocab,
+                        at_router **out) {
+    *out = NULL;
+    if (n_classes < 2 || n_classes > AT_ROUTER_CLASSES_MAX)
+        return at_error(c, AT_ARG, "router: %d classes, 2 to %d can be told apart", n_classes,
+                        AT_ROUTER_CLASSES_MAX);
+    if (vocab < 1 || vocab > INT32_MAX / n_classes)
+        return at_error(c, AT_ARG, "router: a vocabulary of %lld tokens", (long long)vocab);
+    at_router *r = at_calloc(c, 1, sizeof *r);
+    if (!r) return AT_OOM;
+    const size_t cells = (size_t)vocab, k = (size_t)n_classes;
+    r->vocab = vocab;
+    r->name = at_calloc(c, k, sizeof *r->name);
+    if (r->name) r->n_classes = n_classes;
+    r->idf = at_calloc(c, cells, sizeof *r->idf);
+    r->weight = at_calloc(c, cells * k, sizeof *r->weight);
+    r->bias = at_calloc(c, k, sizeof *r->bias);
+    bool ok = r->name && r->idf && r->weight && r->bias;
+    for (int i = 0; ok && i < n_classes; i++) ok = (r->name[i] = at_strdup(c, name[i])) != NULL;
+    if (!ok) {
+        at_router_close(r);
+        return AT_OOM;
+    }
+    for (int i = 0; i < n_classes; i++)
+        if (!name[i][0] || at_router_class(r, name[i]) != i) {
+            (void)at_error(c, AT_ARG, "router: class %d: the name \"%.80s\" is %s", i, name[i],
+                           name[i][0] ? "taken by another class" : "empty");
+            at_router_close(r);
+            return AT_ARG;
+        }
+    *out = r;
+    return AT_OK;
+}
+
+void at_router_close(at_router *r) {
+    if (!r) return;
+    for (int i = 0; i < r->n_classes; i++) at_free(r->name[i]);
+    at_free(r->name);
+    at_free(r->idf);
+    at_free(r->weight);
+    at_free(r->bias);
+    at_free(r);
+}
+
+at_status at_router_check(at_ctx *c, const at_router *r, const char *what,
+                          const char *tokenizer_hash) {
+    const char *h = tokenizer_hash ? tokenizer_hash : "";
+    if (!strcmp(r->tokenizer_hash, h)) return AT_OK;
+    return at_error(c, AT_MISMATCH,
+                    "router was trained with tokenizer %s, but %s has tokenizer %s: the same ids "
+                    "would mean other words",
+                    r->tokenizer_hash[0] ? r->tokenizer_hash : "(none)", what, h[0] ? h : "(none)");
+}
+
+int at_router_class(const at_router *r, const char *name) {
+    for (int i = 0; i < r->n_classes; i++)
+        if (!strcmp(r->name[i], name)) return i;
+    return -1;
+}
+
+/* f_c for every class, in double and in the order of the ids: the same bits everywhere. */
+static int decide(const at_router *r, const at_bag *b, double *f) {
+    const double scale = at_bag_scale(b, r->idf);
+    int best = 0;
+    for (int k = 0; k < r->n_classes; k++) {
+        const float *w = r->weight + (int64_t)k * r->vocab;
+        double sum = 0;
+        for (int64_t i = 0; i < b->n; i++)
+            sum += (double)b->count[i] * (double)r->idf[b->id[i]] * (double)w[b->id[i]];
+        f[k] = sum * scale + (double)r->bias[k];
+        if (f[k] > f[best]) best = k;
+    }
+    return best;
+}
+
+/* sigmoid(f_k) / sum of sigmoid(f_j) from logarithms, so that no sum of underflows divides. */
+static void normalise(double *f, int n) {
+    double most = -INFINITY, sum = 0;
+    for (int k = 0; k < n; k++) {
+        f[k] = f[k] > 0 ? -log1p(exp(-f[k])) : f[k] - log1p(exp(f[k]));
+        if (f[k] > most) most = f[k];
+    }
+    for (int k = 0; k < n; k++) sum += f[k] = exp(f[k] - most);
+    for (int k = 0; k < n; k++) f[k] /= sum;
+}
+
+at_status at_router_predict(at_ctx *c, const at_router *r, const int32_t *id, int64_t n,
+                            double *probability, int *best, int64_t *known) {
+    at_bag b = {0};
+    double few[32];
+    double *f = r->n_classes <= 32 ? few : at_malloc(c, (size_t)r->n_classes * sizeof *f);
+    at_status s = f ? at_bag_fill(c, &b, id, n, r->vocab, r->drop, r->n_drop) : AT_OOM;
+    if (!s) {
+        *best = decide(r, &b, f);
+        if (probability) {
+            normalise(f, r->n_classes);
+            memcpy(probability, f, (size_t)r->n_classes * sizeof *f);
+        }
+        if (known) {
+            *known = 0;
+            for (int64_t i = 0; i < b.n; i++)
+                if (r->idf[b.id[i]] > 0) *known += b.count[i];
+        }
+    }
+    at_bag_free(&b);
+    if (f != few) at_free(f);
+    return s;
+}
+
+/* largest contribution first; ties by id, so that the order is always the same */
+static int stronger(const void *a, const void *b) {
+    const at_router_reason *x = a, *y = b;
+    if (x->contribution < y->contribution) return 1;
+    if (x->contribution > y->contribution) return -1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static double lead(const at_router *r, int which, int32_t id) {
+    double rival = -INFINITY;
+    for (int k = 0; k < r->n_classes; k++) {
+        const double w = (double)r->weight[(int64_t)k * r->vocab + id];
+        if (k != which && w > rival) rival = w;
+    }
+    return (double)r->weight[(int64_t)which * r->vocab + id] - rival;
+}
+
+at_status at_router_explain(at_ctx *c, const at_router *r, const int32_t *id, int64_t n_ids,
+                            int which, int64_t top, at_router_reason *reason, int64_t *n) {
+    *n = 0;
+    if (which < 0 || which >= r->n_classes)
+        return at_error(c, AT_ARG, "router: class %d of %d", which, r->n_classes);
+    at_bag b = {0};
+    at_status s = at_bag_fill(c, &b, id, n_ids, r->vocab, r->drop, r->n_drop);
+    at_router_reason *all = s ? NULL : at_malloc(c, (size_t)b.n * sizeof *all);
+    if (!s && !all) s = AT_OOM;
+    if (!s) {
+        const double scale = at_bag_scale(&b, r->idf);
+        int64_t m = 0;
+        for (int64_t i = 0; i < b.n; i++) {
+            if (!(r->idf[b.id[i]] > 0)) continue; /* never seen in training: no say */
+            const double x = (double)b.count[i] * (double)r->idf[b.id[i]] * scale;
+            all[m++] = (at_router_reason){b.id[i], b.count[i], x * lead(r, which, b.id[i])};
+        }
+        if (m) qsort(all, (size_t)m, sizeof *all, stronger);
+        *n = m < top ? m : top;
+        if (*n > 0) memcpy(reason, all, (size_t)*n * sizeof *all);
+    }
+    at_free(all);
+    at_bag_free(&b);
+    return s;
+}

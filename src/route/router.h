@@ -1,0 +1,121 @@
+/*
+ * router.h - which class (language, domain) a token sequence belongs to.
+ *
+ * TF-IDF over token ids and one logistic regression per class:
+ *     x_t   = count_t * idf_t / norm,   norm: Euclidean length of the vector
+ *     idf_t = ln((1 + sequences) / (1 + sequences with t)) + 1, 0 for a token never seen in training
+ *     f_c   = w_c . x + b_c,            probability of c = sigmoid(f_c) / sum of sigmoid(f_k)
+ * The class is the one with the largest f_c.  `drop` lists ids that never count (end of text).
+ * A sequence without a known token is decided by the biases alone.
+ *
+ * Everything is deterministic: the same sequences and options give the same weights, for any
+ * number of threads.  A saved router predicts bit for bit what it predicted before saving.
+ */
+#ifndef AT_ROUTER_H
+#define AT_ROUTER_H
+#include "base/ctx.h"
+#include "data/dataset.h"
+
+#define AT_ROUTER_FILE "router.safetensors"
+enum { AT_ROUTER_LENGTHS_MAX = 16, AT_ROUTER_CLASSES_MAX = 1024, AT_ROUTER_DROP_MAX = 64 };
+
+typedef struct at_router_options {
+    double c;        /* inverse strength of the L2 penalty (10)                             */
+    double eps;      /* relative gradient at which the fit stops (1e-3)                     */
+    int64_t windows; /* training windows for each class and length (1500)                   */
+    uint64_t seed;   /* of the draw of the windows                                          */
+    int n_lengths;   /* training windows are mixed of these numbers of tokens               */
+    int64_t length[AT_ROUTER_LENGTHS_MAX]; /* (8, 16, 32, 64, 128, 256, 512)                */
+} at_router_options;
+
+typedef struct at_router {
+    int n_classes;
+    char **name;   /* [n_classes]                                                 */
+    int64_t vocab; /* ids are below it                                            */
+    float *idf;    /* [vocab]                                                     */
+    float *weight; /* [n_classes, vocab]                                          */
+    float *bias;   /* [n_classes]                                                 */
+    int n_drop;
+    int32_t drop[AT_ROUTER_DROP_MAX];
+    char tokenizer_hash[65]; /* hex SHA-256 of the tokenizer the ids come from, or ""       */
+    int64_t sequences;       /* the fit saw                                                 */
+    at_router_options trained;
+} at_router;
+
+/** Sequences with labels in [0, n_classes); sequence i is id[start[i]] .. id[start[i + 1] - 1]. */
+typedef struct at_router_set {
+    int n_classes;
+    const char *const *name; /* [n_classes]      */
+    int64_t vocab, n;
+    const int64_t *start;       /* [n + 1]          */
+    const int32_t *id, *label;  /* label [n]        */
+    const char *tokenizer_hash; /* or NULL          */
+    const int32_t *drop;        /* [n_drop]         */
+    int n_drop;
+} at_router_set;
+
+at_router_options at_router_defaults(void);
+/** All weights zero; names are copied.  For whoever fills a router: fitting, loading. */
+at_status at_router_new(at_ctx *c, int n_classes, const char *const *name, int64_t vocab,
+                        at_router **out);
+
+/** Fit on given sequences.  AT_ARG: fewer than two classes, a class without a sequence, an id out
+    of range, options that make no sense. */
+at_status at_router_fit(at_ctx *c, const at_router_set *set, const at_router_options *o,
+                        at_router **out);
+/** Fit on windows drawn from the training split, one class a domain. */
+at_status at_router_train(at_ctx *c, const at_dataset *d, const int32_t *drop, int n_drop,
+                          const at_router_options *o, at_router **out);
+
+/** path: the file, or a folder that holds router.safetensors. */
+at_status at_router_load(at_ctx *c, const char *path, at_router **out);
+at_status at_router_save(at_ctx *c, const at_router *r, const char *path);
+void at_router_close(at_router *r);
+
+/** AT_MISMATCH naming both hashes, and `what` the other one belongs to. */
+at_status at_router_check(at_ctx *c, const at_router *r, const char *what,
+                          const char *tokenizer_hash);
+/** Index of a class by name, or -1. */
+int at_router_class(const at_router *r, const char *name);
+
+/** Probabilities [n_classes] (may be NULL) and the class of a sequence; *known (may be NULL): how
+    many of its tokens counted.  AT_ARG names the position of an id out of range. */
+at_status at_router_predict(at_ctx *c, const at_router *r, const int32_t *id, int64_t n,
+                            double *probability, int *best, int64_t *known);
+
+/** What a token did for a class: count in the sequence, and x_t * (w_ct - largest other w_ot). */
+typedef struct at_router_reason {
+    int32_t id;
+    int64_t count;
+    double contribution;
+} at_router_reason;
+/** The `top` largest contributions for class `which`, largest first; *n of them. */
+at_status at_router_explain(at_ctx *c, const at_router *r, const int32_t *id, int64_t n_ids,
+                            int which, int64_t top, at_router_reason *reason, int64_t *n);
+
+/* ---- measuring ---- */
+
+/** Counts and what follows from them.  Precision, recall and F1 of nothing are 0. */
+typedef struct at_router_score {
+    int n_classes;
+    int64_t *confusion; /* [true, predicted]                                  */
+    int64_t total;
+    double accuracy;
+    double precision, recall, f1; /* means over the classes that occur on either side   */
+    double *class_precision, *class_recall, *class_f1; /* [n_classes]                       */
+    int64_t *support; /* [n_classes] sequences of the class                 */
+} at_router_score;
+
+at_status at_router_score_init(at_ctx *c, at_router_score *s, int n_classes);
+void at_router_score_add(at_router_score *s, int truth, int predicted);
+void at_router_score_finish(at_router_score *s);
+void at_router_score_free(at_router_score *s);
+
+/** Windows of `length` tokens, at most `limit` a domain, evenly spread over a split; a split
+    shorter than that is one window.  Domains are matched with classes by name: AT_MISMATCH when
+    the router does not know one, or the tokenizer differs; AT_ARG when the split is empty.
+    `s` is initialised here; at_router_score_free. */
+at_status at_router_eval(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
+                         int64_t length, int64_t limit, at_router_score *s);
+
+#endif
