@@ -1,7 +1,98 @@
 #!/bin/sh
-# Builds everything and runs every test.
+# Builds artel in three ways and runs every test.  Needs nothing but a shell on Debian: see tools/setup.sh.
+#
+#   release   -O2, warnings are errors: all tests, then the kernel and model tests once more with lower instruction sets
+#   debug     AddressSanitizer, UndefinedBehaviorSanitizer, leaks: all tests but those that only take long
+#   plain     no BLAS and no vector kernels, the reference loops alone: the unit tests
+#
+# Logs lie in build/check/.  The last line counts; exit 0 when nothing failed.
 set -eu
 cd "$(dirname "$0")"
-cmake --preset release >/dev/null
-cmake --build build -j "$(nproc)"
-ctest --test-dir build --output-on-failure
+
+jobs=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+logs=build/check
+passed=0
+failed=0
+began=$(date +%s)
+mkdir -p "$logs"
+
+# A line per stage: name, outcome, seconds.
+stage_starts() { stage=$1; stage_began=$(date +%s); }
+stage_ends() { printf 'check: %-34s %-24s %4d s\n' "$stage" "$1" $(($(date +%s) - stage_began)); }
+
+finish() {
+    printf 'check: %d s in all\n' $(($(date +%s) - began))
+    printf '%d passed, %d failed\n' "$passed" "$failed"
+    [ "$failed" -eq 0 ] && exit 0
+    exit 1
+}
+
+# one NAME COMMAND...: a step that either works or not, and counts as one test.
+one() {
+    stage_starts "$1"
+    log=$logs/$(echo "$1" | tr ' ' '-').log
+    shift
+    if "$@" >"$log" 2>&1; then
+        passed=$((passed + 1))
+        stage_ends ok
+    else
+        failed=$((failed + 1))
+        tail -n 60 "$log"
+        stage_ends FAILED
+        return 1
+    fi
+}
+
+# build DIRECTORY PRESET [OPTION...]: without a build nothing after it means anything.
+build() {
+    cmake --preset "$@" && cmake --build "$(preset_folder "$1")" -j "$jobs"
+}
+preset_folder() { case $1 in release) echo build ;; *) echo "build/$1" ;; esac; }
+
+# tests NAME PRESET [CTEST-OPTION...]: counts what ctest counts.
+tests() {
+    stage_starts "$1"
+    folder=$(preset_folder "$2")
+    log=$logs/$(echo "$1" | tr ' ' '-').log
+    shift 2
+    good=0
+    bad=0
+    ctest --test-dir "$folder" --output-on-failure -j "$jobs" "$@" >"$log" 2>&1 || bad=1
+    # "97% tests passed, 2 tests failed out of 70"
+    count=$(sed -n 's/^[0-9]*% tests passed, \([0-9]*\) tests failed out of \([0-9]*\).*/\1 \2/p' "$log")
+    if [ -n "$count" ]; then
+        bad=${count% *}
+        good=$((${count#* } - bad))
+    else
+        bad=1
+    fi
+    [ "$good" -gt 0 ] || bad=$((bad > 0 ? bad : 1))
+    passed=$((passed + good))
+    failed=$((failed + bad))
+    [ "$bad" -eq 0 ] || cat "$log"
+    stage_ends "$good passed, $bad failed"
+}
+
+stage_starts "set-up"
+sh tools/setup.sh check
+stage_ends ok
+
+one "layers" python3 tools/check_layers.py || :
+one "ops" python3 tools/check_ops.py || :
+one "release build" build release -DARTEL_WERROR=ON || finish
+tests "release tests" release
+for level in ref avx2; do
+    export ARTEL_CPU=$level
+    tests "release tests, ARTEL_CPU=$level" release -R 'kernel|gemm|gpt2|decode|grad'
+    unset ARTEL_CPU
+done
+
+one "debug build" build debug || finish
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
+export UBSAN_OPTIONS=print_stacktrace=1
+tests "debug tests" debug
+unset ASAN_OPTIONS UBSAN_OPTIONS
+
+one "plain build" build plain -DARTEL_WERROR=ON || finish
+tests "plain tests" plain -R '^test_|^replay_'
+finish
