@@ -1,0 +1,280 @@
+/*
+ * test_gradcheck.c - is backward the derivative of forward?
+ *
+ * One row per op variant: loss = sum(c op(inputs)), c random, against a central difference on every
+ * element of every input.  The engine is compiled in double here; the bound is 1e-7.  Rows cover
+ * every optional input, rank above 2 and repeated inputs.
+ */
+#include "base/rng.h"
+#include "cmocka_wrap.h"
+#include "op/op.h"
+#include <math.h>
+#include <string.h>
+
+typedef at_tensor *(*build_fn)(at_run *r, at_tensor **in);
+typedef struct {
+    const char *name;
+    build_fn build;
+    int n_in;
+    int64_t dim[6][AT_RANK_MAX];
+} row;
+
+static at_tensor *b_linear(at_run *r, at_tensor **t) { return at_linear(r, t[0], t[1], t[2]); }
+static at_tensor *b_linear0(at_run *r, at_tensor **t) { return at_linear(r, t[0], t[1], NULL); }
+static at_tensor *b_linear_io(at_run *r, at_tensor **t) {
+    return at_linear_io(r, t[0], t[1], t[2]);
+}
+static at_tensor *b_linear_twice(at_run *r, at_tensor **t) { /* both gradients are added to */
+    at_tensor *y = at_linear(r, t[0], t[1], t[2]);
+    at_tensor *z = at_linear(r, t[0], t[1], NULL);
+    return at_add(r, y, z);
+}
+static at_tensor *b_norm(at_run *r, at_tensor **t) {
+    return at_layernorm(r, t[0], t[1], t[2], 1e-5);
+}
+static at_tensor *b_norm0(at_run *r, at_tensor **t) {
+    return at_layernorm(r, t[0], t[1], NULL, 1e-5);
+}
+static at_tensor *b_gelu(at_run *r, at_tensor **t) { return at_gelu(r, t[0], AT_GELU_TANH); }
+static at_tensor *b_gelu_erf(at_run *r, at_tensor **t) { return at_gelu(r, t[0], AT_GELU_ERF); }
+static at_tensor *b_add(at_run *r, at_tensor **t) { return at_add(r, t[0], t[1]); }
+static at_tensor *b_add_self(at_run *r, at_tensor **t) { return at_add(r, t[0], t[0]); }
+static at_tensor *b_view(at_run *r, at_tensor **t) {
+    at_tensor *y = at_gelu(r, t[0], AT_GELU_TANH);
+    at_tensor *v = at_view(r, y, 2, (int64_t[]){6, 4});
+    at_tensor *z = at_gelu(r, v, AT_GELU_TANH);
+    at_tensor *w = at_view(r, z, 3, (int64_t[]){2, 3, 4});
+    return at_add(r, w, y);
+}
+static at_tensor *b_embed(at_run *r, at_tensor **t) {
+    return at_embed(r, t[0], (int32_t[]){2, 0, 2, 4}, 4);
+}
+static at_tensor *b_dropout(at_run *r, at_tensor **t) {
+    const bool train = r->train; /* the mask belongs to the draw, not to the recording */
+    r->train = true;
+    at_tensor *y = at_dropout(r, t[0], 0.4);
+    r->train = train;
+    return y;
+}
+static at_tensor *b_attention(at_run *r, at_tensor **t) { return at_attention(r, t[0], 2, 5, 2); }
+static at_tensor *b_attention_one(at_run *r, at_tensor **t) {
+    return at_attention(r, t[0], 3, 1, 1);
+}
+static at_tensor *b_attention_long(at_run *r, at_tensor **t) {
+    return at_attention(r, t[0], 1, 37, 1);
+}
+static at_tensor *b_xent(at_run *r, at_tensor **t) {
+    return at_xent(r, t[0], (int32_t[]){1, -1, 3});
+}
+static at_tensor *fixed(at_run *r, int64_t rows, int64_t cols) {
+    at_tensor *t = at_new2(r, rows, cols);
+    for (int64_t i = 0; t && i < rows * cols; i++) t->data[i] = (at_real)(i * 7 % 11) / 3;
+    return t;
+}
+static at_tensor *b_distill(at_run *r, at_tensor **t) {
+    return at_distill(r, t[0], fixed(r, 3, 5), AT_KD_FORWARD, 2);
+}
+static at_tensor *b_distill_reverse(at_run *r, at_tensor **t) {
+    return at_distill(r, t[0], fixed(r, 3, 5), AT_KD_REVERSE, 1.5);
+}
+static at_tensor *b_head(at_run *r, at_tensor **t) {
+    const at_head_spec s = {.label = (int32_t[]){1, -1, 3, 0}};
+    return at_head_loss(r, t[0], t[1], &s, NULL);
+}
+static at_tensor *head_kd(at_run *r, at_tensor **t, at_kd_kind kind, int64_t rows) {
+    int32_t label[200];
+    for (int i = 0; i < 200; i++) label[i] = i % 7 == 2 ? -1 : i * 5 % 6;
+    const at_head_spec s = {.label = label,
+                            .teacher_x = fixed(r, rows, 3),
+                            .teacher_w = fixed(r, 6, 3),
+                            .kind = kind,
+                            .tau = 2,
+                            .alpha = 0.3};
+    return at_head_loss(r, t[0], t[1], &s, NULL);
+}
+static at_tensor *b_head_kd(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_FORWARD, 4); }
+static at_tensor *b_head_rkd(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_REVERSE, 70); }
+
+/* clang-format off */
+static const row rows[] = {
+    {"linear",            b_linear,         3, {{3, 5}, {4, 5}, {4}}},
+    {"linear/rank3",      b_linear,         3, {{2, 3, 5}, {4, 5}, {4}}},
+    {"linear/nobias",     b_linear0,        2, {{2, 3, 5}, {4, 5}}},
+    {"linear/io",         b_linear_io,      3, {{2, 3, 5}, {5, 4}, {4}}},
+    {"linear/twice",      b_linear_twice,   3, {{3, 5}, {4, 5}, {4}}},
+    {"linear/wide",       b_linear,         3, {{9, 33}, {41, 33}, {41}}},
+    {"layernorm",         b_norm,           3, {{3, 7}, {7}, {7}}},
+    {"layernorm/blocks",  b_norm,           3, {{2, 65, 5}, {5}, {5}}},
+    {"layernorm/nobias",  b_norm0,          2, {{3, 7}, {7}}},
+    {"gelu",              b_gelu,           1, {{4, 5}}},
+    {"gelu/erf",          b_gelu_erf,       1, {{2, 2, 5}}},
+    {"add",               b_add,            2, {{4, 5}, {4, 5}}},
+    {"add/self",          b_add_self,       1, {{2, 2, 5}}},
+    {"view",              b_view,           1, {{2, 3, 4}}},
+    {"embed/repeat",      b_embed,          1, {{5, 3}}},
+    {"dropout",           b_dropout,        1, {{5, 7}}},
+    {"attention",         b_attention,      1, {{10, 12}}},
+    {"attention/one",     b_attention_one,  1, {{3, 6}}},
+    {"attention/long",    b_attention_long, 1, {{37, 9}}},
+    {"xent/skip",         b_xent,           1, {{3, 5}}},
+    {"distill/forward",   b_distill,        1, {{3, 5}}},
+    {"distill/reverse",   b_distill_reverse,1, {{3, 5}}},
+    {"head_loss/xent",    b_head,           2, {{2, 2, 3}, {5, 3}}},
+    {"head_loss/forward", b_head_kd,        2, {{4, 3}, {6, 3}}},
+    {"head_loss/reverse", b_head_rkd,       2, {{70, 3}, {6, 3}}},
+};
+/* clang-format on */
+
+static at_ctx ctx;
+static at_compute cp;
+static at_arena arena;
+
+static double evaluate(const row *w, at_tensor **in, const at_real *c, bool train) {
+    at_run r;
+    at_run_init(&r, &cp, &arena, train, 5);
+    at_tensor *y = w->build(&r, in);
+    if (!y) fail_msg("%s: %s: %s", w->name, at_status_text(r.status), r.message);
+    double s = 0;
+    for (int64_t i = 0; i < at_numel(y); i++) s += (double)c[i] * (double)y->data[i];
+    if (train) {
+        y->grad = at_save(&r, (size_t)at_numel(y) * sizeof(at_real));
+        memcpy(y->grad, c, (size_t)at_numel(y) * sizeof(at_real));
+        assert_int_equal(at_backward_from(&r, y), AT_OK);
+    }
+    return s;
+}
+
+static void fill(at_tensor *t, const int64_t *dim, uint64_t stream) {
+    memset(t, 0, sizeof *t);
+    while (t->rank < AT_RANK_MAX && dim[t->rank]) {
+        t->dim[t->rank] = dim[t->rank];
+        t->rank++;
+    }
+    const int64_t n = at_numel(t);
+    t->data = at_calloc(&ctx, (size_t)n, sizeof(at_real));
+    t->grad = at_calloc(&ctx, (size_t)n, sizeof(at_real));
+    t->need_grad = t->keep_grad = true;
+    for (int64_t j = 0; j < n; j++)
+        t->data[j] = (at_real)(2 * at_normal(7, AT_STREAM_TEST + stream, (uint64_t)j));
+}
+
+static double worst_of(const row *w) {
+    at_tensor t[6], *in[6];
+    at_real c[4096];
+    const double h = 1e-5;
+    for (int i = 0; i < w->n_in; i++) {
+        fill(&t[i], w->dim[i], (uint64_t)i);
+        in[i] = &t[i];
+    }
+    for (uint64_t i = 0; i < 4096; i++) c[i] = (at_real)at_normal(9, AT_STREAM_TEST, i);
+    const at_mark m = at_arena_mark(&arena);
+    (void)evaluate(w, in, c, true);
+    at_arena_rewind(&arena, m);
+    double num = 0, den = 0;
+    for (int i = 0; i < w->n_in; i++)
+        for (int64_t j = 0; j < at_numel(&t[i]); j++) {
+            const at_real x = t[i].data[j];
+            t[i].data[j] = (at_real)((double)x + h);
+            const double up = evaluate(w, in, c, false);
+            t[i].data[j] = (at_real)((double)x - h);
+            const double down = evaluate(w, in, c, false);
+            t[i].data[j] = x;
+            at_arena_rewind(&arena, m);
+            const double fd = (up - down) / (2 * h), an = (double)t[i].grad[j];
+            num += (fd - an) * (fd - an);
+            den += fd * fd + an * an;
+        }
+    for (int i = 0; i < w->n_in; i++) {
+        at_free(t[i].data);
+        at_free(t[i].grad);
+    }
+    assert_true(den > 1e-6); /* a row whose gradient is zero checks nothing */
+    return sqrt(num / den);
+}
+
+static void every_row(void **state) {
+    (void)state;
+    int bad = 0;
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        const double rel = worst_of(&rows[k]);
+        print_message("%-18s rel %.1e%s\n", rows[k].name, rel, rel < 1e-7 ? "" : "  FAIL");
+        bad += !(rel < 1e-7);
+    }
+    assert_int_equal(bad, 0);
+}
+
+/* A student equal to its teacher has nothing to learn, at any temperature. */
+static void distill_of_itself_is_zero(void **state) {
+    (void)state;
+    at_tensor t;
+    fill(&t, (int64_t[AT_RANK_MAX]){3, 5}, 1);
+    for (int kind = 0; kind < 2; kind++) {
+        at_run r;
+        at_run_init(&r, &cp, &arena, true, 1);
+        memset(t.grad, 0, 15 * sizeof(at_real));
+        at_tensor *y = at_distill(&r, &t, at_detach(&r, &t), (at_kd_kind)kind, 3);
+        assert_non_null(y);
+        assert_true(fabs((double)y->data[0]) < 1e-12);
+        assert_int_equal(at_backward(&r, y, 1), AT_OK);
+        for (int i = 0; i < 15; i++) assert_true(fabs((double)t.grad[i]) < 1e-12);
+    }
+    at_free(t.data);
+    at_free(t.grad);
+}
+
+/* The first wrong shape names itself and its parameter; later ops do nothing. */
+static void errors_stick(void **state) {
+    (void)state;
+    at_run r;
+    at_run_init(&r, &cp, &arena, true, 1);
+    at_tensor *x = at_new2(&r, 2, 3), *w = at_new2(&r, 4, 5);
+    w->name = "h.0.mlp.c_fc.weight";
+    at_tensor *y = at_linear(&r, x, w, NULL);
+    y = at_gelu(&r, y, AT_GELU_TANH);
+    assert_null(at_add(&r, y, x));
+    assert_int_equal(at_run_status(&r), AT_SHAPE);
+    assert_non_null(strstr(ctx.message, "h.0.mlp.c_fc.weight"));
+    assert_non_null(strstr(ctx.message, "[2,3]"));
+    assert_non_null(strstr(ctx.message, "[4,5]"));
+}
+
+/* Frozen inputs get no gradient, and a run that does not train records nothing. */
+static void no_gradient_where_none_is_wanted(void **state) {
+    (void)state;
+    at_tensor t[2];
+    fill(&t[0], (int64_t[AT_RANK_MAX]){3, 5}, 1);
+    fill(&t[1], (int64_t[AT_RANK_MAX]){4, 5}, 2);
+    t[1].need_grad = false;
+    at_run r;
+    at_run_init(&r, &cp, &arena, true, 1);
+    at_tensor *y = at_linear(&r, &t[0], &t[1], NULL);
+    y->grad = at_save(&r, 12 * sizeof(at_real));
+    for (int i = 0; i < 12; i++) y->grad[i] = 1;
+    assert_int_equal(at_backward_from(&r, y), AT_OK);
+    double touched = 0;
+    for (int i = 0; i < 20; i++) touched += fabs((double)t[1].grad[i]);
+    assert_true(touched == 0);
+    at_run_init(&r, &cp, &arena, false, 1);
+    assert_non_null(at_linear(&r, &t[0], &t[1], NULL));
+    assert_int_equal(r.n_nodes, 0);
+    for (int i = 0; i < 2; i++) {
+        at_free(t[i].data);
+        at_free(t[i].grad);
+    }
+}
+
+int main(void) {
+    at_ctx_init(&ctx, 2);
+    at_arena_init(&arena, &ctx);
+    if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row),
+        cmocka_unit_test(distill_of_itself_is_zero),
+        cmocka_unit_test(errors_stick),
+        cmocka_unit_test(no_gradient_where_none_is_wanted),
+    };
+    const int bad = cmocka_run_group_tests(tests, NULL, NULL);
+    at_compute_close(&cp);
+    at_arena_close(&arena);
+    return bad;
+}
