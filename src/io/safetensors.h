@@ -59,6 +59,12 @@ const char *at_st_meta(const at_st *st, const char *key);
 int64_t at_st_meta_count(const at_st *st);
 void at_st_meta_at(const at_st *st, int64_t i, const char **key, const char **value);
 
+/** Compare the content with the hashes the writer kept in the metadata (AT_ST_HASH_KEY): AT_FORMAT
+    naming path and tensor when a byte, a name, a shape or a metadata value is not what was written.
+    A file without hashes (another program's) passes.  Reads all data; at_st_open does not. */
+at_status at_st_verify(at_ctx *c, const at_st *st);
+#define AT_ST_HASH_KEY "artel.hash"
+
 /** count values of a floating tensor (F16, BF16, F32, F64) as float, or as double. */
 at_status at_st_to_f32(at_ctx *c, const at_st_tensor *t, float *out);
 at_status at_st_to_f64(at_ctx *c, const at_st_tensor *t, double *out);
@@ -66,7 +72,9 @@ at_status at_st_to_f64(at_ctx *c, const at_st_tensor *t, double *out);
 at_status at_st_to_i64(at_ctx *c, const at_st_tensor *t, int64_t *out);
 
 /* Writing: add all tensors, then commit.  The file appears under its name at commit (temporary,
-   fsync, rename), or not at all. */
+   fsync, rename), or not at all.  Same calls, same bytes.  Data begins at a multiple of 64 in the
+   file, wide types first, so that every tensor is aligned for its type; "format": "pt" and the
+   hashes of at_st_verify are always among the metadata. */
 typedef struct at_st_writer at_st_writer;
 at_status at_st_writer_open(at_ctx *c, const char *path, at_st_writer **out);
 at_status at_st_writer_meta(at_ctx *c, at_st_writer *w, const char *key, const char *value);

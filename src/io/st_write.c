@@ -1,0 +1,183 @@
+/*
+ * st_write.c - writing.  Everything is kept until commit: only then is the layout known, and the
+ * hashes, which stand in the header, before the data.
+ */
+#include "io/st_internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN = 64, PREFIX = 8 };
+
+struct at_st_writer {
+    at_out out;
+    char *path;
+    cJSON *meta;
+    at_st_tensor *tensor; /* names are owned */
+    int64_t n, cap;
+};
+
+at_status at_st_writer_open(at_ctx *c, const char *path, at_st_writer **out) {
+    *out = NULL;
+    at_st_writer *w = at_calloc(c, 1, sizeof *w);
+    if (!w) return c->status;
+    w->path = at_strdup(c, path);
+    w->meta = cJSON_CreateObject();
+    at_status s = w->path ? AT_OK : c->status;
+    if (!s && !w->meta) s = at_error(c, AT_OOM, "%s: no memory", path);
+    if (!s) s = at_out_open(c, path, &w->out);
+    if (!s) s = at_st_writer_meta(c, w, "format", "pt");
+    if (!s) s = at_st_writer_meta(c, w, AT_ST_MARK, "yes");
+    if (s)
+        at_st_writer_close(w);
+    else
+        *out = w;
+    return s;
+}
+
+void at_st_writer_close(at_st_writer *w) {
+    if (!w) return;
+    at_out_close(&w->out);
+    for (int64_t i = 0; i < w->n; i++) at_free((void *)(uintptr_t)w->tensor[i].name);
+    at_free(w->tensor);
+    at_free(w->path);
+    cJSON_Delete(w->meta);
+    at_free(w);
+}
+
+at_status at_st_writer_meta(at_ctx *c, at_st_writer *w, const char *key, const char *value) {
+    cJSON_DeleteItemFromObjectCaseSensitive(w->meta, key);
+    if (!cJSON_AddStringToObject(w->meta, key, value))
+        return at_error(c, AT_OOM, "%s: no memory for metadata", w->path);
+    return AT_OK;
+}
+
+at_status at_st_writer_add(at_ctx *c, at_st_writer *w, const char *name, at_dtype d, int rank,
+                           const int64_t *dim, const void *data) {
+    int64_t n = 0;
+    const int64_t size = (int64_t)at_dtype_size(d);
+    if (size == 0 || rank < 0 || rank > AT_ST_RANK_MAX || !strcmp(name, "__metadata__"))
+        return at_error(c, AT_ARG, "%s: tensor `%.200s`: bad name, dtype or rank %d", w->path, name,
+                        rank);
+    if (!at_st_elements(rank, dim, &n) || n > ((int64_t)1 << 53) / size)
+        return at_error(c, AT_SHAPE, "%s: tensor `%.200s`: impossible shape", w->path, name);
+    if (!at_reserve(c, &w->tensor, &w->cap, w->n + 1, sizeof *w->tensor)) return c->status;
+    at_st_tensor t = {.name = at_strdup(c, name), .dtype = d, .rank = rank, .data = data};
+    if (!t.name) return c->status;
+    for (int i = 0; i < rank; i++) t.dim[i] = dim[i];
+    t.bytes = (size_t)(n * size);
+    w->tensor[w->n++] = t;
+    return AT_OK;
+}
+
+/* ---- the header --------------------------------------------------------------------------- */
+
+/* Indices of the tensors as they will lie: empty ones by name (they share one place, and a reader
+   has nothing else to order them by), then wide types first, otherwise as added. */
+static void lay_out(const at_st_writer *w, int64_t *order) {
+    int64_t k = 0;
+    for (int64_t i = 0; i < w->n; i++) {
+        if (w->tensor[i].bytes > 0) continue;
+        int64_t at = k++;
+        for (; at > 0 && strcmp(w->tensor[order[at - 1]].name, w->tensor[i].name) > 0; at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+    for (size_t size = 8; size > 0; size /= 2)
+        for (int64_t i = 0; i < w->n; i++)
+            if (w->tensor[i].bytes > 0 && at_dtype_size(w->tensor[i].dtype) == size) order[k++] = i;
+}
+
+static at_status put_hashes(at_ctx *c, at_st_writer *w, const int64_t *order) {
+    char *text = at_malloc(c, (size_t)(w->n + 1) * 16 + 1);
+    if (!text) return c->status;
+    cJSON_DeleteItemFromObjectCaseSensitive(w->meta, AT_ST_HASH_KEY);
+    at_st_hash_text(at_st_meta_hash(w->meta), text);
+    for (int64_t i = 0; i < w->n; i++)
+        at_st_hash_text(at_st_tensor_hash(&w->tensor[order[i]]), text + (i + 1) * 16);
+    const at_status s = at_st_writer_meta(c, w, AT_ST_HASH_KEY, text);
+    at_free(text);
+    return s;
+}
+
+static bool put_numbers(cJSON *entry, const char *key, const int64_t *v, int n) {
+    cJSON *a = cJSON_AddArrayToObject(entry, key);
+    for (int i = 0; a && i < n; i++) {
+        cJSON *number = cJSON_CreateNumber((double)v[i]);
+        if (!number || !cJSON_AddItemToArray(a, number)) return false;
+    }
+    return a != NULL;
+}
+
+static bool put_entry(cJSON *head, const at_st_tensor *t, int64_t begin) {
+    const int64_t range[2] = {begin, begin + (int64_t)t->bytes};
+    cJSON *entry = cJSON_AddObjectToObject(head, t->name);
+    return entry && cJSON_AddStringToObject(entry, "dtype", at_dtype_name(t->dtype)) &&
+           put_numbers(entry, "shape", t->dim, t->rank) &&
+           put_numbers(entry, "data_offsets", range, 2);
+}
+
+/* JSON text of the header, from cJSON's heap; NULL when out of memory. */
+static char *header_text(const at_st_writer *w, const int64_t *order) {
+    cJSON *head = cJSON_CreateObject();
+    bool ok = head && cJSON_AddItemReferenceToObject(head, "__metadata__", w->meta);
+    int64_t begin = 0;
+    for (int64_t i = 0; ok && i < w->n; i++) {
+        ok = put_entry(head, &w->tensor[order[i]], begin);
+        begin += (int64_t)w->tensor[order[i]].bytes;
+    }
+    char *text = ok ? cJSON_PrintUnformatted(head) : NULL;
+    cJSON_Delete(head);
+    return text;
+}
+
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static at_status refuse_twins(at_ctx *c, const at_st_writer *w) {
+    const char **name = at_calloc(c, (size_t)w->n, sizeof *name);
+    if (!name) return c->status;
+    for (int64_t i = 0; i < w->n; i++) name[i] = w->tensor[i].name;
+    if (w->n > 1) qsort(name, (size_t)w->n, sizeof *name, by_text);
+    at_status s = AT_OK;
+    for (int64_t i = 1; !s && i < w->n; i++)
+        if (!strcmp(name[i], name[i - 1]))
+            s = at_error(c, AT_ARG, "%s: tensor `%.200s` was added twice", w->path, name[i]);
+    at_free(name);
+    return s;
+}
+
+static at_status write_header(at_ctx *c, at_st_writer *w, const char *text) {
+    static const char spaces[ALIGN + 1] =
+        "                                                                ";
+    /* What the reader would refuse (a name that is not UTF-8, say) is not written. */
+    cJSON *again = at_json_parse(c, w->path, text, strlen(text));
+    if (!again) return c->status;
+    cJSON_Delete(again);
+    const size_t n = strlen(text), pad = (ALIGN - (PREFIX + n) % ALIGN) % ALIGN;
+    unsigned char prefix[PREFIX];
+    for (int i = 0; i < PREFIX; i++) prefix[i] = (unsigned char)((uint64_t)(n + pad) >> (8 * i));
+    at_status s = at_out_write(c, &w->out, prefix, PREFIX);
+    if (!s) s = at_out_write(c, &w->out, text, n);
+    return s ? s : at_out_write(c, &w->out, spaces, pad);
+}
+
+at_status at_st_writer_commit(at_ctx *c, at_st_writer *w) {
+    at_status s = refuse_twins(c, w);
+    int64_t *order = at_calloc(c, (size_t)w->n, sizeof *order);
+    if (!s && !order) s = c->status;
+    if (!s) lay_out(w, order);
+    if (!s) s = put_hashes(c, w, order);
+    char *text = s ? NULL : header_text(w, order);
+    if (!s && !text) s = at_error(c, AT_OOM, "%s: no memory for the header", w->path);
+    if (!s) s = write_header(c, w, text);
+    for (int64_t i = 0; !s && i < w->n; i++)
+        s = at_out_write(c, &w->out, w->tensor[order[i]].data, w->tensor[order[i]].bytes);
+    if (!s)
+        s = at_out_commit(c, &w->out);
+    else
+        at_out_close(&w->out);
+    cJSON_free(text);
+    at_free(order);
+    return s;
+}
