@@ -91,25 +91,19 @@ static int64_t block_k(int64_t k) {
 /* Rows [i0, i0+mb) x [p0, p0+kb) of op(A) as panels of mr rows. */
 static void pack_a(const at_kernels *k, const at_gemm *g, int64_t i0, int64_t mb, int64_t p0,
                    int64_t kb, at_real *to) {
-    for (int64_t i = 0; i < mb; i += k->mr, to += k->mr * kb) {
-        const int have = (int)min64(k->mr, mb - i);
-        if (g->ta)
-            k->pack_copy(kb, have, k->mr, g->a + p0 * g->lda + i0 + i, g->lda, to);
-        else
-            k->pack_turn(kb, have, k->mr, g->a + (i0 + i) * g->lda + p0, g->lda, to);
-    }
+    if (g->ta)
+        k->pack_copy(kb, mb, k->mr, g->a + p0 * g->lda + i0, g->lda, to);
+    else
+        k->pack_turn(kb, mb, k->mr, g->a + i0 * g->lda + p0, g->lda, to);
 }
 
 /* [p0, p0+kb) x columns [j0, j0+nb) of op(B) as panels of nr columns. */
 static void pack_b(const at_kernels *k, const at_gemm *g, int64_t j0, int64_t nb, int64_t p0,
                    int64_t kb, at_real *to) {
-    for (int64_t j = 0; j < nb; j += k->nr, to += k->nr * kb) {
-        const int have = (int)min64(k->nr, nb - j);
-        if (g->tb)
-            k->pack_turn(kb, have, k->nr, g->b + (j0 + j) * g->ldb + p0, g->ldb, to);
-        else
-            k->pack_copy(kb, have, k->nr, g->b + p0 * g->ldb + j0 + j, g->ldb, to);
-    }
+    if (g->tb)
+        k->pack_turn(kb, nb, k->nr, g->b + j0 * g->ldb + p0, g->ldb, to);
+    else
+        k->pack_copy(kb, nb, k->nr, g->b + p0 * g->ldb + j0, g->ldb, to);
 }
 
 /* A tile that reaches over the edge of C is computed aside, then its inner part moved. */

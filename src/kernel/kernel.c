@@ -134,18 +134,16 @@ static void tile(int64_t k, const at_real *a, const at_real *b, at_real beta, at
         }
 }
 
-static void pack_copy(int64_t k, int have, int w, const at_real *x, int64_t ldx, at_real *p) {
-    for (int64_t l = 0; l < k; l++, p += w) {
-        for (int i = 0; i < have; i++) p[i] = x[l * ldx + i];
-        for (int i = have; i < w; i++) p[i] = 0;
-    }
+static void pack_copy(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p) {
+    for (int64_t j = 0; j < n; j += w)
+        for (int64_t l = 0; l < k; l++)
+            for (int i = 0; i < w; i++) *p++ = j + i < n ? x[l * ldx + j + i] : 0;
 }
 
-static void pack_turn(int64_t k, int have, int w, const at_real *x, int64_t ldx, at_real *p) {
-    for (int64_t l = 0; l < k; l++, p += w) {
-        for (int i = 0; i < have; i++) p[i] = x[i * ldx + l];
-        for (int i = have; i < w; i++) p[i] = 0;
-    }
+static void pack_turn(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p) {
+    for (int64_t j = 0; j < n; j += w)
+        for (int64_t l = 0; l < k; l++)
+            for (int i = 0; i < w; i++) *p++ = j + i < n ? x[(j + i) * ldx + l] : 0;
 }
 
 static void few(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
@@ -166,6 +164,15 @@ static void few_turn(int m, int64_t n, int64_t k, const at_real *a, int64_t lda,
             const at_real s = dot(k, a + i * lda, b + j * ldb);
             *y = beta != 0 ? *y + s : s;
         }
+}
+
+static double burn(int64_t rounds, at_real *sink) {
+    at_real s[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const at_real a = (at_real)0.5, b = (at_real)0.25;
+    for (int64_t r = 0; r < rounds; r++)
+        for (int i = 0; i < 8; i++) s[i] = s[i] * a + b;
+    *sink = s[0] + s[1] + s[2] + s[3] + s[4] + s[5] + s[6] + s[7];
+    return 2.0 * 8 * (double)rounds;
 }
 
 void at_kernels_ref(at_kernels *k) {
@@ -191,6 +198,7 @@ void at_kernels_ref(at_kernels *k) {
         .pack_turn = pack_turn,
         .few = few,
         .few_turn = few_turn,
+        .burn = burn,
     };
 }
 

@@ -63,11 +63,12 @@ typedef struct at_kernels {
         a and b are packed and 64-byte aligned. */
     void (*tile)(int64_t k, const at_real *a, const at_real *b, at_real beta, at_real *c,
                  int64_t ldc);
-    /** Pack a panel of width w whose values lie side by side: p[l*w+i] = x[l*ldx+i] for i < have,
-        0 for have <= i < w; l < k.  have <= w. */
-    void (*pack_copy)(int64_t k, int have, int w, const at_real *x, int64_t ldx, at_real *p);
-    /** The same from the transpose: p[l*w+i] = x[i*ldx+l]. */
-    void (*pack_turn)(int64_t k, int have, int w, const at_real *x, int64_t ldx, at_real *p);
+    /** Pack n columns of k rows into panels of w columns, one after the other, the last filled
+        with zeros: column i of panel q, row l, goes to p[(q*k + l)*w + i] from x[l*ldx + q*w+i].
+        p has k * w * ceil(n / w) values. */
+    void (*pack_copy)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p);
+    /** The same from the transpose: x[(q*w+i)*ldx + l]. */
+    void (*pack_turn)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p);
     /** Few rows against an unpacked matrix: c[m,n] = beta c + a[m,k] b[k,n] (row strides lda, ldb,
         ldc), 1 <= m <= AT_FEW. */
     void (*few)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
@@ -75,6 +76,11 @@ typedef struct at_kernels {
     /** The same with b[n,k]: row j of b against row i of a. */
     void (*few_turn)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
                      int64_t ldb, at_real beta, at_real *c, int64_t ldc);
+
+    /* ---- measuring, see peak.h ---- */
+    /** Multiply-adds on registers alone, `rounds` times a fixed number; returns how many
+        floating-point operations that was (a multiply-add is two).  *sink keeps the result. */
+    double (*burn)(int64_t rounds, at_real *sink);
 } at_kernels;
 
 enum {

@@ -1,4 +1,72 @@
-/* kernel_avx512.c - built with -mavx512f -mavx512bw -mavx512dq -mavx512vl. */
-#include "kernel/kernel.h"
+/* kernel_avx512.c - the vector kernels on 512 bits; built with -mavx512{f,bw,dq,vl}. */
+#include <immintrin.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
 
-void at_kernels_avx512(at_kernels *k) { k->name = "avx512"; }
+typedef __m512 vf;
+typedef __m512d vd;
+enum { W = 16, MR = 14, NV = 2 }; /* 28 sums, 2 vectors of B, 1 value of A: 31 of 32 registers */
+
+static inline __mmask16 first(int64_t n) { return (__mmask16)((1u << n) - 1); }
+
+static inline vf vzero(void) { return _mm512_setzero_ps(); }
+static inline vf vset1(float a) { return _mm512_set1_ps(a); }
+static inline vf vload(const float *p) { return _mm512_loadu_ps(p); }
+static inline void vstore(float *p, vf v) { _mm512_storeu_ps(p, v); }
+static inline vf vload_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(first(n), p); }
+static inline void vstore_n(float *p, int64_t n, vf v) { _mm512_mask_storeu_ps(p, first(n), v); }
+static inline vf vkeep(vf v, int64_t n) { return _mm512_maskz_mov_ps(first(n), v); }
+static inline vf vadd(vf a, vf b) { return _mm512_add_ps(a, b); }
+static inline vf vsub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+static inline vf vmul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+static inline vf vdiv(vf a, vf b) { return _mm512_div_ps(a, b); }
+static inline vf vmax(vf a, vf b) { return _mm512_max_ps(a, b); }
+static inline vf vmin(vf a, vf b) { return _mm512_min_ps(a, b); }
+static inline vf vsqrt(vf a) { return _mm512_sqrt_ps(a); }
+static inline vf vfma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vf vfnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
+static inline vf vround(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT); }
+static inline vf vpow2(vf p, vf n) { return _mm512_scalef_ps(p, n); }
+static inline float vsum(vf v) { return _mm512_reduce_add_ps(v); }
+static inline float vmaxlane(vf v) { return _mm512_reduce_max_ps(v); }
+
+static inline vd vd_zero(void) { return _mm512_setzero_pd(); }
+static inline double vd_sum(vd v) { return _mm512_reduce_add_pd(v); }
+/* s + the squares of v's lanes, in double */
+static inline vd vd_square(vf v, vd s) {
+    const vd lo = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+    const vd hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
+    return _mm512_fmadd_pd(hi, hi, _mm512_fmadd_pd(lo, lo, s));
+}
+
+/* 4x4 blocks first, inside 128-bit lanes, then the lanes. */
+static inline void transpose(vf r[16]) {
+    vf t[16];
+    for (int i = 0; i < 16; i += 4) {
+        const vf a = _mm512_unpacklo_ps(r[i], r[i + 1]), b = _mm512_unpackhi_ps(r[i], r[i + 1]);
+        const vf c = _mm512_unpacklo_ps(r[i + 2], r[i + 3]),
+                 d = _mm512_unpackhi_ps(r[i + 2], r[i + 3]);
+        t[i] = _mm512_shuffle_ps(a, c, 0x44);
+        t[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
+        t[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
+        t[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
+    }
+    for (int i = 0; i < 4; i++) { /* lane q of t[4p+i] is rows 4p.., column 4q+i */
+        const vf a = _mm512_shuffle_f32x4(t[i], t[4 + i], 0x88),
+                 b = _mm512_shuffle_f32x4(t[8 + i], t[12 + i], 0x88);
+        const vf c = _mm512_shuffle_f32x4(t[i], t[4 + i], 0xdd),
+                 d = _mm512_shuffle_f32x4(t[8 + i], t[12 + i], 0xdd);
+        r[i] = _mm512_shuffle_f32x4(a, b, 0x88);
+        r[8 + i] = _mm512_shuffle_f32x4(a, b, 0xdd);
+        r[4 + i] = _mm512_shuffle_f32x4(c, d, 0x88);
+        r[12 + i] = _mm512_shuffle_f32x4(c, d, 0xdd);
+    }
+}
+
+#include "kernel/kernel_vec.h"
+
+void at_kernels_avx512(at_kernels *k) {
+    fill(k);
+    k->name = "avx512";
+}

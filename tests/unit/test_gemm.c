@@ -95,8 +95,9 @@ static void check(const problem *p) {
             assert_true(p->c[i] == p->start[i]);
 }
 
-static void all_modes(at_compute *cp, int64_t m, int64_t n, int64_t k) {
+static void modes(at_compute *cp, int64_t m, int64_t n, int64_t k, unsigned which) {
     for (int mode = 0; mode < 32; mode++) {
+        if (!(which >> mode & 1)) continue;
         problem p = make(cp->ctx, m, n, k, mode);
         reset(&p);
         assert_int_equal(at_gemm_run(cp, &p.g), AT_OK);
@@ -127,7 +128,7 @@ static void small(at_compute *cp) {
     enum { S = sizeof sizes / sizeof sizes[0] };
     for (int i = 0; i < S; i++)
         for (int j = 0; j < S; j++)
-            for (int l = 0; l < S; l++) all_modes(cp, sizes[i], sizes[j], sizes[l]);
+            for (int l = 0; l < S; l++) modes(cp, sizes[i], sizes[j], sizes[l], ~0u);
 }
 
 static void test_small(void **state) {
@@ -135,12 +136,13 @@ static void test_small(void **state) {
     each_set(small);
 }
 
-/* Past every block size, in each of the three ways. */
+/* Past every block size, in each of the three ways; accumulated and with padding and bias. */
 static void blocks(at_compute *cp) {
-    all_modes(cp, 4, 1030, 70);
-    all_modes(cp, 1, 67, 1111);
-    all_modes(cp, 20, 600, 1030);
-    all_modes(cp, 350, 90, 530);
+    const unsigned some = 0xfu << 4 | 0xfu << 24;
+    modes(cp, 4, 1030, 70, some);
+    modes(cp, 1, 67, 1111, some);
+    modes(cp, 18, 530, 522, some);
+    modes(cp, 200, 40, 530, some);
 }
 
 static void test_blocks(void **state) {

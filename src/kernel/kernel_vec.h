@@ -1,0 +1,492 @@
+/*
+ * kernel_vec.h - the vector kernels, written once in terms of a vector `vf` of W floats.
+ *
+ * Not a header to be included elsewhere: kernel_avx2.c and kernel_avx512.c define vf, W, the small
+ * functions used below (vload .. transpose) and the tile MR x NV*W, then include this file and get
+ * the same kernels compiled for their instruction set.  Everything is static.
+ *
+ *   vzero vset1 vload vstore            whole vectors, no alignment needed
+ *   vload_n(p,n) vstore_n(p,n,v)        the first n < W values, the rest zero / untouched
+ *   vkeep(v,n)                          lanes >= n set to zero
+ *   vadd vsub vmul vdiv vmax vsqrt      lane by lane; vmax(a,b) gives b where either is NaN
+ *   vfma(a,b,c) a b + c, vfnma c - a b  rounded once
+ *   vround, vpow2(p,n)                  nearest integer; p 2^n for integral n, |n| < 300
+ *   vsum, vmaxlane, vsum_double(v)      across lanes, in a fixed order
+ *   transpose(r)                        r[0..W) as rows -> as columns
+ */
+#include "kernel/kernel.h"
+
+/* ---- exp ---- */
+
+/* exp(x) within 2 ulp: x = n ln 2 + r, polynomial on |r| <= ln 2 / 2 (coefficients of the Cephes
+   library, S. Moshier).  Below -104 the result is 0, above 88.8 infinite, NaN stays NaN. */
+static inline vf vexp(vf x) {
+    x = vmax(vset1(-110.0f), vmin(vset1(110.0f), x));
+    const vf n = vround(vmul(x, vset1(1.44269504088896341f)));
+    vf r = vfnma(n, vset1(0.693359375f), x);
+    r = vfnma(n, vset1(-2.12194440e-4f), r);
+    vf p = vset1(1.9875691500e-4f);
+    p = vfma(p, r, vset1(1.3981999507e-3f));
+    p = vfma(p, r, vset1(8.3334519073e-3f));
+    p = vfma(p, r, vset1(4.1665795894e-2f));
+    p = vfma(p, r, vset1(1.6666665459e-1f));
+    p = vfma(p, r, vset1(5.0000001201e-1f));
+    p = vadd(vfma(vmul(r, r), p, r), vset1(1.0f));
+    return vpow2(p, n);
+}
+
+/* ---- vectors ---- */
+
+static void acc(int64_t n, const float *x, float *y) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W) vstore(y + i, vadd(vload(y + i), vload(x + i)));
+    if (i < n) vstore_n(y + i, n - i, vadd(vload_n(y + i, n - i), vload_n(x + i, n - i)));
+}
+
+static void axpy(int64_t n, float a, const float *x, float *y) {
+    const vf va = vset1(a);
+    int64_t i = 0;
+    for (; i + W <= n; i += W) vstore(y + i, vfma(va, vload(x + i), vload(y + i)));
+    if (i < n) vstore_n(y + i, n - i, vfma(va, vload_n(x + i, n - i), vload_n(y + i, n - i)));
+}
+
+static void add(int64_t n, const float *x, const float *y, float *z) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W) vstore(z + i, vadd(vload(x + i), vload(y + i)));
+    if (i < n) vstore_n(z + i, n - i, vadd(vload_n(x + i, n - i), vload_n(y + i, n - i)));
+}
+
+static void scale(int64_t n, float a, float *x) {
+    const vf va = vset1(a);
+    int64_t i = 0;
+    for (; i + W <= n; i += W) vstore(x + i, vmul(va, vload(x + i)));
+    if (i < n) vstore_n(x + i, n - i, vmul(va, vload_n(x + i, n - i)));
+}
+
+/* Four sums hide the latency of the additions. */
+static float dot(int64_t n, const float *x, const float *y) {
+    vf s[4] = {vzero(), vzero(), vzero(), vzero()};
+    int64_t i = 0;
+    for (; i + 4 * W <= n; i += 4 * W)
+        for (int u = 0; u < 4; u++) s[u] = vfma(vload(x + i + u * W), vload(y + i + u * W), s[u]);
+    for (; i + W <= n; i += W) s[0] = vfma(vload(x + i), vload(y + i), s[0]);
+    if (i < n) s[1] = vfma(vload_n(x + i, n - i), vload_n(y + i, n - i), s[1]);
+    return vsum(vadd(vadd(s[0], s[1]), vadd(s[2], s[3])));
+}
+
+static double sumsq(int64_t n, const float *x) {
+    vd s = vd_zero();
+    int64_t i = 0;
+    for (; i + W <= n; i += W) s = vd_square(vload(x + i), s);
+    if (i < n) s = vd_square(vload_n(x + i, n - i), s);
+    return vd_sum(s);
+}
+
+static float max(int64_t n, const float *x) {
+    vf m = vset1(x[0]);
+    int64_t i = 0;
+    for (; i + W <= n; i += W) m = vmax(vload(x + i), m);
+    float r = vmaxlane(m);
+    for (; i < n; i++) r = x[i] > r ? x[i] : r;
+    return r;
+}
+
+static float expsum(int64_t n, float a, float shift, const float *x, float *y) {
+    const vf va = vset1(a), vs = vset1(shift);
+    vf s0 = vzero(), s1 = vzero();
+    int64_t i = 0;
+    for (; i + 2 * W <= n; i += 2 * W) {
+        const vf e0 = vexp(vmul(va, vsub(vload(x + i), vs)));
+        const vf e1 = vexp(vmul(va, vsub(vload(x + i + W), vs)));
+        vstore(y + i, e0);
+        vstore(y + i + W, e1);
+        s0 = vadd(s0, e0);
+        s1 = vadd(s1, e1);
+    }
+    for (; i < n; i += W) {
+        const int64_t left = n - i < W ? n - i : W;
+        const vf e = vkeep(vexp(vmul(va, vsub(vload_n(x + i, left), vs))), left);
+        vstore_n(y + i, left, e);
+        s0 = vadd(s0, e);
+    }
+    return vsum(vadd(s0, s1));
+}
+
+/* ---- activations ---- */
+
+/* u with gelu(x) = x s(u), s the logistic function: (1 + tanh v) / 2 = s(2 v). */
+static const float GELU_K = 2 * 0.79788456080286535588f, GELU_C = 0.044715f;
+
+static inline vf gelu_gate(vf x, vf x2) {
+    const vf u = vmul(vmul(vset1(-GELU_K), x), vfma(x2, vset1(GELU_C), vset1(1.0f)));
+    return vdiv(vset1(1.0f), vadd(vset1(1.0f), vexp(u)));
+}
+
+static inline vf vgelu(vf x) { return vmul(x, gelu_gate(x, vmul(x, x))); }
+
+static inline vf vgelu_grad(vf x) {
+    const vf x2 = vmul(x, x), s = gelu_gate(x, x2);
+    const vf du = vmul(vset1(GELU_K), vfma(x2, vset1(3 * GELU_C), vset1(1.0f)));
+    const vf ds = vmul(vfnma(s, s, s), du);
+    return vfma(x, ds, s);
+}
+
+static void gelu(int64_t n, const float *x, float *y) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W) vstore(y + i, vgelu(vload(x + i)));
+    if (i < n) vstore_n(y + i, n - i, vgelu(vload_n(x + i, n - i)));
+}
+
+static void gelu_grad(int64_t n, const float *x, const float *dy, float *dx) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W)
+        vstore(dx + i, vfma(vload(dy + i), vgelu_grad(vload(x + i)), vload(dx + i)));
+    if (i < n) {
+        const vf d = vgelu_grad(vload_n(x + i, n - i));
+        vstore_n(dx + i, n - i, vfma(vload_n(dy + i, n - i), d, vload_n(dx + i, n - i)));
+    }
+}
+
+/* ---- rows ---- */
+
+/* sum (x - shift)^power over c values, power 1 or 2, four sums at a time. */
+static inline float moment(int64_t c, const float *x, float shift, bool square) {
+    const vf vs = vset1(shift);
+    vf s[4] = {vzero(), vzero(), vzero(), vzero()};
+    int64_t i = 0;
+    for (; i + 4 * W <= c; i += 4 * W)
+        for (int u = 0; u < 4; u++) {
+            const vf d = vsub(vload(x + i + u * W), vs);
+            s[u] = square ? vfma(d, d, s[u]) : vadd(d, s[u]);
+        }
+    for (; i < c; i += W) {
+        const int64_t left = c - i < W ? c - i : W;
+        const vf d = vkeep(vsub(vload_n(x + i, left), vs), left);
+        s[0] = square ? vfma(d, d, s[0]) : vadd(d, s[0]);
+    }
+    return vsum(vadd(vadd(s[0], s[1]), vadd(s[2], s[3])));
+}
+
+static inline vf normed(vf x, vf mean, vf rstd) { return vmul(vsub(x, mean), rstd); }
+
+static void layernorm(int64_t c, float eps, const float *x, const float *g, const float *b,
+                      float *y, float *mean, float *rstd) {
+    const float m = moment(c, x, 0, false) / (float)c;
+    const float r = 1 / sqrtf(moment(c, x, m, true) / (float)c + eps);
+    const vf vm = vset1(m), vr = vset1(r);
+    int64_t i = 0;
+    for (; i + W <= c; i += W)
+        vstore(y + i, vfma(vload(g + i), normed(vload(x + i), vm, vr), b ? vload(b + i) : vzero()));
+    if (i < c) {
+        const int64_t n = c - i;
+        const vf shift = b ? vload_n(b + i, n) : vzero();
+        vstore_n(y + i, n, vfma(vload_n(g + i, n), normed(vload_n(x + i, n), vm, vr), shift));
+    }
+    *mean = m;
+    *rstd = r;
+}
+
+static void layernorm_grad(int64_t c, const float *x, const float *g, float mean, float rstd,
+                           const float *dy, float *dx, float *dg, float *db) {
+    const vf vm = vset1(mean), vr = vset1(rstd);
+    vf s0 = vzero(), s1 = vzero(); /* sums of d and of d xhat, d = dy g */
+    int64_t i = 0;
+    for (; i + W <= c; i += W) {
+        const vf h = normed(vload(x + i), vm, vr), e = vload(dy + i), d = vmul(e, vload(g + i));
+        s0 = vadd(s0, d);
+        s1 = vfma(d, h, s1);
+        if (dg) vstore(dg + i, vfma(e, h, vload(dg + i)));
+        if (db) vstore(db + i, vadd(e, vload(db + i)));
+    }
+    if (i < c) { /* lanes past the end hold dy = 0 */
+        const int64_t n = c - i;
+        const vf h = normed(vload_n(x + i, n), vm, vr), e = vload_n(dy + i, n);
+        const vf d = vmul(e, vload_n(g + i, n));
+        s0 = vadd(s0, d);
+        s1 = vfma(d, h, s1);
+        if (dg) vstore_n(dg + i, n, vfma(e, h, vload_n(dg + i, n)));
+        if (db) vstore_n(db + i, n, vadd(e, vload_n(db + i, n)));
+    }
+    if (!dx) return;
+    const vf m0 = vset1(vsum(s0) / (float)c), m1 = vset1(vsum(s1) / (float)c);
+    for (i = 0; i + W <= c; i += W) {
+        const vf h = normed(vload(x + i), vm, vr), d = vmul(vload(dy + i), vload(g + i));
+        vstore(dx + i, vfma(vr, vfnma(h, m1, vsub(d, m0)), vload(dx + i)));
+    }
+    if (i < c) {
+        const int64_t n = c - i;
+        const vf h = normed(vload_n(x + i, n), vm, vr);
+        const vf d = vmul(vload_n(dy + i, n), vload_n(g + i, n));
+        vstore_n(dx + i, n, vfma(vr, vfnma(h, m1, vsub(d, m0)), vload_n(dx + i, n)));
+    }
+}
+
+/* ---- optimiser ---- */
+
+typedef struct adam_consts {
+    vf clip, b1, r1, b2, r2, c1, c2, eps, lr, wd;
+} adam_consts;
+
+static inline vf adam_step(const adam_consts *k, vf p, vf g, vf *m, vf *v) {
+    const vf d = vmul(k->clip, g);
+    *m = vfma(k->b1, *m, vmul(k->r1, d));
+    *v = vfma(k->b2, *v, vmul(vmul(k->r2, d), d));
+    const vf u = vdiv(vmul(*m, k->c1), vadd(vsqrt(vmul(*v, k->c2)), k->eps));
+    return vfnma(k->lr, vfma(k->wd, p, u), p);
+}
+
+static void adamw(int64_t n, float *p, const float *g, float *m, float *v, const at_adamw *h) {
+    const adam_consts k = {.clip = vset1(h->clip),
+                           .b1 = vset1(h->b1),
+                           .r1 = vset1(1 - h->b1),
+                           .b2 = vset1(h->b2),
+                           .r2 = vset1(1 - h->b2),
+                           .c1 = vset1(h->c1),
+                           .c2 = vset1(h->c2),
+                           .eps = vset1(h->eps),
+                           .lr = vset1(h->lr),
+                           .wd = vset1(h->wd)};
+    int64_t i = 0;
+    for (; i + W <= n; i += W) {
+        vf vm = vload(m + i), vv = vload(v + i);
+        const vf vp = adam_step(&k, vload(p + i), vload(g + i), &vm, &vv);
+        vstore(m + i, vm);
+        vstore(v + i, vv);
+        vstore(p + i, vp);
+    }
+    if (i < n) {
+        const int64_t left = n - i;
+        vf vm = vload_n(m + i, left), vv = vload_n(v + i, left);
+        const vf vp = adam_step(&k, vload_n(p + i, left), vload_n(g + i, left), &vm, &vv);
+        vstore_n(m + i, left, vm);
+        vstore_n(v + i, left, vv);
+        vstore_n(p + i, left, vp);
+    }
+}
+
+/* ---- matrix product ---- */
+
+enum { NR = NV * W };
+
+/* The sums stay in MR * NV registers for the whole of k. */
+static void tile(int64_t k, const float *a, const float *b, float beta, float *c, int64_t ldc) {
+    vf s[MR][NV];
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++) {
+        __builtin_prefetch(c + i * ldc, 1);
+        __builtin_prefetch(c + i * ldc + NR - 1, 1);
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; j++) s[i][j] = vzero();
+    }
+    for (int64_t l = 0; l < k; l++, a += MR, b += NR) {
+        vf bv[NV];
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; j++) bv[j] = vload(b + j * W);
+#pragma GCC unroll 16
+        for (int i = 0; i < MR; i++) {
+            const vf av = vset1(a[i]);
+#pragma GCC unroll 4
+            for (int j = 0; j < NV; j++) s[i][j] = vfma(av, bv[j], s[i][j]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; j++) {
+            float *y = c + i * ldc + j * W;
+            vstore(y, beta != 0 ? vadd(vload(y), s[i][j]) : s[i][j]);
+        }
+}
+
+/* Store the first `wide` lanes of a row of a panel; whole when the surplus falls on what is written
+   next, which is so in a panel narrower than a vector except at its end. */
+static inline void panel_store(float *to, const float *end, int wide, vf v) {
+    if (wide == W || to + W <= end)
+        vstore(to, v);
+    else
+        vstore_n(to, wide, v);
+}
+
+/* Some rows of every panel before the next rows, so that x is read along its rows. */
+static void pack_copy(int64_t k, int64_t n, int w, const float *x, int64_t ldx, float *p) {
+    enum { DEEP = 16 };
+    for (int64_t l0 = 0; l0 < k; l0 += DEEP) {
+        const int64_t l1 = l0 + DEEP < k ? l0 + DEEP : k;
+        for (int64_t j = 0; j < n; j += w) {
+            float *to = p + j * k + l0 * w;
+            const float *from = x + l0 * ldx + j, *end = p + j * k + l1 * w;
+            if (w == 2 * W && j + w <= n)
+                for (int64_t l = l0; l < l1; l++, to += 2 * W, from += ldx) {
+                    vstore(to, vload(from));
+                    vstore(to + W, vload(from + W));
+                }
+            else if (w < W && j + W <= n)
+                for (int64_t l = l0; l < l1; l++, to += w, from += ldx)
+                    panel_store(to, end, w, vload(from));
+            else
+                for (int64_t l = l0; l < l1; l++, to += w, from += ldx)
+                    for (int i = 0; i < w; i += W) {
+                        const int64_t left = n - j - i, in = left < 0 ? 0 : left < W ? left : W;
+                        vstore_n(to + i, w - i < W ? w - i : W, vload_n(from + i, in));
+                    }
+        }
+    }
+}
+
+/* W rows by W values at a time through registers. */
+static void pack_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, float *p) {
+    for (int64_t j = 0; j < n; j += w)
+        for (int i = 0; i < w; i += W) {
+            const int wide = w - i < W ? w - i : W;
+            const int64_t have = n - j - i;
+            float *to = p + j * k + i;
+            const float *from = x + (j + i) * ldx, *end = w < W ? p + (j + w) * k : to;
+            for (int64_t l = 0; l < k; l += W) {
+                const int64_t deep = k - l < W ? k - l : W;
+                vf r[W];
+                for (int u = 0; u < W; u++)
+                    r[u] = u >= have   ? vzero()
+                           : deep == W ? vload(from + u * ldx + l)
+                                       : vload_n(from + u * ldx + l, deep);
+                transpose(r);
+                for (int u = 0; u < deep; u++, to += w) panel_store(to, end, wide, r[u]);
+            }
+        }
+}
+
+/* One vector of columns of c for m rows: c += sum of `deep` <= 8 rows of b. */
+static inline void few_column(int m, int deep, const float *a, int64_t lda, const float *b,
+                              int64_t ldb, bool fresh, float *c, int64_t ldc, int64_t wide) {
+    vf bv[8], s;
+    for (int u = 0; u < deep; u++)
+        bv[u] = wide == W ? vload(b + u * ldb) : vload_n(b + u * ldb, wide);
+    for (int i = 0; i < m; i++) {
+        float *y = c + i * ldc;
+        s = fresh ? vzero() : wide == W ? vload(y) : vload_n(y, wide);
+        for (int u = 0; u < deep; u++) s = vfma(vset1(a[i * lda + u]), bv[u], s);
+        if (wide == W)
+            vstore(y, s);
+        else
+            vstore_n(y, wide, s);
+    }
+}
+
+/* m is a constant where this is inlined. */
+static inline void few_m(int m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                         int64_t ldb, float beta, float *c, int64_t ldc) {
+    enum { COLUMNS = 1024 }; /* of c at a time: they stay in the first cache for all of k */
+    for (int64_t j0 = 0; j0 < n; j0 += COLUMNS) {
+        const int64_t end = n - j0 < COLUMNS ? n : j0 + COLUMNS;
+        for (int64_t l = 0; l < k; l += 8) {
+            const bool fresh = l == 0 && beta == 0;
+            const float *al = a + l, *bl = b + l * ldb;
+            const int deep = k - l < 8 ? (int)(k - l) : 8;
+            int64_t j = j0;
+            if (deep == 8)
+                for (; j + W <= end; j += W)
+                    few_column(m, 8, al, lda, bl + j, ldb, fresh, c + j, ldc, W);
+            for (; j < end; j += W)
+                few_column(m, deep, al, lda, bl + j, ldb, fresh, c + j, ldc,
+                           end - j < W ? end - j : W);
+        }
+    }
+}
+
+static void few(int m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                int64_t ldb, float beta, float *c, int64_t ldc) {
+    switch (m) {
+    case 1: few_m(1, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    case 2: few_m(2, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    case 3: few_m(3, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    default: few_m(4, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    }
+}
+
+/* m x q dot products, each one vector sum over k in order: the same bits however they are
+   grouped. */
+static inline void few_dots(int m, int q, int64_t k, const float *a, int64_t lda, const float *b,
+                            int64_t ldb, float beta, float *c, int64_t ldc) {
+    vf s[4][8], bv[8];
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < q; j++) s[i][j] = vzero();
+    int64_t l = 0;
+    for (; l + W <= k; l += W) {
+        for (int j = 0; j < q; j++) bv[j] = vload(b + j * ldb + l);
+        for (int i = 0; i < m; i++) {
+            const vf av = vload(a + i * lda + l);
+            for (int j = 0; j < q; j++) s[i][j] = vfma(av, bv[j], s[i][j]);
+        }
+    }
+    if (l < k)
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < q; j++)
+                s[i][j] =
+                    vfma(vload_n(a + i * lda + l, k - l), vload_n(b + j * ldb + l, k - l), s[i][j]);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < q; j++) {
+            float *y = c + i * ldc + j;
+            const float t = vsum(s[i][j]);
+            *y = beta != 0 ? *y + t : t;
+        }
+}
+
+static inline void few_turn_m(int m, int q, int64_t n, int64_t k, const float *a, int64_t lda,
+                              const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+    int64_t j = 0;
+    for (; j + q <= n; j += q) few_dots(m, q, k, a, lda, b + j * ldb, ldb, beta, c + j, ldc);
+    for (; j < n; j++) few_dots(m, 1, k, a, lda, b + j * ldb, ldb, beta, c + j, ldc);
+}
+
+static void few_turn(int m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                     int64_t ldb, float beta, float *c, int64_t ldc) {
+    switch (m) { /* m * q sums fit the registers */
+    case 1: few_turn_m(1, 8, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    case 2: few_turn_m(2, 4, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    case 3: few_turn_m(3, 4, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    default: few_turn_m(4, W == 16 ? 4 : 2, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    }
+}
+
+/* ---- measuring ---- */
+
+/* Twelve chains: more than latency x units of any processor of the last ten years. */
+static double burn(int64_t rounds, float *sink) {
+    enum { CHAINS = 12, TIMES = 8 };
+    vf s[CHAINS];
+    const vf a = vset1(0.5f), b = vset1(0.25f);
+#pragma GCC unroll 12
+    for (int i = 0; i < CHAINS; i++) s[i] = vset1((float)i);
+    for (int64_t r = 0; r < rounds; r++)
+#pragma GCC unroll 8
+        for (int t = 0; t < TIMES; t++)
+#pragma GCC unroll 12
+            for (int i = 0; i < CHAINS; i++) s[i] = vfma(s[i], a, b);
+    vf all = s[0];
+    for (int i = 1; i < CHAINS; i++) all = vadd(all, s[i]);
+    *sink = vsum(all);
+    return 2.0 * W * CHAINS * TIMES * (double)rounds;
+}
+
+static void fill(at_kernels *k) {
+    k->acc = acc;
+    k->axpy = axpy;
+    k->add = add;
+    k->scale = scale;
+    k->dot = dot;
+    k->sumsq = sumsq;
+    k->max = max;
+    k->expsum = expsum;
+    k->gelu = gelu;
+    k->gelu_grad = gelu_grad;
+    k->layernorm = layernorm;
+    k->layernorm_grad = layernorm_grad;
+    k->adamw = adamw;
+    k->mr = MR;
+    k->nr = NR;
+    k->tile = tile;
+    k->pack_copy = pack_copy;
+    k->pack_turn = pack_turn;
+    k->few = few;
+    k->few_turn = few_turn;
+    k->burn = burn;
+}

@@ -1,0 +1,88 @@
+/* peak.c - multiply-add and read peaks. */
+#include "kernel/peak.h"
+#include "base/par.h"
+#include "kernel/kernel.h"
+#include <string.h>
+#include <time.h>
+
+double at_seconds(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+enum { RUNS = 12 };
+
+typedef struct probe {
+    at_kernels k;
+    int64_t rounds;      /* burn                       */
+    const at_real *data; /* read: values, cut in slices */
+    int64_t slice;
+} probe;
+
+/* One slice of work per worker; the results go nowhere but must be computed. */
+static void burn_slice(void *arg, int64_t begin, int64_t end, int worker) {
+    const probe *p = arg;
+    volatile at_real keep;
+    at_real sink;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        (void)p->k.burn(p->rounds, &sink);
+        keep = sink;
+    }
+    (void)keep;
+}
+
+static void read_slice(void *arg, int64_t begin, int64_t end, int worker) {
+    const probe *p = arg;
+    volatile at_real keep;
+    const int64_t half = p->slice / 2;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const at_real *x = p->data + i * p->slice;
+        keep = p->k.dot(half, x, x + half);
+    }
+    (void)keep;
+}
+
+static double best(int threads, int64_t slices, at_par_fn f, probe *p) {
+    double t = 1e30;
+    for (int run = 0; run < RUNS; run++) {
+        const double start = at_seconds();
+        at_par_for(threads, slices, 1, f, p);
+        const double took = at_seconds() - start;
+        if (took < t) t = took;
+    }
+    return t;
+}
+
+double at_fma_peak(at_ctx *c, int threads) {
+    probe p = {.rounds = 1000};
+    at_kernels_fill(&p.k, c->cpu);
+    if (threads < 1) threads = 1;
+    at_real sink;
+    double flops = 0, took = 0; /* how many rounds make 10 ms */
+    while (took < 0.01) {
+        p.rounds *= 2;
+        const double start = at_seconds();
+        flops = p.k.burn(p.rounds, &sink);
+        took = at_seconds() - start;
+    }
+    return flops * threads / best(threads, threads, burn_slice, &p) * 1e-9;
+}
+
+double at_read_peak(at_ctx *c, int threads) {
+    enum { BYTES = 256 << 20, SLICES = 256 };
+    const size_t values = BYTES / sizeof(at_real);
+    at_real *data = at_malloc(c, BYTES);
+    if (!data) {
+        at_error_clear(c);
+        return 0;
+    }
+    memset(data, 0, BYTES); /* zero pages that were never written are one page */
+    probe p = {.data = data, .slice = (int64_t)values / SLICES};
+    at_kernels_fill(&p.k, c->cpu);
+    const double t = best(threads < 1 ? 1 : threads, SLICES, read_slice, &p);
+    at_free(data);
+    return (double)BYTES / t * 1e-9;
+}

@@ -1,0 +1,300 @@
+/*
+ * test_kernels.c - every instruction set of this machine against the reference: all lengths from
+ * 0 to 199, unaligned starts, nothing written outside, error bounds.  With --bench each kernel is
+ * also timed against the reference.
+ */
+#include "base/cpu.h"
+#include "kernel/kernel.h"
+#include "kernel/peak.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct {
+    const char *name;
+    unsigned features;
+} SETS[] = {{"avx2", AT_CPU_AVX2}, {"avx512", AT_CPU_AVX2 | AT_CPU_AVX512}};
+enum { N_SETS = sizeof SETS / sizeof SETS[0] };
+
+enum { LEN = 256, BENCH = 4096, PAD = 8, ARRAYS = 4, LONGEST = 199 };
+
+/* The arrays a kernel may touch and the numbers it returns. */
+typedef struct vars {
+    at_real v[ARRAYS][BENCH + PAD];
+    double out[2];
+} vars;
+
+/* A row: how to call the kernel on arrays that start at `at`. */
+typedef struct row {
+    const char *name;
+    int64_t least; /* shortest length allowed */
+    double bound;  /* |got - ref| <= bound (1 + |ref|), of sums bound (n + |ref|) */
+    void (*call)(const at_kernels *k, int64_t n, int at, vars *s);
+} row;
+
+#define CALL(f) static void f(const at_kernels *k, int64_t n, int at, vars *s)
+#define V(i)    (s->v[i] + at)
+
+CALL(c_acc) { k->acc(n, V(0), V(1)); }
+CALL(c_axpy) { k->axpy(n, (at_real)0.7, V(0), V(1)); }
+CALL(c_add) { k->add(n, V(0), V(1), V(2)); }
+CALL(c_add_onto) { k->add(n, V(0), V(1), V(0)); }
+CALL(c_scale) { k->scale(n, (at_real)-1.3, V(0)); }
+CALL(c_dot) { s->out[0] = (double)k->dot(n, V(0), V(1)); }
+CALL(c_sumsq) { s->out[0] = k->sumsq(n, V(0)); }
+CALL(c_max) { s->out[0] = (double)k->max(n, V(0)); }
+CALL(c_expsum) { s->out[0] = (double)k->expsum(n, 3, 1, V(0), V(1)); }
+CALL(c_expsum_onto) { s->out[0] = (double)k->expsum(n, -3, 0, V(0), V(0)); }
+CALL(c_gelu) { k->gelu(n, V(0), V(1)); }
+CALL(c_gelu_grad) { k->gelu_grad(n, V(0), V(1), V(2)); }
+
+static void norm(const at_kernels *k, int64_t n, int at, vars *s, const at_real *b) {
+    at_real mean, rstd;
+    k->layernorm(n, (at_real)1e-5, V(0), V(1), b, V(3), &mean, &rstd);
+    s->out[0] = (double)mean;
+    s->out[1] = (double)rstd;
+}
+CALL(c_layernorm) { norm(k, n, at, s, V(2)); }
+CALL(c_layernorm_nobias) { norm(k, n, at, s, NULL); }
+
+static const at_real MEAN = (at_real)0.1, RSTD = (at_real)1.7;
+CALL(c_norm_grad) { k->layernorm_grad(n, V(0), V(1), MEAN, RSTD, V(1), V(2), V(3), NULL); }
+CALL(c_norm_grad_db) { k->layernorm_grad(n, V(0), V(1), MEAN, RSTD, V(1), V(2), NULL, V(3)); }
+CALL(c_norm_grad_only) { k->layernorm_grad(n, V(0), V(1), MEAN, RSTD, V(1), NULL, V(2), V(3)); }
+CALL(c_adamw) {
+    const at_adamw h = {.lr = (at_real)1e-2,
+                        .b1 = (at_real)0.9,
+                        .b2 = (at_real)0.95,
+                        .eps = (at_real)1e-8,
+                        .wd = (at_real)0.1,
+                        .clip = (at_real)0.5,
+                        .c1 = (at_real)3,
+                        .c2 = (at_real)7};
+    for (int64_t i = 0; i < n; i++) V(3)[i] = V(3)[i] * V(3)[i]; /* second moments are positive */
+    k->adamw(n, V(0), V(1), V(2), V(3), &h);
+}
+
+static const row ROWS[] = {
+    {"acc", 0, 0, c_acc},
+    {"axpy", 0, 2e-7, c_axpy},
+    {"add", 0, 0, c_add},
+    {"add in place", 0, 0, c_add_onto},
+    {"scale", 0, 0, c_scale},
+    {"dot", 0, 2e-7, c_dot},
+    {"sumsq", 0, 1e-15, c_sumsq},
+    {"max", 1, 0, c_max},
+    {"expsum", 0, 4e-7, c_expsum},
+    {"expsum in place", 0, 4e-7, c_expsum_onto},
+    {"gelu", 0, 3e-7, c_gelu},
+    {"gelu_grad", 0, 1e-6, c_gelu_grad},
+    {"layernorm", 1, 4e-6, c_layernorm},
+    {"layernorm, no bias", 1, 4e-6, c_layernorm_nobias},
+    {"layernorm_grad dx dg", 1, 2e-6, c_norm_grad},
+    {"layernorm_grad dx db", 1, 2e-6, c_norm_grad_db},
+    {"layernorm_grad dg db", 1, 2e-6, c_norm_grad_only},
+    {"adamw", 0, 1e-6, c_adamw},
+};
+enum { N_ROWS = sizeof ROWS / sizeof ROWS[0] };
+
+static void fill(vars *s) {
+    uint64_t x = 88172645463325252u;
+    for (int a = 0; a < ARRAYS; a++)
+        for (int i = 0; i < BENCH + PAD; i++) {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            s->v[a][i] = (at_real)(x >> 40) / (at_real)(1 << 22) - 2;
+        }
+    s->out[0] = s->out[1] = 0;
+}
+
+static void near(const char *set, const char *what, int64_t n, double got, double ref,
+                 double allowed) {
+    if (!(fabs(got - ref) <= allowed))
+        fail_msg("%s %s, n = %lld: %.9g, reference %.9g", set, what, (long long)n, got, ref);
+}
+
+static void compare(const at_kernels *k, const row *r, const vars *start, vars *ref, vars *got) {
+    at_kernels plain;
+    at_kernels_ref(&plain);
+    for (int64_t n = r->least; n <= LONGEST; n++)
+        for (int at = 0; at < 3; at++) {
+            memcpy(ref, start, sizeof *ref);
+            memcpy(got, start, sizeof *got);
+            r->call(&plain, n, at, ref);
+            r->call(k, n, at, got);
+            for (int a = 0; a < ARRAYS; a++)
+                for (int i = 0; i < LEN; i++)
+                    if (i < at || i >= at + n) {
+                        if (got->v[a][i] != start->v[a][i])
+                            fail_msg("%s %s, n = %lld: wrote outside", k->name, r->name,
+                                     (long long)n);
+                    } else
+                        near(k->name, r->name, n, (double)got->v[a][i], (double)ref->v[a][i],
+                             r->bound * (1 + fabs((double)ref->v[a][i])));
+            for (int o = 0; o < 2; o++)
+                near(k->name, r->name, n, got->out[o], ref->out[o],
+                     r->bound * ((double)n + fabs(ref->out[o])));
+        }
+}
+
+static void each_set(void (*f)(const at_kernels *)) {
+    const unsigned have = at_cpu_features();
+    for (int s = 0; s < N_SETS; s++) {
+        if ((SETS[s].features & have) != SETS[s].features) continue;
+        at_kernels k;
+        at_kernels_fill(&k, SETS[s].features);
+        assert_string_equal(k.name, SETS[s].name);
+        f(&k);
+    }
+}
+
+static void rows(const at_kernels *k) {
+    vars *v = malloc(3 * sizeof *v);
+    assert_non_null(v);
+    fill(&v[0]);
+    for (int r = 0; r < N_ROWS; r++) compare(k, &ROWS[r], &v[0], &v[1], &v[2]);
+    free(v);
+}
+
+static void test_rows(void **state) {
+    (void)state;
+    each_set(rows);
+}
+
+/* ---- exp over its whole range, and what is no number ---- */
+
+static void exponential(const at_kernels *k) {
+    enum { STEPS = 20000 };
+    for (int i = 0; i <= STEPS; i += 16) {
+        at_real x[16], y[16];
+        for (int j = 0; j < 16; j++) x[j] = (at_real)(-90.0 + 178.5 * (i + j) / (STEPS + 16));
+        (void)k->expsum(16, 1, 0, x, y);
+        for (int j = 0; j < 16; j++) {
+            const double e = exp((double)x[j]);
+            near(k->name, "exp", 16, (double)y[j], e, 3e-7 * e + 1e-44);
+        }
+    }
+    at_real x[5] = {(at_real)-INFINITY, -150, 100, (at_real)NAN, 0}, y[5];
+    (void)k->expsum(5, 1, 0, x, y);
+    assert_true(y[0] == 0 && y[1] == 0 && y[4] == 1);
+    assert_true(isinf(y[2]) && isnan(y[3]));
+}
+
+static void test_exp(void **state) {
+    (void)state;
+    each_set(exponential);
+}
+
+static void far_gelu(const at_kernels *k) {
+    at_real x[6] = {-1000, -20, -8, 8, 20, 1000}, y[6], d[6] = {0};
+    const at_real one[6] = {1, 1, 1, 1, 1, 1};
+    k->gelu(6, x, y);
+    k->gelu_grad(6, x, one, d);
+    for (int i = 0; i < 6; i++) {
+        near(k->name, "gelu far out", 6, (double)y[i], i < 3 ? 0 : (double)x[i], 1e-6);
+        near(k->name, "gelu_grad far out", 6, (double)d[i], i < 3 ? 0 : 1, 1e-6);
+    }
+    at_real nan = (at_real)NAN;
+    k->gelu(1, &nan, y);
+    assert_true(isnan(y[0]));
+}
+
+static void test_far_gelu(void **state) {
+    (void)state;
+    each_set(far_gelu);
+}
+
+/* ---- packing ---- */
+
+static void packing(const at_kernels *k) {
+    enum { ROWS_MAX = 40, LD = 103, PANELS = 40 * 112 };
+    static at_real x[LD * LD], got[PANELS + 16], ref[PANELS + 16];
+    static const int widths[] = {4, 6, 8, 14, 16, 32};
+    at_kernels plain;
+    at_kernels_ref(&plain);
+    for (int i = 0; i < LD * LD; i++) x[i] = (at_real)(i + 1);
+    for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++)
+        for (int64_t depth = 0; depth <= ROWS_MAX; depth++)
+            for (int64_t n = 1; n <= 70; n += n < 40 ? 1 : 7)
+                for (int turn = 0; turn < 2; turn++) {
+                    for (int i = 0; i < PANELS + 16; i++) got[i] = ref[i] = -1;
+                    (turn ? plain.pack_turn : plain.pack_copy)(depth, n, widths[w], x, LD, ref);
+                    (turn ? k->pack_turn : k->pack_copy)(depth, n, widths[w], x, LD, got);
+                    if (memcmp(ref, got, sizeof ref) != 0)
+                        fail_msg("%s pack %s: width %d, %lld x %lld", k->name,
+                                 turn ? "turn" : "copy", widths[w], (long long)depth, (long long)n);
+                }
+}
+
+static void test_packing(void **state) {
+    (void)state;
+    at_kernels plain;
+    at_kernels_ref(&plain);
+    const at_real x[6] = {1, 2, 3, 4, 5, 6}; /* 2 x 3 */
+    at_real p[8];
+    plain.pack_copy(2, 3, 2, x, 3, p);
+    const at_real copied[8] = {1, 2, 4, 5, 3, 0, 6, 0};
+    assert_memory_equal(p, copied, sizeof p);
+    plain.pack_turn(3, 2, 2, x, 3, p);
+    const at_real turned[6] = {1, 4, 2, 5, 3, 6};
+    assert_memory_equal(p, turned, sizeof turned);
+    each_set(packing);
+}
+
+/* ---- speed ---- */
+
+static double time_of(const at_kernels *k, const row *r, const vars *start, vars *s) {
+    enum { REPEATS = 30, CALLS = 50 };
+    double best = 1e30;
+    for (int rep = 0; rep < REPEATS; rep++) {
+        memcpy(s, start, sizeof *s);
+        const double t = at_seconds();
+        for (int i = 0; i < CALLS; i++) r->call(k, BENCH, 0, s);
+        const double took = (at_seconds() - t) / CALLS;
+        if (took < best) best = took;
+    }
+    return best;
+}
+
+static void bench(void) {
+    vars *v = malloc(2 * sizeof *v);
+    if (!v) return;
+    fill(&v[0]);
+    at_kernels plain;
+    at_kernels_ref(&plain);
+    const unsigned have = at_cpu_features();
+    printf("%d values            ns/value:  ref", BENCH);
+    for (int s = 0; s < N_SETS; s++) printf("  %7s", SETS[s].name);
+    printf("\n");
+    for (int r = 0; r < N_ROWS; r++) {
+        const double ref = time_of(&plain, &ROWS[r], &v[0], &v[1]);
+        printf("%-24s %14.3f", ROWS[r].name, 1e9 * ref / BENCH);
+        for (int s = 0; s < N_SETS; s++) {
+            if ((SETS[s].features & have) != SETS[s].features) continue;
+            at_kernels k;
+            at_kernels_fill(&k, SETS[s].features);
+            printf("  %7.3f", 1e9 * time_of(&k, &ROWS[r], &v[0], &v[1]) / BENCH);
+        }
+        printf("\n");
+    }
+    free(v);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_exp),
+        cmocka_unit_test(test_far_gelu),
+        cmocka_unit_test(test_packing),
+    };
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (argc > 1 && !strcmp(argv[1], "--bench")) bench();
+    return failed;
+}
