@@ -1,0 +1,27 @@
+/* token_bytes.h - UTF-8 as tokenizers need it, and GPT-2's printable alphabet for bytes. */
+#ifndef AT_TOKEN_BYTES_H
+#define AT_TOKEN_BYTES_H
+#include "base/ctx.h"
+
+/** Bytes from the start of p that are valid UTF-8 (no surrogates, no overlong forms). */
+size_t at_utf8_valid(const char *p, size_t bytes);
+/** Bytes from the start of p until valid UTF-8 begins again; 0 when it is valid there. */
+size_t at_utf8_invalid(const char *p, size_t bytes);
+/** The character at p, where the text is valid; *bytes its length. */
+uint32_t at_utf8_get(const char *p, size_t *bytes);
+/** Writes ch, at most 4 bytes; returns their number. */
+size_t at_utf8_put(char *p, uint32_t ch);
+
+/** Code point that stands for byte b in a vocabulary: itself when printable, else U+0100 on. */
+uint32_t at_alphabet_char(unsigned char b);
+/** The byte a code point stands for, or -1. */
+int at_alphabet_byte(uint32_t ch);
+
+/** A spelling (valid UTF-8, n bytes) as the bytes it means, at most n; false when a character is
+    not of the alphabet. */
+bool at_alphabet_bytes(const char *s, size_t n, char *out, size_t *bytes);
+
+/** Unicode White_Space: what \s means to the tokenizers package. */
+bool at_is_space(uint32_t ch);
+
+#endif
