@@ -59,6 +59,8 @@ ARTEL_API void artel_interrupt(artel *a);
 ARTEL_API void artel_free(void *p);
 /** {"version":..,"commit":..,"cpu":..,"threads":..,"blas":..,"openmp":..} From the heap. */
 ARTEL_API char *artel_about(artel *a);
+/** For a name somebody typed: the nearest of n known ones, or NULL when none is near. */
+ARTEL_API const char *artel_nearest(const char *word, const char *const *known, int n);
 
 /* ---- recipes ------------------------------------------------------------------------------ */
 
@@ -81,6 +83,10 @@ typedef struct artel_recipe {
 /* ---- router ------------------------------------------------------------------------------- */
 
 /* ---- measuring ---------------------------------------------------------------------------- */
+
+/** What a path holds, after checking it: {"kind":"tensors"|"model"|"dataset"|"run","path":..,...},
+    and for tensor files one {"tensor":..,"dtype":..,"shape":[..],"bytes":N} for each. */
+ARTEL_API artel_status artel_inspect(artel *a, const char *path, artel_emit emit, void *user);
 
 /* ---- reports ------------------------------------------------------------------------------ */
 

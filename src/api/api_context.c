@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "artel_version.h"
 #include "base/cpu.h"
+#include "base/nearest.h"
 #include <stdlib.h>
 
 static void forward(void *user, at_log_level level, const char *line) {
@@ -58,4 +59,8 @@ char *artel_about(artel *a) {
     char *text = cJSON_PrintUnformatted(o);
     cJSON_Delete(o);
     return text;
+}
+
+const char *artel_nearest(const char *word, const char *const *known, int n) {
+    return at_nearest(word, known, n);
 }

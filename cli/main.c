@@ -1,0 +1,64 @@
+/* main.c - artel <verb> ...: finds the verb, leaves everything else to it. */
+#include "artel.h"
+#include "opt.h"
+#include "ui.h"
+#include "verbs.h"
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const opt_sub verbs[] = {
+#define X(name, about) {#name, about, cmd_##name},
+    VERBS(X)
+#undef X
+        {NULL, NULL, NULL}};
+
+static const char *text(const cJSON *o, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsString(v) ? v->valuestring : "unknown";
+}
+
+static void draw_version(const cJSON *o) {
+    printf("artel %s (%s)\n", text(o, "version"), text(o, "commit"));
+    const cJSON *v = NULL;
+    cJSON_ArrayForEach(v, o) {
+        if (!strcmp(v->string, "version") || !strcmp(v->string, "commit")) continue;
+        if (cJSON_IsString(v)) printf("  %-10s %s\n", v->string, v->valuestring);
+        if (cJSON_IsNumber(v)) printf("  %-10s %g\n", v->string, v->valuedouble);
+        if (cJSON_IsBool(v)) printf("  %-10s %s\n", v->string, cJSON_IsTrue(v) ? "yes" : "no");
+    }
+}
+
+/* artel --version [--json] */
+static int version(int argc, char **argv) {
+    artel *a = artel_open(0, NULL, NULL);
+    char *about = a ? artel_about(a) : NULL;
+    cJSON *o = about ? cJSON_Parse(about) : NULL;
+    int rc = 0;
+    if (!o)
+        rc = ui_fail("--version", "out of memory");
+    else if (argc > 2 && !strcmp(argv[2], "--json"))
+        ui_json(NULL, about);
+    else if (argc > 2)
+        rc = ui_usage("--version", "unexpected `%s`", argv[2]);
+    else
+        draw_version(o);
+    cJSON_Delete(o);
+    artel_free(about);
+    artel_close(a);
+    return rc;
+}
+
+/* A result that did not reach its reader is a failure, whatever the verb thought. */
+static int flushed(int rc) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return rc;
+    fprintf(stderr, "artel: cannot write to stdout: %s\n", strerror(errno));
+    return rc ? rc : 1;
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")))
+        return flushed(version(argc, argv));
+    return flushed(opt_dispatch("artel", verbs, argc, argv));
+}

@@ -1,0 +1,18 @@
+/*
+ * verbs.h - the verbs of artel, said once.
+ *
+ * To add one: a row here, and cli/cmd_<name>.c with `int cmd_<name>(int argc, char **argv)`, which
+ * fills an option table (opt.h), opens the context (ui.h) and calls one function of artel.h.  A
+ * verb with sub-verbs ("data build") passes its arguments on to opt_dispatch.
+ */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+/* name, one line of help; in the order of `artel help`. */
+#define VERBS(X) X(inspect, "what a model, data set, run or tensor file holds")
+
+#define X(name, about) int cmd_##name(int argc, char **argv);
+VERBS(X)
+#undef X
+
+#endif

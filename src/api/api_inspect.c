@@ -1,0 +1,147 @@
+/* api_inspect.c - what a path holds: told by what lies there, not by its name. */
+#include "api/api.h"
+#include "base/file.h"
+#include "io/safetensors.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct report {
+    artel *a;
+    artel_emit emit;
+    void *user;
+    const char *path;
+} report;
+
+static artel_status out_of_memory(const report *r) {
+    return (artel_status)at_error(&r->a->ctx, AT_OOM, "%s: no memory for the report", r->path);
+}
+
+/* {"kind":..,"path":..}; NULL when out of memory. */
+static cJSON *head(const report *r, const char *kind) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "kind", kind);
+    cJSON_AddStringToObject(o, "path", r->path);
+    return o;
+}
+
+/* ---- tensor files ------------------------------------------------------------------------- */
+
+static artel_status emit_tensor(const report *r, const at_st_tensor *t) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "tensor", t->name);
+    cJSON_AddStringToObject(o, "dtype", at_dtype_name(t->dtype));
+    cJSON *shape = cJSON_AddArrayToObject(o, "shape");
+    for (int i = 0; i < t->rank; i++)
+        cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)t->dim[i]));
+    cJSON_AddNumberToObject(o, "bytes", (double)t->bytes);
+    return at_emit(r->a, r->emit, r->user, o);
+}
+
+static cJSON *tensor_summary(const report *r, const at_st *st) {
+    double bytes = 0, values = 0;
+    for (int64_t i = 0; i < at_st_count(st); i++) {
+        const at_st_tensor *t = at_st_at(st, i);
+        bytes += (double)t->bytes;
+        values += (double)(t->bytes / at_dtype_size(t->dtype));
+    }
+    cJSON *o = head(r, "tensors");
+    cJSON_AddNumberToObject(o, "tensors", (double)at_st_count(st));
+    cJSON_AddNumberToObject(o, "values", values);
+    cJSON_AddNumberToObject(o, "bytes", bytes);
+    cJSON_AddStringToObject(o, "hashes", at_st_meta(st, AT_ST_HASH_KEY) ? "hold" : "none");
+    cJSON *meta = cJSON_AddObjectToObject(o, "metadata");
+    for (int64_t i = 0; i < at_st_meta_count(st); i++) {
+        const char *key, *value;
+        at_st_meta_at(st, i, &key, &value);
+        if (strcmp(key, AT_ST_HASH_KEY) != 0) cJSON_AddStringToObject(meta, key, value);
+    }
+    return o;
+}
+
+static artel_status inspect_tensors(const report *r) {
+    at_st *st;
+    artel_status s = (artel_status)at_st_open(&r->a->ctx, r->path, &st);
+    if (s) return s;
+    s = (artel_status)at_st_verify(&r->a->ctx, st);
+    if (!s) s = at_emit(r->a, r->emit, r->user, tensor_summary(r, st));
+    for (int64_t i = 0; !s && i < at_st_count(st); i++) s = emit_tensor(r, at_st_at(st, i));
+    at_st_close(st);
+    return s;
+}
+
+/* ---- folders ------------------------------------------------------------------------------ */
+
+/* One JSON file of the folder as a field of the report. */
+static artel_status inspect_json(const report *r, const char *kind, const char *file,
+                                 const char *field) {
+    char *path = at_join(&r->a->ctx, r->path, file);
+    cJSON *v = path ? at_json_read(&r->a->ctx, path) : NULL;
+    at_free(path);
+    if (!v) return (artel_status)r->a->ctx.status;
+    cJSON *o = head(r, kind);
+    if (!o || !cJSON_AddItemToObject(o, field, v)) {
+        cJSON_Delete(v);
+        cJSON_Delete(o);
+        return out_of_memory(r);
+    }
+    return at_emit(r->a, r->emit, r->user, o);
+}
+
+/* The last whole line of metrics.jsonl; a run killed while writing leaves half a line behind. */
+static cJSON *last_metrics(at_ctx *c, const char *path, int64_t *lines) {
+    size_t bytes;
+    char *text = at_read_file(c, path, (size_t)1 << 30, &bytes);
+    if (!text) return NULL;
+    char *last = NULL, *line = text;
+    for (char *nl; (nl = strchr(line, '\n')); line = nl + 1) {
+        *nl = 0;
+        if (nl > line) {
+            last = line;
+            ++*lines;
+        }
+    }
+    cJSON *v = last ? at_json_parse(c, path, last, strlen(last)) : cJSON_CreateNull();
+    at_free(text);
+    return v;
+}
+
+static artel_status inspect_run(const report *r, const char *metrics) {
+    int64_t lines = 0;
+    cJSON *last = last_metrics(&r->a->ctx, metrics, &lines);
+    if (!last) return (artel_status)r->a->ctx.status;
+    cJSON *o = head(r, "run");
+    cJSON_AddNumberToObject(o, "lines", (double)lines);
+    if (!o || !cJSON_AddItemToObject(o, "last", last)) {
+        cJSON_Delete(last);
+        cJSON_Delete(o);
+        return out_of_memory(r);
+    }
+    return at_emit(r->a, r->emit, r->user, o);
+}
+
+static bool has(const report *r, const char *file) {
+    char *p = at_join(&r->a->ctx, r->path, file);
+    const bool there = p && at_exists(p);
+    at_free(p);
+    return there;
+}
+
+static artel_status inspect_folder(const report *r) {
+    if (has(r, "manifest.json")) return inspect_json(r, "dataset", "manifest.json", "manifest");
+    if (has(r, "config.json")) return inspect_json(r, "model", "config.json", "config");
+    if (has(r, "metrics.jsonl")) {
+        char *metrics = at_join(&r->a->ctx, r->path, "metrics.jsonl");
+        const artel_status s = metrics ? inspect_run(r, metrics) : ARTEL_OOM;
+        at_free(metrics);
+        return s;
+    }
+    return (artel_status)at_error(&r->a->ctx, AT_FORMAT,
+                                  "%s: expected a model (config.json), a data set (manifest.json) "
+                                  "or a run (metrics.jsonl), found none of these files",
+                                  r->path);
+}
+
+artel_status artel_inspect(artel *a, const char *path, artel_emit emit, void *user) {
+    const report r = {a, emit, user, path};
+    return at_is_dir(path) ? inspect_folder(&r) : inspect_tensors(&r);
+}
