@@ -36,6 +36,10 @@ bool at_is_dir(const char *path);
 at_status at_make_dir(at_ctx *c, const char *path);
 /** Remove a file or a folder with everything in it; AT_OK when it does not exist. */
 at_status at_remove_tree(at_ctx *c, const char *path);
+/** Give the finished folder `from` the name `to`; what was there before goes. */
+at_status at_replace_dir(at_ctx *c, const char *from, const char *to);
+/** Byte for byte, atomically. */
+at_status at_copy_file(at_ctx *c, const char *from, const char *to);
 /** "a/b" from the heap. */
 char *at_join(at_ctx *c, const char *a, const char *b);
 

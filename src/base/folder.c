@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,6 +35,33 @@ at_status at_make_dir(at_ctx *c, const char *path) {
         if (!keep) break;
     }
     at_free(p);
+    return s;
+}
+
+at_status at_replace_dir(at_ctx *c, const char *from, const char *to) {
+    if (rename(from, to) == 0) return AT_OK; /* absent, or an empty folder */
+    const size_t n = strlen(to);
+    char *old = at_malloc(c, n + 5);
+    if (!old) return c->status;
+    memcpy(old, to, n);
+    memcpy(old + n, ".old", 5);
+    at_status s = at_remove_tree(c, old);
+    if (s == AT_OK && rename(to, old) != 0) s = folder_error(c, to, "replace the folder");
+    if (s == AT_OK && rename(from, to) != 0) {
+        s = folder_error(c, to, "name the new folder");
+        (void)rename(old, to);
+    }
+    if (s == AT_OK) s = at_remove_tree(c, old);
+    at_free(old);
+    return s;
+}
+
+at_status at_copy_file(at_ctx *c, const char *from, const char *to) {
+    at_map m;
+    at_status s = at_map_open(c, from, &m);
+    if (s != AT_OK) return s;
+    s = at_write_file(c, to, m.data, m.bytes);
+    at_map_close(&m);
     return s;
 }
 

@@ -1,0 +1,20 @@
+/* arch.c - the table of architectures. */
+#include "arch/arch.h"
+#include <stdio.h>
+#include <string.h>
+
+const at_arch *const at_archs[] = {
+    &at_arch_gpt2,
+    NULL,
+};
+
+const at_arch *at_arch_find(at_ctx *c, const char *name) {
+    char known[256] = "";
+    for (int i = 0; at_archs[i]; i++) {
+        if (!strcmp(at_archs[i]->name, name)) return at_archs[i];
+        const size_t n = strlen(known);
+        (void)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", at_archs[i]->name);
+    }
+    (void)at_error(c, AT_CONFIG, "architecture `%s` is unknown; known: %s", name, known);
+    return NULL;
+}

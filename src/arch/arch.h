@@ -1,0 +1,55 @@
+/*
+ * arch.h - what an architecture is: a name, a table of configuration keys, parameters declared by
+ * path, a forward pass written in ops.  Loading, saving, training, cached decoding and tests are
+ * written once over this table.
+ */
+#ifndef AT_ARCH_H
+#define AT_ARCH_H
+#include "conf/conf.h"
+#include "nn/store.h"
+#include "op/op.h"
+
+/** Tokens in; with a cache (one at_kv a layer, B = 1) they continue what the cache holds. */
+typedef struct at_feed {
+    const int32_t *ids; /* [B, T] */
+    int64_t B, T;
+    at_kv *cache;
+} at_feed;
+
+/** The sizes other parts need. */
+typedef struct at_dims {
+    int64_t vocab, context, layers, width;
+    int64_t cache_width;    /* values a token a layer in k and in v              */
+    int64_t active;         /* parameters used for a token, embedding rows apart */
+    double attention_flops; /* forward, a token a unit of context length         */
+} at_dims;
+
+typedef struct at_arch {
+    const char *name;     /* "model_type" of config.json, "arch" of a recipe         */
+    const char *hf_class; /* "architectures" of config.json                          */
+    const char *source;   /* paper                                                   */
+    const char *prefix;   /* part of paths that a checkpoint may leave out, or ""    */
+    const at_key *keys;   /* of config.json and of a recipe's model section          */
+    size_t config_bytes;  /* of the struct the keys fill                             */
+    /** Settings that make no sense or are not supported, by name. */
+    at_status (*check)(at_ctx *c, const at_conf *f, const char *section, const void *config);
+    /** Declare parameters; *model from the heap. */
+    at_status (*init)(at_store *s, const void *config, void **model);
+    void (*close)(void *model);
+    /** Last hidden states [B*T, C], after the final norm. */
+    at_tensor *(*hidden)(at_run *r, void *model, const at_feed *f);
+    /** Output embedding [V, C]. */
+    at_tensor *(*head)(void *model);
+    void (*dims)(const void *config, at_dims *out);
+    /** A tensor of a checkpoint that is no parameter (a buffer): skip it. */
+    bool (*ignore)(const char *name);
+} at_arch;
+
+/** NULL-terminated. */
+extern const at_arch *const at_archs[];
+/** By name; AT_CONFIG lists the known ones. */
+const at_arch *at_arch_find(at_ctx *c, const char *name);
+
+extern const at_arch at_arch_gpt2;
+
+#endif

@@ -1,0 +1,225 @@
+/*
+ * gpt2.c - GPT-2: pre-norm transformer with learned positions (Radford et al. 2019).
+ *
+ * Parameters carry the names and the layout of Hugging Face's GPT2LMHeadModel (weights of the
+ * blocks are [in, out]), so its checkpoints are used as they lie.
+ */
+#include "arch/arch.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    int64_t vocab_size, n_positions, n_embd, n_layer, n_head, n_inner;
+    int activation; /* at_gelu_form */
+    double resid_pdrop, embd_pdrop, attn_pdrop, layer_norm_epsilon, initializer_range;
+    bool tie_word_embeddings, scale_attn_weights, scale_by_layer, cross_attention;
+} config;
+
+#define AT(field) offsetof(config, field)
+static const at_key keys[] = {
+    {"vocab_size", AT_KEY_INT, AT(vocab_size), "0", 0, 1 << 24, NULL, "tokens; 0: the data's"},
+    {"n_positions", AT_KEY_INT, AT(n_positions), "1024", 1, 1 << 20, NULL, "longest context"},
+    {"n_embd", AT_KEY_INT, AT(n_embd), "768", 1, 1 << 16, NULL, "width"},
+    {"n_layer", AT_KEY_INT, AT(n_layer), "12", 1, 1024, NULL, "blocks"},
+    {"n_head", AT_KEY_INT, AT(n_head), "12", 1, 1024, NULL, "attention heads"},
+    {"n_inner", AT_KEY_INT, AT(n_inner), "0", 0, 1 << 18, NULL, "hidden width; 0: 4 n_embd"},
+    {"activation_function", AT_KEY_CHOICE, AT(activation), "gelu_new", 0, 0, "gelu_new|gelu",
+     "of the feed-forward layer"},
+    {"resid_pdrop", AT_KEY_REAL, AT(resid_pdrop), "0", 0, 0.99, NULL, "dropout of each branch"},
+    {"embd_pdrop", AT_KEY_REAL, AT(embd_pdrop), "0", 0, 0.99, NULL, "dropout of the embedding"},
+    {"attn_pdrop", AT_KEY_REAL, AT(attn_pdrop), "0", 0, 0.99, NULL,
+     "dropout of attention weights; kept for other programs, not applied here"},
+    {"layer_norm_epsilon", AT_KEY_REAL, AT(layer_norm_epsilon), "1e-5", 1e-12, 1, NULL,
+     "added to the variance"},
+    {"initializer_range", AT_KEY_REAL, AT(initializer_range), "0.02", 0, 10, NULL,
+     "standard deviation of fresh weights"},
+    {"tie_word_embeddings", AT_KEY_BOOL, AT(tie_word_embeddings), "true", 0, 0, NULL,
+     "the output uses the input embedding"},
+    {"scale_attn_weights", AT_KEY_BOOL, AT(scale_attn_weights), "true", 0, 0, NULL,
+     "divide scores by sqrt(head size); only true is supported"},
+    {"scale_attn_by_inverse_layer_idx", AT_KEY_BOOL, AT(scale_by_layer), "false", 0, 0, NULL,
+     "only false is supported"},
+    {"add_cross_attention", AT_KEY_BOOL, AT(cross_attention), "false", 0, 0, NULL,
+     "only false is supported"},
+    {0},
+};
+
+static at_status check(at_ctx *c, const at_conf *f, const char *section, const void *cfg) {
+    const config *g = cfg;
+    char path[128];
+#define REFUSE(key, ...)                                                                \
+    do {                                                                                \
+        (void)snprintf(path, sizeof path, "%s%s%s", section, *section ? "." : "", key); \
+        return at_conf_error(c, f, path, __VA_ARGS__);                                  \
+    } while (0)
+    if (g->n_embd % g->n_head)
+        REFUSE("n_head", "n_embd = %lld is not a multiple of n_head = %lld", (long long)g->n_embd,
+               (long long)g->n_head);
+    if (!g->scale_attn_weights) REFUSE("scale_attn_weights", "only true is supported");
+    if (g->scale_by_layer) REFUSE("scale_attn_by_inverse_layer_idx", "only false is supported");
+    if (g->cross_attention) REFUSE("add_cross_attention", "only false is supported");
+#undef REFUSE
+    return AT_OK;
+}
+
+typedef struct {
+    at_tensor *g, *b;
+} norm;
+typedef struct {
+    at_tensor *w, *b;
+} linear;
+typedef struct {
+    norm ln_1, ln_2;
+    linear qkv, out, up, down;
+} block;
+typedef struct {
+    config c;
+    at_tensor *wte, *wpe, *head;
+    norm ln_f;
+    block *h;
+} gpt2;
+
+static norm norm_init(at_store *s, const char *path, int64_t width) {
+    norm n;
+    n.g = at_param(s, AT_INIT_ONE, 0, 1, &width, "transformer.%s.weight", path);
+    n.b = at_param(s, AT_INIT_ZERO, 0, 1, &width, "transformer.%s.bias", path);
+    return n;
+}
+
+static linear linear_init(at_store *s, int layer, const char *name, int64_t in, int64_t out,
+                          double std) {
+    linear l;
+    l.w = at_param(s, AT_INIT_NORMAL, std, 2, (int64_t[]){in, out}, "transformer.h.%d.%s.weight",
+                   layer, name);
+    l.b = at_param(s, AT_INIT_ZERO, 0, 1, &out, "transformer.h.%d.%s.bias", layer, name);
+    return l;
+}
+
+static int64_t inner(const config *c) { return c->n_inner ? c->n_inner : 4 * c->n_embd; }
+
+static void gpt2_close(void *model) {
+    gpt2 *m = model;
+    if (m) at_free(m->h);
+    at_free(m);
+}
+
+static at_status gpt2_init(at_store *s, const void *cfg, void **model) {
+    const config *c = cfg;
+    gpt2 *m = at_calloc(s->ctx, 1, sizeof *m);
+    if (!m || !(m->h = at_calloc(s->ctx, (size_t)c->n_layer, sizeof *m->h))) {
+        gpt2_close(m);
+        return AT_OOM;
+    }
+    m->c = *c;
+    const int64_t C = c->n_embd, F = inner(c);
+    const double std = c->initializer_range, residual = std / sqrt(2 * (double)c->n_layer);
+    m->wte = at_param(s, AT_INIT_NORMAL, std, 2, (int64_t[]){c->vocab_size, C},
+                      "transformer.wte.weight");
+    m->wpe = at_param(s, AT_INIT_NORMAL, std, 2, (int64_t[]){c->n_positions, C},
+                      "transformer.wpe.weight");
+    for (int i = 0; i < c->n_layer; i++) {
+        block *b = &m->h[i];
+        char path[64];
+        (void)snprintf(path, sizeof path, "h.%d.ln_1", i);
+        b->ln_1 = norm_init(s, path, C);
+        b->qkv = linear_init(s, i, "attn.c_attn", C, 3 * C, std);
+        b->out = linear_init(s, i, "attn.c_proj", C, C, residual);
+        (void)snprintf(path, sizeof path, "h.%d.ln_2", i);
+        b->ln_2 = norm_init(s, path, C);
+        b->up = linear_init(s, i, "mlp.c_fc", C, F, std);
+        b->down = linear_init(s, i, "mlp.c_proj", F, C, residual);
+    }
+    m->ln_f = norm_init(s, "ln_f", C);
+    m->head = c->tie_word_embeddings ? m->wte
+                                     : at_param(s, AT_INIT_NORMAL, std, 2,
+                                                (int64_t[]){c->vocab_size, C}, "lm_head.weight");
+    *model = m;
+    return s->status;
+}
+
+static at_tensor *attend(at_run *r, const gpt2 *m, const block *b, at_tensor *x, const at_feed *f,
+                         at_kv *cache) {
+    x = at_linear_io(r, x, b->qkv.w, b->qkv.b);
+    x = cache ? at_attention_cached(r, x, cache, (int)m->c.n_head)
+              : at_attention(r, x, f->B, f->T, (int)m->c.n_head);
+    x = at_linear_io(r, x, b->out.w, b->out.b);
+    return at_dropout(r, x, m->c.resid_pdrop);
+}
+
+static at_tensor *feed_forward(at_run *r, const gpt2 *m, const block *b, at_tensor *x) {
+    x = at_linear_io(r, x, b->up.w, b->up.b);
+    x = at_gelu(r, x, (at_gelu_form)m->c.activation);
+    x = at_linear_io(r, x, b->down.w, b->down.b);
+    return at_dropout(r, x, m->c.resid_pdrop);
+}
+
+/* Positions 0..T-1 of each sequence, after what the cache holds. */
+static at_tensor *positions(at_run *r, const gpt2 *m, const at_feed *f) {
+    const int64_t past = f->cache ? f->cache[0].n : 0;
+    if (past + f->T > m->c.n_positions)
+        return at_fail(r, AT_ARG, "gpt2: %lld tokens, but n_positions is %lld",
+                       (long long)(past + f->T), (long long)m->c.n_positions);
+    int32_t *p = at_save(r, (size_t)(f->B * f->T) * sizeof *p);
+    for (int64_t i = 0; p && i < f->B * f->T; i++) p[i] = (int32_t)(past + i % f->T);
+    return p ? at_embed(r, m->wpe, p, f->B * f->T) : NULL;
+}
+
+static at_tensor *gpt2_hidden(at_run *r, void *model, const at_feed *f) {
+    const gpt2 *m = model;
+    at_tensor *pos = positions(r, m, f);
+    at_tensor *x = at_embed(r, m->wte, f->ids, f->B * f->T);
+    x = at_add(r, x, pos);
+    x = at_dropout(r, x, m->c.embd_pdrop);
+    for (int i = 0; i < m->c.n_layer; i++) {
+        const block *b = &m->h[i];
+        at_tensor *y = at_layernorm(r, x, b->ln_1.g, b->ln_1.b, m->c.layer_norm_epsilon);
+        y = attend(r, m, b, y, f, f->cache ? &f->cache[i] : NULL);
+        x = at_add(r, x, y);
+        y = at_layernorm(r, x, b->ln_2.g, b->ln_2.b, m->c.layer_norm_epsilon);
+        y = feed_forward(r, m, b, y);
+        x = at_add(r, x, y);
+    }
+    return at_layernorm(r, x, m->ln_f.g, m->ln_f.b, m->c.layer_norm_epsilon);
+}
+
+static at_tensor *gpt2_head(void *model) { return ((gpt2 *)model)->head; }
+
+static void gpt2_dims(const void *cfg, at_dims *d) {
+    const config *c = cfg;
+    const int64_t C = c->n_embd, L = c->n_layer, F = inner(c);
+    *d = (at_dims){.vocab = c->vocab_size,
+                   .context = c->n_positions,
+                   .layers = L,
+                   .width = C,
+                   .cache_width = C,
+                   .active = L * (4 * C * C + 2 * C * F + 9 * C + F) + 2 * C + c->vocab_size * C,
+                   .attention_flops = (double)(4 * L * C)};
+}
+
+static bool ends_with(const char *s, const char *tail) {
+    const size_t n = strlen(s), m = strlen(tail);
+    return n >= m && !strcmp(s + n - m, tail);
+}
+
+/* Causal-mask buffers of old checkpoints, and a tied head written out. */
+static bool gpt2_ignore(const char *name) {
+    return ends_with(name, ".attn.bias") || ends_with(name, ".attn.masked_bias") ||
+           !strcmp(name, "lm_head.weight");
+}
+
+const at_arch at_arch_gpt2 = {
+    .name = "gpt2",
+    .hf_class = "GPT2LMHeadModel",
+    .source = "Radford et al. 2019, Language Models are Unsupervised Multitask Learners",
+    .prefix = "transformer.",
+    .keys = keys,
+    .config_bytes = sizeof(config),
+    .check = check,
+    .init = gpt2_init,
+    .close = gpt2_close,
+    .hidden = gpt2_hidden,
+    .head = gpt2_head,
+    .dims = gpt2_dims,
+    .ignore = gpt2_ignore,
+};

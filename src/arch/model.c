@@ -1,0 +1,217 @@
+/* model.c - making, loading, saving. */
+#include "arch/model.h"
+#include "base/file.h"
+#include <stdio.h>
+#include <string.h>
+
+void at_model_close(at_model *m) {
+    if (!m) return;
+    if (m->impl) m->arch->close(m->impl);
+    at_store_close(&m->store);
+    at_weights_close(&m->weights);
+    at_free(m->config);
+    at_free(m->path);
+    at_free(m->tokenizer);
+    at_free(m);
+}
+
+typedef struct {
+    char *arch;
+} arch_key;
+static const at_key arch_keys[] = {
+    {"arch", AT_KEY_STRING, offsetof(arch_key, arch), NULL, 0, 0, NULL, "architecture"},
+    {0},
+};
+static const at_key hf_keys[] = {
+    {"model_type", AT_KEY_STRING, offsetof(arch_key, arch), NULL, 0, 0, NULL, "architecture"},
+    {0},
+};
+
+/* vocab_size 0 means the data's; it is an int64_t in every architecture's table. */
+static void fill_vocab(const at_arch *a, void *config, int64_t vocab) {
+    for (const at_key *k = a->keys; k->name; k++)
+        if (!strcmp(k->name, "vocab_size")) {
+            int64_t *v = (int64_t *)(void *)((char *)config + k->offset);
+            if (*v == 0) *v = vocab;
+        }
+}
+
+/* Architecture, configuration and declared parameters, no values. */
+static at_status outline(at_ctx *c, at_conf *f, const char *section, const at_key *which,
+                         int64_t vocab, at_model **out) {
+    arch_key key = {0};
+    *out = NULL;
+    at_status s = at_conf_bind(c, f, section, which, &key);
+    if (s != AT_OK) return s;
+    const at_arch *arch = at_arch_find(c, key.arch);
+    if (!arch) {
+        char what[AT_MESSAGE_MAX];
+        memcpy(what, c->message, sizeof what);
+        char path[128];
+        (void)snprintf(path, sizeof path, "%s%s%s", section, *section ? "." : "", which->name);
+        return at_conf_error(c, f, path, "%.400s", what);
+    }
+    at_model *m = at_calloc(c, 1, sizeof *m);
+    if (!m) return AT_OOM;
+    m->ctx = c;
+    m->arch = arch;
+    at_store_init(&m->store, c);
+    s = (m->config = at_calloc(c, 1, arch->config_bytes)) ? AT_OK : AT_OOM;
+    if (s == AT_OK) s = at_conf_bind(c, f, section, arch->keys, m->config);
+    if (s == AT_OK) fill_vocab(arch, m->config, vocab);
+    if (s == AT_OK) s = arch->check(c, f, section, m->config);
+    if (s == AT_OK) arch->dims(m->config, &m->dims);
+    if (s == AT_OK && m->dims.vocab < 1)
+        s = at_conf_error(c, f, section, "vocab_size: expected at least 1 token, found %lld",
+                          (long long)m->dims.vocab);
+    if (s == AT_OK) s = arch->init(&m->store, m->config, &m->impl);
+    if (s == AT_OK)
+        *out = m;
+    else
+        at_model_close(m);
+    return s;
+}
+
+at_status at_model_outline(at_ctx *c, at_conf *f, const char *section, int64_t vocab,
+                           at_model **out) {
+    return outline(c, f, section, arch_keys, vocab, out);
+}
+
+at_status at_model_new(at_ctx *c, at_conf *f, const char *section, int64_t vocab, uint64_t seed,
+                       at_model **out) {
+    at_status s = outline(c, f, section, arch_keys, vocab, out);
+    if (s != AT_OK) return s;
+    s = at_store_alloc(&(*out)->store);
+    if (s == AT_OK) {
+        at_store_randomise(&(*out)->store, seed);
+        return AT_OK;
+    }
+    at_model_close(*out);
+    *out = NULL;
+    return s;
+}
+
+static at_status load_weights(at_ctx *c, at_model *m, const char *path, bool train) {
+    const size_t verify_below = (size_t)1 << 30;
+    at_status s = at_weights_open(c, path, verify_below, &m->weights);
+    const at_load how = {.prefix = m->arch->prefix, .ignore = m->arch->ignore, .borrow = !train};
+    if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &m->weights, &how);
+    if (s == AT_OK && m->weights.n) {
+        const char *hash = at_st_meta(m->weights.file[0], "artel.tokenizer");
+        if (hash && !(m->tokenizer = at_strdup(c, hash))) s = AT_OOM;
+    }
+    if (train) at_weights_close(&m->weights);
+    return s;
+}
+
+at_status at_model_load(at_ctx *c, const char *dir, bool train, at_model **out) {
+    *out = NULL;
+    at_conf *f = NULL;
+    at_model *m = NULL;
+    char *path = at_join(c, dir, "config.json");
+    at_status s = path ? at_conf_read(c, path, &f) : AT_OOM;
+    if (s == AT_OK) s = outline(c, f, "", hf_keys, 0, &m);
+    if (s == AT_OK) s = (m->path = at_strdup(c, dir)) ? AT_OK : AT_OOM;
+    if (s == AT_OK && train) s = at_store_alloc(&m->store);
+    if (s == AT_OK) s = load_weights(c, m, dir, train);
+    if (s == AT_OK)
+        *out = m;
+    else
+        at_model_close(m);
+    at_conf_close(f);
+    at_free(path);
+    return s;
+}
+
+at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, const char *weights,
+                              at_model **out) {
+    *out = NULL;
+    at_conf *f = NULL;
+    at_model *m = NULL;
+    char *text = cJSON_PrintUnformatted(config);
+    at_status s = text ? at_conf_parse(c, name, text, strlen(text), &f) : AT_OOM;
+    if (s == AT_OK) s = outline(c, f, "", hf_keys, 0, &m);
+    if (s == AT_OK) s = load_weights(c, m, weights, false);
+    if (s == AT_OK)
+        *out = m;
+    else
+        at_model_close(m);
+    at_conf_close(f);
+    cJSON_free(text);
+    return s;
+}
+
+int64_t at_model_numel(const at_model *m) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < m->store.n; i++) n += at_numel(&m->store.p[i]->t);
+    return n;
+}
+
+/* ---- saving -------------------------------------------------------------------- */
+
+static void add_choice(cJSON *o, const at_key *k, int index) {
+    const char *p = k->choices;
+    for (; index > 0 && p; index--) {
+        p = strchr(p, '|');
+        if (p) p++;
+    }
+    char word[64] = "";
+    for (size_t i = 0; p && p[i] && p[i] != '|' && i + 1 < sizeof word; i++) word[i] = p[i];
+    cJSON_AddStringToObject(o, k->name, word);
+}
+
+cJSON *at_model_config(const at_model *m) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "model_type", m->arch->name);
+    cJSON_AddItemToObject(o, "architectures",
+                          cJSON_CreateStringArray((const char *[]){m->arch->hf_class}, 1));
+    cJSON_AddStringToObject(o, "torch_dtype", "float32");
+    for (const at_key *k = m->arch->keys; k->name; k++) {
+        const void *p = (const char *)m->config + k->offset;
+        if (k->kind == AT_KEY_INT) {
+            const int64_t v = *(const int64_t *)p;
+            if (v == 0 && !strcmp(k->name, "n_inner"))
+                cJSON_AddNullToObject(o, k->name);
+            else
+                cJSON_AddNumberToObject(o, k->name, (double)v);
+        } else if (k->kind == AT_KEY_REAL) {
+            cJSON_AddNumberToObject(o, k->name, *(const double *)p);
+        } else if (k->kind == AT_KEY_BOOL) {
+            cJSON_AddBoolToObject(o, k->name, *(const bool *)p);
+        } else if (k->kind == AT_KEY_CHOICE) {
+            add_choice(o, k, *(const int *)p);
+        }
+    }
+    return o;
+}
+
+static at_status save_into(at_ctx *c, const at_model *m, const char *dir, const char *tokenizer) {
+    char *config = at_join(c, dir, "config.json"), *weights = at_join(c, dir, "model.safetensors");
+    char *tok = at_join(c, dir, "tokenizer.json");
+    at_status s = config && weights && tok ? at_make_dir(c, dir) : AT_OOM;
+    cJSON *o = s == AT_OK ? at_model_config(m) : NULL;
+    if (s == AT_OK) s = o ? at_json_write(c, config, o) : AT_OOM;
+    const char *meta[] = {"artel.tokenizer", m->tokenizer ? m->tokenizer : "", NULL};
+    if (s == AT_OK)
+        s = at_checkpoint_save(c, &m->store, AT_SLAB_VALUE, weights, m->tokenizer ? meta : NULL);
+    if (s == AT_OK && tokenizer) s = at_copy_file(c, tokenizer, tok);
+    cJSON_Delete(o);
+    at_free(config);
+    at_free(weights);
+    at_free(tok);
+    return s;
+}
+
+at_status at_model_save(at_ctx *c, const at_model *m, const char *dir,
+                        const char *source_tokenizer) {
+    const size_t n = strlen(dir);
+    char *temp = at_malloc(c, n + 5);
+    if (!temp) return AT_OOM;
+    (void)snprintf(temp, n + 5, "%s.tmp", dir);
+    at_status s = at_remove_tree(c, temp);
+    if (s == AT_OK) s = save_into(c, m, temp, source_tokenizer);
+    if (s == AT_OK) s = at_replace_dir(c, temp, dir);
+    if (s != AT_OK) (void)at_remove_tree(c, temp);
+    at_free(temp);
+    return s;
+}

@@ -1,0 +1,47 @@
+/*
+ * model.h - an architecture with its configuration and parameters: made from a recipe, read from
+ * and written to a Hugging-Face-shaped folder (config.json, model.safetensors, tokenizer.json).
+ */
+#ifndef AT_MODEL_H
+#define AT_MODEL_H
+#include "arch/arch.h"
+#include "base/json.h"
+#include "io/checkpoint.h"
+
+typedef struct at_model {
+    at_ctx *ctx;
+    const at_arch *arch;
+    void *config; /* the architecture's own struct             */
+    void *impl;   /* what arch->init made                      */
+    at_store store;
+    at_dims dims;
+    at_weights weights; /* open while parameters are borrowed  */
+    char *path;         /* folder it came from, or NULL        */
+    char *tokenizer;    /* hex hash of its tokenizer, or NULL  */
+} at_model;
+
+/** Fresh parameters from the section of a recipe ("model"), keyed by seed; vocab stands in where
+    vocab_size is 0. */
+at_status at_model_new(at_ctx *c, at_conf *f, const char *section, int64_t vocab, uint64_t seed,
+                       at_model **out);
+/** Parameters declared with the sizes of a recipe, but no values: for plan. */
+at_status at_model_outline(at_ctx *c, at_conf *f, const char *section, int64_t vocab,
+                           at_model **out);
+/** From a folder. train: own copies of the values; otherwise they lie in the mapped file. */
+at_status at_model_load(at_ctx *c, const char *dir, bool train, at_model **out);
+/** From one configuration object and one weights file: an expert of a modular model. */
+at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, const char *weights,
+                              at_model **out);
+void at_model_close(at_model *m);
+
+/** config.json, model.safetensors and, when given, a copy of the tokenizer; the folder appears
+    whole or not at all. source_tokenizer: a tokenizer.json, or NULL. */
+at_status at_model_save(at_ctx *c, const at_model *m, const char *dir,
+                        const char *source_tokenizer);
+/** Its configuration as a Hugging Face config.json object; cJSON_Delete. */
+cJSON *at_model_config(const at_model *m);
+
+/** Number of parameters. */
+int64_t at_model_numel(const at_model *m);
+
+#endif

@@ -1,0 +1,121 @@
+/* evaluate.c - windows are gathered in groups of equal length and expert, so that products are
+   large; the sums are taken window group by window group in a fixed order. */
+#include "infer/evaluate.h"
+#include <string.h>
+
+enum { GROUP = 8 };
+
+typedef struct {
+    at_compute *cp;
+    at_arena arena;
+    const at_tokenizer *tok;
+    int64_t context;
+    int32_t *ids, *label; /* [GROUP, context] */
+    int64_t n, T;         /* windows gathered, their length */
+    at_eval *out;
+} group;
+
+static at_status flush(group *g, at_model *m) {
+    if (!g->n) return AT_OK;
+    const at_mark mark = at_arena_mark(&g->arena);
+    at_run r;
+    at_run_init(&r, g->cp, &g->arena, false, 0);
+    const at_feed feed = {.ids = g->ids, .B = g->n, .T = g->T};
+    at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
+    const at_head_spec spec = {.label = g->label};
+    at_head_report rep = {0};
+    (void)at_head_loss(&r, x, m->arch->head(m->impl), &spec, &rep);
+    const at_status s = at_run_status(&r);
+    at_arena_rewind(&g->arena, mark);
+    if (s != AT_OK) return s;
+    g->out->nats += rep.ce * (double)rep.n_labels;
+    g->out->tokens += rep.n_labels;
+    g->out->windows += g->n;
+    for (int64_t i = 0; g->tok && i < g->n * g->T; i++) {
+        size_t bytes = 0;
+        if (at_tokenizer_bytes(g->tok, g->label[i], &bytes) &&
+            g->label[i] != at_tokenizer_eot(g->tok))
+            g->out->bytes += (int64_t)bytes;
+    }
+    g->n = 0;
+    return AT_OK;
+}
+
+/* A window of n tokens predicts n - 1. */
+static at_status push(group *g, at_model *m, const at_shard *s, int64_t start, int64_t n,
+                      int32_t *window) {
+    if (g->n && g->T != n - 1) {
+        const at_status st = flush(g, m);
+        if (st != AT_OK) return st;
+    }
+    at_shard_read(s, start, n, window);
+    g->T = n - 1;
+    memcpy(g->ids + g->n * g->T, window, (size_t)g->T * sizeof *window);
+    memcpy(g->label + g->n * g->T, window + 1, (size_t)g->T * sizeof *window);
+    g->n++;
+    return g->n == GROUP ? flush(g, m) : AT_OK;
+}
+
+static at_status group_open(group *g, at_compute *cp, int64_t context, const at_tokenizer *tok,
+                            at_eval *out) {
+    *g = (group){.cp = cp, .tok = tok, .context = context, .out = out};
+    at_arena_init(&g->arena, cp->ctx);
+    g->ids = at_malloc(cp->ctx, (size_t)(GROUP * context) * sizeof *g->ids);
+    g->label = at_malloc(cp->ctx, (size_t)(GROUP * context) * sizeof *g->label);
+    return g->ids && g->label ? AT_OK : AT_OOM;
+}
+static void group_close(group *g) {
+    at_arena_close(&g->arena);
+    at_free(g->ids);
+    at_free(g->label);
+}
+
+/* Windows that `owner` gives to this model (owner NULL: all). */
+static at_status eval_owned(at_compute *cp, at_model *m, const at_shard *s, int64_t context,
+                            int64_t limit, const at_tokenizer *tok, const int *owner, int self,
+                            at_eval *out) {
+    group g;
+    at_status st = group_open(&g, cp, context, tok, out);
+    int32_t *window = at_malloc(cp->ctx, (size_t)(context + 1) * sizeof *window);
+    if (!window) st = AT_OOM;
+    const int64_t n = at_eval_windows(s, context, limit);
+    for (int64_t i = 0; i < n && st == AT_OK; i++) {
+        int64_t start, len;
+        if (owner && owner[i] != self) continue;
+        if (at_interrupted(cp->ctx)) st = at_error(cp->ctx, AT_INTERRUPTED, "interrupted");
+        at_eval_window(s, context, limit, i, &start, &len);
+        if (st == AT_OK && len > 1) st = push(&g, m, s, start, len, window);
+    }
+    if (st == AT_OK) st = flush(&g, m);
+    at_free(window);
+    group_close(&g);
+    return st;
+}
+
+at_status at_eval_model(at_compute *cp, at_model *m, const at_shard *s, int64_t context,
+                        int64_t limit, const at_tokenizer *tok, at_eval *out) {
+    if (context > m->dims.context) context = m->dims.context;
+    return eval_owned(cp, m, s, context, limit, tok, NULL, 0, out);
+}
+
+at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t context, int64_t limit,
+                     at_eval *out) {
+    at_ctx *c = cp->ctx;
+    if (context <= 0 || context > m->context) context = m->context;
+    const int64_t n = at_eval_windows(s, context, limit);
+    int *owner = at_calloc(c, (size_t)n + 1, sizeof *owner);
+    int32_t *window = at_malloc(c, (size_t)(context + 1) * sizeof *window);
+    at_status st = owner && window ? AT_OK : AT_OOM;
+    for (int64_t i = 0; i < n && st == AT_OK; i++) {
+        int64_t start, len;
+        at_eval_window(s, context, limit, i, &start, &len);
+        at_shard_read(s, start, len, window);
+        st = at_lm_route(c, m, window, len > 1 ? len - 1 : len, NULL, NULL, &owner[i]);
+        if (st == AT_OK && out->windows_by) out->windows_by[owner[i]]++;
+    }
+    for (int e = 0; e < m->n_experts && st == AT_OK; e++)
+        st = eval_owned(cp, m->expert[e].model, s, context, limit, m->tokenizer, owner, e, out);
+    at_free(owner);
+    at_free(window);
+    return st;
+}

@@ -1,0 +1,23 @@
+/* evaluate.h - loss of a model over token shards. */
+#ifndef AT_EVALUATE_H
+#define AT_EVALUATE_H
+#include "data/batch.h"
+#include "infer/lm.h"
+
+typedef struct at_eval {
+    double nats;    /* sum of -log p over the predicted tokens        */
+    int64_t tokens; /* predicted                                      */
+    int64_t bytes;  /* of text they stand for; 0 without a tokenizer  */
+    int64_t windows;
+    int64_t *windows_by; /* [n_experts] windows each expert answered, or NULL */
+} at_eval;
+
+/** Mean cross entropy of one network over a shard, in windows of `context` tokens, at most
+    `limit` spread evenly (0: all).  Result added to *out. */
+at_status at_eval_model(at_compute *cp, at_model *m, const at_shard *s, int64_t context,
+                        int64_t limit, const at_tokenizer *tok, at_eval *out);
+/** The same with every window routed to an expert first. */
+at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t context, int64_t limit,
+                     at_eval *out);
+
+#endif

@@ -1,0 +1,212 @@
+/* lm.c - opening a plain or a composed model, and choosing the expert. */
+#include "infer/lm.h"
+#include "base/file.h"
+#include <string.h>
+
+void at_lm_close(at_lm *m) {
+    if (!m) return;
+    for (int i = 0; m->expert && i < m->n_experts; i++) {
+        at_model_close(m->expert[i].model);
+        at_free(m->expert[i].name);
+    }
+    at_free(m->expert);
+    at_free(m->class_of);
+    at_router_close(m->router);
+    at_tokenizer_close(m->tokenizer);
+    at_free(m->path);
+    at_free(m->hash);
+    at_free(m);
+}
+
+static cJSON *read_config(at_ctx *c, const char *dir, char **path) {
+    *path = at_join(c, dir, "config.json");
+    return *path ? at_json_read(c, *path) : NULL;
+}
+
+bool at_lm_is_modular(const char *dir) {
+    at_ctx quiet;
+    at_ctx_init(&quiet, 1);
+    char *path = NULL;
+    cJSON *o = read_config(&quiet, dir, &path);
+    const cJSON *type = cJSON_GetObjectItemCaseSensitive(o, "model_type");
+    const bool yes = cJSON_IsString(type) && !strcmp(type->valuestring, AT_MODULAR_TYPE);
+    cJSON_Delete(o);
+    at_free(path);
+    return yes;
+}
+
+static at_status load_tokenizer(at_ctx *c, at_lm *m, const char *dir) {
+    char *path = at_join(c, dir, "tokenizer.json");
+    at_status s = path ? AT_OK : AT_OOM;
+    if (path && at_exists(path)) s = at_tokenizer_load(c, path, &m->tokenizer);
+    at_free(path);
+    if (s == AT_OK && m->tokenizer && !(m->hash = at_strdup(c, at_tokenizer_hash(m->tokenizer))))
+        s = AT_OOM;
+    if (s == AT_OK && m->tokenizer && at_tokenizer_size(m->tokenizer) > m->vocab)
+        s = at_error(c, AT_MISMATCH, "%s: tokenizer.json has ids up to %lld, the model only %lld",
+                     dir, (long long)at_tokenizer_size(m->tokenizer) - 1, (long long)m->vocab);
+    return s;
+}
+
+static void take_dims(at_lm *m) {
+    for (int i = 0; i < m->n_experts; i++) {
+        const at_dims *d = &m->expert[i].model->dims;
+        if (i == 0 || d->context < m->context) m->context = d->context;
+        if (i == 0 || d->vocab < m->vocab) m->vocab = d->vocab;
+    }
+}
+
+static at_status load_plain(at_ctx *c, at_lm *m, const char *dir) {
+    if (!(m->expert = at_calloc(c, 1, sizeof *m->expert))) return AT_OOM;
+    m->n_experts = 1;
+    const at_status s = at_model_load(c, dir, false, &m->expert[0].model);
+    if (s != AT_OK) return s;
+    take_dims(m);
+    if (m->expert[0].model->tokenizer && !(m->hash = at_strdup(c, m->expert[0].model->tokenizer)))
+        return AT_OOM;
+    char *recorded = m->hash;
+    m->hash = NULL;
+    at_status t = load_tokenizer(c, m, dir);
+    if (t == AT_OK && !m->hash) {
+        m->hash = recorded;
+        recorded = NULL;
+    }
+    if (t == AT_OK && recorded && m->hash && strcmp(recorded, m->hash) != 0)
+        t = at_error(c, AT_MISMATCH,
+                     "%s: the weights were trained with tokenizer %.12s, "
+                     "tokenizer.json is %.12s",
+                     dir, recorded, m->hash);
+    at_free(recorded);
+    return t;
+}
+
+static at_status load_expert(at_ctx *c, at_lm *m, const char *dir, const char *config_path,
+                             const cJSON *e, int i) {
+    const char *name = NULL, *file = NULL;
+    const cJSON *config = NULL;
+    at_status s = at_json_string(c, config_path, e, "name", &name);
+    if (s == AT_OK) s = at_json_string(c, config_path, e, "file", &file);
+    if (s == AT_OK) s = at_json_object(c, config_path, e, "config", &config);
+    if (s != AT_OK) return s;
+    if (strstr(file, "..") || file[0] == '/')
+        return at_error(c, AT_FORMAT,
+                        "%s: file of expert `%s`: expected a path in this folder, "
+                        "found `%s`",
+                        config_path, name, file);
+    char *path = at_join(c, dir, file);
+    if (!path || !(m->expert[i].name = at_strdup(c, name)))
+        s = AT_OOM;
+    else
+        s = at_model_load_parts(c, config_path, config, path, &m->expert[i].model);
+    at_free(path);
+    return s;
+}
+
+/* Every expert has a class of its name in the router. */
+static at_status match_router(at_ctx *c, at_lm *m, const char *dir) {
+    at_status s = at_router_load(c, dir, &m->router);
+    if (s != AT_OK) return s;
+    if (m->hash && (s = at_router_check(c, m->router, dir, m->hash)) != AT_OK) return s;
+    if (!(m->class_of = at_calloc(c, (size_t)m->n_experts, sizeof *m->class_of))) return AT_OOM;
+    for (int i = 0; i < m->n_experts; i++) {
+        m->class_of[i] = at_router_class(m->router, m->expert[i].name);
+        if (m->class_of[i] < 0)
+            return at_error(c, AT_MISMATCH, "%s: the router knows no class `%s`", dir,
+                            m->expert[i].name);
+    }
+    return AT_OK;
+}
+
+static at_status load_modular(at_ctx *c, at_lm *m, const char *dir, const char *config_path,
+                              const cJSON *o) {
+    const cJSON *experts = NULL;
+    at_status s = at_json_array(c, config_path, o, "experts", &experts);
+    if (s != AT_OK) return s;
+    const int n = cJSON_GetArraySize(experts);
+    if (n < 1) return at_error(c, AT_FORMAT, "%s: `experts` is empty", config_path);
+    if (!(m->expert = at_calloc(c, (size_t)n, sizeof *m->expert))) return AT_OOM;
+    m->n_experts = n;
+    int i = 0;
+    for (const cJSON *e = experts->child; e && s == AT_OK; e = e->next)
+        s = load_expert(c, m, dir, config_path, e, i++);
+    if (s != AT_OK) return s;
+    take_dims(m);
+    s = load_tokenizer(c, m, dir);
+    for (i = 0; i < n && s == AT_OK; i++) {
+        const char *h = m->expert[i].model->tokenizer;
+        if (h && m->hash && strcmp(h, m->hash) != 0)
+            s = at_error(c, AT_MISMATCH,
+                         "%s: expert `%s` was trained with tokenizer %.12s, "
+                         "tokenizer.json is %.12s",
+                         dir, m->expert[i].name, h, m->hash);
+    }
+    return s == AT_OK ? match_router(c, m, dir) : s;
+}
+
+at_status at_lm_load(at_ctx *c, const char *dir, at_lm **out) {
+    *out = NULL;
+    if (!at_is_dir(dir))
+        return at_error(c, AT_IO, "%s: expected a model folder, found %s", dir,
+                        at_exists(dir) ? "a file" : "nothing");
+    at_lm *m = at_calloc(c, 1, sizeof *m);
+    char *config_path = NULL;
+    cJSON *o = m ? read_config(c, dir, &config_path) : NULL;
+    at_status s = o ? AT_OK : c->status;
+    if (s == AT_OK) {
+        m->ctx = c;
+        s = (m->path = at_strdup(c, dir)) ? AT_OK : AT_OOM;
+    }
+    if (s == AT_OK) {
+        const cJSON *type = cJSON_GetObjectItemCaseSensitive(o, "model_type");
+        const bool modular = cJSON_IsString(type) && !strcmp(type->valuestring, AT_MODULAR_TYPE);
+        s = modular ? load_modular(c, m, dir, config_path, o) : load_plain(c, m, dir);
+    }
+    if (s == AT_OK)
+        *out = m;
+    else
+        at_lm_close(m);
+    cJSON_Delete(o);
+    at_free(config_path);
+    return s;
+}
+
+at_status at_lm_route(at_ctx *c, const at_lm *m, const int32_t *ids, int64_t n, const bool *allowed,
+                      double *probs, int *best) {
+    *best = 0;
+    if (!m->router) {
+        if (probs) probs[0] = 1;
+        return AT_OK;
+    }
+    double *p = at_calloc(c, (size_t)m->router->n_classes, sizeof *p);
+    if (!p) return AT_OOM;
+    int top = 0;
+    const at_status s = at_router_predict(c, m->router, ids, n, p, &top, NULL);
+    *best = -1;
+    for (int i = 0; i < m->n_experts && s == AT_OK; i++) {
+        const double v = p[m->class_of[i]];
+        if (probs) probs[i] = v;
+        if ((!allowed || allowed[i]) && (*best < 0 || v > p[m->class_of[*best]])) *best = i;
+    }
+    at_free(p);
+    if (s == AT_OK && *best < 0) return at_error(c, AT_ARG, "every expert is excluded");
+    return s;
+}
+
+int at_lm_expert(const at_lm *m, const char *name) {
+    for (int i = 0; i < m->n_experts; i++)
+        if (m->expert[i].name && !strcmp(m->expert[i].name, name)) return i;
+    return -1;
+}
+
+at_status at_lm_fits(at_ctx *c, const char *model, const char *hash, int64_t vocab,
+                     const char *data, const char *data_hash, int64_t data_vocab) {
+    if (hash && data_hash && *data_hash && strcmp(hash, data_hash) != 0)
+        return at_error(c, AT_MISMATCH,
+                        "%s was made with tokenizer %.12s, %s with %.12s: the same "
+                        "ids mean other text",
+                        model, hash, data, data_hash);
+    if (data_vocab > vocab)
+        return at_error(c, AT_MISMATCH, "%s has ids up to %lld, the vocabulary of %s only %lld",
+                        data, (long long)data_vocab - 1, model, (long long)vocab);
+    return AT_OK;
+}

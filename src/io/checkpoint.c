@@ -1,0 +1,221 @@
+/* checkpoint.c - matching names and shapes of a store against files. */
+#include "io/checkpoint.h"
+#include "base/file.h"
+#include "base/json.h"
+#include <stdint.h>
+#include <string.h>
+
+/* ---- files ----------------------------------------------------------------- */
+
+void at_weights_close(at_weights *w) {
+    for (int64_t i = 0; i < w->n; i++) at_st_close(w->file[i]);
+    at_free(w->file);
+    *w = (at_weights){0};
+}
+
+static at_status add_file(at_ctx *c, at_weights *w, const char *path, size_t verify_below) {
+    at_st *st = NULL;
+    at_status s = at_st_open(c, path, &st);
+    if (s != AT_OK) return s;
+    at_st **grown = at_realloc(c, w->file, (size_t)(w->n + 1) * sizeof *grown);
+    if (!grown) {
+        at_st_close(st);
+        return AT_OOM;
+    }
+    w->file = grown;
+    w->file[w->n++] = st;
+    size_t bytes = 0;
+    for (int64_t i = 0; i < at_st_count(st); i++) bytes += at_st_at(st, i)->bytes;
+    return bytes <= verify_below ? at_st_verify(c, st) : AT_OK;
+}
+
+/* The shards an index names, each once, in the order of first mention. */
+static at_status add_index(at_ctx *c, at_weights *w, const char *dir, const char *path,
+                           size_t verify_below) {
+    cJSON *index = at_json_read(c, path);
+    if (!index) return c->status;
+    const cJSON *map = NULL;
+    at_status s = at_json_object(c, path, index, "weight_map", &map);
+    for (const cJSON *e = s == AT_OK ? map->child : NULL; e && s == AT_OK; e = e->next) {
+        bool seen = false;
+        for (const cJSON *p = map->child; p != e && !seen; p = p->next)
+            seen =
+                cJSON_IsString(p) && cJSON_IsString(e) && !strcmp(p->valuestring, e->valuestring);
+        if (seen) continue;
+        if (!cJSON_IsString(e) || strstr(e->valuestring, "..") || e->valuestring[0] == '/' ||
+            w->n == AT_SHARDS_MAX) {
+            s = at_error(c, AT_FORMAT,
+                         "%s: weight_map of `%s`: expected a file name in this folder", path,
+                         e->string);
+            break;
+        }
+        char *shard = at_join(c, dir, e->valuestring);
+        s = shard ? add_file(c, w, shard, verify_below) : AT_OOM;
+        at_free(shard);
+    }
+    cJSON_Delete(index);
+    return s;
+}
+
+static char *folder_of(at_ctx *c, const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (!slash) return at_strdup(c, ".");
+    char *dir = at_strdup(c, path);
+    if (dir) dir[slash == path ? 1 : slash - path] = 0;
+    return dir;
+}
+
+at_status at_weights_open(at_ctx *c, const char *path, size_t verify_below, at_weights *out) {
+    *out = (at_weights){0};
+    const size_t len = strlen(path);
+    const bool folder = at_is_dir(path);
+    char *dir = folder ? at_strdup(c, path) : folder_of(c, path);
+    char *single = folder && dir ? at_join(c, path, "model.safetensors") : NULL;
+    char *index = folder && dir ? at_join(c, path, "model.safetensors.index.json") : NULL;
+    at_status s = AT_OK;
+    if (!dir || (folder && (!single || !index)))
+        s = AT_OOM;
+    else if (folder && at_exists(single))
+        s = add_file(c, out, single, verify_below);
+    else if (folder && at_exists(index))
+        s = add_index(c, out, dir, index, verify_below);
+    else if (folder)
+        s = at_error(c, AT_FORMAT,
+                     "%s: expected model.safetensors or model.safetensors.index.json in this "
+                     "folder (pickled .bin files must be converted with safetensors first)",
+                     path);
+    else if (len > 5 && !strcmp(path + len - 5, ".json"))
+        s = add_index(c, out, dir, path, verify_below);
+    else
+        s = add_file(c, out, path, verify_below);
+    at_free(dir);
+    at_free(single);
+    at_free(index);
+    if (s != AT_OK) at_weights_close(out);
+    return s;
+}
+
+const at_st_tensor *at_weights_find(const at_weights *w, const char *name, const at_st **file) {
+    for (int64_t i = 0; i < w->n; i++) {
+        const at_st_tensor *t = at_st_find(w->file[i], name);
+        if (t) {
+            if (file) *file = w->file[i];
+            return t;
+        }
+    }
+    return NULL;
+}
+
+/* ---- loading ------------------------------------------------------------------ */
+
+static at_status same_shape(at_ctx *c, const at_st *st, const at_st_tensor *t,
+                            const at_param_entry *e) {
+    bool same = t->rank == e->t.rank;
+    for (int i = 0; same && i < t->rank; i++) same = t->dim[i] == e->t.dim[i];
+    if (same) return AT_OK;
+    at_tensor found = {.rank = t->rank < AT_RANK_MAX ? t->rank : AT_RANK_MAX};
+    for (int i = 0; i < found.rank; i++) found.dim[i] = t->dim[i];
+    char a[96], b[96];
+    return at_error(c, AT_FORMAT, "%s: tensor `%s`: expected shape %s, found %s", at_st_path(st),
+                    t->name, at_shape_text(&e->t, a), at_shape_text(&found, b));
+}
+
+static at_status read_values(at_ctx *c, const at_st_tensor *t, at_real *out) {
+#ifdef AT_REAL_DOUBLE
+    return at_st_to_f64(c, t, out);
+#else
+    return at_st_to_f32(c, t, out);
+#endif
+}
+
+static bool borrowable(const at_st_tensor *t) {
+    return t->dtype == (sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64) &&
+           (uintptr_t)t->data % sizeof(at_real) == 0;
+}
+
+static at_status load_one(at_ctx *c, at_store *s, const at_weights *w, const at_load *how,
+                          at_param_entry *e) {
+    const at_st *st = NULL;
+    const at_st_tensor *t = at_weights_find(w, e->path, &st);
+    const size_t n = strlen(how->prefix);
+    if (!t && n && !strncmp(e->path, how->prefix, n)) t = at_weights_find(w, e->path + n, &st);
+    if (!t)
+        return at_error(c, AT_FORMAT, "%s: tensor `%s` is missing",
+                        w->n == 1 ? at_st_path(w->file[0]) : "checkpoint", e->path);
+    at_status status = same_shape(c, st, t, e);
+    if (status != AT_OK) return status;
+    if (how->borrow && borrowable(t)) {
+        e->t.data = (at_real *)(uintptr_t)t->data; /* read only, see at_load */
+        return AT_OK;
+    }
+    if (!s->value && (status = at_store_alloc(s)) != AT_OK) return status;
+    e->t.data = s->value + e->first;
+    status = read_values(c, t, e->t.data);
+    return status == AT_OK ? AT_OK : at_error_in(c, at_st_path(st));
+}
+
+/* Is this tensor a parameter, with or without the prefix? */
+static bool known(const at_store *s, const char *name, const char *prefix) {
+    char full[512];
+    if (at_store_find(s, name)) return true;
+    if (strlen(prefix) + strlen(name) >= sizeof full) return false;
+    strcpy(full, prefix);
+    strcat(full, name);
+    return at_store_find(s, full) != NULL;
+}
+
+at_status at_checkpoint_load(at_ctx *c, at_store *s, const at_weights *w, const at_load *how) {
+    if (s->status != AT_OK) return s->status;
+    for (int64_t i = 0; i < s->n; i++) {
+        const at_status status = load_one(c, s, w, how, s->p[i]);
+        if (status != AT_OK) return status;
+    }
+    for (int64_t f = 0; f < w->n; f++)
+        for (int64_t i = 0; i < at_st_count(w->file[f]); i++) {
+            const char *name = at_st_at(w->file[f], i)->name;
+            if (known(s, name, how->prefix) || (how->ignore && how->ignore(name))) continue;
+            return at_error(c, AT_FORMAT, "%s: tensor `%s` belongs to no parameter of this model",
+                            at_st_path(w->file[f]), name);
+        }
+    return AT_OK;
+}
+
+/* ---- saving -------------------------------------------------------------------- */
+
+static at_real *slab_of(const at_store *s, const at_param_entry *e, at_slab what) {
+    if (what == AT_SLAB_VALUE) return e->t.data;
+    return (what == AT_SLAB_M ? s->m : s->v) + e->first;
+}
+
+at_status at_checkpoint_save(at_ctx *c, const at_store *s, at_slab what, const char *path,
+                             const char *const *meta) {
+    at_st_writer *w = NULL;
+    at_status status = at_st_writer_open(c, path, &w);
+    for (; status == AT_OK && meta && meta[0]; meta += 2)
+        status = at_st_writer_meta(c, w, meta[0], meta[1]);
+    const at_dtype type = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
+    for (int64_t i = 0; i < s->n && status == AT_OK; i++) {
+        const at_param_entry *e = s->p[i];
+        if (what != AT_SLAB_VALUE && e->frozen) continue;
+        status = at_st_writer_add(c, w, e->path, type, e->t.rank, e->t.dim, slab_of(s, e, what));
+    }
+    if (status == AT_OK) status = at_st_writer_commit(c, w);
+    at_st_writer_close(w);
+    return status;
+}
+
+at_status at_checkpoint_load_slab(at_ctx *c, at_store *s, at_slab what, const char *path) {
+    at_st *st = NULL;
+    at_status status = at_st_open(c, path, &st);
+    if (status == AT_OK) status = at_st_verify(c, st);
+    for (int64_t i = 0; i < s->n && status == AT_OK; i++) {
+        const at_param_entry *e = s->p[i];
+        if (what != AT_SLAB_VALUE && e->frozen) continue;
+        const at_st_tensor *t = at_st_find(st, e->path);
+        status = t ? same_shape(c, st, t, e)
+                   : at_error(c, AT_FORMAT, "%s: tensor `%s` is missing", path, e->path);
+        if (status == AT_OK) status = read_values(c, t, slab_of(s, e, what));
+    }
+    at_st_close(st);
+    return status;
+}

@@ -1,0 +1,83 @@
+/* recipe.c - tables of keys. */
+#include "train/recipe.h"
+#include <stddef.h>
+
+#define TOP(x)   offsetof(at_recipe, top.x) - offsetof(at_recipe, top)
+#define DATA(x)  offsetof(at_recipe, data.x) - offsetof(at_recipe, data)
+#define TRAIN(x) offsetof(at_recipe, train.x) - offsetof(at_recipe, train)
+#define KD(x)    offsetof(at_recipe, distill.x) - offsetof(at_recipe, distill)
+
+static const at_key top_keys[] = {
+    {"seed", AT_KEY_INT, TOP(seed), "0", 0, 9e15, NULL, "of every draw"},
+    {"task", AT_KEY_CHOICE, TOP(task), "lm", 0, 0, "lm", "what is learned"},
+    {"init", AT_KEY_STRING, TOP(init), "", 0, 0, NULL, "model folder to start from"},
+    {"freeze", AT_KEY_STRINGS, TOP(freeze), "", 0, 0, NULL, "parameter paths that stay (globs)"},
+    {0},
+};
+
+static const at_key data_keys[] = {
+    {"train", AT_KEY_STRING, DATA(train), NULL, 0, 0, NULL, "data set folder"},
+    {"domains", AT_KEY_STRINGS, DATA(domains), "", 0, 0, NULL, "domains used; none: all"},
+    {0},
+};
+
+static const at_key train_keys[] = {
+    {"steps", AT_KEY_INT, TRAIN(steps), "0", 0, 1e12, NULL, "optimiser steps"},
+    {"tokens", AT_KEY_INT, TRAIN(tokens), "0", 0, 1e15, NULL, "stands for steps"},
+    {"batch", AT_KEY_INT, TRAIN(batch), "8", 1, 65536, NULL, "sequences of a micro-batch"},
+    {"context", AT_KEY_INT, TRAIN(context), "256", 1, 1 << 20, NULL, "tokens of a sequence"},
+    {"accumulate", AT_KEY_INT, TRAIN(accumulate), "1", 1, 65536, NULL, "micro-batches a step"},
+    {"lr", AT_KEY_REAL, TRAIN(lr), "6e-4", 0, 10, NULL, "highest learning rate"},
+    {"schedule", AT_KEY_CHOICE, TRAIN(schedule), "cosine", 0, 0, "constant|linear|cosine",
+     "of the learning rate after warm-up"},
+    {"warmup", AT_KEY_REAL, TRAIN(warmup), "0.05", 0, 1, NULL, "share of the steps"},
+    {"floor", AT_KEY_REAL, TRAIN(floor), "0.1", 0, 1, NULL, "last learning rate, share of lr"},
+    {"weight_decay", AT_KEY_REAL, TRAIN(weight_decay), "0.1", 0, 10, NULL, "on matrices"},
+    {"beta1", AT_KEY_REAL, TRAIN(beta1), "0.9", 0, 0.99999, NULL, "AdamW"},
+    {"beta2", AT_KEY_REAL, TRAIN(beta2), "0.95", 0, 0.999999, NULL, "AdamW"},
+    {"eps", AT_KEY_REAL, TRAIN(eps), "1e-8", 0, 1, NULL, "AdamW"},
+    {"clip", AT_KEY_REAL, TRAIN(clip), "1.0", 0, 1e9, NULL, "gradient norm; 0: none"},
+    {"spike", AT_KEY_REAL, TRAIN(spike), "3.0", 0, 1e9, NULL,
+     "stop when the loss is so many nats above its running mean; 0: never"},
+    {"eval_every", AT_KEY_INT, TRAIN(eval_every), "200", 0, 1e12, NULL, "steps; 0: at the end"},
+    {"eval_windows", AT_KEY_INT, TRAIN(eval_windows), "32", 0, 1e9, NULL,
+     "sequences a domain of each validation; 0: all"},
+    {"save_every", AT_KEY_INT, TRAIN(save_every), "200", 0, 1e12, NULL, "steps; 0: at the end"},
+    {"keep", AT_KEY_INT, TRAIN(keep), "2", 1, 1000, NULL, "checkpoints"},
+    {0},
+};
+
+static const at_key distill_keys[] = {
+    {"teacher", AT_KEY_STRING, KD(teacher), NULL, 0, 0, NULL, "model folder"},
+    {"loss", AT_KEY_CHOICE, KD(loss), "forward_kl", 0, 0, "forward_kl|reverse_kl",
+     "divergence between teacher and student"},
+    {"temperature", AT_KEY_REAL, KD(temperature), "2.0", 0.01, 1000, NULL, "of both softmaxes"},
+    {"alpha", AT_KEY_REAL, KD(alpha), "0.5", 0, 1, NULL,
+     "weight of the cross entropy; the rest is the teacher's"},
+    {"alpha_rule", AT_KEY_CHOICE, KD(alpha_rule), "fixed", 0, 0, "fixed", "how alpha moves"},
+    {"schedule", AT_KEY_CHOICE, KD(schedule), "combined", 0, 0, "combined",
+     "both losses in every step"},
+    {0},
+};
+
+at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
+    *r = (at_recipe){.distilling = distilling};
+    at_status s = at_conf_bind(c, f, "", top_keys, &r->top);
+    if (s == AT_OK) s = at_conf_bind(c, f, "data", data_keys, &r->data);
+    if (s == AT_OK) s = at_conf_bind(c, f, "train", train_keys, &r->train);
+    if (s == AT_OK && distilling) s = at_conf_bind(c, f, "distill", distill_keys, &r->distill);
+    if (s != AT_OK) return s;
+    if (!distilling && at_conf_has(f, "distill"))
+        return at_conf_error(c, f, "distill", "this section belongs to `artel distill`");
+    if (r->top.init && at_conf_has(f, "model"))
+        return at_conf_error(c, f, "init", "give either `model` or `init`, not both");
+    if (!r->top.init && !at_conf_has(f, "model"))
+        return at_conf_error(c, f, "", "expected a section `model`, or `init: FOLDER`");
+    const int64_t a_step = r->train.batch * r->train.context * r->train.accumulate;
+    if (!r->train.steps && !r->train.tokens)
+        return at_conf_error(c, f, "train", "expected `steps` or `tokens`");
+    if (r->train.steps && r->train.tokens)
+        return at_conf_error(c, f, "train.tokens", "give either `steps` or `tokens`, not both");
+    if (!r->train.steps) r->train.steps = (r->train.tokens + a_step - 1) / a_step;
+    return AT_OK;
+}

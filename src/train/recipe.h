@@ -1,0 +1,38 @@
+/* recipe.h - the recipe of a training run as structs. */
+#ifndef AT_RECIPE_H
+#define AT_RECIPE_H
+#include "conf/conf.h"
+#include "data/batch.h"
+#include "nn/optim.h"
+#include "op/op.h"
+
+typedef struct at_recipe {
+    struct {
+        int64_t seed;
+        int task;          /* 0: lm */
+        char *init;        /* a model folder to start from, or NULL */
+        at_strings freeze; /* globs over parameter paths */
+    } top;
+    struct {
+        char *train; /* data set folder */
+        at_strings domains;
+    } data;
+    struct {
+        int64_t steps, tokens, batch, context, accumulate, eval_every, eval_windows, save_every,
+            keep;
+        double lr, floor, warmup, weight_decay, beta1, beta2, eps, clip, spike;
+        int schedule;
+    } train;
+    struct {
+        char *teacher;
+        int loss, alpha_rule, schedule;
+        double temperature, alpha;
+    } distill;
+    bool distilling;
+} at_recipe;
+
+/** Binds everything but the model section (an architecture's own) and checks what belongs
+    together; steps are worked out of tokens. */
+at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *out);
+
+#endif
