@@ -26,21 +26,34 @@ enum {
     PANEL_MAX = 64 /* mr and nr stay below */
 };
 
-/* One allocation per buffer; worker w owns own[w * OWN, (w+1) * OWN): A slice, then B slice. */
+/* Worker w owns own[w * OWN, (w+1) * OWN): its slice of A, then its slice of B. */
 enum { OWN_A = (MC + PANEL_MAX) * KC, OWN_B = (NS + PANEL_MAX) * KC, OWN = OWN_A + OWN_B };
 
-typedef struct scratch {
-    void *own_base, *all_base; /* as allocated     */
-    at_real *own, *all;        /* the same, aligned */
-    int64_t all_cap;           /* values in all     */
-} scratch;
+/* A buffer that grows; old contents are not kept. */
+typedef struct buffer {
+    void *base;     /* as allocated        */
+    at_real *start; /* the same, aligned   */
+    int64_t cap;    /* values from start   */
+} buffer;
 
-static at_real *align_up(void *p) {
-    return (at_real *)(((uintptr_t)p + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
-}
+typedef struct scratch {
+    at_real *own;                /* = slices.start                         */
+    buffer slices, shared, lent; /* lent: by at_scratch     */
+} scratch;
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+static at_real *grow(at_ctx *c, buffer *b, int64_t need) {
+    if (need <= b->cap) return b->start;
+    void *p = at_malloc(c, (size_t)need * sizeof(at_real) + ALIGN);
+    if (!p) return NULL;
+    at_free(b->base);
+    b->base = p;
+    b->start = (at_real *)(((uintptr_t)p + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
+    b->cap = need;
+    return b->start;
+}
 
 at_status at_compute_open(at_compute *cp, at_ctx *c) {
     *cp = (at_compute){.ctx = c, .threads = c->threads > 0 ? c->threads : 1};
@@ -48,36 +61,34 @@ at_status at_compute_open(at_compute *cp, at_ctx *c) {
     scratch *s = at_calloc(c, 1, sizeof *s);
     if (!s) return AT_OOM;
     cp->scratch = s;
-    s->own_base = at_malloc(c, (size_t)cp->threads * OWN * sizeof(at_real) + ALIGN);
-    if (!s->own_base) {
-        at_compute_close(cp);
-        return AT_OOM;
-    }
-    s->own = align_up(s->own_base);
-    return AT_OK;
+    s->own = grow(c, &s->slices, (int64_t)cp->threads * OWN);
+    if (s->own) return AT_OK;
+    at_compute_close(cp);
+    return AT_OOM;
 }
 
 void at_compute_close(at_compute *cp) {
     scratch *s = cp->scratch;
     if (s) {
-        at_free(s->own_base);
-        at_free(s->all_base);
+        at_free(s->slices.base);
+        at_free(s->shared.base);
+        at_free(s->lent.base);
         at_free(s);
     }
     cp->scratch = NULL;
 }
 
-/* The buffer all workers read; its old contents are not kept. */
+int64_t at_scratch_stride(int64_t values) { return round_up(values, ALIGN); }
+
+at_real *at_scratch(at_compute *cp, int64_t values) {
+    scratch *s = cp->scratch;
+    return grow(cp->ctx, &s->lent, cp->threads * at_scratch_stride(values));
+}
+
+/* The buffer all workers read. */
 static at_real *share(at_compute *cp, int64_t need) {
     scratch *s = cp->scratch;
-    if (need <= s->all_cap) return s->all;
-    void *p = at_malloc(cp->ctx, (size_t)need * sizeof(at_real) + ALIGN);
-    if (!p) return NULL;
-    at_free(s->all_base);
-    s->all_base = p;
-    s->all = align_up(p);
-    s->all_cap = need;
-    return s->all;
+    return grow(cp->ctx, &s->shared, need);
 }
 
 /* ---- pieces ---- */

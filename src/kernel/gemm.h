@@ -19,6 +19,12 @@ typedef struct at_compute {
 at_status at_compute_open(at_compute *cp, at_ctx *c);
 void at_compute_close(at_compute *cp);
 
+/** Working memory for one at_par_for: worker w has `values` of them from
+    base + w * at_scratch_stride(values), 64-byte aligned, contents undefined.  Valid until the
+    next call; products do not disturb it.  NULL: AT_OOM. */
+at_real *at_scratch(at_compute *cp, int64_t values);
+int64_t at_scratch_stride(int64_t values);
+
 typedef struct at_gemm {
     bool ta, tb;     /* use the transpose of A, of B                       */
     int64_t m, n, k; /* C[m,n] = beta C + op(A)[m,k] op(B)[k,n] (+ bias[n]) */

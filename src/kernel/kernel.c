@@ -107,6 +107,29 @@ static void layernorm_grad(int64_t c, const at_real *x, const at_real *g, at_rea
     for (int64_t i = 0; i < c; i++) dx[i] += rstd * (dy[i] * g[i] - m0 - (x[i] - mean) * rstd * m1);
 }
 
+static void soft_down(int64_t n, int w, at_real a, at_real *x, at_real *top, at_real *sum) {
+    for (int j = 0; j < w; j++) {
+        top[j] = x[j];
+        for (int64_t i = 1; i < n; i++) top[j] = x[i * w + j] > top[j] ? x[i * w + j] : top[j];
+        double s = 0;
+        for (int64_t i = 0; i < n; i++) {
+            at_real *v = x + i * w + j;
+            *v = real_exp(a * (*v - top[j]));
+            s += (double)*v;
+        }
+        sum[j] = (at_real)s;
+    }
+}
+
+static void soft_grad(int64_t n, int w, at_real a, const at_real *lse, const at_real *shift,
+                      at_real *p, at_real *d) {
+    for (int64_t i = 0; i < n; i++, p += w, d += w)
+        for (int j = 0; j < w; j++) {
+            p[j] = real_exp(a * p[j] - lse[i]);
+            d[j] = a * p[j] * (d[j] - shift[i]);
+        }
+}
+
 static void adamw(int64_t n, at_real *p, const at_real *g, at_real *m, at_real *v,
                   const at_adamw *h) {
     for (int64_t i = 0; i < n; i++) {
@@ -190,6 +213,8 @@ void at_kernels_ref(at_kernels *k) {
         .gelu_grad = gelu_grad,
         .layernorm = layernorm,
         .layernorm_grad = layernorm_grad,
+        .soft_down = soft_down,
+        .soft_grad = soft_grad,
         .adamw = adamw,
         .mr = MR,
         .nr = NR,

@@ -50,6 +50,14 @@ typedef struct at_kernels {
     void (*layernorm_grad)(int64_t c, const at_real *x, const at_real *g, at_real mean,
                            at_real rstd, const at_real *dy, at_real *dx, at_real *dg, at_real *db);
 
+    /* ---- attention: blocks [n,w] with w = nr, see op/attention.c ---- */
+    /** Softmax down the columns, unnormalised: x = exp(a (x - top)), top[w] the largest value and
+        sum[w] the sum of each column; n >= 1, a > 0.  Entries of -infinity become 0. */
+    void (*soft_down)(int64_t n, int w, at_real a, at_real *x, at_real *top, at_real *sum);
+    /** p and d = dp in place, row by row:  p = exp(a p - lse[i]);  d = a p (d - shift[i]). */
+    void (*soft_grad)(int64_t n, int w, at_real a, const at_real *lse, const at_real *shift,
+                      at_real *p, at_real *d);
+
     /* ---- optimiser ---- */
     /** AdamW (Loshchilov & Hutter 2019): m = b1 m + (1-b1) s g; v = b2 v + (1-b2) (s g)^2;
         p -= lr (m c1 / (sqrt(v c2) + eps) + wd p), with s the clip factor and c1 = 1/(1-b1^t),
@@ -60,7 +68,7 @@ typedef struct at_kernels {
     /* ---- matrix product: micro-kernel and its tile, see gemm.h ---- */
     int mr, nr; /* rows of A and columns of B in a tile */
     /** c[mr,nr] (row stride ldc) = beta c + sum_{l<k} a[l*mr+i] b[l*nr+j]; beta is 0 or 1.
-        a and b are packed and 64-byte aligned. */
+        a and b are packed. */
     void (*tile)(int64_t k, const at_real *a, const at_real *b, at_real beta, at_real *c,
                  int64_t ldc);
     /** Pack n columns of k rows into panels of w columns, one after the other, the last filled

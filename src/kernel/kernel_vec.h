@@ -221,6 +221,51 @@ static void layernorm_grad(int64_t c, const float *x, const float *g, float mean
     }
 }
 
+/* ---- attention ---- */
+
+static void soft_down(int64_t n, int w, float a, float *x, float *top, float *sum) {
+    const vf va = vset1(a);
+    for (int j = 0; j < w; j += W) {
+        vf m = vload(x + j), m1 = m, s = vzero(), s1 = s;
+        int64_t i = 1;
+        for (; i + 2 <= n; i += 2) {
+            m = vmax(vload(x + i * w + j), m);
+            m1 = vmax(vload(x + (i + 1) * w + j), m1);
+        }
+        if (i < n) m = vmax(vload(x + i * w + j), m);
+        m = vmax(m, m1);
+        for (i = 0; i + 2 <= n; i += 2) {
+            float *v = x + i * w + j, *v1 = v + w;
+            const vf e = vexp(vmul(va, vsub(vload(v), m)));
+            const vf e1 = vexp(vmul(va, vsub(vload(v1), m)));
+            vstore(v, e);
+            vstore(v1, e1);
+            s = vadd(s, e);
+            s1 = vadd(s1, e1);
+        }
+        if (i < n) {
+            const vf e = vexp(vmul(va, vsub(vload(x + i * w + j), m)));
+            vstore(x + i * w + j, e);
+            s = vadd(s, e);
+        }
+        vstore(top + j, m);
+        vstore(sum + j, vadd(s, s1));
+    }
+}
+
+static void soft_grad(int64_t n, int w, float a, const float *lse, const float *shift, float *p,
+                      float *d) {
+    const vf va = vset1(a);
+    for (int64_t i = 0; i < n; i++) {
+        const vf minus = vset1(-lse[i]), vs = vset1(shift[i]);
+        for (int j = 0; j < w; j += W, p += W, d += W) {
+            const vf e = vexp(vfma(va, vload(p), minus));
+            vstore(p, e);
+            vstore(d, vmul(vmul(va, e), vsub(vload(d), vs)));
+        }
+    }
+}
+
 /* ---- optimiser ---- */
 
 typedef struct adam_consts {
@@ -480,6 +525,8 @@ static void fill(at_kernels *k) {
     k->gelu_grad = gelu_grad;
     k->layernorm = layernorm;
     k->layernorm_grad = layernorm_grad;
+    k->soft_down = soft_down;
+    k->soft_grad = soft_grad;
     k->adamw = adamw;
     k->mr = MR;
     k->nr = NR;

@@ -1,121 +1,267 @@
-/* attention.c - causal attention row by row; keeps the log-sum-exp of each row. */
+/*
+ * attention.c - causal attention in tiles of the matrix micro-kernel.
+ *
+ * One task is one head of one sequence, so that no two workers write the same value.  Operands are
+ * packed once per task into the panels `tile` reads; scores exist for a block of w = nr queries
+ * (forward) or keys (backward) at a time and are laid out so that the product that consumes them
+ * reads them as a packed panel where they lie.  Extra memory is O(T) per worker.
+ *
+ *   forward, w queries:   S^T = K Q^T [keys, w],  P^T = softmax down the columns,
+ *                         Y^T = V^T P^T [D, w]
+ *   backward, w keys:     P = exp(s Q K^T - lse), dP = dY V^T, dS = s P (dP - rowsum(dY Y)),
+ *                         dV^T = dY^T P, dK^T = Q^T dS, dQ += dS K
+ *
+ * Keeps the log-sum-exp of each row, as Dao et al. 2022 (arXiv 2205.14135).
+ */
 #include "op/op.h"
 #include <math.h>
 #include <string.h>
 
 typedef struct {
-    int64_t B, T, C;
+    int64_t B, T, C, D;
     int H;
     at_real *lse; /* [B,H,T] */
-    at_real *tmp; /* [threads, T] */
-    at_real *d;
+    at_real *d;   /* backward: gradient of qkv; fresh: assign it */
+    bool fresh;
+    at_real *scratch; /* per worker, at_scratch */
+    int64_t stride;
 } attention_attr;
+
+static int64_t up(int64_t n, int to) { return (n + to - 1) / to * to; }
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Cuts a worker's memory into buffers, or with base NULL only counts. */
+typedef struct {
+    at_real *base;
+    int64_t used;
+} cutter;
+static at_real *cut(cutter *c, int64_t values) {
+    at_real *p = c->base ? c->base + c->used : NULL;
+    c->used += at_scratch_stride(values);
+    return p;
+}
+
+/* y[j, :] (+)= s[j] x[:, j] for the first n columns of x [D, w]; tmp holds w * D. */
+static void turn_out(const at_kernels *k, int64_t n, int64_t D, const at_real *x,
+                     const at_real *inverse, at_real *tmp, at_real *y, int64_t ldy, bool plus) {
+    k->pack_turn(n, D, (int)D, x, k->nr, tmp);
+    for (int64_t j = 0; j < n; j++) {
+        at_real *from = tmp + j * D, *to = y + j * ldy;
+        if (inverse) k->scale(D, 1 / inverse[j], from);
+        if (plus)
+            k->acc(D, from, to);
+        else
+            memcpy(to, from, (size_t)D * sizeof *to);
+    }
+}
+
+/* ---- forward ---- */
+
+typedef struct {
+    at_real *keys;      /* K as panels of mr keys, depth D           */
+    at_real *values;    /* V^T as panels of mr values, depth T       */
+    at_real *query;     /* Q^T, one panel of nr queries, depth D     */
+    at_real *s;         /* [T up to mr, nr]                          */
+    at_real *y, *tmp;   /* [D up to mr, nr], and turned              */
+    at_real *top, *sum; /* [nr]                                      */
+} fwd_memory;
+
+static int64_t fwd_cut(fwd_memory *m, at_real *base, const at_kernels *k, int64_t T, int64_t D) {
+    cutter c = {base, 0};
+    m->keys = cut(&c, up(T, k->mr) * D);
+    m->values = cut(&c, up(D, k->mr) * T);
+    m->query = cut(&c, k->nr * D);
+    m->s = cut(&c, up(T, k->mr) * k->nr);
+    m->y = cut(&c, up(D, k->mr) * k->nr);
+    m->tmp = cut(&c, k->nr * D);
+    m->top = cut(&c, k->nr);
+    m->sum = cut(&c, k->nr);
+    return c.used;
+}
+
+static void fwd_head(const at_kernels *k, const attention_attr *a, const fwd_memory *m,
+                     const at_real *q, at_real *y, at_real *lse) {
+    const int64_t T = a->T, D = a->D, ld = 3 * a->C;
+    const at_real scale = (at_real)(1 / sqrt((double)D));
+    const int w = k->nr;
+    k->pack_turn(D, T, k->mr, q + a->C, ld, m->keys);
+    k->pack_copy(T, D, k->mr, q + 2 * a->C, ld, m->values);
+    for (int64_t j0 = 0; j0 < T; j0 += w) {
+        const int64_t n = least(w, T - j0), keys = j0 + n;
+        k->pack_turn(D, n, w, q + j0 * ld, ld, m->query);
+        for (int64_t i = 0; i < keys; i += k->mr)
+            k->tile(D, m->keys + i * D, m->query, 0, m->s + i * w, w);
+        for (int64_t i = j0; i < keys; i++) /* keys after the query */
+            for (int64_t j = j0; j < i; j++) m->s[i * w + j - j0] = (at_real)-INFINITY;
+        k->soft_down(keys, w, scale, m->s, m->top, m->sum);
+        for (int64_t d = 0; d < D; d += k->mr)
+            k->tile(keys, m->values + d * T, m->s, 0, m->y + d * w, w);
+        turn_out(k, n, D, m->y, m->sum, m->tmp, y + j0 * a->C, a->C, false);
+        for (int64_t j = 0; j < n; j++)
+            lse[j0 + j] = (at_real)((double)(scale * m->top[j]) + log((double)m->sum[j]));
+    }
+}
 
 static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_node *n = arg;
     const attention_attr *a = n->attr;
     const at_kernels *k = &n->run->cp->k;
-    const int64_t D = a->C / a->H, ld = 3 * a->C;
-    const at_real scale = (at_real)(1 / sqrt((double)D));
-    at_real *p = a->tmp + worker * a->T;
+    fwd_memory m;
+    (void)fwd_cut(&m, a->scratch + worker * a->stride, k, a->T, a->D);
     for (int64_t bh = begin; bh < end; bh++) {
-        const int64_t b = bh / a->H, h = bh % a->H;
-        const at_real *q = n->in[0]->data + b * a->T * ld + h * D, *key = q + a->C,
-                      *val = key + a->C;
-        at_real *y = n->out->data + b * a->T * a->C + h * D;
-        for (int64_t i = 0; i < a->T; i++) {
-            for (int64_t j = 0; j <= i; j++) p[j] = scale * k->dot(D, q + i * ld, key + j * ld);
-            const at_real top = k->max(i + 1, p), sum = k->expsum(i + 1, 1, top, p, p);
-            memset(y + i * a->C, 0, (size_t)D * sizeof *y);
-            for (int64_t j = 0; j <= i; j++) k->axpy(D, p[j] / sum, val + j * ld, y + i * a->C);
-            a->lse[bh * a->T + i] = (at_real)((double)top + log((double)sum));
+        const int64_t row = bh / a->H * a->T, h = bh % a->H * a->D;
+        fwd_head(k, a, &m, n->in[0]->data + row * 3 * a->C + h, n->out->data + row * a->C + h,
+                 a->lse + bh * a->T);
+    }
+}
+
+/* ---- backward ---- */
+
+typedef struct {
+    at_real *q, *dy;      /* as panels of mr rows, depth D              */
+    at_real *qt, *dyt;    /* transposed, as panels of mr values, depth T */
+    at_real *key, *value; /* one panel of nr keys, depth D             */
+    at_real *flat;        /* the same keys as panels of nr values, depth nr */
+    at_real *p, *ds;      /* [T up to mr, nr]                           */
+    at_real *turned;      /* dS as panels of mr queries, depth nr       */
+    at_real *t, *tmp;     /* [D up to mr, nr], and turned               */
+    at_real *edge;        /* [mr, nr]                                   */
+    at_real *dot;         /* [T] rowsum(dY Y)                           */
+} bwd_memory;
+
+static int64_t bwd_cut(bwd_memory *m, at_real *base, const at_kernels *k, int64_t T, int64_t D) {
+    cutter c = {base, 0};
+    const int64_t rows = up(T, k->mr) + k->mr;
+    m->q = cut(&c, rows * D);
+    m->dy = cut(&c, rows * D);
+    m->qt = cut(&c, up(D, k->mr) * T);
+    m->dyt = cut(&c, up(D, k->mr) * T);
+    m->key = cut(&c, k->nr * D);
+    m->value = cut(&c, k->nr * D);
+    m->flat = cut(&c, up(D, k->nr) * k->nr);
+    m->p = cut(&c, rows * k->nr);
+    m->ds = cut(&c, rows * k->nr);
+    m->turned = cut(&c, rows * k->nr);
+    m->t = cut(&c, up(D, k->mr) * k->nr);
+    m->tmp = cut(&c, k->nr * D);
+    m->edge = cut(&c, k->mr * k->nr);
+    m->dot = cut(&c, T);
+    return c.used;
+}
+
+/* dq[rows, D] (+)= dS K for n keys; rows is a multiple of mr except at the end of the sequence. */
+static void bwd_query(const at_kernels *k, const bwd_memory *m, int64_t rows, int64_t n, int64_t D,
+                      at_real *dq, int64_t ld, bool plus) {
+    k->pack_turn(n, rows, k->mr, m->ds, k->nr, m->turned);
+    for (int64_t d = 0; d < D; d += k->nr) {
+        const int64_t cols = least(k->nr, D - d);
+        for (int64_t i = 0; i < rows; i += k->mr) {
+            const int64_t high = least(k->mr, rows - i);
+            const at_real *x = m->turned + i * n, *y = m->flat + d * n;
+            at_real *to = dq + i * ld + d;
+            if (high == k->mr && cols == k->nr) {
+                k->tile(n, x, y, plus ? 1 : 0, to, ld);
+                continue;
+            }
+            k->tile(n, x, y, 0, m->edge, k->nr);
+            for (int64_t r = 0; r < high; r++)
+                for (int64_t c = 0; c < cols; c++)
+                    to[r * ld + c] =
+                        plus ? to[r * ld + c] + m->edge[r * k->nr + c] : m->edge[r * k->nr + c];
         }
     }
+}
+
+/* Gradients through keys [j0, j0+n) of one head; q, dq at the head's first row. */
+static void bwd_keys(const at_kernels *k, const attention_attr *a, const bwd_memory *m, int64_t j0,
+                     const at_real *q, const at_real *lse, at_real *dq) {
+    const int64_t T = a->T, D = a->D, ld = 3 * a->C, n = least(k->nr, T - j0);
+    const int64_t i0 = j0 / k->mr * k->mr, rows = T - i0, skip = j0 - i0; /* whole panels */
+    const at_real *key = q + a->C + j0 * ld, *value = key + a->C;
+    const at_real scale = (at_real)(1 / sqrt((double)D));
+    const int w = k->nr;
+    k->pack_turn(D, n, w, key, ld, m->key);
+    k->pack_turn(D, n, w, value, ld, m->value);
+    k->pack_copy(n, D, w, key, ld, m->flat);
+    for (int64_t i = 0; i < rows; i += k->mr) {
+        k->tile(D, m->q + (i0 + i) * D, m->key, 0, m->p + i * w, w);
+        k->tile(D, m->dy + (i0 + i) * D, m->value, 0, m->ds + i * w, w);
+    }
+    for (int64_t i = 0; i < rows && i < skip + n; i++) /* queries before the key */
+        for (int64_t j = i < skip ? 0 : i - skip + 1; j < w; j++)
+            m->p[i * w + j] = (at_real)-INFINITY;
+    k->soft_grad(rows, w, scale, lse + i0, m->dot + i0, m->p, m->ds);
+    at_real *dk = dq + a->C + j0 * ld, *dv = dk + a->C;
+    for (int64_t d = 0; d < D; d += k->mr)
+        k->tile(T - j0, m->dyt + d * T + j0 * k->mr, m->p + skip * w, 0, m->t + d * w, w);
+    turn_out(k, n, D, m->t, NULL, m->tmp, dv, ld, !a->fresh);
+    for (int64_t d = 0; d < D; d += k->mr)
+        k->tile(T - j0, m->qt + d * T + j0 * k->mr, m->ds + skip * w, 0, m->t + d * w, w);
+    turn_out(k, n, D, m->t, NULL, m->tmp, dk, ld, !a->fresh);
+    bwd_query(k, m, rows, n, D, dq + i0 * ld, ld, !a->fresh || j0 > 0);
 }
 
 static void bwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_node *n = arg;
     const attention_attr *a = n->attr;
     const at_kernels *k = &n->run->cp->k;
-    const int64_t D = a->C / a->H, ld = 3 * a->C;
-    const at_real scale = (at_real)(1 / sqrt((double)D));
-    (void)worker;
+    const int64_t T = a->T, D = a->D, ld = 3 * a->C;
+    bwd_memory m;
+    (void)bwd_cut(&m, a->scratch + worker * a->stride, k, T, D);
     for (int64_t bh = begin; bh < end; bh++) {
-        const int64_t b = bh / a->H, h = bh % a->H, at = b * a->T * ld + h * D;
-        const at_real *q = n->in[0]->data + at, *key = q + a->C, *val = key + a->C;
-        at_real *dq = a->d + at, *dk = dq + a->C, *dv = dk + a->C;
-        const at_real *y = n->out->data + b * a->T * a->C + h * D;
-        const at_real *dy = n->out->grad + b * a->T * a->C + h * D;
-        for (int64_t i = 0; i < a->T; i++) {
-            const at_real dot = k->dot(D, dy + i * a->C, y + i * a->C);
-            for (int64_t j = 0; j <= i; j++) {
-                const double s = (double)(scale * k->dot(D, q + i * ld, key + j * ld));
-                const at_real p = (at_real)exp(s - (double)a->lse[bh * a->T + i]);
-                const at_real ds = p * scale * (k->dot(D, dy + i * a->C, val + j * ld) - dot);
-                k->axpy(D, p, dy + i * a->C, dv + j * ld);
-                k->axpy(D, ds, key + j * ld, dq + i * ld);
-                k->axpy(D, ds, q + i * ld, dk + j * ld);
-            }
-        }
+        const int64_t row = bh / a->H * T, h = bh % a->H * D;
+        const at_real *q = n->in[0]->data + row * ld + h, *y = n->out->data + row * a->C + h;
+        const at_real *dy = n->out->grad + row * a->C + h;
+        k->pack_turn(D, T, k->mr, q, ld, m.q);
+        k->pack_copy(T, D, k->mr, q, ld, m.qt);
+        k->pack_turn(D, T, k->mr, dy, a->C, m.dy);
+        k->pack_copy(T, D, k->mr, dy, a->C, m.dyt);
+        for (int64_t i = 0; i < T; i++) m.dot[i] = k->dot(D, dy + i * a->C, y + i * a->C);
+        for (int64_t j0 = 0; j0 < T; j0 += k->nr)
+            bwd_keys(k, a, &m, j0, q, a->lse + bh * T, a->d + row * ld + h);
     }
+}
+
+/* ---- op ---- */
+
+static bool lend(at_node *n, int64_t values) {
+    attention_attr *a = n->attr;
+    a->scratch = at_scratch(n->run->cp, values);
+    a->stride = at_scratch_stride(values);
+    if (!a->scratch) at_fail(n->run, AT_OOM, "attention: %s", n->run->ctx->message);
+    return a->scratch != NULL;
 }
 
 static void attention_fwd(at_node *n) {
     const attention_attr *a = n->attr;
-    at_run_par(n->run, a->B * a->H, 1, fwd_part, n);
+    fwd_memory m;
+    if (lend(n, fwd_cut(&m, NULL, &n->run->cp->k, a->T, a->D)))
+        at_run_par(n->run, a->B * a->H, 1, fwd_part, n);
 }
+
 static void attention_bwd(at_node *n) {
     attention_attr *a = n->attr;
-    a->d = at_grad(n, 0);
-    if (a->d) at_run_par(n->run, a->B * a->H, 1, bwd_part, n);
+    bwd_memory m;
+    a->d = at_grad_fresh(n, 0, &a->fresh);
+    if (a->d && lend(n, bwd_cut(&m, NULL, &n->run->cp->k, a->T, a->D)))
+        at_run_par(n->run, a->B * a->H, 1, bwd_part, n);
 }
 
 const at_op at_op_attention = {"attention", attention_fwd, attention_bwd};
 
-static bool fits(at_run *r, const at_tensor *qkv, int64_t rows, int heads) {
-    const int64_t C = at_cols(qkv) / 3;
-    if (at_cols(qkv) == 3 * C && heads > 0 && C % heads == 0 && at_rows(qkv) == rows) return true;
-    char s[96];
-    at_fail(r, AT_SHAPE, "attention: qkv %s for %lld tokens and %d heads", at_shape_text(qkv, s),
-            (long long)rows, heads);
-    return false;
-}
-
 at_tensor *at_attention(at_run *r, at_tensor *qkv, int64_t B, int64_t T, int heads) {
-    if (!qkv || !fits(r, qkv, B * T, heads)) return NULL;
+    if (!qkv) return NULL;
+    const int64_t C = at_cols(qkv) / 3;
+    if (at_cols(qkv) != 3 * C || heads < 1 || C % heads != 0 || at_rows(qkv) != B * T) {
+        char s[96];
+        return at_fail(r, AT_SHAPE, "attention: qkv %s for %lld x %lld tokens and %d heads",
+                       at_shape_text(qkv, s), (long long)B, (long long)T, heads);
+    }
     attention_attr *a = at_save(r, sizeof *a);
     if (!a) return NULL;
-    *a = (attention_attr){.B = B, .T = T, .C = at_cols(qkv) / 3, .H = heads};
+    *a = (attention_attr){.B = B, .T = T, .C = C, .D = C / heads, .H = heads};
     a->lse = at_save(r, (size_t)(B * T * heads) * sizeof *a->lse);
-    a->tmp = at_save(r, (size_t)(T * r->cp->threads) * sizeof *a->tmp);
-    if (!a->lse || !a->tmp) return NULL;
-    at_tensor *y = at_new2(r, B * T, a->C);
+    if (!a->lse) return NULL;
+    at_tensor *y = at_new2(r, B * T, C);
     return at_apply(r, &at_op_attention, &qkv, 1, y, a);
-}
-
-at_tensor *at_attention_cached(at_run *r, at_tensor *qkv, at_kv *c, int heads) {
-    if (!qkv || !fits(r, qkv, at_rows(qkv), heads)) return NULL;
-    const int64_t T = at_rows(qkv), C = at_cols(qkv) / 3, D = C / heads, ld = 3 * C;
-    if (c->n + T > c->cap)
-        return at_fail(r, AT_ARG, "attention: %lld tokens after %lld cached ones exceed %lld",
-                       (long long)T, (long long)c->n, (long long)c->cap);
-    at_tensor *y = at_new2(r, T, C);
-    at_real *p = at_save(r, (size_t)c->cap * sizeof *p);
-    if (!y || !p) return NULL;
-    const at_kernels *k = &r->cp->k;
-    const at_real scale = (at_real)(1 / sqrt((double)D));
-    for (int64_t t = 0; t < T; t++, c->n++) {
-        const at_real *q = qkv->data + t * ld;
-        memcpy(c->k + c->n * C, q + C, (size_t)C * sizeof *q);
-        memcpy(c->v + c->n * C, q + 2 * C, (size_t)C * sizeof *q);
-        memset(y->data + t * C, 0, (size_t)C * sizeof *q);
-        for (int64_t h = 0; h < C; h += D) {
-            const int64_t n = c->n + 1;
-            for (int64_t j = 0; j < n; j++) p[j] = scale * k->dot(D, q + h, c->k + j * C + h);
-            const at_real sum = k->expsum(n, 1, k->max(n, p), p, p);
-            for (int64_t j = 0; j < n; j++)
-                k->axpy(D, p[j] / sum, c->v + j * C + h, y->data + t * C + h);
-        }
-    }
-    return y;
 }

@@ -80,6 +80,28 @@ CALL(c_adamw) {
     k->adamw(n, V(0), V(1), V(2), V(3), &h);
 }
 
+/* Blocks of 32 columns; n counts values, so rows come and go with it. */
+enum { BLOCK = 32 };
+CALL(c_soft_down) {
+    const int64_t rows = n / 16 + 1;
+    at_real x[(LONGEST / 16 + 1) * BLOCK], top[BLOCK], sum[BLOCK];
+    (void)at;
+    if (n > LONGEST) return; /* timed as part of attention */
+    for (int64_t i = 0; i < rows * BLOCK; i++) x[i] = s->v[0][i];
+    x[0] = (at_real)-INFINITY;
+    if (rows > 1) k->soft_down(rows, BLOCK, (at_real)0.7, x, top, sum);
+    for (int64_t i = 0; rows > 1 && i < n; i++) V(1)[i] = x[i];
+    for (int j = 0; rows > 1 && j < BLOCK; j++) {
+        s->out[0] += (double)top[j];
+        s->out[1] += (double)sum[j];
+    }
+}
+CALL(c_soft_grad) {
+    const int64_t rows = n / BLOCK;
+    if (n > LONGEST) return;
+    k->soft_grad(rows, BLOCK, (at_real)0.7, s->v[2], s->v[3], V(0), V(1));
+}
+
 static const row ROWS[] = {
     {"acc", 0, 0, c_acc},
     {"axpy", 0, 2e-7, c_axpy},
@@ -99,6 +121,8 @@ static const row ROWS[] = {
     {"layernorm_grad dx db", 1, 2e-6, c_norm_grad_db},
     {"layernorm_grad dg db", 1, 2e-6, c_norm_grad_only},
     {"adamw", 0, 1e-6, c_adamw},
+    {"soft_down", 0, 1e-6, c_soft_down},
+    {"soft_grad", 0, 2e-6, c_soft_grad},
 };
 enum { N_ROWS = sizeof ROWS / sizeof ROWS[0] };
 
