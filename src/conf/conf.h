@@ -28,8 +28,9 @@ typedef struct at_key {
     const char *name; /* within the section                                   */
     at_key_kind kind;
     size_t offset;        /* in the struct                                        */
-    const char *fallback; /* default as text; NULL: required; "" with STRING: NULL stored */
-    double lo, hi;        /* range of numbers, both 0: any                        */
+    const char *fallback; /* default as text; NULL: required; "" with STRING: NULL stored, with
+                             STRINGS: an empty list                               */
+    double lo, hi;        /* range of numbers, both 0: any; hi may be INFINITY    */
     const char *choices;  /* CHOICE only                                          */
     const char *help;
 } at_key; /* tables end with a row whose name is NULL             */
@@ -39,7 +40,8 @@ typedef struct at_conf at_conf;
 at_status at_conf_read(at_ctx *c, const char *path, at_conf **out);
 at_status at_conf_parse(at_ctx *c, const char *name, const char *text, size_t bytes, at_conf **out);
 void at_conf_close(at_conf *f);
-/** "a.b=value" (value is YAML) on top; origin is "option --set", "environment ARTEL_...": */
+/** "a.b=value" (value is YAML; nothing: back to the default) on top, before the first bind; origin
+    is "option --set", "environment ARTEL_...".  AT_ARG when it is no assignment. */
 at_status at_conf_set(at_ctx *c, at_conf *f, const char *assignment, const char *origin);
 /** Is there such a key or section ("distill", "model.init")? */
 bool at_conf_has(const at_conf *f, const char *path);
