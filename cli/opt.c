@@ -21,7 +21,7 @@ enum { OPTIONS_MAX = 64, FIRST = 256 }; /* FIRST: above every letter */
 void opt_list_free(opt_list *l) {
     for (int i = 0; i < l->n; i++) {
         free(l->item[i]);
-        free(l->from[i]);
+        if (l->from) free(l->from[i]);
     }
     free(l->item);
     free(l->from);

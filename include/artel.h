@@ -78,7 +78,69 @@ typedef struct artel_recipe {
 
 /* ---- training ----------------------------------------------------------------------------- */
 
+typedef enum artel_task { ARTEL_TRAIN, ARTEL_DISTILL, ARTEL_COMPOSE } artel_task;
+
+/** The effective recipe as YAML with where each value came from, after all checks; artel_free. */
+ARTEL_API artel_status artel_recipe_print(artel *a, const artel_recipe *r, artel_task task,
+                                          char **yaml);
+/**
+ * Train a model (ARTEL_TRAIN) or distil a teacher into one (ARTEL_DISTILL) in the folder `run`:
+ * recipe.yaml, metrics.jsonl, checkpoints/, model/, report.html.
+ * resume: continue bit for bit from the newest checkpoint.  After artel_interrupt everything is
+ * saved and the status is ARTEL_INTERRUPTED; ARTEL_NUMERIC when the loss was NaN or jumped.
+ * Emits {"run","model","steps","tokens","parameters","loss","val_loss","seconds"}.
+ */
+ARTEL_API artel_status artel_train(artel *a, const artel_recipe *r, artel_task task,
+                                   const char *run, int resume, artel_emit emit, void *user);
+/**
+ * What a training recipe would cost, without running it.  Emits one object: parameters (total,
+ * active), memory, disk, flops, seconds (estimated from a measured peak), and "doubts", a list of
+ * settings that look wrong.
+ */
+ARTEL_API artel_status artel_plan(artel *a, const artel_recipe *r, artel_task task,
+                                  artel_emit emit, void *user);
+
 /* ---- models ------------------------------------------------------------------------------- */
+
+/** Experts and a router into one model folder: recipe {mode: ple, router: DIR, experts: [{name,
+    model}]}.  Emits one object an expert, as in artel.json. */
+ARTEL_API artel_status artel_compose(artel *a, const artel_recipe *r, const char *out,
+                                     artel_emit emit, void *user);
+
+typedef struct artel_eval_options {
+    const char *split; /* "train", "validation" or "test"; NULL: test                   */
+    int64_t context;   /* tokens of a window; 0: the model's context, at most 1024      */
+    int64_t windows;   /* most windows a domain, evenly spread; 0: all                  */
+    int usage;         /* also which expert answered how often                          */
+} artel_eval_options;
+/** Loss a domain, then over all: {"domain","tokens","loss" (nats a token),"ppl",
+    "bits_per_byte" (null without a tokenizer),"usage":{expert: share}}. */
+ARTEL_API artel_status artel_eval(artel *a, const char *model, const char *data,
+                                  const artel_eval_options *o, artel_emit emit, void *user);
+
+/** Logits F32 [B,T,V] of an integer tensor [B,T] into a safetensors file under "logits".
+    ids: "FILE.safetensors" (tensor input_ids) or "FILE.safetensors:NAME". */
+ARTEL_API artel_status artel_logits(artel *a, const char *model, const char *ids, const char *out);
+
+typedef struct artel_generate_options {
+    const char *prompt;
+    int64_t n;                 /* most new tokens                                          */
+    double temperature, top_p; /* temperature 0: greedy; top_p 1: all                      */
+    int64_t top_k;             /* 0: all                                                   */
+    uint64_t seed;
+    const char *const *experts; /* only these may answer; n_experts 0: all                 */
+    int n_experts;
+    const char *const *exclude; /* these may not                                           */
+    int n_exclude;
+} artel_generate_options;
+/** Bytes of new text as they come. */
+typedef void (*artel_text)(void *user, const char *bytes, size_t n);
+/** Emits first, for a composed model, {"expert","probability","probabilities":{..},"why":
+    [{"token","contribution"}]}, and at the end {"prompt_tokens","new_tokens","tokens_per_second",
+    "ended"}. */
+ARTEL_API artel_status artel_generate(artel *a, const char *model,
+                                      const artel_generate_options *o, artel_text text,
+                                      artel_emit emit, void *user);
 
 /* ---- router ------------------------------------------------------------------------------- */
 

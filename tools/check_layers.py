@@ -19,8 +19,8 @@ MAY = {  # folder under src/ -> folders it may include besides itself
     "arch": ["base", "tensor", "run", "op", "nn", "conf", "io"],
     "route": ["base", "token", "data", "io"],
     "report": ["base"],
-    "infer": ["base", "tensor", "run", "op", "nn", "arch", "io", "token", "route"],
-    "train": ["base", "tensor", "run", "op", "nn", "arch", "conf", "token", "data", "io", "route", "infer"],
+    "infer": ["base", "tensor", "run", "op", "nn", "arch", "conf", "io", "token", "data", "route"],
+    "train": ["base", "tensor", "run", "op", "nn", "arch", "conf", "token", "data", "io", "route", "infer", "report"],
     "bench": ["base", "tensor", "kernel", "run", "op", "nn", "arch", "io", "train", "infer"],
     "api": None,  # everything
 }

@@ -1,0 +1,140 @@
+/* cmd_generate.c - artel generate MODEL -p TEXT. */
+#include "artel.h"
+#include "opt.h"
+#include "ui.h"
+#include "verbs.h"
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    ui u;
+    char *text; /* with --json the text is one field of the last object */
+    size_t n;
+} state;
+
+static void put_text(void *user, const char *bytes, size_t n) {
+    state *s = user;
+    if (!s->u.json) {
+        (void)fwrite(bytes, 1, n, stdout);
+        (void)fflush(stdout);
+        return;
+    }
+    char *grown = realloc(s->text, s->n + n + 1);
+    if (!grown) return;
+    s->text = grown;
+    memcpy(grown + s->n, bytes, n);
+    s->n += n;
+    grown[s->n] = 0;
+}
+
+static double number(const cJSON *o, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsNumber(v) ? v->valuedouble : 0;
+}
+
+/* "expert fr (97.1 %): ` les` ` des` ..." */
+static void draw_route(const cJSON *o, const cJSON *expert) {
+    fprintf(stderr, "expert %s (%.1f %%)", expert->valuestring, 100 * number(o, "probability"));
+    const cJSON *w = NULL;
+    const char *sep = ": ";
+    cJSON_ArrayForEach(w, cJSON_GetObjectItemCaseSensitive(o, "why")) {
+        const cJSON *t = cJSON_GetObjectItemCaseSensitive(w, "token");
+        fprintf(stderr, "%s`%s` %+.2f", sep, cJSON_IsString(t) ? t->valuestring : "",
+                number(w, "contribution"));
+        sep = ", ";
+    }
+    fprintf(stderr, "\n");
+}
+
+static void emit(void *user, const char *json) {
+    state *s = user;
+    cJSON *o = cJSON_Parse(json);
+    const cJSON *expert = cJSON_GetObjectItemCaseSensitive(o, "expert");
+    if (s->u.json && !cJSON_IsString(expert)) {
+        cJSON_AddStringToObject(o, "text", s->text ? s->text : "");
+        char *line = cJSON_PrintUnformatted(o);
+        if (line) ui_json(NULL, line);
+        cJSON_free(line);
+    } else if (s->u.json) {
+        ui_json(NULL, json);
+    } else if (!s->u.quiet && cJSON_IsString(expert)) {
+        draw_route(o, expert);
+    } else if (!s->u.quiet) {
+        fprintf(stderr, "\n%.0f prompt tokens in %.3f s, %.0f new tokens at %.1f tokens/s\n",
+                number(o, "prompt_tokens"), number(o, "prompt_seconds"), number(o, "new_tokens"),
+                number(o, "tokens_per_second"));
+    }
+    cJSON_Delete(o);
+}
+
+/* "a,b" and repeated options alike: every name becomes an item of its own. */
+static bool split_names(opt_list *l) {
+    opt_list out = {0};
+    for (int i = 0; i < l->n; i++)
+        for (const char *p = l->item[i]; *p;) {
+            const size_t n = strcspn(p, ",");
+            char **grown = realloc(out.item, (size_t)(out.n + 1) * sizeof *grown);
+            if (grown) out.item = grown;
+            char *name = grown ? malloc(n + 1) : NULL;
+            if (!name) {
+                opt_list_free(&out);
+                return false;
+            }
+            memcpy(name, p, n);
+            name[n] = 0;
+            out.item[out.n++] = name;
+            p += n + (p[n] == ',');
+        }
+    opt_list_free(l);
+    *l = out;
+    return true;
+}
+
+int cmd_generate(int argc, char **argv) {
+    state s = {0};
+    bool greedy = false;
+    opt_list experts = {0}, exclude = {0};
+    artel_generate_options o = {0};
+    const opt table[] = {
+        {"prompt", 'p', OPT_STRING, &o.prompt, "", "TEXT", "what the text begins with", 0, 0},
+        {"tokens", 'n', OPT_INT, &o.n, "100", "N", "most new tokens", 0, 1e9},
+        {"temperature", 0, OPT_REAL, &o.temperature, "0.8", "T", "0: always the most probable", 0,
+         100},
+        {"top-k", 0, OPT_INT, &o.top_k, "40", "K", "only the K most probable; 0: all", 0, 1e9},
+        {"top-p", 0, OPT_REAL, &o.top_p, "1", "P", "only the most probable that reach P", 0, 1},
+        {"greedy", 0, OPT_FLAG, &greedy, NULL, NULL, "the same as --temperature 0", 0, 0},
+        {"experts", 0, OPT_LIST, &experts, NULL, "A,B", "only these experts may answer", 0, 0},
+        {"exclude", 0, OPT_LIST, &exclude, NULL, "A,B", "these experts may not answer", 0, 0},
+        UI_OPTIONS(&s.u),
+        {0},
+    };
+    const opt_verb verb = {
+        "generate",
+        "MODEL",
+        1,
+        1,
+        "Continues a text.  The text goes to stdout; which expert answered, why, "
+        "and the speed to stderr.",
+        table};
+    int rc = opt_parse(&verb, &argc, argv);
+    if (rc < 0 && (!split_names(&experts) || !split_names(&exclude)))
+        rc = ui_fail("generate", "out of memory");
+    if (rc < 0 && !ui_open(&s.u, "generate")) rc = 1;
+    if (rc < 0) {
+        if (greedy) o.temperature = 0;
+        o.seed = s.u.seed < 0 ? 0 : (uint64_t)s.u.seed;
+        o.experts = (const char *const *)experts.item;
+        o.n_experts = experts.n;
+        o.exclude = (const char *const *)exclude.item;
+        o.n_exclude = exclude.n;
+        const artel_status st = artel_generate(s.u.a, argv[0], &o, put_text, emit, &s);
+        if (!s.u.json && st == ARTEL_OK) printf("\n");
+        rc = ui_close(&s.u, st);
+    }
+    free(s.text);
+    opt_list_free(&experts);
+    opt_list_free(&exclude);
+    return rc;
+}

@@ -1,0 +1,28 @@
+/* cmd_logits.c - artel logits MODEL --ids FILE -o OUT. */
+#include "artel.h"
+#include "opt.h"
+#include "ui.h"
+#include "verbs.h"
+
+int cmd_logits(int argc, char **argv) {
+    ui u = {0};
+    const char *ids = NULL, *out = NULL;
+    const opt table[] = {
+        {"ids", 0, OPT_STRING, &ids, OPT_REQUIRED, "FILE[:NAME]",
+         "integer tensor [B,T] in a safetensors file (name: input_ids)", 0, 0},
+        {"output", 'o', OPT_STRING, &out, OPT_REQUIRED, "FILE", "gets `logits`, F32 [B,T,V]", 0, 0},
+        UI_OPTIONS(&u),
+        {0},
+    };
+    const opt_verb verb = {"logits",
+                           "MODEL",
+                           1,
+                           1,
+                           "Raw logits of given token ids, for checking a conversion; needs no "
+                           "tokenizer.",
+                           table};
+    const int rc = opt_parse(&verb, &argc, argv);
+    if (rc >= 0) return rc;
+    if (!ui_open(&u, "logits")) return 1;
+    return ui_close(&u, artel_logits(u.a, argv[0], ids, out));
+}

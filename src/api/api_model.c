@@ -1,0 +1,236 @@
+/* api_model.c - compose, eval, logits, generate. */
+#include "api/api_recipe.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "data/dataset.h"
+#include "infer/compose.h"
+#include "infer/evaluate.h"
+#include "infer/generate.h"
+#include "infer/logits.h"
+#include <math.h>
+#include <string.h>
+
+artel_status artel_compose(artel *a, const artel_recipe *r, const char *out, artel_emit emit,
+                           void *user) {
+    at_ctx *c = &a->ctx;
+    at_conf *f = NULL;
+    at_status s = at_recipe_open(a, r, &f);
+    if (s == AT_OK) s = at_compose(c, f, out);
+    at_conf_close(f);
+    char *path = s == AT_OK ? at_join(c, out, "artel.json") : NULL;
+    cJSON *o = path ? at_json_read(c, path) : NULL;
+    if (s == AT_OK && !o) s = c->status;
+    cJSON *experts = cJSON_GetObjectItemCaseSensitive(o, "experts");
+    while (s == AT_OK && experts && experts->child)
+        s = (at_status)at_emit(a, emit, user, cJSON_DetachItemFromArray(experts, 0));
+    cJSON_Delete(o);
+    at_free(path);
+    return (artel_status)s;
+}
+
+/* ---- eval ------------------------------------------------------------------------- */
+
+typedef struct {
+    artel *a;
+    at_compute cp;
+    at_lm *m;
+    at_dataset *d;
+    const artel_eval_options *o;
+    artel_emit emit;
+    void *user;
+} evaluation;
+
+static at_status emit_eval(const evaluation *v, const char *domain, const at_eval *e) {
+    cJSON *j = cJSON_CreateObject();
+    const double loss = e->nats / (double)e->tokens;
+    cJSON_AddStringToObject(j, "domain", domain);
+    cJSON_AddNumberToObject(j, "tokens", (double)e->tokens);
+    cJSON_AddNumberToObject(j, "loss", loss);
+    cJSON_AddNumberToObject(j, "ppl", exp(loss));
+    if (e->bytes)
+        cJSON_AddNumberToObject(j, "bits_per_byte", e->nats / log(2) / (double)e->bytes);
+    else
+        cJSON_AddNullToObject(j, "bits_per_byte");
+    if (v->o->usage) {
+        cJSON *u = cJSON_AddObjectToObject(j, "usage");
+        for (int i = 0; i < v->m->n_experts; i++)
+            cJSON_AddNumberToObject(u, v->m->expert[i].name ? v->m->expert[i].name : "model",
+                                    v->m->router ? (double)e->windows_by[i] / (double)e->windows
+                                                 : 1);
+    }
+    return (at_status)at_emit(v->a, v->emit, v->user, j);
+}
+
+static at_status find_split(at_ctx *c, const char *name, at_split *out) {
+    for (int i = 0; i < AT_SPLITS; i++)
+        if (!strcmp(name, at_split_name[i])) {
+            *out = (at_split)i;
+            return AT_OK;
+        }
+    return at_error(c, AT_ARG, "split `%s`: expected train, validation or test", name);
+}
+
+static at_status eval_domains(evaluation *v, at_split split) {
+    at_ctx *c = &v->a->ctx;
+    const size_t n = (size_t)v->m->n_experts;
+    int64_t context = v->o->context ? v->o->context : 1024;
+    if (context > v->m->context) context = v->m->context;
+    at_eval all = {.windows_by = at_calloc(c, n, sizeof(int64_t))};
+    at_eval e = {.windows_by = at_calloc(c, n, sizeof(int64_t))};
+    at_status s = all.windows_by && e.windows_by ? AT_OK : AT_OOM;
+    for (int i = 0; i < v->d->n_domains && s == AT_OK; i++) {
+        const at_domain *dom = &v->d->domain[i];
+        if (dom->shard[split].n_tokens < 2) continue;
+        memset(e.windows_by, 0, n * sizeof(int64_t));
+        e = (at_eval){.windows_by = e.windows_by};
+        at_log(c, AT_LOG_PROGRESS, "evaluating %s", dom->name);
+        s = at_eval_lm(&v->cp, v->m, &dom->shard[split], context, v->o->windows, &e);
+        if (s == AT_OK) s = emit_eval(v, dom->name, &e);
+        all.nats += e.nats;
+        all.tokens += e.tokens;
+        all.bytes += e.bytes;
+        all.windows += e.windows;
+        for (size_t k = 0; k < n; k++) all.windows_by[k] += e.windows_by[k];
+    }
+    if (s == AT_OK)
+        s = all.tokens ? emit_eval(v, "all", &all)
+                       : at_error(c, AT_ARG, "%s: the split %s is empty", v->d->path,
+                                  at_split_name[split]);
+    at_free(all.windows_by);
+    at_free(e.windows_by);
+    return s;
+}
+
+artel_status artel_eval(artel *a, const char *model, const char *data, const artel_eval_options *o,
+                        artel_emit emit, void *user) {
+    at_ctx *c = &a->ctx;
+    evaluation v = {.a = a, .o = o, .emit = emit, .user = user};
+    at_split split = AT_TEST;
+    at_status s = at_compute_open(&v.cp, c);
+    if (s != AT_OK) return (artel_status)s;
+    if (o->split) s = find_split(c, o->split, &split);
+    if (s == AT_OK) s = at_lm_load(c, model, &v.m);
+    if (s == AT_OK) s = at_dataset_open(c, data, &v.d);
+    if (s == AT_OK)
+        s = at_lm_fits(c, model, v.m->hash, v.m->vocab, data, v.d->tokenizer_hash, v.d->vocab);
+    if (s == AT_OK) s = eval_domains(&v, split);
+    at_dataset_close(v.d);
+    at_lm_close(v.m);
+    at_compute_close(&v.cp);
+    return (artel_status)s;
+}
+
+/* ---- logits ----------------------------------------------------------------------- */
+
+artel_status artel_logits(artel *a, const char *model, const char *ids, const char *out) {
+    at_ctx *c = &a->ctx;
+    at_compute cp;
+    at_lm *m = NULL;
+    at_status s = at_compute_open(&cp, c);
+    if (s != AT_OK) return (artel_status)s;
+    s = at_lm_load(c, model, &m);
+    if (s == AT_OK) s = at_logits_file(&cp, m, ids, out);
+    at_lm_close(m);
+    at_compute_close(&cp);
+    return (artel_status)s;
+}
+
+/* ---- generate --------------------------------------------------------------------- */
+
+typedef struct {
+    artel *a;
+    artel_text text;
+    artel_emit emit;
+    void *user;
+} writer;
+
+static void put_text(void *user, const char *bytes, size_t n) {
+    const writer *w = user;
+    if (w->text) w->text(w->user, bytes, n);
+}
+
+/* Token bytes as JSON text: bytes that are no ASCII letter of a word stay only when valid. */
+static void add_reasons(at_ctx *c, cJSON *o, const at_lm *m, int expert, const at_ids *prompt) {
+    at_router_reason why[5];
+    int64_t n = 0;
+    if (at_router_explain(c, m->router, prompt->id, prompt->n, m->class_of[expert], 5, why, &n) !=
+        AT_OK)
+        return;
+    cJSON *list = cJSON_AddArrayToObject(o, "why");
+    for (int64_t i = 0; i < n; i++) {
+        size_t bytes = 0;
+        char *token = at_tokenizer_decode(c, m->tokenizer, &why[i].id, 1, &bytes);
+        cJSON *e = cJSON_CreateObject();
+        cJSON_AddStringToObject(e, "token", token ? token : "");
+        cJSON_AddNumberToObject(e, "contribution", why[i].contribution);
+        cJSON_AddItemToArray(list, e);
+        at_free(token);
+    }
+}
+
+static void put_route(void *user, const at_lm *m, int expert, const double *probs,
+                      const at_ids *prompt) {
+    const writer *w = user;
+    if (!m->router) return;
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "expert", m->expert[expert].name);
+    cJSON_AddNumberToObject(o, "probability", probs[expert]);
+    cJSON *p = cJSON_AddObjectToObject(o, "probabilities");
+    for (int i = 0; i < m->n_experts; i++) cJSON_AddNumberToObject(p, m->expert[i].name, probs[i]);
+    add_reasons(&w->a->ctx, o, m, expert, prompt);
+    (void)at_emit(w->a, w->emit, w->user, o);
+}
+
+/* Mask of the experts that may answer; *out stays NULL when all may. */
+static at_status allowed_experts(at_ctx *c, const at_lm *m, const artel_generate_options *o,
+                                 bool **out) {
+    if (!o->n_experts && !o->n_exclude) return AT_OK;
+    bool *mask = at_calloc(c, (size_t)m->n_experts, sizeof *mask);
+    if (!(*out = mask)) return AT_OOM;
+    for (int i = 0; i < m->n_experts; i++) mask[i] = o->n_experts == 0;
+    for (int k = 0; k < o->n_experts + o->n_exclude; k++) {
+        const bool in = k < o->n_experts;
+        const char *name = in ? o->experts[k] : o->exclude[k - o->n_experts];
+        const int i = at_lm_expert(m, name);
+        if (i < 0) return at_error(c, AT_ARG, "%s has no expert `%s`", m->path, name);
+        mask[i] = in;
+    }
+    return AT_OK;
+}
+
+artel_status artel_generate(artel *a, const char *model, const artel_generate_options *o,
+                            artel_text text, artel_emit emit, void *user) {
+    at_ctx *c = &a->ctx;
+    at_compute cp;
+    at_lm *m = NULL;
+    bool *mask = NULL;
+    at_generated res = {0};
+    at_status s = at_compute_open(&cp, c);
+    if (s != AT_OK) return (artel_status)s;
+    s = at_lm_load(c, model, &m);
+    if (s == AT_OK) s = allowed_experts(c, m, o, &mask);
+    writer w = {a, text, emit, user};
+    const at_generation g = {.prompt = o->prompt ? o->prompt : "",
+                             .n = o->n,
+                             .sampling = {o->temperature, o->top_k, o->top_p, o->seed},
+                             .allowed = mask,
+                             .text = put_text,
+                             .routed = put_route,
+                             .user = &w};
+    if (s == AT_OK) s = at_generate(&cp, m, &g, &res);
+    if (s == AT_OK || s == AT_INTERRUPTED) {
+        cJSON *j = cJSON_CreateObject();
+        cJSON_AddNumberToObject(j, "prompt_tokens", (double)res.prompt_tokens);
+        cJSON_AddNumberToObject(j, "new_tokens", (double)res.new_tokens);
+        cJSON_AddNumberToObject(j, "prompt_seconds", res.prompt_seconds);
+        cJSON_AddNumberToObject(j, "tokens_per_second",
+                                res.seconds > 0 ? (double)res.new_tokens / res.seconds : 0);
+        cJSON_AddBoolToObject(j, "ended", res.ended);
+        const at_status t = (at_status)at_emit(a, emit, user, j);
+        if (s == AT_OK) s = t;
+    }
+    at_free(mask);
+    at_lm_close(m);
+    at_compute_close(&cp);
+    return (artel_status)s;
+}

@@ -1,0 +1,49 @@
+/* api_train.c - train, distil, and the recipe they use. */
+#include "api/api_recipe.h"
+#include "base/file.h"
+#include "train/train.h"
+#include <math.h>
+
+artel_status artel_train(artel *a, const artel_recipe *r, artel_task task, const char *run,
+                         int resume, artel_emit emit, void *user) {
+    at_conf *f = NULL;
+    at_status s = at_recipe_open(a, r, &f);
+    if (s != AT_OK) return (artel_status)s;
+    at_train_result res;
+    const at_train_options o = {.resume = resume != 0, .distilling = task == ARTEL_DISTILL};
+    s = at_train(&a->ctx, f, run, &o, &res);
+    at_conf_close(f);
+    if (s != AT_OK) return (artel_status)s;
+    char *model = at_join(&a->ctx, run, "model");
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "run", run);
+    if (model) cJSON_AddStringToObject(j, "model", model);
+    at_free(model);
+    cJSON_AddNumberToObject(j, "steps", (double)res.progress.step);
+    cJSON_AddNumberToObject(j, "tokens", (double)res.progress.tokens);
+    cJSON_AddNumberToObject(j, "parameters", (double)res.numel);
+    cJSON_AddNumberToObject(j, "loss", res.loss);
+    if (isnan(res.val_loss))
+        cJSON_AddNullToObject(j, "val_loss");
+    else
+        cJSON_AddNumberToObject(j, "val_loss", res.val_loss);
+    cJSON_AddNumberToObject(j, "seconds", res.progress.seconds);
+    return at_emit(a, emit, user, j);
+}
+
+artel_status artel_recipe_print(artel *a, const artel_recipe *r, artel_task task, char **yaml) {
+    at_conf *f = NULL;
+    at_recipe bound;
+    at_model *m = NULL;
+    *yaml = NULL;
+    at_status s = at_recipe_open(a, r, &f);
+    if (s == AT_OK) s = at_recipe_bind(&a->ctx, f, task == ARTEL_DISTILL, &bound);
+    if (s == AT_OK && at_conf_has(f, "model"))
+        s = at_model_outline(&a->ctx, f, "model", 1 << 16,
+                             &m); /* binds its keys; sizes come later */
+    if (s == AT_OK) s = at_conf_finish(&a->ctx, f);
+    if (s == AT_OK) s = (*yaml = at_conf_dump(&a->ctx, f, true)) ? AT_OK : a->ctx.status;
+    at_model_close(m);
+    at_conf_close(f);
+    return (artel_status)s;
+}

@@ -1,0 +1,180 @@
+/* compose.c - Pre-trained Language Experts (arXiv 2407.19610, section 5): whole models side by
+   side, a frozen router in front, nothing trained jointly. */
+#include "infer/compose.h"
+#include "base/file.h"
+#include "base/sha256.h"
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    int mode;
+    char *router;
+} head_keys;
+typedef struct {
+    char *name, *model;
+} expert_keys;
+
+static const at_key head_table[] = {
+    {"mode", AT_KEY_CHOICE, offsetof(head_keys, mode), "ple", 0, 0, "ple", "how they join"},
+    {"router", AT_KEY_STRING, offsetof(head_keys, router), NULL, 0, 0, NULL, "router folder"},
+    {0},
+};
+static const at_key expert_table[] = {
+    {"name", AT_KEY_STRING, offsetof(expert_keys, name), NULL, 0, 0, NULL, "class in the router"},
+    {"model", AT_KEY_STRING, offsetof(expert_keys, model), NULL, 0, 0, NULL, "model folder"},
+    {0},
+};
+
+typedef struct {
+    at_ctx *c;
+    const char *dir; /* being filled */
+    char *hash;      /* tokenizer of the first expert */
+    char *tokenizer; /* path of its tokenizer.json */
+    cJSON *config, *passports;
+} work;
+
+/* One expert: weights copied into experts/, an entry in config.json, a passport. */
+static at_status describe(work *w, const expert_keys *k, const at_model *m, const char *file,
+                          const char *path) {
+    char sha[65];
+    at_status s = at_sha256_file(w->c, path, sha);
+    if (s != AT_OK) return s;
+    cJSON *e = cJSON_CreateObject();
+    cJSON_AddStringToObject(e, "name", k->name);
+    cJSON_AddStringToObject(e, "file", file);
+    cJSON_AddItemToObject(e, "config", at_model_config(m));
+    cJSON_AddItemToArray(w->config, e);
+    cJSON *p = cJSON_CreateObject();
+    cJSON_AddNumberToObject(p, "id", cJSON_GetArraySize(w->passports));
+    cJSON_AddStringToObject(p, "name", k->name);
+    cJSON_AddStringToObject(p, "file", file);
+    cJSON_AddStringToObject(p, "sha256", sha);
+    cJSON_AddNumberToObject(p, "parameters", (double)at_model_numel(m));
+    cJSON_AddStringToObject(p, "architecture", m->arch->name);
+    cJSON_AddStringToObject(p, "tokenizer", w->hash ? w->hash : "");
+    cJSON_AddStringToObject(p, "source", k->model);
+    cJSON_AddItemToArray(w->passports, p);
+    return AT_OK;
+}
+
+static at_status same_tokenizer(work *w, const expert_keys *k, const at_model *m) {
+    at_ctx *c = w->c;
+    if (!w->hash) {
+        w->tokenizer = at_join(c, k->model, "tokenizer.json");
+        w->hash = at_strdup(c, m->tokenizer ? m->tokenizer : "");
+        return w->tokenizer && w->hash ? AT_OK : AT_OOM;
+    }
+    if (strcmp(w->hash, m->tokenizer ? m->tokenizer : "") != 0)
+        return at_error(c, AT_MISMATCH,
+                        "%s was trained with tokenizer %.12s, the experts before it "
+                        "with %.12s",
+                        k->model, m->tokenizer ? m->tokenizer : "(none)", w->hash);
+    return AT_OK;
+}
+
+static at_status add_expert(work *w, const expert_keys *k, int64_t i) {
+    at_ctx *c = w->c;
+    char file[160];
+    const int len =
+        snprintf(file, sizeof file, "experts/e%03d-%.120s.safetensors", (int)i, k->name);
+    if (len < 0 || strchr(k->name, '/'))
+        return at_error(c, AT_CONFIG, "expert name `%s` cannot be part of a file name", k->name);
+    at_model *m = NULL;
+    at_status s = at_model_load(c, k->model, false, &m);
+    if (s == AT_OK) s = same_tokenizer(w, k, m);
+    char *from = at_join(c, k->model, "model.safetensors"), *to = at_join(c, w->dir, file);
+    if (s == AT_OK) s = from && to ? at_copy_file(c, from, to) : AT_OOM;
+    if (s == AT_OK) s = describe(w, k, m, file, to);
+    at_free(from);
+    at_free(to);
+    at_model_close(m);
+    return s;
+}
+
+static at_status write_json(work *w, const char *name, cJSON *o) {
+    char *path = at_join(w->c, w->dir, name);
+    const at_status s = path && o ? at_json_write(w->c, path, o) : AT_OOM;
+    at_free(path);
+    cJSON_Delete(o);
+    return s;
+}
+
+static at_status copy_into(work *w, const char *from, const char *name) {
+    char *to = at_join(w->c, w->dir, name);
+    const at_status s = to ? at_copy_file(w->c, from, to) : AT_OOM;
+    at_free(to);
+    return s;
+}
+
+static at_status copy_router(work *w, const char *router) {
+    char *inside = at_join(w->c, router, AT_ROUTER_FILE);
+    if (!inside) return AT_OOM;
+    const at_status s = copy_into(w, at_is_dir(router) ? inside : router, AT_ROUTER_FILE);
+    at_free(inside);
+    return s;
+}
+
+static at_status fill(work *w, at_conf *f, const head_keys *h) {
+    at_ctx *c = w->c;
+    const int64_t n = at_conf_count(f, "experts");
+    char *experts = at_join(c, w->dir, "experts");
+    at_status s = experts ? at_make_dir(c, experts) : AT_OOM;
+    at_free(experts);
+    for (int64_t i = 0; i < n && s == AT_OK; i++) {
+        expert_keys k = {0};
+        char section[32];
+        (void)snprintf(section, sizeof section, "experts.%d", (int)i);
+        s = at_conf_bind(c, f, section, expert_table, &k);
+        if (s == AT_OK) s = add_expert(w, &k, i);
+    }
+    if (s == AT_OK) s = at_conf_finish(c, f);
+    if (s == AT_OK) s = copy_router(w, h->router);
+    if (s == AT_OK && at_exists(w->tokenizer)) s = copy_into(w, w->tokenizer, "tokenizer.json");
+    if (s != AT_OK) return s;
+    cJSON *config = cJSON_CreateObject();
+    cJSON_AddStringToObject(config, "model_type", AT_MODULAR_TYPE);
+    cJSON_AddStringToObject(config, "mode", "ple");
+    cJSON_AddItemToObject(config, "experts", w->config);
+    w->config = NULL;
+    s = write_json(w, "config.json", config);
+    cJSON *passports = cJSON_CreateObject();
+    cJSON_AddNumberToObject(passports, "format", 1);
+    cJSON_AddItemToObject(passports, "experts", w->passports);
+    w->passports = NULL;
+    const at_status t = write_json(w, "artel.json", passports);
+    return s == AT_OK ? t : s;
+}
+
+at_status at_compose(at_ctx *c, at_conf *f, const char *out) {
+    head_keys h = {0};
+    at_status s = at_conf_bind(c, f, "", head_table, &h);
+    if (s == AT_OK && at_conf_count(f, "experts") < 1)
+        s = at_conf_error(c, f, "experts", "expected a list of {name, model}");
+    if (s != AT_OK) return s;
+    if (at_exists(out))
+        return at_error(c, AT_ARG, "%s exists already: remove it, or choose another name", out);
+    const size_t n = strlen(out);
+    char *temp = at_malloc(c, n + 9);
+    if (!temp) return AT_OOM;
+    (void)snprintf(temp, n + 9, "%s.partial", out);
+    work w = {.c = c, .dir = temp, .config = cJSON_CreateArray(), .passports = cJSON_CreateArray()};
+    s = at_remove_tree(c, temp);
+    if (s == AT_OK) s = at_make_dir(c, temp);
+    if (s == AT_OK) s = fill(&w, f, &h);
+    at_lm *m = NULL; /* a model that cannot be opened is not delivered */
+    if (s == AT_OK) s = at_lm_load(c, temp, &m);
+    at_lm_close(m);
+    if (s == AT_OK) s = at_replace_dir(c, temp, out);
+    if (s != AT_OK) {
+        const at_ctx kept = *c;
+        (void)at_remove_tree(c, temp);
+        *c = kept;
+    }
+    cJSON_Delete(w.config);
+    cJSON_Delete(w.passports);
+    at_free(w.hash);
+    at_free(w.tokenizer);
+    at_free(temp);
+    return s;
+}

@@ -1,0 +1,13 @@
+/* compose.h - experts and a router into one model folder. */
+#ifndef AT_COMPOSE_H
+#define AT_COMPOSE_H
+#include "infer/lm.h"
+
+/**
+ * Recipe:  mode: ple;  router: FOLDER or FILE;  experts: [{name, model}, ...].
+ * Every expert must share the tokenizer, every name must be a class of the router.
+ * The folder `out` appears whole or not at all.
+ */
+at_status at_compose(at_ctx *c, at_conf *recipe, const char *out);
+
+#endif

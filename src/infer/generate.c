@@ -1,0 +1,122 @@
+/* generate.c - the loop of generation. */
+#include "infer/generate.h"
+#include "base/clock.h"
+#include <string.h>
+
+typedef struct {
+    at_compute *cp;
+    at_lm *m;
+    const at_generation *g;
+    at_session session;
+    at_ids ids; /* prompt and what was generated */
+    at_pick *scratch;
+    char held[8]; /* a UTF-8 sequence not complete yet */
+    size_t n_held;
+} text_state;
+
+/* Length of the sequence a lead byte begins; 1 for anything that begins none. */
+static size_t sequence_length(unsigned char b) {
+    return b >= 0xf0 && b < 0xf8 ? 4 : b >= 0xe0 && b < 0xf0 ? 3 : b >= 0xc2 && b < 0xe0 ? 2 : 1;
+}
+
+static void flush_held(text_state *t) {
+    if (t->n_held) t->g->text(t->g->user, t->held, t->n_held);
+    t->n_held = 0;
+}
+
+static void put_bytes(text_state *t, const char *bytes, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char b = (unsigned char)bytes[i];
+        if (t->n_held && (b & 0xc0) != 0x80) flush_held(t);
+        t->held[t->n_held++] = bytes[i];
+        if (t->n_held >= sequence_length((unsigned char)t->held[0])) flush_held(t);
+    }
+}
+
+/* When the session is full its older half is forgotten and the rest read again. */
+static at_status make_room(text_state *t, const at_real **logits) {
+    const int64_t keep = t->session.cap / 2 > 0 ? t->session.cap / 2 : 1;
+    at_session_rewind(&t->session, 0);
+    return at_session_feed(&t->session, t->ids.id + t->ids.n - keep, keep, logits);
+}
+
+static at_status read_prompt(text_state *t, const at_real **logits) {
+    const int64_t n = t->ids.n, cap = t->session.cap;
+    const int64_t use = n < cap ? n : cap - cap / 4; /* leaves room for an answer */
+    return at_session_feed(&t->session, t->ids.id + n - (use > 0 ? use : 1), use > 0 ? use : 1,
+                           logits);
+}
+
+static at_status add_id(text_state *t, int32_t id) {
+    if (!at_reserve(t->cp->ctx, &t->ids.id, &t->ids.cap, t->ids.n + 1, sizeof id)) return AT_OOM;
+    t->ids.id[t->ids.n++] = id;
+    return AT_OK;
+}
+
+static at_status go_on(text_state *t, const at_real *logits, at_generated *out) {
+    const at_generation *g = t->g;
+    const int32_t eot = at_tokenizer_eot(t->m->tokenizer);
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < g->n && s == AT_OK; i++) {
+        if (at_interrupted(t->cp->ctx)) return at_error(t->cp->ctx, AT_INTERRUPTED, "interrupted");
+        const int32_t id = at_sample(logits, t->session.model->dims.vocab, &g->sampling,
+                                     (uint64_t)t->ids.n, t->scratch);
+        if (id == eot) {
+            out->ended = true;
+            break;
+        }
+        size_t bytes = 0;
+        const char *piece = at_tokenizer_bytes(t->m->tokenizer, id, &bytes);
+        if (piece) put_bytes(t, piece, bytes);
+        out->new_tokens++;
+        s = add_id(t, id);
+        if (s != AT_OK || i + 1 == g->n) break;
+        s = at_session_length(&t->session) == t->session.cap
+                ? make_room(t, &logits)
+                : at_session_feed(&t->session, &id, 1, &logits);
+    }
+    flush_held(t);
+    return s;
+}
+
+static at_status start(text_state *t, int *expert) {
+    at_ctx *c = t->cp->ctx;
+    at_lm *m = t->m;
+    if (!m->tokenizer)
+        return at_error(c, AT_ARG, "%s has no tokenizer.json: text cannot be turned into tokens",
+                        m->path);
+    const int32_t eot = at_tokenizer_eot(m->tokenizer);
+    double *probs = at_calloc(c, (size_t)m->n_experts, sizeof *probs);
+    at_status s = probs ? at_tokenizer_encode(c, m->tokenizer, t->g->prompt, strlen(t->g->prompt),
+                                              false, &t->ids)
+                        : AT_OOM;
+    if (s == AT_OK) s = at_lm_route(c, m, t->ids.id, t->ids.n, t->g->allowed, probs, expert);
+    if (s == AT_OK && t->g->routed) t->g->routed(t->g->user, m, *expert, probs, &t->ids);
+    if (s == AT_OK && t->ids.n == 0) s = add_id(t, eot >= 0 ? eot : 0);
+    at_free(probs);
+    return s;
+}
+
+at_status at_generate(at_compute *cp, at_lm *m, const at_generation *g, at_generated *out) {
+    text_state t = {.cp = cp, .m = m, .g = g};
+    *out = (at_generated){0};
+    int expert = 0;
+    const at_real *logits = NULL;
+    at_status s = start(&t, &expert);
+    out->prompt_tokens = t.ids.n;
+    if (s == AT_OK) s = at_session_open(cp, m->expert[expert].model, 0, &t.session);
+    const bool open = s == AT_OK;
+    t.scratch =
+        open ? at_malloc(cp->ctx, (size_t)t.session.model->dims.vocab * sizeof(at_pick)) : NULL;
+    if (open && !t.scratch) s = AT_OOM;
+    double began = at_now();
+    if (s == AT_OK) s = read_prompt(&t, &logits);
+    out->prompt_seconds = at_now() - began;
+    began = at_now();
+    if (s == AT_OK) s = go_on(&t, logits, out);
+    out->seconds = at_now() - began;
+    if (open) at_session_close(&t.session);
+    at_free(t.scratch);
+    at_ids_free(&t.ids);
+    return s;
+}

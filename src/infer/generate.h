@@ -1,0 +1,31 @@
+/* generate.h - text from text: route the prompt, read it, continue it. */
+#ifndef AT_GENERATE_H
+#define AT_GENERATE_H
+#include "infer/lm.h"
+#include "infer/sample.h"
+#include "infer/session.h"
+
+typedef struct at_generation {
+    const char *prompt;
+    int64_t n; /* most new tokens */
+    at_sampling sampling;
+    const bool *allowed; /* [n_experts], or NULL */
+    /** Bytes of new text, in order, whole UTF-8 sequences as far as the text has them. */
+    void (*text)(void *user, const char *bytes, size_t n);
+    /** Called once, before the text: the expert chosen and its probabilities [n_experts]. */
+    void (*routed)(void *user, const at_lm *m, int expert, const double *probs,
+                   const at_ids *prompt);
+    void *user;
+} at_generation;
+
+typedef struct at_generated {
+    int64_t prompt_tokens, new_tokens;
+    double prompt_seconds, seconds;
+    bool ended; /* by the end-of-text token */
+} at_generated;
+
+/** AT_ARG when the model has no tokenizer.  A text longer than the context goes on after its
+    older half is forgotten.  Ctrl-C ends the text early with AT_INTERRUPTED. */
+at_status at_generate(at_compute *cp, at_lm *m, const at_generation *g, at_generated *out);
+
+#endif

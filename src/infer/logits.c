@@ -1,0 +1,96 @@
+/* logits.c - one sequence at a time, so that memory beside the result is that of one. */
+#include "infer/logits.h"
+#include <string.h>
+
+typedef struct {
+    int64_t B, T;
+    int32_t *id;
+} tokens;
+
+static at_status convert_ids(at_ctx *c, const at_st_tensor *t, const char *path, int64_t vocab,
+                             tokens *out) {
+    if (t->rank < 1 || t->rank > 2)
+        return at_error(c, AT_FORMAT, "%s: tensor `%s`: expected shape [B,T], found rank %d", path,
+                        t->name, t->rank);
+    out->B = t->rank == 2 ? t->dim[0] : 1;
+    out->T = t->dim[t->rank - 1];
+    const int64_t n = out->B * out->T;
+    if (n < 1) return at_error(c, AT_FORMAT, "%s: tensor `%s` is empty", path, t->name);
+    int64_t *wide = at_malloc(c, (size_t)n * sizeof *wide);
+    out->id = at_malloc(c, (size_t)n * sizeof *out->id);
+    at_status s = wide && out->id ? at_st_to_i64(c, t, wide) : AT_OOM;
+    for (int64_t i = 0; i < n && s == AT_OK; i++) {
+        if (wide[i] < 0 || wide[i] >= vocab)
+            s = at_error(c, AT_ARG, "%s: tensor `%s`: id %lld at position %lld is outside [0,%lld)",
+                         path, t->name, (long long)wide[i], (long long)i, (long long)vocab);
+        else
+            out->id[i] = (int32_t)wide[i];
+    }
+    at_free(wide);
+    return s;
+}
+
+/* The name follows the last ':' when the part before it ends in .safetensors. */
+static at_status read_ids(at_ctx *c, const char *spec, int64_t vocab, tokens *out) {
+    static const char ending[] = ".safetensors";
+    char *path = at_strdup(c, spec);
+    if (!path) return AT_OOM;
+    const char *name = "input_ids";
+    char *colon = strrchr(path, ':');
+    if (colon && colon - path >= (long)sizeof ending - 1 &&
+        !strncmp(colon - (sizeof ending - 1), ending, sizeof ending - 1)) {
+        *colon = 0;
+        name = colon + 1;
+    }
+    at_st *st = NULL;
+    at_status s = at_st_open(c, path, &st);
+    const at_st_tensor *t = s == AT_OK ? at_st_find(st, name) : NULL;
+    if (s == AT_OK)
+        s = t ? convert_ids(c, t, path, vocab, out)
+              : at_error(c, AT_ARG, "%s: no tensor `%s` in it", path, name);
+    at_st_close(st);
+    at_free(path);
+    return s;
+}
+
+static at_status sequence(at_compute *cp, at_lm *m, at_arena *arena, const int32_t *ids, int64_t T,
+                          float *out) {
+    int e = 0;
+    at_status s = at_lm_route(cp->ctx, m, ids, T, NULL, NULL, &e);
+    if (s != AT_OK) return s;
+    at_model *x = m->expert[e].model;
+    const at_mark mark = at_arena_mark(arena);
+    at_run r;
+    at_run_init(&r, cp, arena, false, 0);
+    const at_feed feed = {.ids = ids, .B = 1, .T = T};
+    at_tensor *h = x->arch->hidden(&r, x->impl, &feed);
+    at_tensor *l = at_linear(&r, h, x->arch->head(x->impl), NULL);
+    for (int64_t i = 0; l && i < T * x->dims.vocab; i++) out[i] = (float)l->data[i];
+    s = at_run_status(&r);
+    at_arena_rewind(arena, mark);
+    return s;
+}
+
+at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *out) {
+    at_ctx *c = cp->ctx;
+    tokens t = {0};
+    at_arena arena;
+    at_arena_init(&arena, c);
+    at_status s = read_ids(c, ids, m->vocab, &t);
+    const int64_t V = m->vocab;
+    float *logits =
+        s == AT_OK ? at_calloc(c, (size_t)(t.B * t.T), (size_t)V * sizeof *logits) : NULL;
+    if (s == AT_OK && !logits) s = AT_OOM;
+    for (int64_t b = 0; b < t.B && s == AT_OK; b++)
+        s = sequence(cp, m, &arena, t.id + b * t.T, t.T, logits + b * t.T * V);
+    at_st_writer *w = NULL;
+    if (s == AT_OK) s = at_st_writer_open(c, out, &w);
+    if (s == AT_OK)
+        s = at_st_writer_add(c, w, "logits", AT_DT_F32, 3, (int64_t[]){t.B, t.T, V}, logits);
+    if (s == AT_OK) s = at_st_writer_commit(c, w);
+    at_st_writer_close(w);
+    at_free(logits);
+    at_free(t.id);
+    at_arena_close(&arena);
+    return s;
+}

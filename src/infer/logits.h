@@ -1,0 +1,10 @@
+/* logits.h - raw logits of given tokens, for checking a conversion. */
+#ifndef AT_LOGITS_H
+#define AT_LOGITS_H
+#include "infer/lm.h"
+
+/** ids: "FILE.safetensors[:NAME]" (default input_ids), an integer tensor [B,T] or [T]; out: a
+    safetensors file with `logits` F32 [B,T,V]. */
+at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *out);
+
+#endif

@@ -1,0 +1,230 @@
+/* train.c - the loop around the step: validation, checkpoints, progress, interrupts. */
+#include "train/train.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "infer/evaluate.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    at_ctx *c;
+    const at_train_options *o;
+    at_recipe recipe;
+    at_compute cp;
+    at_dataset *data;
+    at_model *model, *teacher;
+    at_runfolder run;
+    at_trainer trainer;
+    char *tokenizer; /* path of the data set's tokenizer.json, or NULL */
+    double said;     /* when progress was last logged                  */
+    at_train_result *out;
+} loop;
+
+/* ---- parts ------------------------------------------------------------------------ */
+
+static at_status open_data(loop *l) {
+    at_ctx *c = l->c;
+    at_status s = at_dataset_open(c, l->recipe.data.train, &l->data);
+    if (s != AT_OK) return s;
+    char *tok = at_join(c, l->recipe.data.train, "tokenizer.json");
+    if (!tok) return AT_OOM;
+    if (at_exists(tok))
+        l->tokenizer = tok;
+    else
+        at_free(tok);
+    return AT_OK;
+}
+
+static at_status fits(loop *l, const at_model *m, const char *what) {
+    return at_lm_fits(l->c, what, m->tokenizer, m->dims.vocab, l->recipe.data.train,
+                      l->data->tokenizer_hash, l->data->vocab);
+}
+
+static at_status open_model(loop *l, at_conf *f) {
+    at_ctx *c = l->c;
+    const at_recipe *r = &l->recipe;
+    at_status s =
+        r->top.init ? at_model_load(c, r->top.init, true, &l->model)
+                    : at_model_new(c, f, "model", l->data->vocab, (uint64_t)r->top.seed, &l->model);
+    if (s == AT_OK) s = fits(l, l->model, r->top.init ? r->top.init : "the model");
+    if (s != AT_OK) return s;
+    at_free(l->model->tokenizer);
+    if (!(l->model->tokenizer = at_strdup(c, l->data->tokenizer_hash))) return AT_OOM;
+    for (int64_t i = 0; i < r->top.freeze.n; i++)
+        if (at_store_freeze(&l->model->store, r->top.freeze.item[i]) == 0)
+            return at_conf_error(c, f, "freeze", "`%s` matches no parameter",
+                                 r->top.freeze.item[i]);
+    l->out->numel = at_model_numel(l->model);
+    return AT_OK;
+}
+
+static at_status open_teacher(loop *l) {
+    if (!l->o->distilling) return AT_OK;
+    const char *path = l->recipe.distill.teacher;
+    at_status s = at_model_load(l->c, path, false, &l->teacher);
+    if (s == AT_OK) s = fits(l, l->teacher, path);
+    if (s == AT_OK && l->teacher->dims.vocab != l->model->dims.vocab)
+        s = at_error(l->c, AT_MISMATCH,
+                     "the teacher %s has %lld tokens, the student %lld: logits "
+                     "can only be compared over the same vocabulary",
+                     path, (long long)l->teacher->dims.vocab, (long long)l->model->dims.vocab);
+    return s;
+}
+
+static at_status open_recipe(loop *l, at_conf *f) {
+    at_status s = at_recipe_bind(l->c, f, l->o->distilling, &l->recipe);
+    if (s == AT_OK && !at_conf_has(f, "model")) s = at_conf_finish(l->c, f);
+    return s;
+}
+
+static at_status open_run(loop *l, at_conf *f, const char *path) {
+    at_ctx *c = l->c;
+    at_status s = at_conf_finish(c, f);
+    if (s == AT_OK) s = at_runfolder_open(c, path, l->o->resume, &l->run);
+    char *text = s == AT_OK ? at_conf_dump(c, f, false) : NULL;
+    if (s == AT_OK) s = text ? at_runfolder_recipe(&l->run, text, l->o->resume) : AT_OOM;
+    at_free(text);
+    if (s != AT_OK) return s;
+    s = at_trainer_open(c, &l->cp, &l->recipe, l->model, l->teacher, l->data, &l->trainer);
+    const int64_t step = s == AT_OK && l->o->resume ? at_runfolder_latest(&l->run) : -1;
+    if (s == AT_OK && l->o->resume && step < 0)
+        s = at_error(c, AT_ARG, "%s: nothing to resume, no checkpoint was finished", path);
+    if (s == AT_OK && step >= 0)
+        s = at_runfolder_load(&l->run, step, l->model, &l->trainer.optim, &l->trainer.progress);
+    if (s == AT_OK && step >= 0)
+        at_log(c, AT_LOG_INFO, "resuming %s at step %lld of %lld", path, (long long)step,
+               (long long)l->recipe.train.steps);
+    return s == AT_OK ? at_runfolder_log_open(&l->run, step < 0 ? 0 : step) : s;
+}
+
+/* ---- events ------------------------------------------------------------------------- */
+
+static at_status log_step(loop *l, const at_step_report *r) {
+    const at_progress *p = &l->trainer.progress;
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "step", (double)p->step);
+    cJSON_AddNumberToObject(o, "tokens", (double)p->tokens);
+    cJSON_AddNumberToObject(o, "wall", p->seconds);
+    cJSON_AddNumberToObject(o, "loss", r->loss);
+    if (l->teacher) {
+        cJSON_AddNumberToObject(o, "ce", r->ce);
+        cJSON_AddNumberToObject(o, "kd", r->kd);
+    }
+    cJSON_AddNumberToObject(o, "lr", r->lr);
+    cJSON_AddNumberToObject(o, "grad_norm", r->norm);
+    cJSON_AddNumberToObject(o, "tok_s", (double)r->tokens / r->seconds);
+    return at_runfolder_log(&l->run, o);
+}
+
+static void say_progress(loop *l, const at_step_report *r) {
+    const double now = at_now();
+    const at_progress *p = &l->trainer.progress;
+    if (now - l->said < 0.2 && p->step < l->recipe.train.steps) return;
+    l->said = now;
+    const double eta = p->seconds / (double)p->step * (double)(l->recipe.train.steps - p->step);
+    at_log(l->c, AT_LOG_PROGRESS, "step %lld/%lld  loss %.4f  lr %.2e  %.0f tokens/s  eta %d:%02d",
+           (long long)p->step, (long long)l->recipe.train.steps, r->loss, r->lr,
+           (double)r->tokens / r->seconds, (int)(eta / 60), (int)eta % 60);
+}
+
+static at_status log_eval(loop *l, const char *domain, const at_eval *e) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "step", (double)l->trainer.progress.step);
+    cJSON_AddNumberToObject(o, "tokens", (double)l->trainer.progress.tokens);
+    cJSON_AddStringToObject(o, "domain", domain);
+    cJSON_AddNumberToObject(o, "val_loss", e->nats / (double)e->tokens);
+    return at_runfolder_log(&l->run, o);
+}
+
+static at_status validate(loop *l) {
+    const at_sampler *smp = &l->trainer.sampler;
+    at_eval all = {0};
+    at_status s = AT_OK;
+    for (int i = 0; i < smp->n_domains && s == AT_OK; i++) {
+        const at_domain *d = &l->data->domain[smp->domain[i]];
+        at_eval e = {0};
+        if (d->shard[AT_VALIDATION].n_tokens < 2) continue;
+        s = at_eval_model(&l->cp, l->model, &d->shard[AT_VALIDATION], l->recipe.train.context,
+                          l->recipe.train.eval_windows, NULL, &e);
+        if (s == AT_OK && smp->n_domains > 1) s = log_eval(l, d->name, &e);
+        all.nats += e.nats;
+        all.tokens += e.tokens;
+    }
+    if (s != AT_OK || !all.tokens) return s;
+    l->out->val_loss = all.nats / (double)all.tokens;
+    at_log(l->c, AT_LOG_INFO, "step %lld: validation loss %.4f (perplexity %.2f)",
+           (long long)l->trainer.progress.step, l->out->val_loss, exp(l->out->val_loss));
+    return log_eval(l, "all", &all);
+}
+
+static at_status save(loop *l) {
+    return at_runfolder_save(&l->run, l->model, &l->trainer.optim, &l->trainer.progress,
+                             l->tokenizer, l->recipe.train.keep);
+}
+
+static bool due(int64_t step, int64_t every) { return every > 0 && step % every == 0; }
+
+static at_status steps(loop *l) {
+    const at_recipe *r = &l->recipe;
+    at_progress *p = &l->trainer.progress;
+    int64_t saved = p->step ? p->step : -1;
+    at_status s = AT_OK;
+    while (p->step < r->train.steps && s == AT_OK && !at_interrupted(l->c)) {
+        at_step_report rep;
+        if ((s = at_trainer_step(&l->trainer, &rep)) != AT_OK) return s;
+        l->out->loss = rep.loss;
+        s = log_step(l, &rep);
+        say_progress(l, &rep);
+        const bool last = p->step == r->train.steps;
+        if (s == AT_OK && (last || due(p->step, r->train.eval_every))) s = validate(l);
+        if (s == AT_INTERRUPTED) s = AT_OK; /* the step itself is complete: save it below */
+        if (s == AT_OK && (last || due(p->step, r->train.save_every))) {
+            s = save(l);
+            saved = p->step;
+        }
+    }
+    if (s == AT_OK && p->step < r->train.steps) {
+        if (p->step > 0 && saved != p->step) s = save(l);
+        if (s == AT_OK)
+            s = at_error(l->c, AT_INTERRUPTED,
+                         "interrupted at step %lld of %lld; continue with "
+                         "--resume",
+                         (long long)p->step, (long long)r->train.steps);
+    }
+    return s;
+}
+
+static at_status finish(loop *l) {
+    char *model = at_join(l->c, l->run.path, "model");
+    at_status s = model ? at_model_save(l->c, l->model, model, l->tokenizer) : AT_OOM;
+    at_free(model);
+    if (l->run.log) (void)fclose(l->run.log);
+    l->run.log = NULL;
+    l->out->finished = s == AT_OK;
+    return s;
+}
+
+at_status at_train(at_ctx *c, at_conf *recipe, const char *run, const at_train_options *o,
+                   at_train_result *out) {
+    loop l = {.c = c, .o = o, .out = out};
+    *out = (at_train_result){.val_loss = (double)NAN};
+    at_status s = open_recipe(&l, recipe);
+    if (s == AT_OK) s = at_compute_open(&l.cp, c);
+    const bool computing = s == AT_OK;
+    if (s == AT_OK) s = open_data(&l);
+    if (s == AT_OK) s = open_model(&l, recipe);
+    if (s == AT_OK) s = open_teacher(&l);
+    if (s == AT_OK) s = open_run(&l, recipe, run);
+    if (s == AT_OK) s = steps(&l);
+    if (s == AT_OK) s = finish(&l);
+    out->progress = l.trainer.progress;
+    at_trainer_close(&l.trainer);
+    at_runfolder_close(&l.run);
+    at_model_close(l.model);
+    at_model_close(l.teacher);
+    at_dataset_close(l.data);
+    at_free(l.tokenizer);
+    if (computing) at_compute_close(&l.cp);
+    return s;
+}

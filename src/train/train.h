@@ -1,0 +1,25 @@
+/* train.h - a whole run: from a recipe to a run folder with a model in it. */
+#ifndef AT_TRAIN_H
+#define AT_TRAIN_H
+#include "train/trainer.h"
+
+typedef struct at_train_options {
+    bool resume;
+    bool distilling; /* the recipe has a section distill */
+} at_train_options;
+
+/** What a finished (or interrupted) run has to say; strings are not owned. */
+typedef struct at_train_result {
+    at_progress progress;
+    double loss;     /* of the last step               */
+    double val_loss; /* last validation, NaN when none */
+    int64_t numel;
+    bool finished;
+} at_train_result;
+
+/** Trains in `run`.  Ctrl-C: saves, AT_INTERRUPTED.  AT_NUMERIC: stopped, the last checkpoint is
+    intact.  The recipe's sections are bound here; unknown keys are refused. */
+at_status at_train(at_ctx *c, at_conf *recipe, const char *run, const at_train_options *o,
+                   at_train_result *out);
+
+#endif

@@ -1,0 +1,120 @@
+/* trainer.c - the training step. */
+#include "train/trainer.h"
+#include "base/clock.h"
+#include "base/rng.h"
+#include <math.h>
+#include <string.h>
+
+at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_model *model,
+                          at_model *teacher, const at_dataset *data, at_trainer *t) {
+    *t = (at_trainer){.ctx = c, .cp = cp, .recipe = r, .model = model, .teacher = teacher};
+    at_arena_init(&t->arena, c);
+    t->optim = (at_optim){.beta1 = r->train.beta1,
+                          .beta2 = r->train.beta2,
+                          .eps = r->train.eps,
+                          .weight_decay = r->train.weight_decay,
+                          .clip = r->train.clip};
+    const int64_t shortest = teacher && teacher->dims.context < model->dims.context
+                                 ? teacher->dims.context
+                                 : model->dims.context;
+    if (r->train.context > shortest)
+        return at_error(c, AT_CONFIG, "train.context is %lld, but the %s takes at most %lld tokens",
+                        (long long)r->train.context,
+                        shortest == model->dims.context ? "model" : "teacher", (long long)shortest);
+    at_status s = at_sampler_init(c, &t->sampler, data, r->data.domains.item, r->data.domains.n,
+                                  (uint64_t)r->top.seed, r->train.batch, r->train.context);
+    if (s == AT_OK) s = at_store_train(&model->store, true);
+    const size_t bytes = (size_t)(r->train.batch * r->train.context) * sizeof *t->input;
+    if (s == AT_OK && !((t->input = at_malloc(c, bytes)) && (t->target = at_malloc(c, bytes))))
+        s = AT_OOM;
+    return s;
+}
+
+void at_trainer_close(at_trainer *t) {
+    at_arena_close(&t->arena);
+    at_free(t->input);
+    at_free(t->target);
+}
+
+static at_tensor *teacher_hidden(at_trainer *t, at_run *r, const at_feed *feed) {
+    r->train = false;
+    at_tensor *x = t->teacher->arch->hidden(r, t->teacher->impl, feed);
+    r->train = true;
+    return x;
+}
+
+/* One micro-batch: gradients are added with weight 1/accumulate. */
+static at_status micro_batch(at_trainer *t, int64_t index, at_step_report *out) {
+    const at_recipe *r = t->recipe;
+    at_sampler_batch(&t->sampler, index, t->input, t->target);
+    const at_mark mark = at_arena_mark(&t->arena);
+    at_run run;
+    const uint64_t seed = at_rand64((uint64_t)r->top.seed, AT_STREAM_DROPOUT, (uint64_t)index);
+    at_run_init(&run, t->cp, &t->arena, true, seed);
+    const at_feed feed = {.ids = t->input, .B = r->train.batch, .T = r->train.context};
+    at_head_spec spec = {.label = t->target, .alpha = 1};
+    if (t->teacher) {
+        spec.teacher_x = teacher_hidden(t, &run, &feed);
+        spec.teacher_w = t->teacher->arch->head(t->teacher->impl);
+        spec.kind = (at_kd_kind)r->distill.loss;
+        spec.tau = r->distill.temperature;
+        spec.alpha = r->distill.alpha;
+    }
+    at_head_report rep = {0};
+    at_tensor *x = t->model->arch->hidden(&run, t->model->impl, &feed);
+    at_tensor *loss = at_head_loss(&run, x, t->model->arch->head(t->model->impl), &spec, &rep);
+    const double share = 1 / (double)r->train.accumulate;
+    at_status s = at_run_status(&run);
+    if (s == AT_OK) {
+        out->loss += share * (double)loss->data[0];
+        out->ce += share * rep.ce;
+        out->kd += share * rep.kd;
+        s = at_backward(&run, loss, (at_real)share);
+    }
+    at_arena_rewind(&t->arena, mark);
+    return s;
+}
+
+/* Refuse a step that would spoil the parameters. */
+static at_status guard(at_trainer *t, const at_step_report *out) {
+    const at_progress *p = &t->progress;
+    const double limit = t->recipe->train.spike;
+    const long long step = (long long)p->step + 1;
+    if (!isfinite(out->loss) || !isfinite(out->norm))
+        return at_error(t->ctx, AT_NUMERIC,
+                        "step %lld: loss %g, gradient norm %g; the parameters are as they were "
+                        "before it.  Try a lower train.lr, or train.clip",
+                        step, out->loss, out->norm);
+    if (limit > 0 && p->loss_n >= 20 && out->loss > p->loss_mean + limit)
+        return at_error(t->ctx, AT_NUMERIC,
+                        "step %lld: the loss jumped to %.4f from a running mean of %.4f (more than "
+                        "train.spike = %g); the parameters are as they were before it.  Try a "
+                        "lower train.lr, or train.clip",
+                        step, out->loss, p->loss_mean, limit);
+    return AT_OK;
+}
+
+at_status at_trainer_step(at_trainer *t, at_step_report *out) {
+    const at_recipe *r = t->recipe;
+    at_progress *p = &t->progress;
+    const double began = at_now();
+    *out = (at_step_report){.tokens = r->train.batch * r->train.context * r->train.accumulate};
+    at_store_zero_grad(&t->model->store);
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < r->train.accumulate && s == AT_OK; i++)
+        s = micro_batch(t, p->step * r->train.accumulate + i, out);
+    if (s != AT_OK) return s;
+    out->norm = at_grad_norm(t->cp, &t->model->store);
+    if ((s = guard(t, out)) != AT_OK) return s;
+    out->lr = r->train.lr * at_schedule_factor((at_schedule)r->train.schedule, p->step,
+                                               r->train.steps, r->train.warmup, r->train.floor);
+    at_optim_step(t->cp, &t->model->store, &t->optim, out->lr, out->norm);
+    const double weight = p->loss_n < 50 ? 1 / (double)(p->loss_n + 1) : 0.02;
+    p->loss_mean += weight * (out->loss - p->loss_mean);
+    p->loss_n++;
+    p->step++;
+    p->tokens += out->tokens;
+    out->seconds = at_now() - began;
+    p->seconds += out->seconds;
+    return AT_OK;
+}
