@@ -134,7 +134,9 @@ stage compose "$out/model" "$out/compose.yaml" "$artel" compose "$out/compose.ya
 # ---- measuring ------------------------------------------------------------------------------------------------------
 
 mkdir -p "$out/eval" "$out/samples"
-measure() { "$artel" eval "$2" --data "$out/data" --split test --json >"$out/eval/$1.jsonl"; }
+windows=200
+[ -z "$quick" ] || windows=8
+measure() { "$artel" eval "$2" --data "$out/data" --split test --windows $windows --json >"$out/eval/$1.jsonl"; }
 stage eval-teacher "" "" measure teacher "$out/teacher/model"
 stage eval-dense "" "" measure dense "$out/dense/model"
 stage eval-modular "" "" measure modular "$out/model"
@@ -152,7 +154,8 @@ prompt() {
         py) printf 'def read_file(path):\n' ; return ;;
         esac
     fi
-    find "$text/$1" -type f | LC_ALL=C sort | sed -n 1p | xargs -I{} head -c 400 {} | tr '\n' ' ' | cut -d ' ' -f 1-4
+    first=$(find "$text/$1" -type f | LC_ALL=C sort | sed -n 1p)
+    head -c 400 "$first" | tr -s '[:space:]' ' ' | cut -d ' ' -f 1-4
 }
 sample() {
     "$artel" generate "$out/model" -p "$(prompt "$1")" -n 80 --temperature 0.7 --top-k 40 --seed 7 \
@@ -160,31 +163,90 @@ sample() {
 }
 for d in $domains; do stage "sample-$d" "" "" sample "$d"; done
 
-stage report "$out/report.html" "" "$artel" report "$out" -o "$out/report.html"
+# ---- the report -----------------------------------------------------------------------------------------------------
+
+# value FILE DOMAIN FIELD, field FILE FIELD: one number out of lines of JSON.
+value() { sed -n "/\"domain\": *\"$2\"/s/.*\"$3\": *\([-0-9.eE+]*\).*/\1/p" "$1" | sed -n 1p; }
+field() { sed -n "s/.*\"$2\": *\([-0-9.eE+]*\).*/\1/p" "$1" | sed -n 1p; }
+# Standard input as a JSON string; control characters other than line ends become spaces.
+quoted() {
+    printf '"'
+    tr '\000-\011\013-\037' ' ' | tr '\n' '\001' | sed 's/[\\"]/\\&/g' | tr '\001' '\n' |
+        awk 'NR > 1 { printf "\\n" } { printf "%s", $0 }'
+    printf '"'
+}
+
+# The line of each expert for its own domain.
+for d in $domains; do grep "\"domain\": *\"$d\"" "$out/eval/expert-$d.jsonl"; done >"$out/eval/experts.jsonl"
+
+series() { # series FIELD EXTRA: one for each training run
+    printf '{"name": "teacher", "metrics": "teacher/metrics.jsonl", "x": "tokens", "y": "%s"%s},' "$1" "$2"
+    printf '{"name": "dense", "metrics": "dense/metrics.jsonl", "x": "tokens", "y": "%s"%s}' "$1" "$2"
+    for d in $domains; do
+        printf ',{"name": "%s", "metrics": "expert-%s/metrics.jsonl", "x": "tokens", "y": "%s"%s}' "$d" "$d" "$1" "$2"
+    done
+}
+comparison() { # the perplexities, as a table or as bars
+    cat <<END
+"title": "Perplexity on the test split", "key": "domain", "from": [
+  {"title": "teacher", "file": "eval/teacher.jsonl", "field": "ppl"},
+  {"title": "expert of the domain", "file": "eval/experts.jsonl", "field": "ppl"},
+  {"title": "composed model, routed", "file": "eval/modular.jsonl", "field": "ppl"},
+  {"title": "one dense student", "file": "eval/dense.jsonl", "field": "ppl"}]
+END
+}
+describe() {
+    cat <<END
+{"title": "A modular language model", "subtitle": "Experts: $(echo $domains | tr ' ' ',')",
+ "sections": [
+ {"heading": "In short",
+  "text": "A teacher was trained on every domain. One small expert for each domain was distilled from it. A router reads a text and picks the expert that continues it. The dense student has the size of one expert and was trained on every domain, for as many steps as all experts together.",
+  "figures": {"perplexity, composed": $(value "$out/eval/modular.jsonl" all ppl),
+              "perplexity, dense": $(value "$out/eval/dense.jsonl" all ppl),
+              "perplexity, teacher": $(value "$out/eval/teacher.jsonl" all ppl),
+              "router F1": $(field "$out/eval/router.json" f1)}},
+ {"heading": "Perplexity", "bars": {$(comparison), "label": "perplexity, lower is better"}, "table": {$(comparison)}},
+ {"heading": "Training", "chart": {"title": "Training loss", "x": "tokens", "y": "nats a token",
+  "series": [$(series loss ', "smooth": true')]}},
+ {"heading": "Router", "text": "Rows are the domain a sequence is from, columns the domain the router said.",
+  "confusion": {"title": "Test split", "file": "eval/router.json"}},
+ {"heading": "Samples", "samples": [
+END
+    comma=""
+    for d in $domains; do
+        printf '%s  {"label": %s, "prompt": %s, "file": "samples/%s.txt"}\n' "$comma" \
+            "$(who "$d" | quoted)" "$(prompt "$d" | quoted)" "$d"
+        comma=","
+    done
+    printf ' ]}]}\n'
+}
+who() { printf '%s: %s\n' "$1" "$(grep -i expert "$out/samples/$1.log" | sed -n 1p)"; }
+report() {
+    describe >"$out/report.json"
+    "$artel" report "$out/report.json" -o "$out/report.html"
+}
+stage report "$out/report.html" "" report
 
 # ---- the table ------------------------------------------------------------------------------------------------------
 
-# value FILE DOMAIN FIELD: one number out of lines of JSON.
-value() {
-    sed -n "/\"domain\": *\"$2\"/s/.*\"$3\": *\([-0-9.eE+]*\).*/\1/p" "$1" | sed -n 1p
-}
 echo
 printf '%-10s %10s %12s %12s %12s\n' domain tokens teacher expert dense
 for d in $domains; do
     printf '%-10s %10d %12.2f %12.2f %12.2f\n' "$d" "$(value "$out/eval/teacher.jsonl" "$d" tokens)" \
-        "$(value "$out/eval/teacher.jsonl" "$d" ppl)" "$(value "$out/eval/expert-$d.jsonl" "$d" ppl)" \
+        "$(value "$out/eval/teacher.jsonl" "$d" ppl)" "$(value "$out/eval/experts.jsonl" "$d" ppl)" \
         "$(value "$out/eval/dense.jsonl" "$d" ppl)"
 done
-printf '%-10s %10d %12.2f %12.2f %12.2f   (expert: the composed model, routed)\n' all \
+printf '%-10s %10d %12.2f %12.2f %12.2f\n' all \
     "$(value "$out/eval/teacher.jsonl" all tokens)" "$(value "$out/eval/teacher.jsonl" all ppl)" \
     "$(value "$out/eval/modular.jsonl" all ppl)" "$(value "$out/eval/dense.jsonl" all ppl)"
-echo "perplexity on the test split, lower is better"
+echo "Perplexity on the test split, lower is better; \"all\" of the experts is the composed model, routed."
 echo
-field() { sed -n "s/.*\"$1\": *\([0-9.]*\).*/\1/p" "$out/eval/router.json" | sed -n 1p; }
-printf 'router: precision %.4f, recall %.4f, F1 %.4f\n' "$(field precision)" "$(field recall)" "$(field f1)"
+printf 'router: precision %.4f, recall %.4f, F1 %.4f\n' "$(field "$out/eval/router.json" precision)" \
+    "$(field "$out/eval/router.json" recall)" "$(field "$out/eval/router.json" f1)"
 for d in $domains; do
-    printf '\n--- %s: %s\n' "$d" "$(grep -i expert "$out/samples/$d.log" | sed -n 1p)"
+    printf '\n--- %s\n' "$(who "$d")"
     cat "$out/samples/$d.txt"
     echo
 done
-say "the model is $out/model, the report $out/report.html, $(($(date +%s) - began)) s in all"
+echo
+say "the model is $out/model, the report $out/report.html; $(($(date +%s) - began)) s"
