@@ -144,6 +144,40 @@ ARTEL_API artel_status artel_generate(artel *a, const char *model,
 
 /* ---- router ------------------------------------------------------------------------------- */
 
+/* A router says which class (domain) a text belongs to: TF-IDF over token ids and a logistic
+   regression a class.  ROUTER below is a folder that holds router.safetensors (a model is one),
+   or that file itself. */
+
+/** Zero means the default in brackets. */
+typedef struct artel_router_options {
+    double c;              /* inverse strength of the penalty (10)                       */
+    int64_t windows;       /* training windows for each class and length (1500)          */
+    uint64_t seed;         /* of their draw                                              */
+    const int64_t *length; /* n_lengths window lengths to mix (8, 16, ... 512 tokens)    */
+    int n_lengths;
+} artel_router_options;
+
+/** One class a domain, from the training split; writes out_dir/router.safetensors and
+    out_dir/tokenizer.json.  Emits {"router","classes","sequences","features","seconds"} and, when
+    there is a validation split, the line of artel_router_eval. */
+ARTEL_API artel_status artel_router_train(artel *a, const char *data_dir, const char *out_dir,
+                                          const artel_router_options *o, artel_emit emit,
+                                          void *user);
+/** split: "train", "validation" or "test"; length: tokens of a sequence, 0: 128.  Emits
+    {"split","length","sequences","accuracy","precision","recall","f1","classes","confusion",
+     "per_class":[{"class","precision","recall","f1","sequences"}],
+     "per_length":[{"length","sequences","accuracy","f1"}]}
+    with means over classes; rows of confusion are the truth. */
+ARTEL_API artel_status artel_router_eval(artel *a, const char *router, const char *data_dir,
+                                         const char *split, int64_t length, artel_emit emit,
+                                         void *user);
+/** Emits {"class","probabilities":{class: p},"tokens","known","reasons":[{"token","id","count",
+    "contribution"}]}: at most `top` reasons, those with the largest say first.  tokenizer: a
+    tokenizer.json or its folder; NULL: the one beside the router. */
+ARTEL_API artel_status artel_router_explain(artel *a, const char *router, const char *tokenizer,
+                                            const char *text, size_t bytes, int64_t top,
+                                            artel_emit emit, void *user);
+
 /* ---- measuring ---------------------------------------------------------------------------- */
 
 /** What a path holds, after checking it: {"kind":"tensors"|"model"|"dataset"|"run","path":..,...},
@@ -151,6 +185,11 @@ ARTEL_API artel_status artel_generate(artel *a, const char *model,
 ARTEL_API artel_status artel_inspect(artel *a, const char *path, artel_emit emit, void *user);
 
 /* ---- reports ------------------------------------------------------------------------------ */
+
+/** A self-contained HTML page from a JSON description (docs/report.md lists its fields). */
+ARTEL_API artel_status artel_report(artel *a, const char *spec, const char *out_html);
+/** run_dir/report.html from run_dir/metrics.jsonl and run_dir/recipe.yaml. */
+ARTEL_API artel_status artel_report_run(artel *a, const char *run_dir);
 
 #ifdef __cplusplus
 }

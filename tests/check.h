@@ -22,7 +22,7 @@
 /** A new empty folder; remove it with at_remove_tree. */
 static inline char *temporary_folder(void) {
     const char *base = getenv("TMPDIR");
-    static char path[4096];
+    static char path[256];
     (void)snprintf(path, sizeof path, "%s/artel-test-XXXXXX", base ? base : "/tmp");
     assert_non_null(mkdtemp(path));
     return path;

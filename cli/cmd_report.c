@@ -1,0 +1,52 @@
+/* cmd_report.c - artel report SPEC.json -o PAGE.html, artel report RUN. */
+#include "artel.h"
+#include "opt.h"
+#include "ui.h"
+#include "verbs.h"
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Where the page is: a line for people, an object with --json. */
+static void tell(const ui *u, const char *path) {
+    if (!u->json) {
+        printf("%s\n", path);
+        return;
+    }
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "report", path);
+    char *line = cJSON_PrintUnformatted(o);
+    if (line) ui_json(NULL, line);
+    cJSON_free(line);
+    cJSON_Delete(o);
+}
+
+int cmd_report(int argc, char **argv) {
+    ui u = {0};
+    const char *out = NULL;
+    const opt table[] = {
+        {"output", 'o', OPT_STRING, &out, NULL, "FILE", "the page; needed with SPEC", 0, 0},
+        UI_OPTIONS(&u),
+        {0}};
+    const opt_verb verb = {"report",
+                           "SPEC|RUN",
+                           1,
+                           1,
+                           "Makes one self-contained HTML page with curves, tables, confusion "
+                           "matrices and samples: from\na JSON description (docs/report.md), or "
+                           "from a run's folder, where it becomes RUN/report.html.",
+                           table};
+    const int rc = opt_parse(&verb, &argc, argv);
+    if (rc >= 0) return rc;
+    struct stat st;
+    const bool run = stat(argv[0], &st) == 0 && S_ISDIR(st.st_mode);
+    if (run && out) return ui_usage("report", "-o is for a SPEC; a run's page is RUN/report.html");
+    if (!run && !out) return ui_usage("report", "-o FILE is missing");
+    if (!ui_open(&u, "report")) return 1;
+    char page[4096];
+    if (run) (void)snprintf(page, sizeof page, "%.4000s/report.html", argv[0]);
+    const artel_status s = run ? artel_report_run(u.a, argv[0]) : artel_report(u.a, argv[0], out);
+    if (!s) tell(&u, run ? page : out);
+    return ui_close(&u, s);
+}

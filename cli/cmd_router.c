@@ -1,0 +1,209 @@
+/* cmd_router.c - artel router train | eval | explain. */
+#include "artel.h"
+#include "opt.h"
+#include "ui.h"
+#include "verbs.h"
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LENGTHS_MAX = 16 };
+
+static double number(const cJSON *o, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsNumber(v) ? v->valuedouble : 0;
+}
+
+static const char *string(const cJSON *o, const char *key) {
+    const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, key));
+    return s ? s : "";
+}
+
+/* ---- what is measured, for people ---- */
+
+static void draw_confusion(const cJSON *o) {
+    const cJSON *classes = cJSON_GetObjectItemCaseSensitive(o, "classes"), *name, *row, *v;
+    printf("\nconfusion (rows: truth)\n%-12s", "");
+    cJSON_ArrayForEach(name, classes) printf(" %10.10s", name->valuestring);
+    printf("\n");
+    int i = 0;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(o, "confusion")) {
+        printf("%-12.12s", cJSON_GetArrayItem(classes, i++)->valuestring);
+        cJSON_ArrayForEach(v, row) printf(" %10.0f", v->valuedouble);
+        printf("\n");
+    }
+}
+
+static void draw_score(const cJSON *o) {
+    const cJSON *row;
+    printf("%s split, %.0f sequences of %.0f tokens\n", string(o, "split"), number(o, "sequences"),
+           number(o, "length"));
+    printf("accuracy %.4f  precision %.4f  recall %.4f  f1 %.4f (means over classes)\n",
+           number(o, "accuracy"), number(o, "precision"), number(o, "recall"), number(o, "f1"));
+    printf("\n%-12s %10s %10s %10s %10s\n", "class", "precision", "recall", "f1", "sequences");
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(o, "per_class")) printf(
+        "%-12.12s %10.4f %10.4f %10.4f %10.0f\n", string(row, "class"), number(row, "precision"),
+        number(row, "recall"), number(row, "f1"), number(row, "sequences"));
+    draw_confusion(o);
+    printf("\n%-12s %10s %10s %10s\n", "tokens", "accuracy", "f1", "sequences");
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(o, "per_length"))
+        printf("%-12.0f %10.4f %10.4f %10.0f\n", number(row, "length"), number(row, "accuracy"),
+               number(row, "f1"), number(row, "sequences"));
+}
+
+static void draw(void *user, const char *json) {
+    (void)user;
+    cJSON *o = cJSON_Parse(json);
+    if (cJSON_GetObjectItemCaseSensitive(o, "split"))
+        draw_score(o);
+    else
+        printf("%s: %d classes, %.0f tokens known, from %.0f sequences in %.1f s\n\n",
+               string(o, "router"),
+               cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(o, "classes")),
+               number(o, "features"), number(o, "sequences"), number(o, "seconds"));
+    cJSON_Delete(o);
+}
+
+/* ---- train ---- */
+
+/* "8,16,32" -> numbers; how many, or -1. */
+static int lengths(const char *text, int64_t out[LENGTHS_MAX]) {
+    int n = 0;
+    for (const char *s = text; *s;) {
+        char *end;
+        const long long v = strtoll(s, &end, 10);
+        if (end == s || v < 1 || n == LENGTHS_MAX || (*end && *end != ',')) return -1;
+        out[n++] = v;
+        s = *end ? end + 1 : end;
+    }
+    return n ? n : -1;
+}
+
+static int cmd_train(int argc, char **argv) {
+    ui u = {0};
+    const char *out = NULL, *mixed = NULL;
+    int64_t length[LENGTHS_MAX];
+    artel_router_options o = {.length = length};
+    const opt table[] = {{"output", 'o', OPT_STRING, &out, OPT_REQUIRED, "DIR",
+                          "folder for router.safetensors and tokenizer.json", 0, 0},
+                         {"C", 0, OPT_REAL, &o.c, "10", "X",
+                          "inverse strength of the penalty on weights", 1e-9, 1e9},
+                         {"windows", 0, OPT_INT, &o.windows, "1500", "N",
+                          "training windows for each class and length", 1, 1e7},
+                         {"lengths", 0, OPT_STRING, &mixed, "8,16,32,64,128,256,512", "N,N",
+                          "tokens of the training windows, mixed", 0, 0},
+                         UI_OPTIONS(&u),
+                         {0}};
+    const opt_verb verb = {"router train",
+                           "DATA",
+                           1,
+                           1,
+                           "Fits a router on the training split of a data set, one class a domain, "
+                           "and measures it on the\nvalidation split.",
+                           table};
+    const int rc = opt_parse(&verb, &argc, argv);
+    if (rc >= 0) return rc;
+    o.n_lengths = lengths(mixed, length);
+    if (o.n_lengths < 0)
+        return ui_usage("router train", "--lengths %s: expected up to %d numbers such as 8,64,512",
+                        mixed, LENGTHS_MAX);
+    if (!ui_open(&u, "router train")) return 1;
+    if (u.seed > 0) o.seed = (uint64_t)u.seed;
+    return ui_close(&u, artel_router_train(u.a, argv[0], out, &o, u.json ? ui_json : draw, &u));
+}
+
+/* ---- eval ---- */
+
+static int cmd_eval(int argc, char **argv) {
+    ui u = {0};
+    const char *data = NULL, *split = NULL;
+    int64_t length = 0;
+    const opt table[] = {
+        {"data", 'd', OPT_STRING, &data, OPT_REQUIRED, "DIR", "data set to measure on", 0, 0},
+        {"split", 0, OPT_STRING, &split, "test", "NAME", "train, validation or test", 0, 0},
+        {"length", 0, OPT_INT, &length, "128", "N", "tokens of a sequence", 1, 1 << 20},
+        UI_OPTIONS(&u),
+        {0}};
+    const opt_verb verb = {
+        "router eval",
+        "ROUTER",
+        1,
+        1,
+        "Accuracy, precision, recall, F1 (means over classes), confusion and the "
+        "same by length.\nROUTER: a folder with router.safetensors (a model is "
+        "one), or that file.",
+        table};
+    const int rc = opt_parse(&verb, &argc, argv);
+    if (rc >= 0) return rc;
+    if (!ui_open(&u, "router eval")) return 1;
+    return ui_close(
+        &u, artel_router_eval(u.a, argv[0], data, split, length, u.json ? ui_json : draw, &u));
+}
+
+/* ---- explain ---- */
+
+/* Tokens with their white space made visible. */
+static void draw_token(const char *s) {
+    putchar('"');
+    for (; *s; s++) {
+        if (*s == '\n')
+            printf("\\n");
+        else if (*s == '\t')
+            printf("\\t");
+        else if (*s == '\r')
+            printf("\\r");
+        else if ((unsigned char)*s < 0x20 || *s == 0x7F)
+            printf("\\x%02x", (unsigned)*s);
+        else
+            putchar(*s);
+    }
+    putchar('"');
+}
+
+static void draw_reasons(void *user, const char *json) {
+    (void)user;
+    cJSON *o = cJSON_Parse(json);
+    const cJSON *v;
+    printf("%s\n\n", string(o, "class"));
+    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(o, "probabilities"))
+        printf("%-12.12s %7.2f %%\n", v->string, 100 * v->valuedouble);
+    printf("\n%.0f of %.0f tokens known; those that said most (+ for %s, - against)\n",
+           number(o, "known"), number(o, "tokens"), string(o, "class"));
+    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(o, "reasons")) {
+        printf("%+9.4f  %3.0f x ", number(v, "contribution"), number(v, "count"));
+        draw_token(string(v, "token"));
+        printf("\n");
+    }
+    cJSON_Delete(o);
+}
+
+static int cmd_explain(int argc, char **argv) {
+    ui u = {0};
+    const char *tokenizer = NULL;
+    int64_t top = 10;
+    const opt table[] = {{"tokenizer", 't', OPT_STRING, &tokenizer, NULL, "FILE",
+                          "tokenizer.json; else the one beside the router", 0, 0},
+                         {"top", 'n', OPT_INT, &top, "10", "N", "tokens to show", 1, 1e6},
+                         UI_OPTIONS(&u),
+                         {0}};
+    const opt_verb verb = {"router explain",
+                           "ROUTER TEXT",
+                           2,
+                           2,
+                           "The class of a text, the probabilities, and the tokens that decided.",
+                           table};
+    const int rc = opt_parse(&verb, &argc, argv);
+    if (rc >= 0) return rc;
+    if (!ui_open(&u, "router explain")) return 1;
+    return ui_close(&u, artel_router_explain(u.a, argv[0], tokenizer, argv[1], strlen(argv[1]), top,
+                                             u.json ? ui_json : draw_reasons, &u));
+}
+
+int cmd_router(int argc, char **argv) {
+    static const opt_sub table[] = {{"train", "fit a router on a data set", cmd_train},
+                                    {"eval", "measure a router", cmd_eval},
+                                    {"explain", "say why a text goes where it goes", cmd_explain},
+                                    {NULL, NULL, NULL}};
+    return opt_dispatch("artel router", table, argc, argv);
+}

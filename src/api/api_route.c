@@ -1,0 +1,292 @@
+/* api_route.c - training, measuring and questioning routers. */
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "route/router.h"
+#include "token/tokenizer.h"
+#include <string.h>
+#include <utf8proc.h>
+
+enum { EVAL_LENGTH = 128, EVAL_WINDOWS = 2000, SHORTEST = 8, LONGEST = 1024 };
+
+/* ---- measuring ---- */
+
+static cJSON *per_class(const at_router *r, const at_router_score *s) {
+    cJSON *list = cJSON_CreateArray();
+    for (int k = 0; k < r->n_classes; k++) {
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "class", r->name[k]);
+        cJSON_AddNumberToObject(o, "precision", s->class_precision[k]);
+        cJSON_AddNumberToObject(o, "recall", s->class_recall[k]);
+        cJSON_AddNumberToObject(o, "f1", s->class_f1[k]);
+        cJSON_AddNumberToObject(o, "sequences", (double)s->support[k]);
+        cJSON_AddItemToArray(list, o);
+    }
+    return list;
+}
+
+static cJSON *confusion(const at_router_score *s) {
+    cJSON *rows = cJSON_CreateArray();
+    for (int i = 0; i < s->n_classes; i++) {
+        cJSON *row = cJSON_CreateArray();
+        for (int j = 0; j < s->n_classes; j++)
+            cJSON_AddItemToArray(
+                row, cJSON_CreateNumber((double)s->confusion[(int64_t)i * s->n_classes + j]));
+        cJSON_AddItemToArray(rows, row);
+    }
+    return rows;
+}
+
+static cJSON *class_names(const at_router *r) {
+    cJSON *list = cJSON_CreateArray();
+    for (int k = 0; k < r->n_classes; k++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(r->name[k]));
+    return list;
+}
+
+/* Lengths whose windows the split cannot fill would repeat the line before. */
+static bool fills(const at_dataset *d, at_split split, int64_t length) {
+    int64_t most = 0;
+    for (int k = 0; k < d->n_domains; k++)
+        if (d->domain[k].shard[split].n_tokens > most) most = d->domain[k].shard[split].n_tokens;
+    return length <= most;
+}
+
+static at_status per_length(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
+                            cJSON *list) {
+    for (int64_t length = SHORTEST; length <= LONGEST && fills(d, split, length); length *= 2) {
+        at_router_score s;
+        const at_status status = at_router_eval(c, r, d, split, length, EVAL_WINDOWS, &s);
+        if (status) return status;
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddNumberToObject(o, "length", (double)length);
+        cJSON_AddNumberToObject(o, "sequences", (double)s.total);
+        cJSON_AddNumberToObject(o, "accuracy", s.accuracy);
+        cJSON_AddNumberToObject(o, "f1", s.f1);
+        cJSON_AddItemToArray(list, o);
+        at_router_score_free(&s);
+    }
+    return AT_OK;
+}
+
+static at_status measure(artel *a, const at_router *r, const at_dataset *d, at_split split,
+                         int64_t length, artel_emit emit, void *user) {
+    at_router_score s;
+    if (!length) length = EVAL_LENGTH;
+    at_status status = at_router_eval(&a->ctx, r, d, split, length, 0, &s);
+    if (status) return status;
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "split", at_split_name[split]);
+    cJSON_AddNumberToObject(o, "length", (double)length);
+    cJSON_AddNumberToObject(o, "sequences", (double)s.total);
+    cJSON_AddNumberToObject(o, "accuracy", s.accuracy);
+    cJSON_AddNumberToObject(o, "precision", s.precision);
+    cJSON_AddNumberToObject(o, "recall", s.recall);
+    cJSON_AddNumberToObject(o, "f1", s.f1);
+    cJSON_AddItemToObject(o, "classes", class_names(r));
+    cJSON_AddItemToObject(o, "confusion", confusion(&s));
+    cJSON_AddItemToObject(o, "per_class", per_class(r, &s));
+    at_router_score_free(&s);
+    status = per_length(&a->ctx, r, d, split, cJSON_AddArrayToObject(o, "per_length"));
+    if (!status) return (at_status)at_emit(a, emit, user, o);
+    cJSON_Delete(o);
+    return status;
+}
+
+artel_status artel_router_eval(artel *a, const char *router, const char *data_dir,
+                               const char *split, int64_t length, artel_emit emit, void *user) {
+    int which = 0;
+    while (which < AT_SPLITS && strcmp(at_split_name[which], split) != 0) which++;
+    if (which == AT_SPLITS)
+        return (artel_status)at_error(&a->ctx, AT_ARG,
+                                      "split \"%.40s\": expected train, validation or test", split);
+    at_router *r = NULL;
+    at_dataset *d = NULL;
+    at_status s = at_router_load(&a->ctx, router, &r);
+    if (!s) s = at_dataset_open(&a->ctx, data_dir, &d);
+    if (!s) s = measure(a, r, d, (at_split)which, length, emit, user);
+    at_dataset_close(d);
+    at_router_close(r);
+    return (artel_status)s;
+}
+
+/* ---- training ---- */
+
+static at_status options(at_ctx *c, const artel_router_options *given, at_router_options *o) {
+    *o = at_router_defaults();
+    if (!given) return AT_OK;
+    if (given->c != 0) o->c = given->c;
+    if (given->windows != 0) o->windows = given->windows;
+    o->seed = given->seed;
+    if (!given->n_lengths) return AT_OK;
+    if (given->n_lengths < 0 || given->n_lengths > AT_ROUTER_LENGTHS_MAX)
+        return at_error(c, AT_ARG, "router: %d training lengths, 1 to %d", given->n_lengths,
+                        AT_ROUTER_LENGTHS_MAX);
+    o->n_lengths = given->n_lengths;
+    memcpy(o->length, given->length, (size_t)given->n_lengths * sizeof *o->length);
+    return AT_OK;
+}
+
+/* The data set's tokenizer; *out stays NULL when it has none (ids alone are enough to train). */
+static at_status tokenizer_of(at_ctx *c, const at_dataset *d, at_tokenizer **out) {
+    char *path = at_join(c, d->path, "tokenizer.json");
+    if (!path) return AT_OOM;
+    at_status s = AT_OK;
+    if (at_exists(path))
+        s = at_tokenizer_load(c, path, out);
+    else
+        at_log(c, AT_LOG_WARN, "%s is missing: texts cannot be explained later", path);
+    if (!s && *out && strcmp(at_tokenizer_hash(*out), d->tokenizer_hash) != 0)
+        s = at_error(c, AT_MISMATCH, "%s has hash %s, but the data set was made with %s", path,
+                     at_tokenizer_hash(*out), d->tokenizer_hash);
+    at_free(path);
+    return s;
+}
+
+static at_status save(at_ctx *c, const at_router *r, const at_tokenizer *t, const char *dir) {
+    at_status s = at_make_dir(c, dir);
+    char *weights = s ? NULL : at_join(c, dir, AT_ROUTER_FILE);
+    char *words = s ? NULL : at_join(c, dir, "tokenizer.json");
+    if (!s && (!weights || !words)) s = AT_OOM;
+    if (!s && t) s = at_tokenizer_save(c, t, words);
+    if (!s) s = at_router_save(c, r, weights);
+    at_free(weights);
+    at_free(words);
+    return s;
+}
+
+static at_status tell(artel *a, const at_router *r, const char *dir, double seconds,
+                      artel_emit emit, void *user) {
+    int64_t features = 0;
+    for (int64_t t = 0; t < r->vocab; t++) features += r->idf[t] > 0;
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "router", dir);
+    cJSON_AddItemToObject(o, "classes", class_names(r));
+    cJSON_AddNumberToObject(o, "sequences", (double)r->sequences);
+    cJSON_AddNumberToObject(o, "features", (double)features);
+    cJSON_AddNumberToObject(o, "seconds", seconds);
+    return (at_status)at_emit(a, emit, user, o);
+}
+
+artel_status artel_router_train(artel *a, const char *data_dir, const char *out_dir,
+                                const artel_router_options *given, artel_emit emit, void *user) {
+    at_ctx *c = &a->ctx;
+    const double begin = at_now();
+    at_router_options o;
+    at_dataset *d = NULL;
+    at_tokenizer *t = NULL;
+    at_router *r = NULL;
+    at_status s = options(c, given, &o);
+    if (!s) s = at_dataset_open(c, data_dir, &d);
+    if (!s) s = tokenizer_of(c, d, &t);
+    const int32_t end = t ? at_tokenizer_eot(t) : -1;
+    if (!s) s = at_router_train(c, d, &end, end >= 0, &o, &r);
+    if (!s) s = save(c, r, t, out_dir);
+    if (!s) s = tell(a, r, out_dir, at_now() - begin, emit, user);
+    if (!s && fills(d, AT_VALIDATION, 1)) s = measure(a, r, d, AT_VALIDATION, 0, emit, user);
+    at_router_close(r);
+    at_tokenizer_close(t);
+    at_dataset_close(d);
+    return (artel_status)s;
+}
+
+/* ---- explaining ---- */
+
+/* The folder of a file, or the path itself when it is a folder. */
+static char *folder_of(at_ctx *c, const char *path) {
+    char *dir = at_strdup(c, path);
+    if (!dir || at_is_dir(path)) return dir;
+    char *slash = strrchr(dir, '/');
+    if (slash)
+        slash[slash == dir] = 0;
+    else
+        dir[0] = 0;
+    if (dir[0]) return dir;
+    at_free(dir);
+    return at_strdup(c, ".");
+}
+
+/* A token may be part of a character; JSON wants whole ones. */
+static char *printable(at_ctx *c, const at_tokenizer *t, int32_t id) {
+    at_text out;
+    size_t n = 0;
+    const char *s = at_tokenizer_bytes(t, id, &n);
+    at_text_init(&out, c, 0);
+    for (size_t i = 0; s && i < n;) {
+        utf8proc_int32_t point;
+        const utf8proc_ssize_t step =
+            utf8proc_iterate((const utf8proc_uint8_t *)s + i, (utf8proc_ssize_t)(n - i), &point);
+        if (step > 0 && s[i])
+            at_text_bytes(&out, s + i, (size_t)step);
+        else
+            at_text_add(&out, "\xEF\xBF\xBD");
+        i += step > 0 ? (size_t)step : 1;
+    }
+    return at_text_take(&out);
+}
+
+static at_status reasons(at_ctx *c, const at_router *r, const at_tokenizer *t, const at_ids *ids,
+                         int best, int64_t top, cJSON *list) {
+    if (top < 1) return AT_OK;
+    if (top > ids->n) top = ids->n;
+    at_router_reason *why = at_malloc(c, (size_t)top * sizeof *why);
+    int64_t n = 0;
+    at_status s = why ? at_router_explain(c, r, ids->id, ids->n, best, top, why, &n) : AT_OOM;
+    for (int64_t i = 0; !s && i < n; i++) {
+        char *token = printable(c, t, why[i].id);
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "token", token ? token : "");
+        cJSON_AddNumberToObject(o, "id", why[i].id);
+        cJSON_AddNumberToObject(o, "count", (double)why[i].count);
+        cJSON_AddNumberToObject(o, "contribution", why[i].contribution);
+        cJSON_AddItemToArray(list, o);
+        if (!token) s = AT_OOM;
+        at_free(token);
+    }
+    at_free(why);
+    return s;
+}
+
+static at_status explain(artel *a, const at_router *r, const at_tokenizer *t, const at_ids *ids,
+                         int64_t top, artel_emit emit, void *user) {
+    double *p = at_malloc(&a->ctx, (size_t)r->n_classes * sizeof *p);
+    if (!p) return AT_OOM;
+    int best = 0;
+    int64_t known = 0;
+    at_status s = at_router_predict(&a->ctx, r, ids->id, ids->n, p, &best, &known);
+    cJSON *o = s ? NULL : cJSON_CreateObject();
+    if (!s) {
+        cJSON_AddStringToObject(o, "class", r->name[best]);
+        cJSON *all = cJSON_AddObjectToObject(o, "probabilities");
+        for (int k = 0; k < r->n_classes; k++) cJSON_AddNumberToObject(all, r->name[k], p[k]);
+        cJSON_AddNumberToObject(o, "tokens", (double)ids->n);
+        cJSON_AddNumberToObject(o, "known", (double)known);
+        s = reasons(&a->ctx, r, t, ids, best, top, cJSON_AddArrayToObject(o, "reasons"));
+    }
+    at_free(p);
+    if (!s) return (at_status)at_emit(a, emit, user, o);
+    cJSON_Delete(o);
+    return s;
+}
+
+artel_status artel_router_explain(artel *a, const char *router, const char *tokenizer,
+                                  const char *text, size_t bytes, int64_t top, artel_emit emit,
+                                  void *user) {
+    at_ctx *c = &a->ctx;
+    at_router *r = NULL;
+    at_tokenizer *t = NULL;
+    at_ids ids = {0};
+    char *beside = tokenizer ? NULL : folder_of(c, router);
+    at_status s = tokenizer || beside ? at_router_load(c, router, &r) : AT_OOM;
+    const char *from = tokenizer ? tokenizer : beside;
+    if (!s) s = at_tokenizer_load(c, from, &t);
+    if (!s) s = at_router_check(c, r, from, at_tokenizer_hash(t));
+    if (!s) s = at_tokenizer_encode(c, t, text, bytes, false, &ids);
+    if (!s) s = explain(a, r, t, &ids, top, emit, user);
+    at_ids_free(&ids);
+    at_tokenizer_close(t);
+    at_router_close(r);
+    at_free(beside);
+    return (artel_status)s;
+}
