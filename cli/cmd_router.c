@@ -80,7 +80,7 @@ static int lengths(const char *text, int64_t out[LENGTHS_MAX]) {
     return n ? n : -1;
 }
 
-static int cmd_train(int argc, char **argv) {
+static int router_train(int argc, char **argv) {
     ui u = {0};
     const char *out = NULL, *mixed = NULL;
     int64_t length[LENGTHS_MAX];
@@ -115,7 +115,7 @@ static int cmd_train(int argc, char **argv) {
 
 /* ---- eval ---- */
 
-static int cmd_eval(int argc, char **argv) {
+static int router_eval(int argc, char **argv) {
     ui u = {0};
     const char *data = NULL, *split = NULL;
     int64_t length = 0;
@@ -178,7 +178,7 @@ static void draw_reasons(void *user, const char *json) {
     cJSON_Delete(o);
 }
 
-static int cmd_explain(int argc, char **argv) {
+static int router_explain(int argc, char **argv) {
     ui u = {0};
     const char *tokenizer = NULL;
     int64_t top = 10;
@@ -201,9 +201,10 @@ static int cmd_explain(int argc, char **argv) {
 }
 
 int cmd_router(int argc, char **argv) {
-    static const opt_sub table[] = {{"train", "fit a router on a data set", cmd_train},
-                                    {"eval", "measure a router", cmd_eval},
-                                    {"explain", "say why a text goes where it goes", cmd_explain},
-                                    {NULL, NULL, NULL}};
+    static const opt_sub table[] = {
+        {"train", "fit a router on a data set", router_train},
+        {"eval", "measure a router", router_eval},
+        {"explain", "say why a text goes where it goes", router_explain},
+        {NULL, NULL, NULL}};
     return opt_dispatch("artel router", table, argc, argv);
 }

@@ -50,8 +50,8 @@ static at_status names_add(at_ctx *c, names *l, const char *s, int most) {
 }
 
 static bool placed(const char *key) {
-    static const char *const known[] = {"step", "tokens",  "loss", "tok_s", "seconds",
-                                        "eta",  "elapsed", "time", "epoch", "val_loss"};
+    static const char *const known[] = {"step",    "tokens", "loss",  "tok_s",    "seconds", "eta",
+                                        "elapsed", "time",   "epoch", "val_loss", "wall"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(known[i], key)) return true;
     return false;
