@@ -167,7 +167,8 @@ for d in $domains; do stage "sample-$d" "" "" sample "$d"; done
 
 # value FILE DOMAIN FIELD, field FILE FIELD: one number out of lines of JSON.
 value() { sed -n "/\"domain\": *\"$2\"/s/.*\"$3\": *\([-0-9.eE+]*\).*/\1/p" "$1" | sed -n 1p; }
-field() { sed -n "s/.*\"$2\": *\([-0-9.eE+]*\).*/\1/p" "$1" | sed -n 1p; }
+# (before the first list of the line: what stands in lists has fields of the same names)
+field() { sed -n "s/^[^[]*\"$2\": *\([-0-9.eE+]*\).*/\1/p" "$1" | sed -n 1p; }
 # Standard input as a JSON string; control characters other than line ends become spaces.
 quoted() {
     printf '"'

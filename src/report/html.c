@@ -166,7 +166,7 @@ static bool numeric(const char *s) {
     return !s[n] || !s[n + 1];
 }
 
-void at_html_table(at_text *t, int columns, const char *const *title, int rows,
+void at_html_table(at_text *t, const char *caption, int columns, const char *const *title, int rows,
                    const char *const *cell) {
     enum { WIDEST = 64 };
     bool right[WIDEST];
@@ -174,7 +174,13 @@ void at_html_table(at_text *t, int columns, const char *const *title, int rows,
         right[j] = rows > 0;
         for (int i = 0; i < rows && right[j]; i++) right[j] = numeric(cell[i * columns + j]);
     }
-    at_text_add(t, "<figure class=\"scroll\"><table>\n<thead><tr>");
+    at_text_add(t, "<figure class=\"scroll\">");
+    if (caption) {
+        at_text_add(t, "<figcaption>");
+        at_html_escape(t, caption);
+        at_text_add(t, "</figcaption>");
+    }
+    at_text_add(t, "<table>\n<thead><tr>");
     for (int j = 0; j < columns; j++) {
         at_text_add(t, j < WIDEST && right[j] ? "<th class=\"num\">" : "<th>");
         at_html_escape(t, title[j]);

@@ -22,8 +22,8 @@ void at_html_heading(at_text *t, const char *text);
 void at_html_text(at_text *t, const char *text);
 /** Large figures in a row: n pairs of label and value. */
 void at_html_figures(at_text *t, int n, const char *const *label, const char *const *value);
-/** cell [rows, columns], NULL: empty.  Columns of numbers are set right. */
-void at_html_table(at_text *t, int columns, const char *const *title, int rows,
+/** cell [rows, columns], NULL: empty.  Columns of numbers are set right.  caption may be NULL. */
+void at_html_table(at_text *t, const char *caption, int columns, const char *const *title, int rows,
                    const char *const *cell);
 /** Figures between these two stand side by side where there is room. */
 void at_html_row_begin(at_text *t);

@@ -19,7 +19,7 @@ at_status at_report_run(at_ctx *c, const char *run_dir);
  *        SERIES: {"name", "metrics": "run/metrics.jsonl", "x": "tokens", "y": "loss",
  *                 "domain": "fr", "smooth": false}   or   {"name", "points": [[x, y], ...]}
  *     "bars":    {"title", "label", GRID}
- *     "table":   {"columns": ["..."], "rows": [["...", 1.5], ...]}   or   {"title", GRID}
+ *     "table":   {"title", "columns": ["..."], "rows": [["...", 1.5], ...]}   or   {"title", GRID}
  *        GRID: "key": "domain", "from": [{"title", "file": "eval.jsonl", "field": "ppl"}, ...]
  *              one group for each value of key in the first file, one series for each of "from"
  *     "confusion": {"title", "labels": ["..."], "counts": [[...]]}   or   {"title", "file": F}

@@ -210,13 +210,13 @@ static at_status grid_of(page *p, const char *where, const cJSON *o, at_grid *gr
 }
 
 static at_status grid_table(page *p, const char *where, const cJSON *o) {
-    const char *title[COLUMNS_MAX + 1] = {0};
+    const char *title[COLUMNS_MAX + 1] = {0}, *caption;
     at_grid g;
-    at_status s = known_only(p, where, o, "key from title");
-    if (!s) s = optional(p, where, o, "title", &title[0]);
+    at_status s = known_only(p, where, o, "title key from");
+    if (!s) s = optional(p, where, o, "title", &caption);
     if (!s) s = grid_of(p, where, o, &g, title + 1);
+    if (!s) s = at_json_string(p->c, where, o, "key", &title[0]); /* heads the first column */
     if (s) return s;
-    if (!title[0]) (void)at_json_string(p->c, where, o, "key", &title[0]);
     const int wide = g.columns + 1;
     enum { DIGITS = 40 };
     char(*text)[DIGITS] = at_malloc(p->c, (size_t)(g.rows * g.columns) * sizeof *text);
@@ -230,7 +230,7 @@ static at_status grid_table(page *p, const char *where, const cJSON *o) {
             cell[i * wide + k + 1] = number;
         }
     }
-    if (!s) at_html_table(&p->t, wide, title, g.rows, cell);
+    if (!s) at_html_table(&p->t, caption, wide, title, g.rows, cell);
     at_free(text);
     at_free(cell);
     at_grid_free(&g);
@@ -249,8 +249,9 @@ static const char *shown(const cJSON *v, char *number, size_t size) {
 static at_status table(page *p, const char *where, const cJSON *o) {
     if (has(o, "from") || has(o, "key")) return grid_table(p, where, o);
     const cJSON *columns, *rows;
-    const char *title[COLUMNS_MAX];
-    at_status s = known_only(p, where, o, "columns rows");
+    const char *title[COLUMNS_MAX], *caption = NULL;
+    at_status s = known_only(p, where, o, "title columns rows");
+    if (!s) s = optional(p, where, o, "title", &caption);
     if (!s) s = filled(p, where, o, "columns", COLUMNS_MAX, &columns);
     if (!s) s = strings(p, where, "columns", columns, title);
     if (!s) s = at_json_array(p->c, where, o, "rows", &rows);
@@ -274,7 +275,7 @@ static at_status table(page *p, const char *where, const cJSON *o) {
         }
         i++;
     }
-    if (!s) at_html_table(&p->t, wide, title, high, cell);
+    if (!s) at_html_table(&p->t, caption, wide, title, high, cell);
     at_free(text);
     at_free(cell);
     return s;

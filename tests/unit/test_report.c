@@ -86,7 +86,7 @@ static void nothing_from_outside_is_markup(void **state) {
     at_html_heading(&t, evil);
     at_html_text(&t, evil);
     at_html_figures(&t, 1, &evil, &evil);
-    at_html_table(&t, 1, &evil, 1, &evil);
+    at_html_table(&t, evil, 1, &evil, 1, &evil);
     at_html_sample(&t, evil, evil, evil);
     at_html_listing(&t, evil, evil);
     at_svg_chart(&t, &chart);
