@@ -121,7 +121,7 @@ for d in $domains; do
 done
 stage dense "$out/dense" demo/dense.yaml \
     "$artel" train demo/dense.yaml -o "$out/dense" --set data.train="$out/data" $(few 16)
-stage router "$out/router" "" "$artel" router train --data "$out/data" -o "$out/router"
+stage router "$out/router" "" "$artel" router train "$out/data" -o "$out/router"
 
 {
     echo "mode: ple"
