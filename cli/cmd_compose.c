@@ -24,8 +24,7 @@ int cmd_compose(int argc, char **argv) {
     const opt table[] = {
         {"output", 'o', OPT_STRING, &out, OPT_REQUIRED, "MODEL", "folder of the new model", 0, 0},
         {"mode", 0, OPT_STRING, &mode, NULL, "MODE", "ple: whole models behind a router", 0, 0},
-        {"set", 0, OPT_PILE, &r.set, NULL, "A.B=V", "change a value of the recipe (repeatable)", 0,
-         0},
+        {"set", 0, OPT_PILE, &r.set, NULL, "A.B=V", "change a value of the recipe", 0, 0},
         UI_OPTIONS(&u),
         {0},
     };

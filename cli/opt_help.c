@@ -7,6 +7,7 @@
 
 enum { COLUMN = 26, NAMES_MAX = 64 };
 
+/* A default of -1 stands for "not given" and would tell nobody anything. */
 static void help_row(const opt *o) {
     char left[80];
     const int n = snprintf(left, sizeof left, "  %c%c%c --%s%s%s", o->letter ? '-' : ' ',
@@ -17,7 +18,7 @@ static void help_row(const opt *o) {
     printf(" %s", o->help);
     if (o->fallback && !strcmp(o->fallback, OPT_REQUIRED))
         printf(" (required)");
-    else if (o->fallback && *o->fallback && o->kind != OPT_FLAG)
+    else if (o->fallback && *o->fallback && o->kind != OPT_FLAG && strcmp(o->fallback, "-1") != 0)
         printf(" (default: %s)", o->fallback);
     else if (o->kind == OPT_LIST || o->kind == OPT_PILE)
         printf(" (may be repeated)");

@@ -7,10 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { EVERY_SECONDS = 5, WIDTH = 100 };
+enum { EVERY_SECONDS = 5 };
 
 /* ---- Ctrl-C ------------------------------------------------------------------------------- */
 
@@ -39,6 +40,12 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Columns a line may take so that the terminal does not break it: a broken one is not rewritten. */
+static int columns(void) {
+    struct winsize w;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col - 1 : 79;
+}
+
 static void end_line(ui *u) {
     if (u->line_open) fputs("\r\033[K", stderr);
     u->line_open = false;
@@ -49,7 +56,7 @@ static void log_line(void *user, artel_log_level level, const char *line) {
     if (level == ARTEL_PROGRESS) {
         if (u->quiet) return;
         if (u->terminal) {
-            fprintf(stderr, "\r\033[K%.*s", WIDTH, line);
+            fprintf(stderr, "\r\033[K%.*s", columns(), line);
             u->line_open = true;
         } else {
             const double t = now();

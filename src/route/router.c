@@ -91,7 +91,7 @@ static int decide(const at_router *r, const at_bag *b, double *f) {
 
 /* sigmoid(f_k) / sum of sigmoid(f_j) from logarithms, so that no sum of underflows divides. */
 static void normalise(double *f, int n) {
-    double most = -INFINITY, sum = 0;
+    double most = -(double)INFINITY, sum = 0;
     for (int k = 0; k < n; k++) {
         f[k] = f[k] > 0 ? -log1p(exp(-f[k])) : f[k] - log1p(exp(f[k]));
         if (f[k] > most) most = f[k];
@@ -132,7 +132,7 @@ static int stronger(const void *a, const void *b) {
 }
 
 static double lead(const at_router *r, int which, int32_t id) {
-    double rival = -INFINITY;
+    double rival = -(double)INFINITY;
     for (int k = 0; k < r->n_classes; k++) {
         const double w = (double)r->weight[(int64_t)k * r->vocab + id];
         if (k != which && w > rival) rival = w;

@@ -154,6 +154,7 @@ at_status at_router_load(at_ctx *c, const char *path, at_router **out) {
     at_st *st = NULL;
     at_router *r = NULL;
     at_status s = at_st_open(c, inside, &st);
+    if (!s) s = at_st_verify(c, st);
     if (!s) s = read_shape(c, st, &r);
     if (!s) {
         const int64_t shape[2] = {r->n_classes, r->vocab};
