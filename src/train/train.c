@@ -72,16 +72,20 @@ static at_status open_teacher(loop *l) {
     return s;
 }
 
+/* Every key is looked at before anything else is opened: the first error told is the recipe's.
+   The outline binds the model's keys; its vocabulary comes later, from the data. */
 static at_status open_recipe(loop *l, at_conf *f) {
+    at_model *outline = NULL;
     at_status s = at_recipe_bind(l->c, f, l->o->distilling, &l->recipe);
-    if (s == AT_OK && !at_conf_has(f, "model")) s = at_conf_finish(l->c, f);
-    return s;
+    if (s == AT_OK && !l->recipe.top.init)
+        s = at_model_outline(l->c, f, "model", 1 << 16, &outline);
+    at_model_close(outline);
+    return s == AT_OK ? at_conf_finish(l->c, f) : s;
 }
 
 static at_status open_run(loop *l, at_conf *f, const char *path) {
     at_ctx *c = l->c;
-    at_status s = at_conf_finish(c, f);
-    if (s == AT_OK) s = at_runfolder_open(c, path, l->o->resume, &l->run);
+    at_status s = at_runfolder_open(c, path, l->o->resume, &l->run);
     char *text = s == AT_OK ? at_conf_dump(c, f, false) : NULL;
     if (s == AT_OK) s = text ? at_runfolder_recipe(&l->run, text, l->o->resume) : AT_OOM;
     at_free(text);
