@@ -13,6 +13,7 @@
     X(train, "a model from scratch, or from another one")          \
     X(distill, "a teacher into a student")                         \
     X(router, "train, measure and question a sequence router")     \
+    X(plan, "what a training run would cost, before it runs")          \
     X(compose, "experts and a router into one model")              \
     X(eval, "loss and perplexity on each domain of a data set")    \
     X(generate, "text from a model")                               \

@@ -180,6 +180,13 @@ ARTEL_API artel_status artel_router_explain(artel *a, const char *router, const 
 
 /* ---- measuring ---------------------------------------------------------------------------- */
 
+/** Time whole training steps on random tokens; the recipe's sections model and train give the
+    sizes (default: gpt2, 6 layers, width 384, 6 heads, context 256, batch 8, vocabulary 8192).
+    Emits one object: name, arch, shape, threads, parameters, seconds {min, median},
+    tokens_per_s, gflops, peak_gflops, percent_of_peak. */
+ARTEL_API artel_status artel_bench_step(artel *a, const artel_recipe *r, int64_t steps,
+                                        artel_emit emit, void *user);
+
 /** What a path holds, after checking it: {"kind":"tensors"|"model"|"dataset"|"run","path":..,...},
     and for tensor files one {"tensor":..,"dtype":..,"shape":[..],"bytes":N} for each. */
 ARTEL_API artel_status artel_inspect(artel *a, const char *path, artel_emit emit, void *user);

@@ -20,8 +20,8 @@ MAY = {  # folder under src/ -> folders it may include besides itself
     "route": ["base", "token", "data", "io"],
     "report": ["base"],
     "infer": ["base", "tensor", "run", "op", "nn", "arch", "conf", "io", "token", "data", "route"],
-    "train": ["base", "tensor", "run", "op", "nn", "arch", "conf", "token", "data", "io", "route", "infer", "report"],
-    "bench": ["base", "tensor", "kernel", "run", "op", "nn", "arch", "io", "train", "infer"],
+    "train": ["base", "tensor", "kernel", "run", "op", "nn", "arch", "conf", "token", "data", "io", "route", "infer", "report"],
+    "bench": ["base", "tensor", "kernel", "run", "op", "nn", "arch", "conf", "data", "io", "train", "infer"],
     "api": None,  # everything
 }
 

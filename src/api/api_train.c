@@ -1,6 +1,7 @@
 /* api_train.c - train, distil, and the recipe they use. */
 #include "api/api_recipe.h"
 #include "base/file.h"
+#include "train/plan.h"
 #include "train/train.h"
 #include <math.h>
 
@@ -46,4 +47,14 @@ artel_status artel_recipe_print(artel *a, const artel_recipe *r, artel_task task
     at_model_close(m);
     at_conf_close(f);
     return (artel_status)s;
+}
+
+artel_status artel_plan(artel *a, const artel_recipe *r, artel_task task, artel_emit emit,
+                        void *user) {
+    at_conf *f = NULL;
+    at_status s = at_recipe_open(a, r, &f);
+    cJSON *o =
+        s == AT_OK ? at_plan(&a->ctx, f, task == ARTEL_DISTILL || at_conf_has(f, "distill")) : NULL;
+    at_conf_close(f);
+    return o ? at_emit(a, emit, user, o) : (artel_status)a->ctx.status;
 }

@@ -22,6 +22,8 @@ typedef struct at_dims {
     int64_t cache_width;    /* values a token a layer in k and in v              */
     int64_t active;         /* parameters used for a token, embedding rows apart */
     double attention_flops; /* forward, a token a unit of context length         */
+    int64_t activations;    /* values kept for backward, a token                 */
+    int64_t head_size;      /* of attention                                      */
 } at_dims;
 
 typedef struct at_arch {

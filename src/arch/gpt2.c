@@ -194,7 +194,9 @@ static void gpt2_dims(const void *cfg, at_dims *d) {
                    .width = C,
                    .cache_width = C,
                    .active = L * (4 * C * C + 2 * C * F + 9 * C + F) + 2 * C + c->vocab_size * C,
-                   .attention_flops = (double)(4 * L * C)};
+                   .attention_flops = (double)(4 * L * C),
+                   .activations = L * (9 * C + 2 * F) + 4 * C,
+                   .head_size = C / c->n_head};
 }
 
 static bool ends_with(const char *s, const char *tail) {

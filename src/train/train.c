@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "infer/evaluate.h"
+#include "report/report.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -205,6 +206,7 @@ static at_status finish(loop *l) {
     at_free(model);
     if (l->run.log) (void)fclose(l->run.log);
     l->run.log = NULL;
+    if (s == AT_OK) s = at_report_run(l->c, l->run.path);
     l->out->finished = s == AT_OK;
     return s;
 }

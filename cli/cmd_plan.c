@@ -1,0 +1,74 @@
+/* cmd_plan.c - artel plan RECIPE. */
+#include "artel.h"
+#include "recipe_args.h"
+#include "verbs.h"
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+static double number(const cJSON *o, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsNumber(v) ? v->valuedouble : 0;
+}
+
+static void draw_time(double s) {
+    if (s < 120)
+        printf("%.0f s", s);
+    else if (s < 7200)
+        printf("%.0f min", s / 60);
+    else
+        printf("%.1f h", s / 3600);
+}
+
+static void draw(void *user, const char *json) {
+    (void)user;
+    cJSON *o = cJSON_Parse(json);
+    const cJSON *mem = cJSON_GetObjectItemCaseSensitive(o, "memory_bytes");
+    printf("parameters  %s, of which active for a token %s\n", ui_count(number(o, "parameters")),
+           ui_count(number(o, "active")));
+    printf("tokens      %s in %.0f steps; %.1f a parameter", ui_count(number(o, "tokens")),
+           number(o, "steps"), number(o, "tokens_per_parameter"));
+    if (number(o, "epochs") > 0) printf("; the data is read %.2f times", number(o, "epochs"));
+    printf("\nfirst loss  about %.2f\n", number(o, "first_loss"));
+    printf("memory      %s: parameters %s, gradients %s, moments %s, activations %s",
+           ui_bytes(number(mem, "total")), ui_bytes(number(mem, "parameters")),
+           ui_bytes(number(mem, "gradients")), ui_bytes(number(mem, "moments")),
+           ui_bytes(number(mem, "activations")));
+    if (number(mem, "teacher") > 0) printf(", teacher %s", ui_bytes(number(mem, "teacher")));
+    printf("\ndisk        %s\n", ui_bytes(number(o, "disk_bytes")));
+    printf("work        %.3g flop, about ", number(o, "flops"));
+    draw_time(number(o, "seconds"));
+    printf(" at %.0f %% of %.0f GFLOP/s\n", 100 * number(o, "assumed_share_of_peak"),
+           1e-9 * number(o, "peak_flops_per_s"));
+    const cJSON *d = NULL;
+    cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(o, "doubts"))
+        printf("doubt       %s\n", d->valuestring);
+    cJSON_Delete(o);
+}
+
+int cmd_plan(int argc, char **argv) {
+    ui u = {0};
+    recipe_args r = {0};
+    const opt table[] = {
+        {"set", 0, OPT_PILE, &r.set, NULL, "A.B=V", "change a value of the recipe (repeatable)", 0,
+         0},
+        UI_OPTIONS(&u),
+        {0},
+    };
+    const opt_verb verb = {"plan",
+                           "RECIPE",
+                           1,
+                           1,
+                           "Parameters, memory, disk, work and time of a training or distillation\n"
+                           "recipe, and settings that look doubtful.  Runs nothing.",
+                           table};
+    int rc = opt_parse(&verb, &argc, argv);
+    if (rc < 0 && !ui_open(&u, "plan")) rc = 1;
+    if (rc < 0) {
+        artel_status s = ARTEL_OOM;
+        if (recipe_ready(&r, &u, argv[0]))
+            s = artel_plan(u.a, &r.recipe, ARTEL_TRAIN, u.json ? ui_json : draw, &u);
+        rc = ui_close(&u, s);
+    }
+    recipe_free(&r);
+    return rc;
+}

@@ -1,0 +1,102 @@
+/* bench_step.c - the trainer's own step over a data set that lies in memory. */
+#include "bench/bench_step.h"
+#include "base/rng.h"
+#include "kernel/peak.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VOCAB = 8192, STEPS_MAX = 1000 };
+
+static const char *const defaults[] = {
+    "data.train=random", "train.steps=1000000", "model.arch=gpt2",       "model.n_layer=6",
+    "model.n_embd=384",  "model.n_head=6",      "model.n_positions=256",
+};
+
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Operations of a step: forward 2, backward 4 for each multiplied parameter a token. */
+static double step_flops(const at_model *m, const at_recipe *r) {
+    const double tokens = (double)(r->train.batch * r->train.context * r->train.accumulate);
+    const double causal = (double)(r->train.context + 1) / 2;
+    return 3 * tokens * (2 * (double)m->dims.active + m->dims.attention_flops * causal);
+}
+
+static at_status measure(at_trainer *t, int64_t steps, at_bench_step *out) {
+    double seconds[STEPS_MAX];
+    at_step_report rep;
+    for (int64_t i = -2; i < steps; i++) {
+        const at_status s = at_trainer_step(t, &rep);
+        if (s != AT_OK) return s;
+        if (at_interrupted(t->ctx)) return at_error(t->ctx, AT_INTERRUPTED, "interrupted");
+        if (i >= 0) seconds[i] = rep.seconds;
+    }
+    qsort(seconds, (size_t)steps, sizeof *seconds, by_value);
+    out->min = seconds[0];
+    out->median = seconds[steps / 2];
+    out->tokens = rep.tokens;
+    out->tokens_per_s = (double)rep.tokens / out->median;
+    return AT_OK;
+}
+
+static at_status with_model(at_ctx *c, at_compute *cp, const at_recipe *r, at_model *m,
+                            int64_t steps, at_bench_step *out) {
+    const int64_t n = r->train.context * r->train.batch * 8 + 1;
+    uint16_t *ids = at_malloc(c, (size_t)n * sizeof *ids);
+    if (!ids) return AT_OOM;
+    for (int64_t i = 0; i < n; i++)
+        ids[i] = (uint16_t)at_below(VOCAB, 1, AT_STREAM_TEST, (uint64_t)i);
+    at_domain domain = {.name = "random"};
+    domain.shard[AT_TRAIN] = (at_shard){.width = 2, .token = ids, .n_tokens = n};
+    const at_dataset data = {
+        .path = "random", .tokenizer_hash = "", .vocab = VOCAB, .n_domains = 1, .domain = &domain};
+    at_trainer t;
+    at_status s = at_trainer_open(c, cp, r, m, NULL, &data, &t);
+    if (s == AT_OK) s = measure(&t, steps, out);
+    at_trainer_close(&t);
+    at_free(ids);
+    return s;
+}
+
+at_status at_bench_step_run(at_ctx *c, at_conf *f, int64_t steps, at_bench_step *out) {
+    at_recipe r;
+    at_compute cp;
+    at_model *m = NULL;
+    *out = (at_bench_step){0};
+    if (steps < 1 || steps > STEPS_MAX)
+        return at_error(c, AT_ARG, "%lld steps: expected 1 to %d", (long long)steps, STEPS_MAX);
+    at_status s = AT_OK;
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults && s == AT_OK; i++) {
+        char key[64];
+        (void)snprintf(key, sizeof key, "%.*s", (int)strcspn(defaults[i], "="), defaults[i]);
+        if (!at_conf_has(f, key)) s = at_conf_set(c, f, defaults[i], "default of bench step");
+    }
+    if (s == AT_OK) s = at_recipe_bind(c, f, false, &r);
+    if (s == AT_OK) s = at_model_new(c, f, "model", VOCAB, 1, &m);
+    if (s == AT_OK) s = at_conf_finish(c, f);
+    if (s == AT_OK) s = at_compute_open(&cp, c);
+    if (s != AT_OK) {
+        at_model_close(m);
+        return s;
+    }
+    s = with_model(c, &cp, &r, m, steps, out);
+    if (s == AT_OK) {
+        (void)snprintf(out->arch, sizeof out->arch, "%s", m->arch->name);
+        (void)snprintf(out->shape, sizeof out->shape,
+                       "layers %lld, width %lld, vocabulary %lld, context %lld, batch %lld",
+                       (long long)m->dims.layers, (long long)m->dims.width,
+                       (long long)m->dims.vocab, (long long)r.train.context,
+                       (long long)r.train.batch);
+        out->parameters = at_model_numel(m);
+        out->flops = step_flops(m, &r);
+        out->gflops = out->flops / out->median * 1e-9;
+        out->peak_gflops = at_fma_peak(c, c->threads);
+        out->percent_of_peak = 100 * out->gflops / out->peak_gflops;
+    }
+    at_model_close(m);
+    at_compute_close(&cp);
+    return s;
+}

@@ -1,0 +1,159 @@
+/* plan.c - sizes by arithmetic, time from a measured peak, and doubts about settings. */
+#include "train/plan.h"
+#include "arch/model.h"
+#include "kernel/peak.h"
+#include "train/recipe.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Share of the multiply-add peak that a step is assumed to reach (see bench/RESULTS.md). */
+static const double REACHED = 0.5;
+
+typedef struct {
+    at_ctx *c;
+    const at_recipe *r;
+    const at_model *m, *teacher;
+    const at_dataset *data;
+    cJSON *out, *doubts;
+    double numel, tokens;
+} plan;
+
+static void doubt(plan *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void doubt(plan *p, const char *fmt, ...) {
+    char text[256];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    cJSON_AddItemToArray(p->doubts, cJSON_CreateString(text));
+}
+
+static double embedding(const at_model *m) { return (double)(m->dims.vocab * m->dims.width); }
+
+static void sizes(plan *p) {
+    const at_dims *d = &p->m->dims;
+    cJSON_AddStringToObject(p->out, "arch", p->m->arch->name);
+    cJSON_AddNumberToObject(p->out, "parameters", p->numel);
+    cJSON_AddNumberToObject(p->out, "active", (double)d->active);
+    cJSON_AddNumberToObject(p->out, "vocabulary", (double)d->vocab);
+    cJSON_AddNumberToObject(p->out, "steps", (double)p->r->train.steps);
+    cJSON_AddNumberToObject(p->out, "tokens_per_step", p->tokens / (double)p->r->train.steps);
+    cJSON_AddNumberToObject(p->out, "tokens", p->tokens);
+    cJSON_AddNumberToObject(p->out, "tokens_per_parameter", p->tokens / p->numel);
+    cJSON_AddNumberToObject(p->out, "first_loss", log((double)d->vocab));
+}
+
+static void memory(plan *p) {
+    const double size = sizeof(at_real);
+    const double batch = (double)(p->r->train.batch * p->r->train.context);
+    const double values = size * p->numel, grads = size * p->numel, moments = 2 * size * p->numel;
+    double activations = size * batch * (double)p->m->dims.activations;
+    const double head = size * (embedding(p->m) + (double)(8 << 20)); /* see head_loss */
+    if (p->teacher) activations += size * batch * (double)p->teacher->dims.activations;
+    const double teacher = p->teacher ? size * (double)at_model_numel(p->teacher) : 0;
+    const double total = values + grads + moments + activations + head + teacher;
+    cJSON *o = cJSON_AddObjectToObject(p->out, "memory_bytes");
+    cJSON_AddNumberToObject(o, "parameters", values);
+    cJSON_AddNumberToObject(o, "gradients", grads);
+    cJSON_AddNumberToObject(o, "moments", moments);
+    cJSON_AddNumberToObject(o, "activations", activations + head);
+    if (p->teacher) cJSON_AddNumberToObject(o, "teacher", teacher);
+    cJSON_AddNumberToObject(o, "total", total);
+    cJSON_AddNumberToObject(p->out, "disk_bytes",
+                            size * p->numel * (3 * (double)p->r->train.keep + 1));
+}
+
+static double flops_a_token(const at_model *m, double context, double passes) {
+    return passes * (2 * (double)m->dims.active + m->dims.attention_flops * (context + 1) / 2);
+}
+
+static void work(plan *p) {
+    const double context = (double)p->r->train.context;
+    double a_token = flops_a_token(p->m, context, 3);
+    if (p->teacher) a_token += flops_a_token(p->teacher, context, 1);
+    const double flops = a_token * p->tokens, peak = 1e9 * at_fma_peak(p->c, p->c->threads);
+    cJSON_AddNumberToObject(p->out, "flops", flops);
+    cJSON_AddNumberToObject(p->out, "peak_flops_per_s", peak);
+    cJSON_AddNumberToObject(p->out, "assumed_share_of_peak", REACHED);
+    cJSON_AddNumberToObject(p->out, "seconds", flops / (REACHED * peak));
+}
+
+static void suspect(plan *p) {
+    const at_dims *d = &p->m->dims;
+    const at_recipe *r = p->r;
+    if (d->head_size < 16)
+        doubt(p, "heads of size %lld are small: fewer, wider heads learn and run better",
+              (long long)d->head_size);
+    if (d->layers > d->width / 4)
+        doubt(p, "%lld layers of width %lld: deep and thin models are slow and hard to train",
+              (long long)d->layers, (long long)d->width);
+    if (embedding(p->m) > 0.6 * p->numel)
+        doubt(p, "%.0f %% of the parameters are the vocabulary's: a smaller one, or a wider model",
+              100 * embedding(p->m) / p->numel);
+    if (p->tokens < 2 * p->numel)
+        doubt(p, "%.1f tokens a parameter are few; about 20 are usual", p->tokens / p->numel);
+    if (r->train.lr > 5e-3) doubt(p, "lr %g is high: the loss may explode", r->train.lr);
+    if (r->train.lr < 1e-5) doubt(p, "lr %g is low: little will be learnt", r->train.lr);
+    if (r->train.context < d->context / 4)
+        doubt(p,
+              "trained on %lld tokens at a time, the model takes %lld: later positions stay "
+              "untrained",
+              (long long)r->train.context, (long long)d->context);
+    if (r->train.warmup == 0) doubt(p, "no warm-up: Adam's first steps are large");
+    if (r->train.clip == 0) doubt(p, "gradients are not clipped");
+}
+
+static void about_data(plan *p) {
+    double have = 0;
+    for (int i = 0; i < p->data->n_domains; i++) {
+        const char *name = p->data->domain[i].name;
+        bool used = p->r->data.domains.n == 0;
+        for (int64_t k = 0; k < p->r->data.domains.n; k++)
+            used |= !strcmp(p->r->data.domains.item[k], name);
+        if (used) have += (double)p->data->domain[i].shard[AT_TRAIN].n_tokens;
+    }
+    cJSON_AddNumberToObject(p->out, "data_tokens", have);
+    if (have <= 0) return;
+    cJSON_AddNumberToObject(p->out, "epochs", p->tokens / have);
+    if (p->tokens > 8 * have)
+        doubt(p, "the data is read %.1f times: the model will learn it by heart", p->tokens / have);
+}
+
+static at_status open_parts(at_ctx *c, at_conf *f, const at_recipe *r, at_dataset **data,
+                            at_model **m, at_model **teacher) {
+    at_status s = at_dataset_open(c, r->data.train, data);
+    if (s != AT_OK) return s;
+    s = r->top.init ? at_model_load(c, r->top.init, false, m)
+                    : at_model_outline(c, f, "model", (*data)->vocab, m);
+    if (s == AT_OK && r->distilling) s = at_model_load(c, r->distill.teacher, false, teacher);
+    return s == AT_OK ? at_conf_finish(c, f) : s;
+}
+
+cJSON *at_plan(at_ctx *c, at_conf *f, bool distilling) {
+    at_recipe r;
+    at_dataset *data = NULL;
+    at_model *m = NULL, *teacher = NULL;
+    at_status s = at_recipe_bind(c, f, distilling, &r);
+    if (s == AT_OK) s = open_parts(c, f, &r, &data, &m, &teacher);
+    cJSON *out = NULL;
+    if (s == AT_OK) {
+        plan p = {.c = c, .r = &r, .m = m, .teacher = teacher, .data = data};
+        p.out = out = cJSON_CreateObject();
+        p.doubts = cJSON_CreateArray();
+        p.numel = (double)at_model_numel(m);
+        p.tokens =
+            (double)r.train.steps * (double)(r.train.batch * r.train.context * r.train.accumulate);
+        sizes(&p);
+        about_data(&p);
+        memory(&p);
+        work(&p);
+        suspect(&p);
+        cJSON_AddItemToObject(out, "doubts", p.doubts);
+    }
+    at_model_close(m);
+    at_model_close(teacher);
+    at_dataset_close(data);
+    return out;
+}
