@@ -10,6 +10,7 @@
 
 /* name, one line of help; in the order of `artel help`. */
 #define VERBS(X)                                                   \
+    X(data, "text -> a balanced, tokenised data set")              \
     X(train, "a model from scratch, or from another one")          \
     X(distill, "a teacher into a student")                         \
     X(router, "train, measure and question a sequence router")     \

@@ -76,6 +76,47 @@ typedef struct artel_recipe {
 
 /* ---- data --------------------------------------------------------------------------------- */
 
+/** What artel_data_build is to do.  Start from artel_data_defaults. */
+typedef struct artel_data {
+    /* "NAME=PATH" or "NAME=KIND:PATH", KIND one of text, jsonl, html, source; without it the ends of
+       file names decide.  A name that comes again adds to its domain. */
+    const char *const *domain;
+    int n_domain;
+    const char *const *licence; /* "NAME=SPDX", for the manifest                            */
+    int n_licence;
+    const char *out;            /* folder to make; an older data set there is replaced      */
+    const char *tokenizer;      /* a tokenizer.json or a folder with one, or NULL:          */
+    int64_t vocab;              /* train one of so many tokens                              */
+    double split[3];            /* shares of train, validation, test                        */
+    const char *unit;           /* what is balanced: "tokens", "bytes", "chars", "docs"     */
+    double max_diff;            /* percent the largest domain may be above the smallest     */
+    int no_balance;             /* keep everything                                          */
+    int64_t limit;              /* units of training text a domain at most; 0: no limit     */
+    int64_t seed;               /* of the order documents are taken in                      */
+    int64_t min_chars;          /* shorter paragraphs of prose are dropped; 0 keeps all     */
+    double min_letters;         /* share of letters and blanks a paragraph of prose has     */
+    const char *text_field;     /* of JSON lines                                            */
+    int strict;                 /* text not UTF-8: 1 an error, 0 left out and counted       */
+} artel_data;
+
+ARTEL_API void artel_data_defaults(artel_data *o);
+/**
+ * Text files, folders, JSON lines (plain, .gz, .zst), web pages and program sources -> a balanced,
+ * deduplicated, split, tokenised data set.  Same sources, options and seed: the same bytes.
+ * Emits an object a domain {"domain","licence","documents","bytes","characters","tokens","splits",
+ * "read","files_left_out","paragraphs_dropped"}, then {"data","vocab","tokenizer","unit",
+ * "max_diff_percent","reached_percent","seconds"}.
+ * Fails leaving nothing behind: ARTEL_ARG wrong options or a folder that is no data set in the way,
+ * ARTEL_IO missing files or a full disk, ARTEL_FORMAT bad text or a domain left empty,
+ * ARTEL_INTERRUPTED.
+ */
+ARTEL_API artel_status artel_data_build(artel *a, const artel_data *o, artel_emit emit, void *user);
+/** Documents first .. first+count-1 of a split ("train", "validation", "test") of a domain (NULL:
+    each), decoded: {"domain","split","document","tokens","text"}. */
+ARTEL_API artel_status artel_data_show(artel *a, const char *path, const char *domain,
+                                       const char *split, int64_t first, int64_t count,
+                                       artel_emit emit, void *user);
+
 /* ---- training ----------------------------------------------------------------------------- */
 
 typedef enum artel_task { ARTEL_TRAIN, ARTEL_DISTILL, ARTEL_COMPOSE } artel_task;

@@ -35,7 +35,7 @@ void at_dataset_close(at_dataset *d) {
 }
 
 /* A name becomes part of a file name; a manifest must not reach outside its folder. */
-static bool name_ok(const char *s) {
+bool at_domain_name_ok(const char *s) {
     return *s && *s != '.' && strlen(s) <= 64 &&
            strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+") ==
                strlen(s);
@@ -86,7 +86,7 @@ static at_status domains_load(at_ctx *c, at_dataset *d, const char *manifest, co
         const cJSON *splits;
         at_status s = at_json_string(c, manifest, entry, "name", &name);
         if (s) return s;
-        if (!name_ok(name))
+        if (!at_domain_name_ok(name))
             return at_error(
                 c, AT_FORMAT,
                 "%s: a domain name is made of letters, digits and ._-+, found \"%.80s\"", manifest,

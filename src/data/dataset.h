@@ -40,6 +40,8 @@ at_status at_dataset_check(at_ctx *c, const at_dataset *d);
 void at_dataset_close(at_dataset *d);
 /** Index of a domain by name, or -1. */
 int at_dataset_domain(const at_dataset *d, const char *name);
+/** Letters, digits and ._-+, not beginning with a dot, at most 64: fit for a file name. */
+bool at_domain_name_ok(const char *name);
 /** Copy n tokens from position i (must fit). */
 void at_shard_read(const at_shard *s, int64_t i, int64_t n, int32_t *out);
 

@@ -1,0 +1,193 @@
+/* cmd_data.c - artel data build, artel data show. */
+#include "artel.h"
+#include "opt.h"
+#include "ui.h"
+#include "verbs.h"
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double number(const cJSON *o, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsNumber(v) ? v->valuedouble : 0;
+}
+
+static const char *text(const cJSON *o, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsString(v) ? v->valuestring : "";
+}
+
+/* ---- build ---- */
+
+typedef struct table {
+    int rows;
+} table;
+
+static double split_tokens(const cJSON *row, const char *split) {
+    const cJSON *splits = cJSON_GetObjectItemCaseSensitive(row, "splits");
+    return number(cJSON_GetObjectItemCaseSensitive(splits, split), "tokens");
+}
+
+/* "left out: 3 not utf8; dropped: 120 duplicates, 40 too short": never silently. */
+static void draw_left(const cJSON *row, const char *key, const char *title) {
+    const cJSON *v;
+    int n = 0;
+    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(row, key)) {
+        if (v->valuedouble <= 0 || strcmp(v->string, "duplicate_bytes") == 0) continue;
+        printf("%s%.0f ", n++ ? ", " : title, v->valuedouble);
+        for (const char *p = v->string; *p; p++) putchar(*p == '_' ? ' ' : *p);
+    }
+    if (n) printf("\n");
+}
+
+static void draw_row(table *t, const cJSON *row) {
+    if (t->rows++ == 0)
+        printf("%-12s %10s %10s %10s %12s %12s %12s\n", "domain", "documents", "bytes", "chars",
+               "train tok", "valid. tok", "test tok");
+    printf("%-12s %10.0f %10s %10s %12.0f %12.0f %12.0f\n", text(row, "domain"),
+           number(row, "documents"), ui_bytes(number(row, "bytes")),
+           ui_count(number(row, "characters")), split_tokens(row, "train"),
+           split_tokens(row, "validation"), split_tokens(row, "test"));
+    draw_left(row, "files_left_out", "    files left out: ");
+    draw_left(row, "paragraphs_dropped", "    paragraphs dropped: ");
+}
+
+static void draw_build(void *user, const char *json) {
+    cJSON *o = cJSON_Parse(json);
+    if (cJSON_GetObjectItemCaseSensitive(o, "domain")) {
+        draw_row(user, o);
+    } else {
+        const cJSON *r = cJSON_GetObjectItemCaseSensitive(o, "reached_percent");
+        printf("largest above smallest domain, in %s: train %.2f %%, validation %.2f %%, test %.2f "
+               "%%\n",
+               text(o, "unit"), number(r, "train"), number(r, "validation"), number(r, "test"));
+        printf("%s: %.0f tokens in the vocabulary, tokenizer %.12s, %.1f s\n", text(o, "data"),
+               number(o, "vocab"), text(o, "tokenizer"), number(o, "seconds"));
+    }
+    cJSON_Delete(o);
+}
+
+/* "0.9,0.05,0.05" */
+static bool parse_split(const char *s, double share[3]) {
+    char *end;
+    for (int i = 0; i < 3; i++) {
+        share[i] = strtod(s, &end);
+        if (end == s || *end != (i < 2 ? ',' : 0)) return false;
+        s = end + 1;
+    }
+    return true;
+}
+
+static int build(int argc, char **argv) {
+    ui u = {0};
+    artel_data d;
+    artel_data_defaults(&d);
+    opt_list domains = {0}, licences = {0};
+    const char *split = NULL;
+    bool all = false, strict = false;
+    const opt table_of[] = {
+        {"domain", 'd', OPT_LIST, &domains, NULL, "NAME=[KIND:]PATH",
+         "a domain and where its text is (repeat; the same name adds); KIND: text, jsonl, html, "
+         "source",
+         0, 0},
+        {"output", 'o', OPT_STRING, &d.out, OPT_REQUIRED, "DIR", "the data set folder to make", 0,
+         0},
+        {"vocab", 0, OPT_INT, &d.vocab, NULL, "N", "train a tokenizer of N tokens on this text", 1,
+         1 << 24},
+        {"tokenizer", 0, OPT_STRING, &d.tokenizer, NULL, "FILE", "or use this tokenizer.json", 0,
+         0},
+        {"unit", 0, OPT_STRING, &d.unit, NULL, "UNIT",
+         "what is balanced: tokens, bytes, chars, docs", 0, 0},
+        {"max-diff", 0, OPT_REAL, &d.max_diff, NULL, "PCT",
+         "percent the largest domain may be above the smallest (5)", 0, 1000},
+        {"no-balance", 0, OPT_FLAG, &all, NULL, NULL, "keep everything", 0, 0},
+        {"limit", 0, OPT_INT, &d.limit, NULL, "N", "at most N units of training text a domain", 0,
+         9e15},
+        {"split", 0, OPT_STRING, &split, "0.9,0.05,0.05", "A,B,C",
+         "shares of train, validation and test", 0, 0},
+        {"licence", 0, OPT_LIST, &licences, NULL, "NAME=SPDX",
+         "licence of a domain, for the manifest", 0, 0},
+        {"min-chars", 0, OPT_INT, &d.min_chars, NULL, "N",
+         "drop shorter paragraphs of prose (40); 0: keep all", 0, 1e9},
+        {"min-letters", 0, OPT_REAL, &d.min_letters, NULL, "X",
+         "drop paragraphs of prose with a smaller share of letters and blanks (0.7)", 0, 1},
+        {"text-field", 0, OPT_STRING, &d.text_field, NULL, "NAME", "text of a JSON line (text)", 0,
+         0},
+        {"strict", 0, OPT_FLAG, &strict, NULL, NULL, "fail on text that is not UTF-8", 0, 0},
+        UI_OPTIONS(&u),
+        {0}};
+    const opt_verb verb = {
+        "data build",
+        "",
+        0,
+        0,
+        "Text files, folders, JSON lines (.gz, .zst), web pages and program sources\n"
+        "become a deduplicated, split, balanced, tokenised data set.",
+        table_of};
+    int rc = opt_parse(&verb, &argc, argv);
+    if (rc < 0 && domains.n == 0)
+        rc = ui_usage(verb.name, "expected at least one --domain NAME=PATH");
+    if (rc < 0 && !d.vocab == !d.tokenizer)
+        rc = ui_usage(verb.name, "expected either --vocab N or --tokenizer FILE");
+    if (rc < 0 && !parse_split(split, d.split))
+        rc = ui_usage(verb.name, "--split: expected three shares as 0.9,0.05,0.05, found `%s`",
+                      split);
+    if (rc < 0 && !ui_open(&u, verb.name)) rc = 1;
+    if (rc < 0) {
+        d.domain = (const char *const *)domains.item;
+        d.n_domain = domains.n;
+        d.licence = (const char *const *)licences.item;
+        d.n_licence = licences.n;
+        d.no_balance = all;
+        d.strict = strict;
+        if (u.seed >= 0) d.seed = u.seed;
+        table t = {0};
+        rc = ui_close(&u, artel_data_build(u.a, &d, u.json ? ui_json : draw_build, &t));
+    }
+    opt_list_free(&domains);
+    opt_list_free(&licences);
+    return rc;
+}
+
+/* ---- show ---- */
+
+static void draw_document(void *user, const char *json) {
+    (void)user;
+    cJSON *o = cJSON_Parse(json);
+    printf("---- %s %s %.0f (%.0f tokens)\n%s\n", text(o, "domain"), text(o, "split"),
+           number(o, "document"), number(o, "tokens"), text(o, "text"));
+    cJSON_Delete(o);
+}
+
+static int show(int argc, char **argv) {
+    ui u = {0};
+    const char *domain = NULL, *split = NULL;
+    int64_t first = 0, count = 0;
+    const opt table_of[] = {
+        {"domain", 'd', OPT_STRING, &domain, NULL, "NAME", "of this domain only", 0, 0},
+        {"split", 0, OPT_STRING, &split, "train", "NAME", "train, validation or test", 0, 0},
+        {"first", 0, OPT_INT, &first, "0", "N", "number of the first document", 0, 9e15},
+        {"count", 'n', OPT_INT, &count, "1", "N", "how many of each domain", 0, 9e15},
+        UI_OPTIONS(&u),
+        {0}};
+    const opt_verb verb = {"data show",
+                           "DIR",
+                           1,
+                           1,
+                           "Prints documents of a data set as text, decoded from their tokens.",
+                           table_of};
+    const int rc = opt_parse(&verb, &argc, argv);
+    if (rc >= 0) return rc;
+    if (!ui_open(&u, verb.name)) return 1;
+    return ui_close(&u, artel_data_show(u.a, argv[0], domain, split, first, count,
+                                        u.json ? ui_json : draw_document, &u));
+}
+
+int cmd_data(int argc, char **argv) {
+    static const opt_sub subs[] = {
+        {"build", "text -> a balanced, deduplicated, split, tokenised data set", build},
+        {"show", "documents of a data set as text", show},
+        {NULL, NULL, NULL}};
+    return opt_dispatch("artel data", subs, argc, argv);
+}

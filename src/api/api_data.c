@@ -1,0 +1,236 @@
+/* api_data.c - data sets: strings to options, a manifest to rows. */
+#include "api/api.h"
+#include "data/build.h"
+#include "data/progress.h"
+#include <string.h>
+
+void artel_data_defaults(artel_data *o) {
+    const at_build b = at_build_defaults();
+    *o = (artel_data){.unit = at_unit_name(b.balance.unit),
+                      .max_diff = b.balance.max_diff,
+                      .seed = (int64_t)b.seed,
+                      .min_chars = b.filter.min_chars,
+                      .min_letters = b.filter.min_letters,
+                      .text_field = "text"};
+    for (int k = 0; k < AT_SPLITS; k++) o->split[k] = b.balance.share[k];
+}
+
+/* "NAME=REST": the name from the heap, *rest behind the sign. */
+static char *name_of(at_ctx *c, const char *s, const char *what, const char **rest) {
+    const char *sign = s ? strchr(s, '=') : NULL;
+    if (!sign || sign == s || !sign[1]) {
+        (void)at_error(c, AT_ARG, "%s: expected NAME=%s, found \"%.200s\"", what,
+                       strcmp(what, "domain") == 0 ? "PATH" : "SPDX", s ? s : "");
+        return NULL;
+    }
+    char *name = at_malloc(c, (size_t)(sign - s) + 1);
+    if (!name) return NULL;
+    memcpy(name, s, (size_t)(sign - s));
+    name[sign - s] = 0;
+    *rest = sign + 1;
+    return name;
+}
+
+typedef struct lists {
+    at_build_source *source;
+    at_build_licence *licence;
+    int64_t n_source, n_licence;
+} lists;
+
+static at_status lists_fill(at_ctx *c, const artel_data *o, lists *l) {
+    l->source = at_calloc(c, (size_t)o->n_domain, sizeof *l->source);
+    l->licence = at_calloc(c, (size_t)o->n_licence, sizeof *l->licence);
+    if (!l->source || !l->licence) return c->status;
+    for (int i = 0; i < o->n_domain; i++) {
+        at_build_source *s = &l->source[l->n_source++];
+        const char *path;
+        if (!(s->domain = name_of(c, o->domain[i], "domain", &path))) return c->status;
+        const char *colon = strchr(path, ':');
+        if (colon && at_kind_parse(path, (size_t)(colon - path), &s->kind)) path = colon + 1;
+        if (!(s->path = at_strdup(c, path))) return c->status;
+    }
+    for (int i = 0; i < o->n_licence; i++) {
+        at_build_licence *s = &l->licence[l->n_licence++];
+        const char *spdx;
+        if (!(s->domain = name_of(c, o->licence[i], "licence", &spdx))) return c->status;
+        if (!(s->spdx = at_strdup(c, spdx))) return c->status;
+    }
+    return AT_OK;
+}
+
+static void lists_free(lists *l) {
+    for (int64_t i = 0; i < l->n_source; i++) {
+        at_free(l->source[i].domain);
+        at_free(l->source[i].path);
+    }
+    for (int64_t i = 0; i < l->n_licence; i++) {
+        at_free(l->licence[i].domain);
+        at_free(l->licence[i].spdx);
+    }
+    at_free(l->source);
+    at_free(l->licence);
+}
+
+static at_status options(at_ctx *c, const artel_data *o, const lists *l, at_build *b) {
+    *b = at_build_defaults();
+    b->source = l->source;
+    b->n_sources = l->n_source;
+    b->licence = l->licence;
+    b->n_licences = l->n_licence;
+    b->out = o->out;
+    b->tokenizer = o->tokenizer;
+    b->vocab = o->vocab;
+    for (int k = 0; k < AT_SPLITS; k++) b->balance.share[k] = o->split[k];
+    if (o->unit && !at_unit_parse(o->unit, &b->balance.unit))
+        return at_error(c, AT_ARG, "unit: expected tokens, bytes, chars or docs, found \"%.40s\"",
+                        o->unit);
+    if (o->seed < 0 || o->limit < 0 || o->min_chars < 0 || o->vocab < 0)
+        return at_error(c, AT_ARG, "seed, limit, min_chars and vocab: expected 0 or more");
+    b->balance.max_diff = o->max_diff;
+    b->balance.equal = !o->no_balance;
+    b->balance.limit = o->limit;
+    b->seed = (uint64_t)o->seed;
+    b->filter.min_chars = o->min_chars;
+    b->filter.min_letters = o->min_letters;
+    b->reading.text_field = o->text_field;
+    b->reading.strict = o->strict != 0;
+    return AT_OK;
+}
+
+/* ---- rows ---- */
+
+static void copy_item(cJSON *to, const cJSON *from, const char *key) {
+    cJSON_AddItemToObject(to, key,
+                          cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(from, key), true));
+}
+
+static artel_status emit_domain(artel *a, const cJSON *d, artel_emit emit, void *user) {
+    static const char *const counts[] = {"documents", "bytes", "characters", "tokens"};
+    static const char *const copied[] = {"splits", "read", "files_left_out", "paragraphs_dropped"};
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddItemToObject(o, "domain",
+                          cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(d, "name"), true));
+    copy_item(o, d, "licence");
+    const cJSON *splits = cJSON_GetObjectItemCaseSensitive(d, "splits"), *s;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        double sum = 0;
+        cJSON_ArrayForEach(s, splits) {
+            const cJSON *v = cJSON_GetObjectItemCaseSensitive(s, counts[i]);
+            if (v) sum += v->valuedouble;
+        }
+        cJSON_AddNumberToObject(o, counts[i], sum);
+    }
+    for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) copy_item(o, d, copied[i]);
+    return at_emit(a, emit, user, o);
+}
+
+static artel_status emit_manifest(artel *a, const artel_data *o, const cJSON *m, double seconds,
+                                  artel_emit emit, void *user) {
+    const cJSON *d;
+    cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(m, "domains")) {
+        const artel_status s = emit_domain(a, d, emit, user);
+        if (s) return s;
+    }
+    const cJSON *tokenizer = cJSON_GetObjectItemCaseSensitive(m, "tokenizer");
+    const cJSON *balance = cJSON_GetObjectItemCaseSensitive(m, "balance");
+    cJSON *end = cJSON_CreateObject();
+    cJSON_AddStringToObject(end, "data", o->out);
+    copy_item(end, tokenizer, "vocab");
+    cJSON_AddItemToObject(
+        end, "tokenizer",
+        cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(tokenizer, "sha256"), true));
+    copy_item(end, balance, "unit");
+    copy_item(end, balance, "max_diff_percent");
+    copy_item(end, balance, "reached_percent");
+    cJSON_AddNumberToObject(end, "seconds", seconds);
+    return at_emit(a, emit, user, end);
+}
+
+artel_status artel_data_build(artel *a, const artel_data *o, artel_emit emit, void *user) {
+    at_ctx *c = &a->ctx;
+    const double began = at_seconds();
+    lists l = {0};
+    at_build b;
+    cJSON *manifest = NULL;
+    at_status s = lists_fill(c, o, &l);
+    if (!s) s = options(c, o, &l, &b);
+    if (!s) s = at_build_run(c, &b, &manifest);
+    lists_free(&l);
+    if (s) return (artel_status)s;
+    const artel_status out = emit_manifest(a, o, manifest, at_seconds() - began, emit, user);
+    cJSON_Delete(manifest);
+    return out;
+}
+
+/* ---- show ---- */
+
+typedef struct show {
+    artel *a;
+    artel_emit emit;
+    void *user;
+    const at_tokenizer *tokenizer;
+} show;
+
+static at_status show_document(const show *w, const at_domain *d, at_split split, int64_t i) {
+    at_ctx *c = &w->a->ctx;
+    const at_shard *s = &d->shard[split];
+    const int64_t from = (int64_t)s->start[i];
+    int64_t n = (int64_t)s->start[i + 1] - from;
+    int32_t *id = at_malloc(c, (size_t)n * sizeof *id);
+    if (!id) return c->status;
+    at_shard_read(s, from, n, id);
+    const int64_t tokens = n;
+    if (n > 0 && id[n - 1] == at_tokenizer_eot(w->tokenizer)) n--;
+    size_t bytes;
+    char *text = at_tokenizer_decode(c, w->tokenizer, id, n, &bytes);
+    at_free(id);
+    if (!text) return c->status;
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "domain", d->name);
+    cJSON_AddStringToObject(o, "split", at_split_name[split]);
+    cJSON_AddNumberToObject(o, "document", (double)i);
+    cJSON_AddNumberToObject(o, "tokens", (double)tokens);
+    cJSON_AddStringToObject(o, "text", text);
+    at_free(text);
+    return (at_status)at_emit(w->a, w->emit, w->user, o);
+}
+
+static at_status show_all(const show *w, const at_dataset *d, const char *domain, at_split split,
+                          int64_t first, int64_t count) {
+    at_ctx *c = &w->a->ctx;
+    if (domain && at_dataset_domain(d, domain) < 0)
+        return at_error(c, AT_ARG, "%s: no domain \"%s\" in this data set", d->path, domain);
+    if (strcmp(at_tokenizer_hash(w->tokenizer), d->tokenizer_hash) != 0)
+        return at_error(c, AT_MISMATCH, "%s: tokenizer.json is not the one the data was made with",
+                        d->path);
+    for (int k = 0; k < d->n_domains; k++) {
+        if (domain && strcmp(d->domain[k].name, domain) != 0) continue;
+        const int64_t n = d->domain[k].shard[split].n_docs;
+        for (int64_t i = first; i < n && i - first < count; i++) {
+            const at_status s = show_document(w, &d->domain[k], split, i);
+            if (s) return s;
+        }
+    }
+    return AT_OK;
+}
+
+artel_status artel_data_show(artel *a, const char *path, const char *domain, const char *split,
+                             int64_t first, int64_t count, artel_emit emit, void *user) {
+    at_ctx *c = &a->ctx;
+    int which = 0;
+    while (which < AT_SPLITS && strcmp(at_split_name[which], split) != 0) which++;
+    if (which == AT_SPLITS)
+        return (artel_status)at_error(
+            c, AT_ARG, "split: expected train, validation or test, found \"%.40s\"", split);
+    if (first < 0 || count < 0)
+        return (artel_status)at_error(c, AT_ARG, "expected documents from 0 on");
+    at_dataset *d;
+    at_tokenizer *t = NULL;
+    at_status s = at_dataset_open(c, path, &d);
+    if (!s) s = at_tokenizer_load(c, path, &t);
+    const show w = {a, emit, user, t};
+    if (!s) s = show_all(&w, d, domain, (at_split)which, first, count);
+    at_tokenizer_close(t);
+    at_dataset_close(d);
+    return (artel_status)s;
+}

@@ -1,0 +1,169 @@
+/* balance.c - see balance.h. */
+#include "data/balance.h"
+#include "base/rng.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Splits do not move with the seed, so that runs of different seeds are tested on the same text. */
+enum { SPLIT_SEED = 0x5917 };
+
+static double place(uint64_t key) { return at_uniform(SPLIT_SEED, AT_STREAM_SHUFFLE, key); }
+
+static void bounds(const at_balance *b, int split, double *lo, double *hi) {
+    *lo = 0;
+    for (int k = 0; k < split; k++) *lo += b->share[k];
+    *hi = *lo + b->share[split];
+    if (split == AT_SPLITS - 1) *hi = 1;
+}
+
+static at_split split_of(const at_balance *b, uint64_t key) {
+    const double u = place(key);
+    double lo, hi;
+    for (int k = AT_SPLITS - 1; k > 0; k--) {
+        bounds(b, k, &lo, &hi);
+        if (u >= lo && b->share[k] > 0) return (at_split)k;
+    }
+    return AT_TRAIN;
+}
+
+static void count_splits(const at_stage *s, int64_t count[AT_SPLITS]) {
+    memset(count, 0, AT_SPLITS * sizeof *count);
+    for (int64_t i = 0; i < s->n; i++) count[s->doc[i].split]++;
+}
+
+/* The key to move into a split that is empty: nearest to its stretch, from a split that can spare
+   one. */
+static bool nearest(const at_stage *s, const at_balance *b, int split, uint64_t *key) {
+    int64_t count[AT_SPLITS];
+    double lo, hi, best = HUGE_VAL;
+    count_splits(s, count);
+    bounds(b, split, &lo, &hi);
+    for (int64_t i = 0; i < s->n; i++) {
+        const at_doc *d = &s->doc[i];
+        if (count[d->split] < 2) continue;
+        const double u = place(d->key), away = u < lo ? lo - u : u - hi;
+        if (away < best) {
+            best = away;
+            *key = d->key;
+        }
+    }
+    return best < HUGE_VAL;
+}
+
+static at_status fill_splits(at_ctx *c, at_stage *domain, int n, const at_balance *b) {
+    int wanted = 0;
+    for (int k = 0; k < AT_SPLITS; k++) wanted += b->share[k] > 0;
+    for (int round = 0; round < 4 * AT_SPLITS * n; round++) {
+        int at = -1, split = 0;
+        for (int i = 0; i < n && at < 0; i++) {
+            int64_t count[AT_SPLITS];
+            count_splits(&domain[i], count);
+            for (int k = 0; k < AT_SPLITS && at < 0; k++)
+                if (b->share[k] > 0 && count[k] == 0) at = i, split = k;
+        }
+        if (at < 0) return AT_OK;
+        uint64_t key = 0;
+        if (domain[at].n < wanted || !nearest(&domain[at], b, split, &key))
+            return at_error(
+                c, AT_FORMAT,
+                "domain \"%s\": expected at least %d documents, one a split, found %lld "
+                "(a long text is cut into documents at blank lines)",
+                domain[at].name, wanted, (long long)domain[at].n);
+        for (int i = 0; i < n; i++)
+            for (int64_t j = 0; j < domain[i].n; j++)
+                if (domain[i].doc[j].key == key) domain[i].doc[j].split = (at_split)split;
+    }
+    return at_error(c, AT_FORMAT, "the documents are too few to give every domain every split");
+}
+
+at_status at_balance_split(at_ctx *c, at_stage *domain, int n, const at_balance *b, uint64_t seed) {
+    for (int i = 0; i < n; i++)
+        for (int64_t j = 0; j < domain[i].n; j++) {
+            at_doc *d = &domain[i].doc[j];
+            d->split = split_of(b, d->key);
+            d->order = at_rand64(seed, AT_STREAM_SHUFFLE, d->key);
+        }
+    return fill_splits(c, domain, n, b);
+}
+
+/* ---- order ---- */
+
+typedef struct ranked {
+    uint64_t order;
+    int64_t index;
+} ranked;
+
+static int by_order(const void *a, const void *b) {
+    const ranked *x = a, *y = b;
+    if (x->order != y->order) return x->order < y->order ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+int64_t *at_balance_order(at_ctx *c, const at_stage *s, at_split split, int64_t *count) {
+    *count = 0;
+    ranked *r = at_malloc(c, (size_t)s->n * sizeof *r);
+    int64_t *out = r ? at_malloc(c, (size_t)s->n * sizeof *out) : NULL;
+    if (!out) {
+        at_free(r);
+        return NULL;
+    }
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->n; i++)
+        if (s->doc[i].split == split) r[n++] = (ranked){s->doc[i].order, i};
+    qsort(r, (size_t)n, sizeof *r, by_order);
+    for (int64_t i = 0; i < n; i++) out[i] = r[i].index;
+    at_free(r);
+    *count = n;
+    return out;
+}
+
+/* ---- balance ---- */
+
+static double total(const at_stage *s, at_split split, at_unit unit) {
+    double sum = 0;
+    for (int64_t i = 0; i < s->n; i++)
+        if (s->doc[i].split == split) sum += (double)at_doc_units(&s->doc[i], unit);
+    return sum;
+}
+
+static at_status take_split(at_ctx *c, at_stage *s, at_split split, const at_balance *b,
+                            double target) {
+    int64_t n;
+    int64_t *order = at_balance_order(c, s, split, &n);
+    if (!order) return c->status;
+    /* cap / least is exactly the ratio allowed, and target lies between them */
+    const double cap = target * (1 + b->max_diff / 200), least = cap / (1 + b->max_diff / 100);
+    double sum = 0;
+    at_doc *passed = NULL;
+    for (int64_t i = 0; i < n && sum < target; i++) {
+        at_doc *d = &s->doc[order[i]];
+        const double units = (double)at_doc_units(d, b->unit);
+        if (sum + units > cap) {
+            if (!passed) passed = d;
+            continue;
+        }
+        sum += units;
+        d->take = INT64_MAX;
+    }
+    if (sum < least && passed && b->unit != AT_UNIT_DOCS) passed->take = (int64_t)(target - sum);
+    at_free(order);
+    return AT_OK;
+}
+
+at_status at_balance_take(at_ctx *c, at_stage *domain, int n, const at_balance *b) {
+    for (int k = 0; k < AT_SPLITS; k++) {
+        double smallest = HUGE_VAL;
+        for (int i = 0; i < n; i++)
+            smallest = fmin(smallest, total(&domain[i], (at_split)k, b->unit));
+        const double limit =
+            b->limit > 0 ? (double)b->limit * b->share[k] / b->share[AT_TRAIN] : HUGE_VAL;
+        for (int i = 0; i < n; i++) {
+            const double all = total(&domain[i], (at_split)k, b->unit);
+            const double target = fmin(b->equal ? smallest : all, limit);
+            const at_status s = take_split(c, &domain[i], (at_split)k, b, target);
+            if (s) return s;
+        }
+    }
+    return AT_OK;
+}

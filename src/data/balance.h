@@ -1,0 +1,30 @@
+/*
+ * balance.h - which document goes into which split, and which are taken so that the domains come
+ * out equal.
+ *
+ * Both depend on the documents' keys alone: documents of the same key in different domains fall in
+ * the same split (whatever the seed) and come in the same order (decided by the seed).
+ */
+#ifndef AT_BALANCE_H
+#define AT_BALANCE_H
+#include "data/stage.h"
+
+typedef struct at_balance {
+    at_unit unit;
+    bool equal;      /* domains are cut to the smallest                       */
+    double max_diff; /* percent that the largest may be above the smallest    */
+    int64_t limit;   /* units of training text a domain at most; 0: no limit  */
+    double share[AT_SPLITS];
+} at_balance;
+
+/** Set split and order of every document.  A split that a domain would not have gets the document
+    nearest to it (with its key, so in all domains).  AT_FORMAT when a domain has fewer documents
+    than there are splits. */
+at_status at_balance_split(at_ctx *c, at_stage *domain, int n, const at_balance *b, uint64_t seed);
+/** Set take of every document.  Documents come in order; one that would overshoot is passed over;
+    where none fits and the domain stays too short, the first passed over is cut. */
+at_status at_balance_take(at_ctx *c, at_stage *domain, int n, const at_balance *b);
+/** Indices of the documents of one split by order, from the heap; *count how many. NULL: OOM. */
+int64_t *at_balance_order(at_ctx *c, const at_stage *s, at_split split, int64_t *count);
+
+#endif

@@ -1,0 +1,234 @@
+/* build.c - the order of a build, and its folder. */
+#include "data/build.h"
+#include "data/progress.h"
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DOMAINS_MAX = 64 };
+
+at_build at_build_defaults(void) {
+    return (at_build){.sample = 16 << 20,
+                      .balance = {.unit = AT_UNIT_TOKENS,
+                                  .equal = true,
+                                  .max_diff = 5,
+                                  .share = {0.9, 0.05, 0.05}},
+                      .filter = {.min_chars = 40, .min_letters = 0.7},
+                      .reading = {.max_file = 8 << 20, .max_line = 1000, .min_source = 200},
+                      .seed = 1};
+}
+
+static at_status options_check(at_ctx *c, const at_build *b) {
+    if (b->n_sources < 1) return at_error(c, AT_ARG, "no domain: expected at least one NAME=PATH");
+    for (int64_t i = 0; i < b->n_sources; i++)
+        if (!at_domain_name_ok(b->source[i].domain))
+            return at_error(c, AT_ARG,
+                            "a domain name is made of letters, digits and ._-+, found \"%.80s\"",
+                            b->source[i].domain);
+    for (int64_t i = 0; i < b->n_licences; i++) {
+        bool known = false;
+        for (int64_t j = 0; j < b->n_sources; j++)
+            known = known || strcmp(b->source[j].domain, b->licence[i].domain) == 0;
+        if (!known)
+            return at_error(c, AT_ARG,
+                            "a licence is named for domain \"%.80s\", which has no source",
+                            b->licence[i].domain);
+    }
+    if (!b->out || !*b->out) return at_error(c, AT_ARG, "no output folder");
+    if (!b->tokenizer == !b->vocab)
+        return at_error(c, AT_ARG, "expected either a tokenizer or the size of one to train");
+    double sum = 0;
+    bool sane = b->balance.share[AT_TRAIN] > 0;
+    for (int k = 0; k < AT_SPLITS; k++) {
+        sane = sane && b->balance.share[k] >= 0;
+        sum += b->balance.share[k];
+    }
+    if (!sane || fabs(sum - 1) > 1e-6)
+        return at_error(c, AT_ARG,
+                        "split: expected three shares of train, validation and test that sum to 1, "
+                        "train above 0; found %g, %g, %g",
+                        b->balance.share[0], b->balance.share[1], b->balance.share[2]);
+    if (!(b->balance.max_diff >= 0 && b->balance.max_diff <= 1000))
+        return at_error(c, AT_ARG, "max-diff: expected a percentage from 0 to 1000, found %g",
+                        b->balance.max_diff);
+    if (b->seed > UINT64_C(1) << 53)
+        return at_error(c, AT_ARG, "seed: expected a number up to 2^53");
+    return AT_OK;
+}
+
+/* ---- the folder ---- */
+
+/* A folder may be replaced when it is empty or holds a data set. */
+static at_status replaceable(at_ctx *c, const char *out) {
+    if (!at_exists(out)) return AT_OK;
+    if (!at_is_dir(out)) return at_error(c, AT_ARG, "%s: exists and is not a folder", out);
+    at_list files;
+    const at_status s = at_list_tree(c, out, &files);
+    if (s) return s;
+    const bool empty = files.n == 0;
+    at_list_free(&files);
+    if (empty) return AT_OK;
+    char *path = at_join(c, out, "manifest.json");
+    if (!path) return c->status;
+    cJSON *m = at_exists(path) ? at_json_read(c, path) : NULL;
+    const cJSON *format = cJSON_GetObjectItemCaseSensitive(m, "format");
+    const bool ours = cJSON_IsString(format) && strcmp(format->valuestring, "artel-data") == 0;
+    cJSON_Delete(m);
+    at_free(path);
+    at_error_clear(c);
+    if (ours) return AT_OK;
+    return at_error(c, AT_ARG, "%s: the folder is not empty and holds no data set: left as it is",
+                    out);
+}
+
+static at_status folder_open(at_ctx *c, at_builder *k) {
+    if (!(k->out = at_strdup(c, k->b->out))) return c->status;
+    size_t n = strlen(k->out);
+    while (n > 1 && k->out[n - 1] == '/') k->out[--n] = 0;
+    at_status s = replaceable(c, k->out);
+    if (s) return s;
+    char *dir = at_malloc(c, n + 40);
+    if (!dir) return c->status;
+    (void)snprintf(dir, n + 40, "%s.partial-%ld", k->out, (long)getpid());
+    k->dir = dir;
+    if (!(k->stage_dir = at_join(c, k->dir, "stage"))) return c->status;
+    return at_make_dir(c, k->stage_dir);
+}
+
+/* The new folder takes the place of the old one, which is gone only after. */
+static at_status folder_commit(at_ctx *c, at_builder *k) {
+    at_status s = at_remove_tree(c, k->stage_dir);
+    if (s) return s;
+    const size_t n = strlen(k->dir) + 8;
+    char *old = at_malloc(c, n);
+    if (!old) return c->status;
+    (void)snprintf(old, n, "%s-old", k->dir);
+    const bool replace = at_exists(k->out);
+    if (replace && rename(k->out, old) != 0)
+        s = at_error(c, AT_IO, "%s: cannot move aside: %s", k->out, strerror(errno));
+    if (!s && rename(k->dir, k->out) != 0) {
+        s = at_error(c, AT_IO, "%s: cannot take its name: %s", k->out, strerror(errno));
+        if (replace) (void)rename(old, k->out);
+    } else if (!s && replace) {
+        s = at_remove_tree(c, old);
+    }
+    at_free(old);
+    return s;
+}
+
+/* ---- reading ---- */
+
+typedef struct staging {
+    at_builder *k;
+    at_stage *stage;
+} staging;
+
+static at_status stage_document(at_ctx *c, void *user, const at_document *d) {
+    staging *s = user;
+    return at_stage_add(c, s->stage, d, &s->k->b->filter, &s->k->seen);
+}
+
+static int domain_of(const at_builder *k, const char *name) {
+    for (int i = 0; i < k->n_domains; i++)
+        if (strcmp(k->stage[i].name, name) == 0) return i;
+    return -1;
+}
+
+static at_status sources_open(at_ctx *c, at_builder *k) {
+    const at_build *b = k->b;
+    k->source = at_calloc(c, (size_t)b->n_sources, sizeof *k->source);
+    k->stage = at_calloc(c, DOMAINS_MAX, sizeof *k->stage);
+    k->written = at_calloc(c, DOMAINS_MAX, sizeof *k->written);
+    if (!k->source || !k->stage || !k->written) return c->status;
+    for (int64_t i = 0; i < b->n_sources; i++) {
+        const at_build_source *s = &b->source[i];
+        at_status status = at_source_open(c, s->path, s->domain, s->kind, &k->source[i]);
+        if (status) return status;
+        if (domain_of(k, s->domain) >= 0) continue;
+        if (k->n_domains == DOMAINS_MAX)
+            return at_error(c, AT_ARG, "expected at most %d domains", DOMAINS_MAX);
+        status = at_stage_open(c, &k->stage[k->n_domains], k->stage_dir, s->domain);
+        if (status) return status;
+        k->n_domains++;
+    }
+    return AT_OK;
+}
+
+static at_status read_source(at_ctx *c, at_builder *k, at_source *s, at_progress *p, double *done) {
+    staging to = {k, &k->stage[domain_of(k, s->domain)]};
+    at_status status = at_source_digest(c, s, s->sha256);
+    for (int64_t i = 0; !status && i < s->files.n; i++) {
+        status = at_source_file(c, s, i, &k->b->reading, stage_document, &to, &to.stage->left);
+        if (!status && at_interrupted(c))
+            status = at_error(c, AT_INTERRUPTED, "data build: interrupted");
+        *done += (double)at_source_size(s, i);
+        at_progress_tick(c, p, *done);
+    }
+    return status;
+}
+
+static at_status read_all(at_ctx *c, at_builder *k) {
+    at_progress p;
+    double total = 0, done = 0;
+    for (int64_t i = 0; i < k->b->n_sources; i++) total += (double)k->source[i].bytes;
+    at_progress_begin(&p, "reading", total);
+    for (int64_t i = 0; i < k->b->n_sources; i++) {
+        const at_status s = read_source(c, k, &k->source[i], &p, &done);
+        if (s) return s;
+    }
+    for (int i = 0; i < k->n_domains; i++) {
+        const at_stage *s = &k->stage[i];
+        if (s->n == 0)
+            return at_error(
+                c, AT_FORMAT,
+                "domain \"%s\": no text left: %lld files read, %lld not UTF-8, %lld empty, "
+                "%lld of another kind; %lld paragraphs too short, %lld duplicates",
+                s->name, (long long)s->left.files, (long long)s->left.not_utf8,
+                (long long)s->left.empty, (long long)s->left.other_kind,
+                (long long)s->dropped.too_short, (long long)s->dropped.duplicates);
+    }
+    return AT_OK;
+}
+
+static void builder_close(at_ctx *c, at_builder *k, bool failed) {
+    for (int64_t i = 0; k->source && i < k->b->n_sources; i++) at_source_close(&k->source[i]);
+    for (int i = 0; k->stage && i < DOMAINS_MAX; i++) at_stage_close(&k->stage[i]);
+    at_free(k->source);
+    at_free(k->stage);
+    at_free(k->written);
+    at_dedup_free(&k->seen);
+    at_tokenizer_close(k->tokenizer);
+    if (failed && k->dir) { /* the first error is the one to tell */
+        at_ctx quiet = *c;
+        (void)at_remove_tree(&quiet, k->dir);
+    }
+    at_free(k->stage_dir);
+    at_free(k->dir);
+    at_free(k->out);
+}
+
+at_status at_build_run(at_ctx *c, const at_build *b, cJSON **manifest) {
+    *manifest = NULL;
+    at_status s = options_check(c, b);
+    if (s) return s;
+    at_builder k = {.b = b};
+    s = folder_open(c, &k);
+    if (!s) s = sources_open(c, &k);
+    if (!s) s = read_all(c, &k);
+    at_dedup_free(&k.seen);
+    if (!s) s = at_balance_split(c, k.stage, k.n_domains, &b->balance, b->seed);
+    if (!s) s = at_build_tokenizer(c, &k);
+    if (!s) s = at_build_encode(c, &k);
+    if (!s) s = at_balance_take(c, k.stage, k.n_domains, &b->balance);
+    if (!s) s = at_build_write(c, &k);
+    if (!s) s = at_build_manifest(c, &k, manifest);
+    if (!s) s = folder_commit(c, &k);
+    builder_close(c, &k, s != AT_OK);
+    if (s) {
+        cJSON_Delete(*manifest);
+        *manifest = NULL;
+    }
+    return s;
+}

@@ -1,0 +1,77 @@
+/*
+ * build.h - from raw text to a data set folder.
+ *
+ *   read       every source once: filter, deduplicate, stage the clean text (stage.h)
+ *   split      by the hash of a document's key (balance.h)
+ *   tokenizer  loaded, or trained on the same amount of training text from every domain
+ *   encode     the staged text, in parallel
+ *   balance    choose the documents
+ *   write      shards, tokenizer.json, manifest.json
+ *
+ * Everything is made in <out>.partial-<pid> and takes its name when whole; an interrupt or an error
+ * leaves nothing.  Disk: the clean text and 4 bytes a token on top of the result.  Memory: 23 to 46
+ * bytes a distinct paragraph, 72 bytes a document, the paths of the files, and what the tokenizer
+ * needs; not the text.  Same sources, options and seed: same bytes, for every number of threads.
+ */
+#ifndef AT_BUILD_H
+#define AT_BUILD_H
+#include "base/json.h"
+#include "data/balance.h"
+#include "token/tokenizer.h"
+
+typedef struct at_build_source {
+    char *domain, *path;
+    at_kind kind;
+} at_build_source;
+
+typedef struct at_build_licence {
+    char *domain, *spdx;
+} at_build_licence;
+
+typedef struct at_build {
+    const at_build_source *source; /* the same domain may come several times */
+    int64_t n_sources;
+    const at_build_licence *licence;
+    int64_t n_licences;
+    const char *out;
+    const char *tokenizer; /* a tokenizer.json or its folder, or NULL: train one */
+    int64_t vocab;         /* ... of so many tokens                              */
+    int64_t sample;        /* bytes of text a domain to train it on, at most     */
+    at_balance balance;
+    at_filter filter;
+    at_reading reading;
+    uint64_t seed;
+} at_build;
+
+/** Sensible values for everything but sources, out and tokenizer. */
+at_build at_build_defaults(void);
+/** *manifest: what manifest.json says; cJSON_Delete it. */
+at_status at_build_run(at_ctx *c, const at_build *b, cJSON **manifest);
+
+/* ---- shared by the files of the build ---- */
+
+typedef struct at_builder {
+    const at_build *b;
+    char *out, *dir, *stage_dir; /* out without a slash at its end; the partial folder; in it */
+    at_source *source;           /* [b->n_sources] */
+    at_stage *stage;             /* [n_domains], in order of first mention */
+    int n_domains;
+    at_dedup seen;
+    at_tokenizer *tokenizer;
+    int32_t eot;
+    at_shard (*written)[AT_SPLITS]; /* [n_domains]: counts of the shards */
+} at_builder;
+
+/** Load or train the tokenizer, save it into dir: encode.c. */
+at_status at_build_tokenizer(at_ctx *c, at_builder *k);
+/** Ids of every staged document: encode.c. */
+at_status at_build_encode(at_ctx *c, at_builder *k);
+/** Shards of the documents taken: encode.c. */
+at_status at_build_write(at_ctx *c, at_builder *k);
+/** manifest.json in dir: manifest.c. */
+at_status at_build_manifest(at_ctx *c, const at_builder *k, cJSON **manifest);
+
+const char *at_unit_name(at_unit u);
+bool at_unit_parse(const char *name, at_unit *out);
+
+#endif

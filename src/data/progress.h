@@ -1,0 +1,17 @@
+/* progress.h - a line with share done, speed and time left, twice a second. */
+#ifndef AT_PROGRESS_H
+#define AT_PROGRESS_H
+#include "base/ctx.h"
+
+typedef struct at_progress {
+    const char *what; /* "reading"                     */
+    double total;     /* bytes in all                  */
+    double began, said;
+} at_progress;
+
+/** Seconds on a clock that never goes back. */
+double at_seconds(void);
+void at_progress_begin(at_progress *p, const char *what, double total);
+void at_progress_tick(at_ctx *c, at_progress *p, double done);
+
+#endif

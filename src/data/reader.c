@@ -1,0 +1,265 @@
+/* reader.c - text, JSON lines, web pages, program sources: one function each. */
+#include "data/reader.h"
+#include "base/json.h"
+#include "data/html_strip.h"
+#include "data/lines.h"
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    STRETCH = 4096,        /* a long text is cut after a paragraph once so long  */
+    PIECE = 1 << 16,       /* a line of text longer than this is cut             */
+    JSON_LINE = 256 << 20, /* a JSON line longer than this is an error           */
+};
+
+static at_status hand_out(at_ctx *c, const at_reader *r, at_document *d) {
+    r->left->documents++;
+    return r->fn(c, r->user, d);
+}
+
+/* Not UTF-8: an error when strict, else counted and said. */
+static at_status not_utf8(at_ctx *c, const at_reader *r, const char *where, int64_t offset) {
+    if (r->reading->strict)
+        return at_error(c, AT_FORMAT, "%s: not UTF-8 text: byte %lld", where, (long long)offset);
+    r->left->not_utf8++;
+    at_log(c, AT_LOG_WARN, "%s: left out: not UTF-8 text (byte %lld)", where, (long long)offset);
+    return AT_OK;
+}
+
+static at_status empty(at_ctx *c, const at_reader *r) {
+    r->left->empty++;
+    at_log(c, AT_LOG_WARN, "%s: the file is empty", r->path);
+    return AT_OK;
+}
+
+/* ---- text ---- */
+
+typedef struct stretch {
+    at_bytes text, key;
+    int64_t number;
+    bool gap; /* a blank line came since the last line */
+} stretch;
+
+static at_status stretch_end(at_ctx *c, const at_reader *r, stretch *t) {
+    if (t->text.n == 0) return AT_OK;
+    char number[32] = "";
+    if (t->number) (void)snprintf(number, sizeof number, "#%lld", (long long)t->number);
+    t->key.n = 0;
+    at_status s = at_bytes_add(c, &t->key, r->key, strlen(r->key));
+    if (!s) s = at_bytes_add(c, &t->key, number, strlen(number) + 1);
+    if (!s)
+        s = hand_out(c, r,
+                     &(at_document){.key = t->key.p,
+                                    .text = t->text.p,
+                                    .bytes = t->text.n,
+                                    .separator = "\n\n",
+                                    .where = r->path});
+    t->text.n = 0;
+    t->number++;
+    t->gap = false;
+    return s;
+}
+
+static bool blank(const char *line, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r' && line[i] != '\f') return false;
+    return true;
+}
+
+static at_status stretch_line(at_ctx *c, const at_reader *r, stretch *t, const char *line,
+                              size_t n) {
+    if (blank(line, n)) {
+        t->gap = true;
+        return t->text.n >= STRETCH ? stretch_end(c, r, t) : AT_OK;
+    }
+    at_status s = AT_OK;
+    /* a text without blank lines must not grow into one huge document */
+    if (t->text.n >= 16 * STRETCH) s = stretch_end(c, r, t);
+    if (!s && t->text.n > 0) s = at_bytes_add(c, &t->text, "\n\n", t->gap ? 2 : 1);
+    t->gap = false;
+    return s ? s : at_bytes_add(c, &t->text, line, n);
+}
+
+/* The bad byte is found before a document of the file is handed out, so it is left as a whole. */
+static at_status text_check(at_ctx *c, const at_reader *r, int64_t *bad, int64_t *bytes) {
+    at_lines *l;
+    at_status s = at_lines_open(c, r->path, -(int64_t)PIECE, &l);
+    if (s) return s;
+    const char *line;
+    size_t n;
+    *bad = -1;
+    *bytes = 0;
+    while (!(s = at_lines_next(c, l, &line, &n)) && line) {
+        const int64_t at = at_utf8_error(line, n);
+        if (at >= 0) {
+            *bad = at_lines_offset(l) + at;
+            break;
+        }
+        *bytes += (int64_t)n;
+    }
+    at_lines_close(l);
+    return s;
+}
+
+static at_status read_text(at_ctx *c, const at_reader *r) {
+    int64_t bad, bytes;
+    at_status s = text_check(c, r, &bad, &bytes);
+    if (s) return s;
+    if (bad >= 0) return not_utf8(c, r, r->path, bad);
+    if (bytes == 0) return empty(c, r);
+    at_lines *l;
+    if ((s = at_lines_open(c, r->path, -(int64_t)PIECE, &l))) return s;
+    stretch t = {0};
+    const char *line;
+    size_t n;
+    while (!(s = at_lines_next(c, l, &line, &n)) && line) {
+        if (at_lines_offset(l) == 0 && n >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0) {
+            line += 3; /* byte order mark */
+            n -= 3;
+        }
+        if ((s = stretch_line(c, r, &t, line, n)) || at_interrupted(c)) break;
+    }
+    if (!s) s = stretch_end(c, r, &t);
+    at_lines_close(l);
+    at_bytes_free(&t.text);
+    at_bytes_free(&t.key);
+    return s;
+}
+
+/* ---- JSON lines ---- */
+
+static at_status json_key(at_ctx *c, const at_reader *r, const cJSON *o, int64_t line,
+                          at_bytes *key) {
+    const cJSON *id = cJSON_GetObjectItemCaseSensitive(o, "id");
+    char number[64];
+    key->n = 0;
+    /* An id names the document wherever it stands, so the file's name is no part of the key. */
+    if (cJSON_IsString(id) && id->valuestring[0])
+        return at_bytes_add(c, key, id->valuestring, strlen(id->valuestring) + 1);
+    if (cJSON_IsNumber(id))
+        (void)snprintf(number, sizeof number, "%.17g", id->valuedouble);
+    else
+        (void)snprintf(number, sizeof number, "#%lld", (long long)line);
+    at_status s = cJSON_IsNumber(id) ? AT_OK : at_bytes_add(c, key, r->key, strlen(r->key));
+    return s ? s : at_bytes_add(c, key, number, strlen(number) + 1);
+}
+
+static at_status json_line(at_ctx *c, const at_reader *r, const char *line, size_t n,
+                           int64_t number, at_bytes *key) {
+    char where[600];
+    (void)snprintf(where, sizeof where, "%.560s:%lld", r->path, (long long)number);
+    const int64_t bad = at_utf8_error(line, n);
+    if (bad >= 0) return not_utf8(c, r, where, bad);
+    cJSON *o = at_json_parse(c, where, line, n);
+    if (!o) return c->status;
+    const char *field = r->reading->text_field ? r->reading->text_field : "text", *text;
+    at_status s = AT_OK;
+    if (!cJSON_IsObject(o))
+        s = at_error(c, AT_FORMAT, "%s: expected a JSON object with a string \"%s\"", where, field);
+    if (!s) s = at_json_string(c, where, o, field, &text);
+    const int64_t inside = s ? -1 : at_utf8_error(text, strlen(text)); /* "\ud800" */
+    if (!s && inside >= 0)
+        s = not_utf8(c, r, where, inside);
+    else if (!s && blank(text, strlen(text)))
+        r->left->empty++;
+    else if (!s && !(s = json_key(c, r, o, number, key)))
+        s = hand_out(c, r,
+                     &(at_document){.key = key->p,
+                                    .text = text,
+                                    .bytes = (int64_t)strlen(text),
+                                    .separator = "\n\n",
+                                    .where = where});
+    cJSON_Delete(o);
+    return s;
+}
+
+static at_status read_jsonl(at_ctx *c, const at_reader *r) {
+    at_lines *l;
+    at_status s = at_lines_open(c, r->path, JSON_LINE, &l);
+    if (s) return s;
+    at_bytes key = {0};
+    const char *line;
+    size_t n;
+    while (!(s = at_lines_next(c, l, &line, &n)) && line) {
+        if (at_lines_number(l) == 1 && n >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0) {
+            line += 3;
+            n -= 3;
+        }
+        if (blank(line, n)) continue;
+        if ((s = json_line(c, r, line, n, at_lines_number(l), &key)) || at_interrupted(c)) break;
+    }
+    if (!s && at_lines_number(l) == 0) s = empty(c, r);
+    at_lines_close(l);
+    at_bytes_free(&key);
+    return s;
+}
+
+/* ---- whole files ---- */
+
+static bool long_line(const at_map *m, int64_t max) {
+    const unsigned char *p = m->data, *end = m->data + m->bytes;
+    while (p < end) {
+        const unsigned char *nl = memchr(p, '\n', (size_t)(end - p));
+        if ((nl ? nl : end) - p > max) return true;
+        if (!nl) break;
+        p = nl + 1;
+    }
+    return false;
+}
+
+static at_status whole_html(at_ctx *c, const at_reader *r, const char *p, size_t n) {
+    at_bytes text = {0};
+    at_status s = at_html_text(c, p, n, &text);
+    if (!s && text.n > 0)
+        s = hand_out(c, r,
+                     &(at_document){.key = r->key,
+                                    .text = text.p,
+                                    .bytes = text.n - 1, /* the last '\n' ends nothing */
+                                    .separator = "\n",
+                                    .html = true,
+                                    .where = r->path});
+    at_bytes_free(&text);
+    return s;
+}
+
+static at_status read_whole(at_ctx *c, const at_reader *r, bool html) {
+    at_map m;
+    at_status s = at_map_open(c, r->path, &m);
+    if (s) return s;
+    const char *p = (const char *)m.data;
+    size_t n = m.bytes;
+    const int64_t bad = (int64_t)n <= r->reading->max_file ? at_utf8_error(p, n) : -1;
+    if (n == 0) {
+        s = empty(c, r);
+    } else if ((int64_t)n > r->reading->max_file) {
+        r->left->too_large++;
+    } else if (bad >= 0) {
+        s = not_utf8(c, r, r->path, bad);
+    } else if (html) {
+        s = whole_html(c, r, p, n);
+    } else if ((int64_t)n < r->reading->min_source) {
+        r->left->too_small++;
+    } else if (long_line(&m, r->reading->max_line)) {
+        r->left->long_lines++;
+    } else {
+        if (n >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0) {
+            p += 3;
+            n -= 3;
+        }
+        s = hand_out(
+            c, r, &(at_document){.key = r->key, .text = p, .bytes = (int64_t)n, .where = r->path});
+    }
+    at_map_close(&m);
+    return s;
+}
+
+at_status at_reader_run(at_ctx *c, at_kind kind, const at_reader *r) {
+    switch (kind) {
+    case AT_KIND_JSONL: return read_jsonl(c, r);
+    case AT_KIND_HTML: return read_whole(c, r, true);
+    case AT_KIND_SOURCE: return read_whole(c, r, false);
+    case AT_KIND_AUTO:
+    case AT_KIND_TEXT: break;
+    }
+    return read_text(c, r);
+}

@@ -1,0 +1,16 @@
+/* reader.h - one file of a known kind, cut into documents. */
+#ifndef AT_READER_H
+#define AT_READER_H
+#include "data/source.h"
+
+typedef struct at_reader {
+    const char *path, *key;
+    const at_reading *reading;
+    at_document_fn fn;
+    void *user;
+    at_left *left;
+} at_reader;
+
+at_status at_reader_run(at_ctx *c, at_kind kind, const at_reader *r);
+
+#endif

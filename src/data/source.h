@@ -1,0 +1,83 @@
+/*
+ * source.h - documents from files and folders of text, JSONL, web pages and program sources.
+ *
+ *   kind    files                                      one document is
+ *   text    .txt .md .rst .text, also .gz .zst         a file, or a stretch of a long file: blank-line
+ *                                                      separated paragraphs up to 4 KiB
+ *   jsonl   .jsonl .ndjson .json, also .gz .zst        a line: an object with a string "text"
+ *   html    .html .htm .xhtml                          a file
+ *   source  .py .c .rs and other program sources       a file, as it stands
+ *
+ * A file named directly is read whatever its name; in a folder, files of other kinds are counted
+ * and left.  Hidden files are left.  All text is UTF-8.
+ *
+ * The key of a document names it across languages: its path below the source without the parts
+ * that name the domain (en, en-US), plus the number of a stretch or the "id" of a JSON line.
+ */
+#ifndef AT_SOURCE_H
+#define AT_SOURCE_H
+#include "base/file.h"
+#include "data/utf8.h"
+
+typedef enum at_kind {
+    AT_KIND_AUTO,
+    AT_KIND_TEXT,
+    AT_KIND_JSONL,
+    AT_KIND_HTML,
+    AT_KIND_SOURCE
+} at_kind;
+/** "auto", "text", "jsonl", "html", "source". */
+const char *at_kind_name(at_kind k);
+/** The kind of that name; false when there is none. */
+bool at_kind_parse(const char *name, size_t bytes, at_kind *out);
+/** By the end of a file's name; AT_KIND_AUTO when it tells nothing. */
+at_kind at_kind_of_path(const char *path);
+
+typedef struct at_reading {
+    const char *text_field; /* of JSON lines; NULL: "text"                          */
+    bool strict;        /* text that is not UTF-8 stops the build; else it is left and counted */
+    int64_t max_file;   /* web pages and sources above so many bytes are left   */
+    int64_t max_line;   /* sources with a longer line are left (generated code) */
+    int64_t min_source; /* sources below so many bytes are left                 */
+} at_reading;
+
+/** What a reading left, and why.  Never silently: the manifest shows it. */
+typedef struct at_left {
+    int64_t files, bytes; /* read                                                */
+    int64_t documents;    /* handed out                                          */
+    int64_t other_kind, not_utf8, empty, too_large, too_small, long_lines;
+} at_left;
+
+typedef struct at_document {
+    const char *key;
+    const char *text; /* paragraphs, each ended by `separator` but the last    */
+    int64_t bytes;
+    const char *separator; /* "\n", "\n\n", or NULL: the text is one piece          */
+    bool html;             /* fragments of a page: menus and captions are among them */
+    const char *where;     /* for messages: path, or path:line                       */
+} at_document;
+/** Borrowed for the call. */
+typedef at_status (*at_document_fn)(at_ctx *c, void *user, const at_document *d);
+
+typedef struct at_source {
+    char *path, *domain;
+    at_kind kind; /* asked for                    */
+    bool folder;
+    at_list files;   /* relative paths, or one empty string for a file named directly */
+    int64_t bytes;   /* of all the files             */
+    char sha256[65]; /* over names and contents, filled by reading */
+} at_source;
+
+/** Lists the files.  AT_IO: no such path. */
+at_status at_source_open(at_ctx *c, const char *path, const char *domain, at_kind kind,
+                         at_source *out);
+/** Read file number i of the source, handing out its documents in order. */
+at_status at_source_file(at_ctx *c, const at_source *s, int64_t i, const at_reading *r,
+                         at_document_fn fn, void *user, at_left *left);
+/** Bytes of file i, 0 when it cannot be told. */
+int64_t at_source_size(const at_source *s, int64_t i);
+/** One digest of all the files: their names and contents. */
+at_status at_source_digest(at_ctx *c, const at_source *s, char text[65]);
+void at_source_close(at_source *s);
+
+#endif

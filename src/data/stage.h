@@ -1,0 +1,61 @@
+/*
+ * stage.h - clean text on its way into a data set.
+ *
+ * Documents are filtered, deduplicated and appended to one temporary file a domain; later their
+ * ids are appended to another.  In memory stays a record of 72 bytes a document.
+ */
+#ifndef AT_STAGE_H
+#define AT_STAGE_H
+#include "data/dataset.h"
+#include "data/dedup.h"
+#include "data/source.h"
+#include <stdio.h>
+
+typedef enum at_unit { AT_UNIT_TOKENS, AT_UNIT_BYTES, AT_UNIT_CHARS, AT_UNIT_DOCS } at_unit;
+
+typedef struct at_doc {
+    uint64_t key, order; /* hash of the key; place in the shuffle          */
+    int64_t text_at, bytes, chars;
+    int64_t ids_at, tokens; /* end-of-text included                           */
+    int64_t take;           /* units taken: 0 none, INT64_MAX all             */
+    at_split split;
+} at_doc;
+
+typedef struct at_filter {
+    int64_t min_chars;  /* of a paragraph of prose                                        */
+    double min_letters; /* share of its characters that are letters or blanks             */
+} at_filter;
+
+/** Paragraphs dropped, by reason. */
+typedef struct at_dropped {
+    int64_t duplicates, duplicate_bytes, too_short, few_letters, no_sentence, documents;
+} at_dropped;
+
+typedef struct at_stage {
+    char *name, *text_path, *ids_path;
+    FILE *text, *ids;
+    int64_t text_bytes, n_ids;
+    at_doc *doc;
+    int64_t n, cap;
+    at_left left;
+    at_dropped dropped;
+    at_bytes clean; /* the document at hand */
+} at_stage;
+
+/** Makes <dir>/<name>.text. */
+at_status at_stage_open(at_ctx *c, at_stage *s, const char *dir, const char *name);
+/** Filters and deduplicates; appends what is left, if anything is. */
+at_status at_stage_add(at_ctx *c, at_stage *s, const at_document *d, const at_filter *f,
+                       at_dedup *seen);
+/** The text of a document into t (replaced). */
+at_status at_stage_text(at_ctx *c, at_stage *s, const at_doc *d, at_bytes *t);
+/** The ids of a document, end-of-text included, at `out` [d->tokens]. */
+at_status at_stage_ids(at_ctx *c, at_stage *s, const at_doc *d, int32_t *out);
+/** Appends ids to <dir>/<name>.ids. */
+at_status at_stage_put_ids(at_ctx *c, at_stage *s, const int32_t *id, int64_t n);
+/** Closes files and frees; the files themselves stay for the owner of the folder to remove. */
+void at_stage_close(at_stage *s);
+
+int64_t at_doc_units(const at_doc *d, at_unit unit);
+
+#endif
