@@ -222,7 +222,7 @@ static size_t rune_bytes(const char *p, const char *end, uint32_t *rune) {
     return n;
 }
 
-at_status at_html_text(at_ctx *c, const char *html, size_t bytes, at_bytes *out) {
+at_status at_html_strip(at_ctx *c, const char *html, size_t bytes, at_bytes *out) {
     page g = {.c = c, .p = html, .end = html + bytes, .out = out};
     at_status s = AT_OK;
     while (!s && g.p < g.end) {

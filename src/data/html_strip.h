@@ -12,7 +12,7 @@
 #include "data/utf8.h"
 
 /** Append the paragraphs of the page, each ended by '\n'. */
-at_status at_html_text(at_ctx *c, const char *html, size_t bytes, at_bytes *out);
+at_status at_html_strip(at_ctx *c, const char *html, size_t bytes, at_bytes *out);
 /** The code point of a named entity ("eacute"), or 0. */
 uint32_t at_html_entity(const char *name, size_t bytes);
 

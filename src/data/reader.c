@@ -209,7 +209,7 @@ static bool long_line(const at_map *m, int64_t max) {
 
 static at_status whole_html(at_ctx *c, const at_reader *r, const char *p, size_t n) {
     at_bytes text = {0};
-    at_status s = at_html_text(c, p, n, &text);
+    at_status s = at_html_strip(c, p, n, &text);
     if (!s && text.n > 0)
         s = hand_out(c, r,
                      &(at_document){.key = r->key,

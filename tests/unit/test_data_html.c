@@ -12,7 +12,7 @@ static int setup(void **state) {
 
 static void becomes_n(const char *html, size_t bytes, const char *want) {
     at_bytes out = {0};
-    assert_int_equal(at_html_text(&ctx, html, bytes, &out), AT_OK);
+    assert_int_equal(at_html_strip(&ctx, html, bytes, &out), AT_OK);
     assert_int_equal(at_bytes_char(&ctx, &out, 0), AT_OK);
     assert_string_equal(out.p, want);
     at_bytes_free(&out);
@@ -115,7 +115,7 @@ static void test_random(void **state) {
             const char *s = parts[(r >> 16) % (sizeof parts / sizeof *parts)];
             assert_int_equal(at_bytes_add(&ctx, &in, s, strlen(s)), AT_OK);
         }
-        assert_int_equal(at_html_text(&ctx, in.p, (size_t)in.n, &out), AT_OK);
+        assert_int_equal(at_html_strip(&ctx, in.p, (size_t)in.n, &out), AT_OK);
         assert_true(out.n <= 4 * in.n);
         assert_true(out.n == 0 || (out.p[0] != '\n' && out.p[out.n - 1] == '\n'));
         assert_int_equal(at_utf8_error(out.p, (size_t)out.n), -1);
