@@ -148,7 +148,7 @@ static artel_status emit_manifest(artel *a, const artel_data *o, const cJSON *m,
 
 artel_status artel_data_build(artel *a, const artel_data *o, artel_emit emit, void *user) {
     at_ctx *c = &a->ctx;
-    const double began = at_seconds();
+    const double began = at_progress_now();
     lists l = {0};
     at_build b;
     cJSON *manifest = NULL;
@@ -157,7 +157,7 @@ artel_status artel_data_build(artel *a, const artel_data *o, artel_emit emit, vo
     if (!s) s = at_build_run(c, &b, &manifest);
     lists_free(&l);
     if (s) return (artel_status)s;
-    const artel_status out = emit_manifest(a, o, manifest, at_seconds() - began, emit, user);
+    const artel_status out = emit_manifest(a, o, manifest, at_progress_now() - began, emit, user);
     cJSON_Delete(manifest);
     return out;
 }
