@@ -161,6 +161,12 @@ static at_status key_of(at_ctx *c, const char *rel, const char *domain, at_bytes
     return s;
 }
 
+/* Whether a file in a folder is read.  Text asked for by name may have any unknown ending. */
+static bool belongs(at_kind asked, at_kind told) {
+    if (asked == AT_KIND_AUTO) return told != AT_KIND_AUTO;
+    return told == asked || (asked == AT_KIND_TEXT && told == AT_KIND_AUTO);
+}
+
 at_status at_source_file(at_ctx *c, const at_source *s, int64_t i, const at_reading *r,
                          at_document_fn fn, void *user, at_left *left) {
     const char *rel = s->files.item[i];
@@ -168,11 +174,7 @@ at_status at_source_file(at_ctx *c, const at_source *s, int64_t i, const at_read
     const char *name = s->folder ? rel : base ? base + 1 : s->path;
     const at_kind told = at_kind_of_path(name);
     at_kind kind = s->kind;
-    if (s->folder && kind != AT_KIND_TEXT && told != kind && (kind || !told)) {
-        left->other_kind++;
-        return AT_OK;
-    }
-    if (s->folder && kind == AT_KIND_TEXT && told && told != kind) {
+    if (s->folder && !belongs(kind, told)) {
         left->other_kind++;
         return AT_OK;
     }
