@@ -2,6 +2,7 @@
  * conf_bind.c - text of the tree into typed fields.  Defaults go through the same conversion as
  * values, so that a table cannot hold a default that the same table would refuse.
  */
+#include "base/nearest.h"
 #include "conf/conf_internal.h"
 #include <errno.h>
 #include <math.h>
@@ -225,13 +226,31 @@ static at_status record(binding *b) {
     return AT_OK;
 }
 
-static at_status bind_key(binding *b, at_node *section) {
+static bool in_table(const at_key *keys, const char *name) {
+    for (; keys->name; keys++)
+        if (!strcmp(keys->name, name)) return true;
+    return false;
+}
+
+/* A required key that is not there: perhaps it is, misspelled. */
+static at_status missing(const binding *b, const at_key *keys, const at_node *section) {
+    for (const at_node *n = section ? section->child : NULL; n; n = n->next) {
+        if (n->used || in_table(keys, n->key) || !at_nearest(n->key, &b->key->name, 1)) continue;
+        char place[AT_PLACE_MAX];
+        at_node_place(b->f, n, true, place);
+        return at_error(b->c, AT_CONFIG, "%s: unknown key `%.*s%.200s`, did you mean `%.200s`?",
+                        place, (int)(strlen(b->path) - strlen(b->key->name)), b->path, n->key,
+                        b->path);
+    }
+    return at_error(b->c, AT_CONFIG, "%s: the key `%s` is missing%s%s", b->f->name, b->path,
+                    b->key->help ? ": " : "", b->key->help ? b->key->help : "");
+}
+
+static at_status bind_key(binding *b, const at_key *keys, at_node *section) {
     at_node *n = section ? at_node_child(section, b->key->name, strlen(b->key->name)) : NULL;
     if (n) n->used = true;
     b->node = n && !at_node_is_null(n) ? n : NULL;
-    if (!b->node && !b->key->fallback)
-        return at_error(b->c, AT_CONFIG, "%s: the key `%s` is missing%s%s", b->f->name, b->path,
-                        b->key->help ? ": " : "", b->key->help ? b->key->help : "");
+    if (!b->node && !b->key->fallback) return missing(b, keys, section);
     at_text_init(&b->shown, b->c, 0);
     at_status s = put(b);
     if (!s) s = record(b);
@@ -257,7 +276,7 @@ at_status at_conf_bind(at_ctx *c, at_conf *f, const char *section, const at_key 
         char path[AT_CONF_PATH_MAX];
         (void)snprintf(path, sizeof path, "%s%s%s", section, *section ? "." : "", k->name);
         binding b = {.c = c, .f = f, .key = k, .path = path, .to = (char *)out + k->offset};
-        s = bind_key(&b, n);
+        s = bind_key(&b, keys, n);
     }
     return s;
 }

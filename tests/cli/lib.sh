@@ -27,13 +27,13 @@ complain() {
 }
 
 run() {
-    want=$1
+    run_want=$1
     shift
     command_line=$*
     "$@" >"$work/.out" 2>"$work/.err" </dev/null
     rc=$?
     checks=$((checks + 1))
-    [ "$rc" -eq "$want" ] || complain "exit code $rc, expected $want"
+    [ "$rc" -eq "$run_want" ] || complain "exit code $rc, expected $run_want"
 }
 
 says() {

@@ -189,6 +189,13 @@ static void required_keys_must_be_there(void **state) {
     open_text("train: {steps: }");
     assert_int_equal(at_conf_bind(&c, f, "train", required, &steps), AT_CONFIG);
     assert_string_equal(c.message, "r.yaml: the key `train.steps` is missing: how many");
+    open_text("train: {}\nstesp: 5\n");
+    assert_int_equal(at_conf_bind(&c, f, "", required, &steps), AT_CONFIG);
+    assert_string_equal(c.message, "r.yaml:2:1: unknown key `stesp`, did you mean `steps`?");
+    open_text("train: {stepz: 5}");
+    assert_int_equal(at_conf_bind(&c, f, "train", required, &steps), AT_CONFIG);
+    assert_string_equal(c.message,
+                        "r.yaml:1:9: unknown key `train.stepz`, did you mean `train.steps`?");
     assert_int_equal(at_conf_bind(&c, f, "", required, &steps), AT_CONFIG);
     assert_string_equal(c.message, "r.yaml: the key `steps` is missing: how many");
 }
