@@ -89,7 +89,7 @@ static int router_train(int argc, char **argv) {
                           "folder for router.safetensors and tokenizer.json", 0, 0},
                          {"C", 0, OPT_REAL, &o.c, "10", "X",
                           "inverse strength of the penalty on weights", 1e-9, 1e9},
-                         {"windows", 0, OPT_INT, &o.windows, "1500", "N",
+                         {"windows", 0, OPT_INT, &o.windows, "3000", "N",
                           "training windows for each class and length", 1, 1e7},
                          {"lengths", 0, OPT_STRING, &mixed, "8,16,32,64,128,256,512", "N,N",
                           "tokens of the training windows, mixed", 0, 0},

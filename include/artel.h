@@ -192,7 +192,7 @@ ARTEL_API artel_status artel_generate(artel *a, const char *model,
 /** Zero means the default in brackets. */
 typedef struct artel_router_options {
     double c;              /* inverse strength of the penalty (10)                       */
-    int64_t windows;       /* training windows for each class and length (1500)          */
+    int64_t windows;       /* training windows for each class and length (3000)          */
     uint64_t seed;         /* of their draw                                              */
     const int64_t *length; /* n_lengths window lengths to mix (8, 16, ... 512 tokens)    */
     int n_lengths;

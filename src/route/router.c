@@ -8,7 +8,7 @@
 at_router_options at_router_defaults(void) {
     return (at_router_options){.c = 10,
                                .eps = 1e-3,
-                               .windows = 1500,
+                               .windows = 3000,
                                .seed = 1,
                                .n_lengths = 7,
                                .length = {8, 16, 32, 64, 128, 256, 512}};

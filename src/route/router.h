@@ -22,7 +22,7 @@ enum { AT_ROUTER_LENGTHS_MAX = 16, AT_ROUTER_CLASSES_MAX = 1024, AT_ROUTER_DROP_
 typedef struct at_router_options {
     double c;        /* inverse strength of the L2 penalty (10)                             */
     double eps;      /* relative gradient at which the fit stops (1e-3)                     */
-    int64_t windows; /* training windows for each class and length (1500)                   */
+    int64_t windows; /* training windows for each class and length (3000)                   */
     uint64_t seed;   /* of the draw of the windows                                          */
     int n_lengths;   /* training windows are mixed of these numbers of tokens               */
     int64_t length[AT_ROUTER_LENGTHS_MAX]; /* (8, 16, 32, 64, 128, 256, 512)                */
@@ -63,7 +63,8 @@ at_status at_router_new(at_ctx *c, int n_classes, const char *const *name, int64
     of range, options that make no sense. */
 at_status at_router_fit(at_ctx *c, const at_router_set *set, const at_router_options *o,
                         at_router **out);
-/** Fit on windows drawn from the training split, one class a domain. */
+/** Fit on windows drawn from the training split, one class a domain.  AT_FORMAT: fewer than two
+    domains, or one without a training token. */
 at_status at_router_train(at_ctx *c, const at_dataset *d, const int32_t *drop, int n_drop,
                           const at_router_options *o, at_router **out);
 
@@ -113,7 +114,7 @@ void at_router_score_free(at_router_score *s);
 
 /** Windows of `length` tokens, at most `limit` a domain, evenly spread over a split; a split
     shorter than that is one window.  Domains are matched with classes by name: AT_MISMATCH when
-    the router does not know one, or the tokenizer differs; AT_ARG when the split is empty.
+    the router does not know one, or the tokenizer differs; AT_FORMAT when the split is empty.
     `s` is initialised here; at_router_score_free. */
 at_status at_router_eval(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
                          int64_t length, int64_t limit, at_router_score *s);

@@ -75,11 +75,11 @@ at_status at_router_train(at_ctx *c, const at_dataset *d, const int32_t *drop, i
     at_status s = check_options(c, o);
     for (int k = 0; !s && k < d->n_domains; k++)
         if (d->domain[k].shard[AT_TRAIN].n_tokens < 1)
-            s = at_error(c, AT_ARG, "%s: domain \"%s\" has no training token", d->path,
+            s = at_error(c, AT_FORMAT, "%s: domain \"%s\" has no training token", d->path,
                          d->domain[k].name);
     if (s) return s;
     if (d->n_domains < 2)
-        return at_error(c, AT_ARG, "%s: %d domain, a router needs at least two to choose from",
+        return at_error(c, AT_FORMAT, "%s: %d domain, a router needs at least two to choose from",
                         d->path, d->n_domains);
     draw w = {0};
     const char **name = at_malloc(c, (size_t)d->n_domains * sizeof *name);
@@ -146,7 +146,7 @@ at_status at_router_eval(at_ctx *c, const at_router *r, const at_dataset *d, at_
     for (int k = 0; !s && k < d->n_domains; k++)
         s = eval_domain(c, r, &d->domain[k], split, length, limit, id, score);
     if (!s && !score->total)
-        s = at_error(c, AT_ARG, "%s: the %s split is empty", d->path, at_split_name[split]);
+        s = at_error(c, AT_FORMAT, "%s: the %s split is empty", d->path, at_split_name[split]);
     if (!s) at_router_score_finish(score);
     if (s) at_router_score_free(score);
     at_free(id);

@@ -97,11 +97,11 @@ static void refuses_data_that_does_not_fit(void **state) {
     at_router_options o = quick();
     at_router *r;
     p.data.n_domains = 1;
-    assert_int_equal(at_router_train(&c, &p.data, NULL, 0, &o, &r), AT_ARG);
+    assert_int_equal(at_router_train(&c, &p.data, NULL, 0, &o, &r), AT_FORMAT);
     expect_says(&c, "at least two");
     p.data.n_domains = 3;
     p.domain[1].shard[AT_TRAIN].n_tokens = 0;
-    assert_int_equal(at_router_train(&c, &p.data, NULL, 0, &o, &r), AT_ARG);
+    assert_int_equal(at_router_train(&c, &p.data, NULL, 0, &o, &r), AT_FORMAT);
     expect_says(&c, "domain \"b\" has no training token");
     p.domain[1].shard[AT_TRAIN].n_tokens = 3; /* less than any window: taken whole */
     assert_int_equal(at_router_train(&c, &p.data, NULL, 0, &o, &r), AT_OK);
@@ -116,7 +116,7 @@ static void refuses_data_that_does_not_fit(void **state) {
     expect_says(&c, "\"klingon\"");
     p.domain[2].name = "c";
     for (int k = 0; k < 3; k++) p.domain[k].shard[AT_TEST].n_tokens = 0;
-    assert_int_equal(at_router_eval(&c, r, &p.data, AT_TEST, 8, 0, &s), AT_ARG);
+    assert_int_equal(at_router_eval(&c, r, &p.data, AT_TEST, 8, 0, &s), AT_FORMAT);
     expect_says(&c, "test split is empty");
     assert_int_equal(at_router_eval(&c, r, &p.data, AT_TRAIN, 0, 0, &s), AT_ARG);
     at_router_close(r);

@@ -1,0 +1,89 @@
+# artel router: train, eval, explain on a small data set made here; refusals.
+. tests/cli/lib.sh
+
+# Three "languages" of their own words, 40 documents each.
+words() { # words FOLDER WORD...
+    folder=$1
+    shift
+    mkdir -p "$folder"
+    awk -v list="$*" -v dir="$folder" 'BEGIN {
+        n = split(list, w, " ")
+        seed = n * 7 + length(list)
+        for (d = 0; d < 40; d++) {
+            file = dir "/" d ".txt"
+            for (p = 0; p < 4; p++) {
+                line = ""
+                for (i = 0; i < 30; i++) {
+                    seed = (seed * 1103515245 + 12345) % 2147483648
+                    line = line w[int(seed / 65536) % n + 1] (i % 9 == 8 ? ". " : " ")
+                }
+                print line "number " d " " p ".\n" >file
+            }
+            close(file)
+        }
+    }'
+}
+words "$work/text/en" the house and a small river under old trees with green water near stone walls
+words "$work/text/fr" la maison et une petite riviere sous les vieux arbres avec eau verte pres des murs
+words "$work/text/de" das haus und ein kleiner fluss unter alten baeumen mit gruenem wasser nahe mauern
+run 0 "$ARTEL" data build --domain en="$work/text/en" --domain fr="$work/text/fr" \
+    --domain de="$work/text/de" --vocab 400 --split 0.8,0.1,0.1 -o "$work/data" --quiet
+
+run 0 "$ARTEL" router train "$work/data" -o "$work/router" --seed 3
+prints "3 classes"
+prints "confusion"
+check "a router file" test -s "$work/router/router.safetensors"
+check "its tokenizer beside it" cmp -s "$work/data/tokenizer.json" "$work/router/tokenizer.json"
+run 0 "$ARTEL" router train "$work/data" -o "$work/again" --seed 3 --threads 1 --quiet
+check "the same bytes for any number of threads" \
+    cmp -s "$work/router/router.safetensors" "$work/again/router.safetensors"
+
+run 0 "$ARTEL" router eval "$work/router" --data "$work/data" --split test --length 16 --json
+prints '"split":"test"'
+prints '"accuracy":1'
+prints '"f1":1'
+prints '"confusion":[['
+prints '"per_class":[{"class":'
+prints '"per_length":[{"length":8'
+check "one line" test "$(wc -l <"$work/.out")" -eq 1
+run 0 "$ARTEL" router eval "$work/router/router.safetensors" --data "$work/data"
+prints "precision"
+
+run 0 "$ARTEL" router explain "$work/router" "die alten baeume und das haus"
+prints "de "
+prints "tokens known"
+run 0 "$ARTEL" router explain "$work/router" "sous les vieux arbres" --json --top 2
+prints '{"class":"fr","probabilities":{'
+prints '"reasons":[{"token":'
+run 0 "$ARTEL" router explain "$work/router/router.safetensors" "" --json
+prints '"tokens":0'
+
+# What does not belong together.
+run 0 "$ARTEL" data build --domain en="$work/text/en" --domain fr="$work/text/fr" --vocab 300 \
+    -o "$work/other" --quiet
+run 1 "$ARTEL" router eval "$work/router" --data "$work/other"
+says "was trained with tokenizer"
+run 1 "$ARTEL" router explain "$work/router" "le mur" --tokenizer "$work/other/tokenizer.json"
+says "was trained with tokenizer"
+run 1 "$ARTEL" router explain "$work/nowhere" "le mur"
+says "nowhere"
+run 1 "$ARTEL" router eval "$work/router" --data "$work/nowhere"
+says "nowhere"
+run 2 "$ARTEL" router eval "$work/router" --data "$work/data" --split tset
+says "train, validation or test"
+run 0 "$ARTEL" data build --domain en="$work/text/en" --vocab 300 -o "$work/one" --quiet
+run 1 "$ARTEL" router train "$work/one" -o "$work/r"
+says "at least two"
+head -c 300 "$work/router/router.safetensors" >"$work/cut.safetensors"
+run 1 "$ARTEL" router eval "$work/cut.safetensors" --data "$work/data"
+says "cut.safetensors"
+run 2 "$ARTEL" router train "$work/data"
+says "output"
+run 2 "$ARTEL" router train "$work/data" -o "$work/r" --lengths 8,x
+says "--lengths"
+run 2 "$ARTEL" router
+run 2 "$ARTEL" router trian
+says "train"
+run 2 "$ARTEL" router explain "$work/router"
+silent
+done_testing
