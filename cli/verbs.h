@@ -11,10 +11,11 @@
 /* name, one line of help; in the order of `artel help`. */
 #define VERBS(X)                                                   \
     X(data, "text -> a balanced, tokenised data set")              \
+    X(tokenizer, "train a tokenizer, text to ids and back")        \
     X(train, "a model from scratch, or from another one")          \
     X(distill, "a teacher into a student")                         \
     X(router, "train, measure and question a sequence router")     \
-    X(plan, "what a training run would cost, before it runs")          \
+    X(plan, "what a training run would cost, before it runs")      \
     X(compose, "experts and a router into one model")              \
     X(eval, "loss and perplexity on each domain of a data set")    \
     X(generate, "text from a model")                               \

@@ -74,6 +74,45 @@ typedef struct artel_recipe {
 
 /* ---- tokenizer ---------------------------------------------------------------------------- */
 
+/** A byte-level or SentencePiece-style BPE tokenizer.json.  Constant: contexts may share it. */
+typedef struct artel_tokenizer artel_tokenizer;
+
+/** path: a tokenizer.json, or a folder that holds one (a model, a data set). */
+ARTEL_API artel_status artel_tokenizer_open(artel *a, const char *path, artel_tokenizer **out);
+ARTEL_API void artel_tokenizer_close(artel_tokenizer *t);
+/** Highest id + 1. */
+ARTEL_API int64_t artel_tokenizer_size(const artel_tokenizer *t);
+/** Hex SHA-256 of what decides ids; the same for every layout of the file. */
+ARTEL_API const char *artel_tokenizer_hash(const artel_tokenizer *t);
+
+/** Ids of any bytes, *n of them, freed with artel_free.  specials not 0: special tokens
+    ("<|endoftext|>") in the text become their ids; 0: they are text.  The ids are those of the
+    `tokenizers` package with add_special_tokens off; bytes that are not UTF-8 become a token each. */
+ARTEL_API artel_status artel_tokenizer_encode(artel *a, const artel_tokenizer *t, const char *text,
+                                              size_t bytes, int specials, int32_t **ids,
+                                              int64_t *n);
+/** The bytes of ids, NUL-terminated, freed with artel_free.  ARTEL_FORMAT: an unknown id. */
+ARTEL_API artel_status artel_tokenizer_decode(artel *a, const artel_tokenizer *t,
+                                              const int32_t *ids, int64_t n, char **text,
+                                              size_t *bytes);
+
+typedef struct artel_tokenizer_training {
+    int64_t vocab;     /* tokens in all: 256 bytes, <|endoftext|>, merges          */
+    int64_t min_count; /* rarer pairs are not merged; 0: 2                         */
+    int64_t max_piece; /* longer words are cut before counting, in bytes; 0: 64    */
+    const char *const *input; /* n_input text files or folders of them             */
+    int n_input;
+    const char *output; /* the tokenizer.json to write                             */
+} artel_tokenizer_training;
+/** Learns a byte-level BPE.  Emits {"tokenizer","vocab","merges","files","bytes","hash"}. */
+ARTEL_API artel_status artel_tokenizer_train(artel *a, const artel_tokenizer_training *o,
+                                             artel_emit emit, void *user);
+/** Emits {"file","bytes","characters","tokens","bytes_per_token","characters_per_token","vocab",
+    "distinct","used"} a file, and of several files one more, "file":"all". */
+ARTEL_API artel_status artel_tokenizer_stats(artel *a, const artel_tokenizer *t,
+                                             const char *const *file, int n, artel_emit emit,
+                                             void *user);
+
 /* ---- data --------------------------------------------------------------------------------- */
 
 /** What artel_data_build is to do.  Start from artel_data_defaults. */

@@ -87,10 +87,10 @@ static bool stands_alone(const char *text, size_t bytes, size_t start, size_t en
     return !n || !is_word(ch);
 }
 
-bool at_finder_next(const at_finder *f, const char *text, size_t bytes, size_t from, bool specials,
+bool at_finder_next(const at_finder *f, const char *text, size_t bytes, bool specials,
                     at_found *out) {
     if (!f->set.n || (!specials && !f->ordinary)) return false;
-    for (size_t i = from; i < bytes;) {
+    for (size_t i = out->next; i < bytes;) {
         const int64_t k = longest(f, text + i, bytes - i);
         if (k < 0) {
             i++;
@@ -101,11 +101,12 @@ bool at_finder_next(const at_finder *f, const char *text, size_t bytes, size_t f
         i = end;
         if ((t->special && !specials) || (t->single_word && !stands_alone(text, bytes, start, end)))
             continue;
-        while (t->lstrip && start > from && at_is_space(char_before(text, start, &n)) && n)
+        while (t->lstrip && start > out->end && at_is_space(char_before(text, start, &n)) && n)
             start -= n;
         while (t->rstrip && end < bytes && at_is_space(char_after(text, bytes, end, &n)) && n)
             end += n;
-        *out = (at_found){start < from ? from : start, end, t->id};
+        if (t->lstrip && start < out->end) start = out->end;
+        *out = (at_found){start, end, i, t->id};
         return true;
     }
     return false;

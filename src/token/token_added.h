@@ -23,16 +23,19 @@ typedef struct at_finder {
 } at_finder;
 
 typedef struct at_found {
-    size_t start, end; /* of what the token takes, stripped space included */
+    size_t start, end; /* of what the token takes, stripped space included           */
+    size_t next;       /* where to look on: space taken by rstrip is looked at again */
     int32_t id;
 } at_found;
 
 /** Add token[index] under a spelling; then at_finder_ready once. */
 at_status at_finder_add(at_ctx *c, at_finder *f, const char *spelling, size_t bytes, int32_t index);
 at_status at_finder_ready(at_ctx *c, at_finder *f, const at_added *token);
-/** The first token at or after `from`; text before `from` is taken.  False: no more.
-    Special ones are passed over unless `specials`. */
-bool at_finder_next(const at_finder *f, const char *text, size_t bytes, size_t from, bool specials,
+/** The first token at or after out->next; text before out->end is taken.  False: no more.  Zero
+    *out to begin.  Special tokens are passed over unless `specials`.
+    The tokenizers package finds a token of spaces even where rstrip has just taken the spaces, and
+    so the start may lie before the last end. */
+bool at_finder_next(const at_finder *f, const char *text, size_t bytes, bool specials,
                     at_found *out);
 void at_finder_close(at_finder *f);
 

@@ -28,7 +28,8 @@ static at_status spell_bytes(at_ctx *c, const at_tokenizer *t, const char *s, si
         int32_t v = t->byte_id[b];
         if (v < 0) {
             v = t->unk;
-            if (v < 0) return at_error(c, AT_ARG, "the tokenizer has no token for byte 0x%02X", b);
+            if (v < 0)
+                return at_error(c, AT_UNSUPPORTED, "the tokenizer has no token for byte 0x%02X", b);
             if (t->fuse_unk && k && id[k - 1] == v) continue;
         }
         id[k++] = v;
@@ -58,7 +59,8 @@ static at_status spell_chars(at_ctx *c, const at_tokenizer *t, const char *s, si
             k += (int64_t)step;
             continue;
         }
-        if (t->unk < 0) return at_error(c, AT_ARG, "the tokenizer has no token for U+%04X", ch);
+        if (t->unk < 0)
+            return at_error(c, AT_UNSUPPORTED, "the tokenizer has no token for U+%04X", ch);
         if (!t->fuse_unk || !k || id[k - 1] != t->unk) id[k++] = t->unk;
     }
     *count = k;
@@ -109,9 +111,9 @@ static at_status valid(job *j, const char *text, size_t bytes, at_place place) {
     if (!bytes) return AT_OK;
     at_status st = at_edits_apply(j->c, &j->t->normalizer, &j->e.normalizer, place, &text, &bytes);
     size_t at = 0;
-    at_found f;
-    while (!st && at_finder_next(&j->t->normalized, text, bytes, at, j->specials, &f)) {
-        st = plain(j, text + at, f.start - at, place);
+    at_found f = {0};
+    while (!st && at_finder_next(&j->t->normalized, text, bytes, j->specials, &f)) {
+        if (f.start > at) st = plain(j, text + at, f.start - at, place);
         if (!st) st = push(j->c, j->out, f.id);
         place = AT_PLACE_START;
         at = f.end;
@@ -131,7 +133,7 @@ static at_status stretch(job *j, const char *text, size_t bytes, at_place place)
         for (size_t k = 0; k < n && !st; k++) {
             const int32_t id = j->t->byte_id[(unsigned char)text[i + k]];
             st = id >= 0 ? push(j->c, j->out, id)
-                         : at_error(j->c, AT_ARG,
+                         : at_error(j->c, AT_UNSUPPORTED,
                                     "byte %zu is not UTF-8, and the tokenizer has no token for "
                                     "byte 0x%02X",
                                     i + k, (unsigned char)text[i + k]);
@@ -148,9 +150,9 @@ at_status at_tokenizer_encode(at_ctx *c, const at_tokenizer *t, const char *text
     at_status st = AT_OK;
     size_t at = 0;
     at_place place = AT_PLACE_FIRST;
-    at_found f;
-    while (!st && at_finder_next(&t->raw, text, bytes, at, specials, &f)) {
-        st = stretch(&j, text + at, f.start - at, place);
+    at_found f = {0};
+    while (!st && at_finder_next(&t->raw, text, bytes, specials, &f)) {
+        if (f.start > at) st = stretch(&j, text + at, f.start - at, place);
         if (!st) st = push(c, out, f.id);
         place = AT_PLACE_START;
         at = f.end;

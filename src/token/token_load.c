@@ -249,7 +249,7 @@ static at_status find_whole(loader *l) {
         if (!t->ignore_merges) {
             ids.n = 0;
             st = at_token_piece(l->c, t, &e, s, w.bytes, false, &ids);
-            if (st == AT_ARG) { /* a byte without a token: then it is no whole piece */
+            if (st == AT_UNSUPPORTED) { /* a byte without a token: then it is no whole piece */
                 at_error_clear(l->c);
                 st = AT_OK;
                 continue;

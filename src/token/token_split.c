@@ -126,6 +126,15 @@ static bool prepare(at_ctx *c, at_splitter *s) {
     return true;
 }
 
+/* JIT code has a small stack; where that is not enough the interpreter has the heap. */
+static int match(const at_split *stage, at_splitter *s, const char *p, size_t bytes, size_t at) {
+    const uint32_t how = PCRE2_NO_UTF_CHECK;
+    const int rc = pcre2_match(stage->code, (PCRE2_SPTR)p, bytes, at, how, s->match, s->limits);
+    if (rc != PCRE2_ERROR_JIT_STACKLIMIT) return rc;
+    return pcre2_match(stage->code, (PCRE2_SPTR)p, bytes, at, how | PCRE2_NO_JIT, s->match,
+                       s->limits);
+}
+
 /* The pieces of text[from.start, +from.bytes).  The pattern sees this stretch alone. */
 static at_status cut(at_ctx *c, const at_split *stage, at_splitter *s, const char *text,
                      at_span from) {
@@ -133,8 +142,7 @@ static at_status cut(at_ctx *c, const at_split *stage, at_splitter *s, const cha
     size_t done = 0, at = 0; /* emitted, searched */
     const PCRE2_SIZE *found = pcre2_get_ovector_pointer(s->match);
     while (at < from.bytes) {
-        const int rc = pcre2_match(stage->code, (PCRE2_SPTR)p, from.bytes, at, PCRE2_NO_UTF_CHECK,
-                                   s->match, s->limits);
+        const int rc = match(stage, s, p, from.bytes, at);
         if (rc == PCRE2_ERROR_NOMATCH) break;
         if (rc < 0)
             return at_error(c, AT_UNSUPPORTED,

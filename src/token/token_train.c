@@ -12,7 +12,7 @@
 #include "token/token_impl.h"
 #include <string.h>
 
-enum { SPECIALS = 1, FIRST_BYTE = SPECIALS, FIRST_MERGE = SPECIALS + 256 };
+enum { SPECIALS = 1, FIRST_BYTE = SPECIALS, FIRST_MERGE = SPECIALS + 256, BLOCK = 1 << 20 };
 
 struct at_bpe_trainer {
     at_bpe_options o;
@@ -76,7 +76,17 @@ static at_status count_span(at_ctx *c, at_bpe_trainer *t, const char *s, size_t 
     return n ? count_piece(c, t, s, n) : AT_OK;
 }
 
-at_status at_bpe_trainer_feed(at_ctx *c, at_bpe_trainer *t, const char *text, size_t bytes) {
+/* Bytes of the next block: up to a newline, so that pieces are hardly ever cut. */
+static size_t block(const char *text, size_t bytes) {
+    if (bytes <= BLOCK) return bytes;
+    size_t n = BLOCK;
+    while (n > BLOCK / 2 && text[n - 1] != '\n') n--;
+    if (n > BLOCK / 2) return n;
+    for (n = BLOCK; n > BLOCK - 4 && ((unsigned char)text[n] & 0xC0) == 0x80;) n--;
+    return n;
+}
+
+static at_status feed_block(at_ctx *c, at_bpe_trainer *t, const char *text, size_t bytes) {
     for (size_t i = 0; i < bytes;) {
         const size_t n = at_utf8_valid(text + i, bytes - i);
         at_status st = at_split_text(c, &t->split, 1, &t->splitter, text + i, n);
@@ -89,6 +99,15 @@ at_status at_bpe_trainer_feed(at_ctx *c, at_bpe_trainer *t, const char *text, si
         i += at_utf8_invalid(text + i, bytes - i); /* encoded a byte at a time: nothing to learn */
     }
     return AT_OK;
+}
+
+at_status at_bpe_trainer_feed(at_ctx *c, at_bpe_trainer *t, const char *text, size_t bytes) {
+    at_status st = AT_OK;
+    for (size_t i = 0, n; i < bytes && !st; i += n) {
+        n = block(text + i, bytes - i);
+        st = feed_block(c, t, text + i, n);
+    }
+    return st;
 }
 
 /* ---- merging ---- */

@@ -1,7 +1,17 @@
 /*
- * tokenizer.h - byte-level BPE, read and written as Hugging Face tokenizer.json.
+ * tokenizer.h - BPE, read and written as Hugging Face tokenizer.json.
  *
- * decode(encode(x)) == x for every byte string x, valid UTF-8 or not.
+ * Read: byte-level vocabularies (GPT-2's own pattern, Split patterns, Digits) and SentencePiece
+ * style (Prepend and Replace, or Metaspace; byte fallback), normalizers NFC, NFD, NFKC, NFKD.  The
+ * ids are those of the `tokenizers` package with add_special_tokens off.  What is not understood
+ * is refused by name, AT_UNSUPPORTED.
+ *
+ * The package takes text only.  Here each byte that belongs to no valid UTF-8 character becomes
+ * the token of that byte, and the text around such bytes is encoded on its own.  So, for
+ * byte-level tokenizers, decode(encode(x)) == x for every byte string x, unless the file itself
+ * asks for a loss: a normalizer, a prefix space, tokens that strip the space around them.
+ *
+ * A tokenizer is constant once loaded: threads may share it, each with its own context.
  */
 #ifndef AT_TOKENIZER_H
 #define AT_TOKENIZER_H
@@ -32,7 +42,9 @@ const char *at_tokenizer_hash(const at_tokenizer *t);
 /** Bytes a token stands for; *bytes their number.  NULL when the id is unknown. */
 const char *at_tokenizer_bytes(const at_tokenizer *t, int32_t id, size_t *bytes);
 
-/** Append the ids of text.  Special tokens in the text are recognised when `specials`. */
+/** Append the ids of text.  Special tokens in the text are recognised when `specials`; other
+    added tokens always are.  AT_UNSUPPORTED: a byte or character without a token.  On failure
+    *out keeps what it held. */
 at_status at_tokenizer_encode(at_ctx *c, const at_tokenizer *t, const char *text, size_t bytes,
                               bool specials, at_ids *out);
 /** The bytes of ids, NUL-terminated, from the heap. AT_ARG names the position of an unknown id. */
@@ -48,7 +60,8 @@ typedef struct at_bpe_options {
     int64_t max_piece; /* longer pieces are cut before counting, bytes (default 64) */
 } at_bpe_options;
 at_status at_bpe_trainer_open(at_ctx *c, const at_bpe_options *o, at_bpe_trainer **out);
-/** Count the pieces of one document; memory grows with distinct pieces, not with text. */
+/** Count the pieces of one document (bytes that are not UTF-8 are passed over); memory grows with
+    distinct pieces, not with text. */
 at_status at_bpe_trainer_feed(at_ctx *c, at_bpe_trainer *t, const char *text, size_t bytes);
 /** Merge until the vocabulary is full; ties: higher count, then lower (left, right) ids. */
 at_status at_bpe_trainer_finish(at_ctx *c, at_bpe_trainer *t, at_tokenizer **out);
