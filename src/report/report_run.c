@@ -131,7 +131,7 @@ static void figures(run *r) {
     const char *label[8], *value[8];
     char text[8][40];
     int n = 0;
-    double best = INFINITY;
+    double best = (double)INFINITY;
     const at_points *loss = &r->loss.points, *val = &r->val.points;
     for (int64_t i = 0; i < val->n; i++) best = fmin(best, val->y[i]);
     const double number[] = {r->steps, r->tokens, loss->n ? loss->y[loss->n - 1] : (double)NAN,

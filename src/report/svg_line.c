@@ -149,7 +149,7 @@ static void plot(at_text *t, const at_chart *c, const range *rx, const range *ry
 
 void at_svg_chart(at_text *t, const at_chart *given) {
     at_chart c = *given;
-    range rx = {INFINITY, -INFINITY, INFINITY}, ry = rx;
+    range rx = {(double)INFINITY, -(double)INFINITY, (double)INFINITY}, ry = rx;
     /* a logarithmic axis leaves out what is not above 0, unless nothing would be left */
     for (int k = 0; k < c.n_series; k++)
         for (int64_t i = 0; i < c.series[k].n; i++)
