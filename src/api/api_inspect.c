@@ -1,6 +1,7 @@
 /* api_inspect.c - what a path holds: told by what lies there, not by its name. */
 #include "api/api.h"
 #include "base/file.h"
+#include "data/dataset.h"
 #include "io/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,8 @@ typedef struct report {
     const char *path;
 } report;
 
-static artel_status out_of_memory(const report *r) {
-    return (artel_status)at_error(&r->a->ctx, AT_OOM, "%s: no memory for the report", r->path);
+static at_status out_of_memory(const report *r) {
+    return at_error(&r->a->ctx, AT_OOM, "%s: no memory for the report", r->path);
 }
 
 /* {"kind":..,"path":..}; NULL when out of memory. */
@@ -37,33 +38,49 @@ static artel_status emit_tensor(const report *r, const at_st_tensor *t) {
     return at_emit(r->a, r->emit, r->user, o);
 }
 
-static cJSON *tensor_summary(const report *r, const at_st *st) {
+/* Numbers of a whole tensor file into o; the number of its values. */
+static double add_summary(cJSON *o, const at_st *st) {
     double bytes = 0, values = 0;
     for (int64_t i = 0; i < at_st_count(st); i++) {
         const at_st_tensor *t = at_st_at(st, i);
         bytes += (double)t->bytes;
         values += (double)(t->bytes / at_dtype_size(t->dtype));
     }
-    cJSON *o = head(r, "tensors");
     cJSON_AddNumberToObject(o, "tensors", (double)at_st_count(st));
     cJSON_AddNumberToObject(o, "values", values);
     cJSON_AddNumberToObject(o, "bytes", bytes);
     cJSON_AddStringToObject(o, "hashes", at_st_meta(st, AT_ST_HASH_KEY) ? "hold" : "none");
+    return values;
+}
+
+static void add_metadata(cJSON *o, const at_st *st) {
     cJSON *meta = cJSON_AddObjectToObject(o, "metadata");
     for (int64_t i = 0; i < at_st_meta_count(st); i++) {
         const char *key, *value;
         at_st_meta_at(st, i, &key, &value);
         if (strcmp(key, AT_ST_HASH_KEY) != 0) cJSON_AddStringToObject(meta, key, value);
     }
-    return o;
+}
+
+/* Opened, and every byte compared with the hashes. */
+static at_status open_whole(const report *r, const char *path, at_st **st) {
+    at_status s = at_st_open(&r->a->ctx, path, st);
+    if (!s) s = at_st_verify(&r->a->ctx, *st);
+    if (s) {
+        at_st_close(*st);
+        *st = NULL;
+    }
+    return s;
 }
 
 static artel_status inspect_tensors(const report *r) {
-    at_st *st;
-    artel_status s = (artel_status)at_st_open(&r->a->ctx, r->path, &st);
+    at_st *st = NULL;
+    artel_status s = (artel_status)open_whole(r, r->path, &st);
     if (s) return s;
-    s = (artel_status)at_st_verify(&r->a->ctx, st);
-    if (!s) s = at_emit(r->a, r->emit, r->user, tensor_summary(r, st));
+    cJSON *o = head(r, "tensors");
+    (void)add_summary(o, st);
+    add_metadata(o, st);
+    s = at_emit(r->a, r->emit, r->user, o);
     for (int64_t i = 0; !s && i < at_st_count(st); i++) s = emit_tensor(r, at_st_at(st, i));
     at_st_close(st);
     return s;
@@ -71,20 +88,80 @@ static artel_status inspect_tensors(const report *r) {
 
 /* ---- folders ------------------------------------------------------------------------------ */
 
-/* One JSON file of the folder as a field of the report. */
-static artel_status inspect_json(const report *r, const char *kind, const char *file,
-                                 const char *field) {
+static bool has(const report *r, const char *file) {
+    char *p = at_join(&r->a->ctx, r->path, file);
+    const bool there = p && at_exists(p);
+    at_free(p);
+    return there;
+}
+
+/* A JSON file of the folder as a field of o. */
+static at_status add_json(const report *r, cJSON *o, const char *file, const char *field) {
     char *path = at_join(&r->a->ctx, r->path, file);
     cJSON *v = path ? at_json_read(&r->a->ctx, path) : NULL;
     at_free(path);
-    if (!v) return (artel_status)r->a->ctx.status;
-    cJSON *o = head(r, kind);
-    if (!o || !cJSON_AddItemToObject(o, field, v)) {
-        cJSON_Delete(v);
-        cJSON_Delete(o);
-        return out_of_memory(r);
+    if (!v) return r->a->ctx.status;
+    if (o && cJSON_AddItemToObject(o, field, v)) return AT_OK;
+    cJSON_Delete(v);
+    return out_of_memory(r);
+}
+
+static artel_status finish(const report *r, cJSON *o, at_status s) {
+    if (!s) return at_emit(r->a, r->emit, r->user, o);
+    cJSON_Delete(o);
+    return (artel_status)s;
+}
+
+static artel_status inspect_dataset(const report *r) {
+    at_dataset *d = NULL;
+    at_status s = at_dataset_open(&r->a->ctx, r->path, &d); /* sizes of all shards fit */
+    if (!s) s = at_dataset_check(&r->a->ctx, d); /* and all tokens are of the vocabulary */
+    at_dataset_close(d);
+    if (s) return (artel_status)s;
+    cJSON *o = head(r, "dataset");
+    return finish(r, o, add_json(r, o, "manifest.json", "manifest"));
+}
+
+static at_status add_file(const report *r, cJSON *files, const char *name, double *parameters) {
+    char *path = at_join(&r->a->ctx, r->path, name);
+    at_st *st = NULL;
+    const at_status s = path ? open_whole(r, path, &st) : AT_OOM;
+    if (!s) {
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "file", name);
+        const double values = add_summary(o, st);
+        if (!strstr(name, "router.safetensors")) *parameters += values;
+        (void)cJSON_AddItemToArray(files, o);
     }
-    return at_emit(r->a, r->emit, r->user, o);
+    at_st_close(st);
+    at_free(path);
+    return s;
+}
+
+static at_status add_files(const report *r, cJSON *o) {
+    at_list l;
+    double parameters = 0;
+    at_status s = at_list_tree(&r->a->ctx, r->path, &l);
+    if (s) return s;
+    cJSON *files = cJSON_AddArrayToObject(o, "files");
+    static const char end[] = ".safetensors";
+    for (int64_t i = 0; i < l.n && !s; i++) {
+        const size_t n = strlen(l.item[i]);
+        if (n >= sizeof end && !strcmp(l.item[i] + n - (sizeof end - 1), end))
+            s = add_file(r, files, l.item[i], &parameters);
+    }
+    at_list_free(&l);
+    cJSON_AddNumberToObject(o, "parameters", parameters);
+    return s;
+}
+
+static artel_status inspect_model(const report *r) {
+    cJSON *o = head(r, "model");
+    at_status s = add_json(r, o, "config.json", "config");
+    if (!s && has(r, "artel.json")) s = add_json(r, o, "artel.json", "artel");
+    if (!s) s = add_files(r, o);
+    if (!s) cJSON_AddBoolToObject(o, "tokenizer", has(r, "tokenizer.json"));
+    return finish(r, o, s);
 }
 
 /* The last whole line of metrics.jsonl; a run killed while writing leaves half a line behind. */
@@ -111,24 +188,14 @@ static artel_status inspect_run(const report *r, const char *metrics) {
     if (!last) return (artel_status)r->a->ctx.status;
     cJSON *o = head(r, "run");
     cJSON_AddNumberToObject(o, "lines", (double)lines);
-    if (!o || !cJSON_AddItemToObject(o, "last", last)) {
-        cJSON_Delete(last);
-        cJSON_Delete(o);
-        return out_of_memory(r);
-    }
-    return at_emit(r->a, r->emit, r->user, o);
-}
-
-static bool has(const report *r, const char *file) {
-    char *p = at_join(&r->a->ctx, r->path, file);
-    const bool there = p && at_exists(p);
-    at_free(p);
-    return there;
+    if (o && cJSON_AddItemToObject(o, "last", last)) return finish(r, o, AT_OK);
+    cJSON_Delete(last);
+    return finish(r, o, out_of_memory(r));
 }
 
 static artel_status inspect_folder(const report *r) {
-    if (has(r, "manifest.json")) return inspect_json(r, "dataset", "manifest.json", "manifest");
-    if (has(r, "config.json")) return inspect_json(r, "model", "config.json", "config");
+    if (has(r, "manifest.json")) return inspect_dataset(r);
+    if (has(r, "config.json")) return inspect_model(r);
     if (has(r, "metrics.jsonl")) {
         char *metrics = at_join(&r->a->ctx, r->path, "metrics.jsonl");
         const artel_status s = metrics ? inspect_run(r, metrics) : ARTEL_OOM;

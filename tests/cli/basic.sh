@@ -97,9 +97,31 @@ printf '{"domains":{"en":{"tokens":12}}' >"$work/folder/manifest.json"
 run 1 "$ARTEL" inspect "$work/folder"
 says "manifest.json: byte 31: the JSON text ends too early"
 printf '{"domains":{"en":{"tokens":12}}}' >"$work/folder/manifest.json"
-run 0 "$ARTEL" inspect --json "$work/folder"
+run 1 "$ARTEL" inspect "$work/folder"
+says "$work/folder/manifest.json: "
+mkdir "$work/text.d"
+for i in 1 2 3 4 5 6 7 8 9; do
+    echo "The quick brown fox number $i jumps over the lazy dog of house number $i and is glad." \
+        >"$work/text.d/$i.txt"
+done
+run 0 "$ARTEL" data build -q --domain en="$work/text.d" --vocab 300 -o "$work/data"
+run 0 "$ARTEL" inspect --json "$work/data"
 prints '"kind":"dataset"'
-prints '"tokens":12'
+prints '"vocab":'
+run 0 "$ARTEL" inspect "$work/data"
+prints "kind: dataset"
+mkdir "$work/model"
+printf '{"model_type":"other"}' >"$work/model/config.json"
+cp "$tensors" "$work/model/model.safetensors"
+run 0 "$ARTEL" inspect --json "$work/model"
+prints '"kind":"model"'
+prints '"config":{"model_type":"other"}'
+prints '"parameters":23'
+prints '"tokenizer":false'
+cp "$work/cut" "$work/model/more.safetensors"
+run 1 "$ARTEL" inspect --json "$work/model"
+says "$work/model/more.safetensors: tensor"
+silent
 mkdir "$work/run"
 printf '{"step":1}\n{"step":2}\n{"st' >"$work/run/metrics.jsonl"
 run 0 "$ARTEL" inspect --json "$work/run"
