@@ -1,0 +1,209 @@
+/*
+ * test_arch.c - what every architecture must do, in double: its whole gradient is the derivative
+ * of its loss, saved and loaded it gives the same logits, cached decoding equals the full forward,
+ * frozen parameters get no gradient, without training nothing is recorded.
+ *
+ * A new architecture adds a row of tiny sizes to `rows`; one that has none fails the test.
+ */
+#include "arch/model.h"
+#include "base/file.h"
+#include "base/rng.h"
+#include "cmocka_wrap.h"
+#include "infer/session.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *arch, *yaml, *freeze;
+} rows[] = {
+    {"gpt2",
+     "model: {arch: gpt2, n_layer: 2, n_embd: 12, n_head: 3, n_positions: 16, "
+     "initializer_range: 0.3}\n",
+     "transformer.h.0.*"},
+    {"gpt2",
+     "model: {arch: gpt2, n_layer: 1, n_embd: 8, n_head: 2, n_positions: 9, n_inner: 12, "
+     "activation_function: gelu, tie_word_embeddings: false, resid_pdrop: 0.2, embd_pdrop: 0.1, "
+     "initializer_range: 0.3}\n",
+     "lm_head.weight"},
+};
+enum { ROWS = sizeof rows / sizeof *rows, B = 2, T = 7, V = 19 };
+
+static at_ctx ctx;
+static at_compute cp;
+static at_arena arena;
+static int32_t ids[B * T], labels[B * T];
+
+#define OK(call)                                                     \
+    do {                                                             \
+        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
+    } while (0)
+
+static at_model *make(int row) {
+    at_conf *f = NULL;
+    at_model *m = NULL;
+    OK(at_conf_parse(&ctx, "row", rows[row].yaml, strlen(rows[row].yaml), &f));
+    OK(at_model_new(&ctx, f, "model", V, 5, &m));
+    OK(at_conf_finish(&ctx, f));
+    at_conf_close(f);
+    for (int64_t i = 0; i < m->store.n; i++) { /* norms and biases off their special values */
+        at_tensor *t = &m->store.p[i]->t;
+        for (int64_t j = 0; j < at_numel(t) && t->rank == 1; j++)
+            t->data[j] += (at_real)(0.2 * at_normal(3, (uint64_t)i, (uint64_t)j));
+    }
+    return m;
+}
+
+/* The loss; with `backward`, gradients too. Dropout draws the same masks each time. */
+static double loss_of(at_model *m, bool backward) {
+    at_run r;
+    at_run_init(&r, &cp, &arena, true, 1);
+    const at_feed feed = {.ids = ids, .B = B, .T = T};
+    at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
+    const at_head_spec spec = {.label = labels};
+    at_tensor *loss = at_head_loss(&r, x, m->arch->head(m->impl), &spec, NULL);
+    OK(at_run_status(&r));
+    const double v = (double)loss->data[0];
+    if (backward) OK(at_backward(&r, loss, 1));
+    at_arena_rewind(&arena, (at_mark){0});
+    return v;
+}
+
+static void every_architecture_has_a_row(void **state) {
+    (void)state;
+    for (int i = 0; at_archs[i]; i++) {
+        bool found = false;
+        for (int k = 0; k < ROWS; k++) found |= !strcmp(rows[k].arch, at_archs[i]->name);
+        if (!found) fail_msg("no row for architecture %s", at_archs[i]->name);
+    }
+}
+
+/* Along a random direction of each parameter in turn. */
+static void gradient_is_the_derivative(void **state) {
+    (void)state;
+    for (int row = 0; row < ROWS; row++) {
+        at_model *m = make(row);
+        OK(at_store_train(&m->store, false));
+        (void)loss_of(m, true);
+        double worst = 0;
+        for (int64_t i = 0; i < m->store.n; i++) {
+            at_tensor *t = &m->store.p[i]->t;
+            const int64_t n = at_numel(t);
+            const double h = 1e-5;
+            double along = 0, f[2];
+            for (int64_t j = 0; j < n; j++)
+                along += at_normal(11, (uint64_t)i, (uint64_t)j) * (double)t->grad[j];
+            for (int k = 0; k < 2; k++) {
+                const double by = k ? -2 * h : h;
+                for (int64_t j = 0; j < n; j++)
+                    t->data[j] += (at_real)(by * at_normal(11, (uint64_t)i, (uint64_t)j));
+                f[k] = loss_of(m, false);
+            }
+            for (int64_t j = 0; j < n; j++)
+                t->data[j] += (at_real)(h * at_normal(11, (uint64_t)i, (uint64_t)j));
+            const double fd = (f[0] - f[1]) / (2 * h);
+            const double rel = fabs(fd - along) / (fabs(fd) + fabs(along) + 1e-6);
+            if (!(rel < 1e-6)) fail_msg("%s %s: %g against %g", rows[row].arch, t->name, along, fd);
+            worst = rel > worst ? rel : worst;
+        }
+        print_message("%s: %d parameters, worst %.1e\n", rows[row].arch, (int)m->store.n, worst);
+        at_model_close(m);
+    }
+}
+
+static at_real *logits_of(at_model *m) {
+    at_run r;
+    at_run_init(&r, &cp, &arena, false, 0);
+    const at_feed feed = {.ids = ids, .B = B, .T = T};
+    at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
+    at_tensor *y = at_linear(&r, x, m->arch->head(m->impl), NULL);
+    OK(at_run_status(&r));
+    assert_int_equal(r.n_nodes, 0);
+    at_real *copy = malloc(sizeof *copy * B * T * V);
+    memcpy(copy, y->data, sizeof *copy * B * T * V);
+    at_arena_rewind(&arena, (at_mark){0});
+    return copy;
+}
+
+static void saved_and_loaded_is_the_same(void **state) {
+    (void)state;
+    char dir[] = "/tmp/artel-arch-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    for (int row = 0; row < ROWS; row++) {
+        at_model *m = make(row), *back = NULL;
+        at_real *a = logits_of(m);
+        OK(at_model_save(&ctx, m, dir, NULL));
+        OK(at_model_load(&ctx, dir, row % 2, &back));
+        at_real *b = logits_of(back);
+        assert_memory_equal(a, b, sizeof *a * B * T * V);
+        free(a);
+        free(b);
+        at_model_close(m);
+        at_model_close(back);
+    }
+    OK(at_remove_tree(&ctx, dir));
+}
+
+static void cached_is_full(void **state) {
+    (void)state;
+    for (int row = 0; row < ROWS; row++) {
+        at_model *m = make(row);
+        at_real *full = logits_of(m);
+        at_session s;
+        OK(at_session_open(&cp, m, T, &s));
+        for (int64_t t = 0; t < T;) {
+            const int64_t n = t == 0 ? 3 : 1;
+            const at_real *l;
+            OK(at_session_feed(&s, ids + t, n, &l));
+            t += n;
+            for (int64_t j = 0; j < V; j++)
+                assert_true(fabs((double)(l[j] - full[(t - 1) * V + j])) < 1e-12);
+        }
+        at_session_close(&s);
+        free(full);
+        at_model_close(m);
+    }
+}
+
+static void frozen_gets_no_gradient(void **state) {
+    (void)state;
+    for (int row = 0; row < ROWS; row++) {
+        at_model *m = make(row), *free_one = make(row);
+        assert_true(at_store_freeze(&m->store, rows[row].freeze) > 0);
+        OK(at_store_train(&m->store, true));
+        OK(at_store_train(&free_one->store, true));
+        assert_true(loss_of(m, true) == loss_of(free_one, true));
+        for (int64_t i = 0; i < m->store.n; i++) {
+            const at_param_entry *e = m->store.p[i];
+            if (e->frozen)
+                assert_null(e->t.grad);
+            else /* freezing others changes no bit of what is left */
+                assert_memory_equal(e->t.grad, free_one->store.p[i]->t.grad,
+                                    (size_t)at_numel(&e->t) * sizeof(at_real));
+        }
+        at_model_close(m);
+        at_model_close(free_one);
+    }
+}
+
+int main(void) {
+    at_ctx_init(&ctx, 2);
+    at_arena_init(&arena, &ctx);
+    if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
+    for (uint64_t i = 0; i < B * T; i++) {
+        ids[i] = (int32_t)at_below(V, 2, AT_STREAM_TEST, i);
+        labels[i] = i % 5 == 3 ? -1 : (int32_t)at_below(V, 4, AT_STREAM_TEST, i);
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_architecture_has_a_row),
+        cmocka_unit_test(gradient_is_the_derivative),
+        cmocka_unit_test(saved_and_loaded_is_the_same),
+        cmocka_unit_test(cached_is_full),
+        cmocka_unit_test(frozen_gets_no_gradient),
+    };
+    const int bad = cmocka_run_group_tests(tests, NULL, NULL);
+    at_compute_close(&cp);
+    at_arena_close(&arena);
+    return bad;
+}
