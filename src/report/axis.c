@@ -10,9 +10,11 @@ static void linear_ticks(at_axis *a, int wanted) {
     const double lead = rough / power;
     a->step = (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) * power;
     /* whole multiples of the step, so that 0 is 0 and not 1e-17 */
-    for (double k = ceil(a->lo / a->step - 1e-9); k * a->step <= a->hi + 1e-9 * a->step; k++) {
-        if (a->n_ticks == AT_TICKS_MAX) break;
-        a->tick[a->n_ticks++] = k * a->step;
+    const double first = ceil(a->lo / a->step - 1e-9);
+    while (a->n_ticks < AT_TICKS_MAX) {
+        const double v = (first + a->n_ticks) * a->step;
+        if (v > a->hi + 1e-9 * a->step) break;
+        a->tick[a->n_ticks++] = v;
     }
 }
 

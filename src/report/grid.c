@@ -25,9 +25,8 @@ static at_status read_keys(at_ctx *c, const char *key, const char *file, at_grid
             if (g->rows == ROWS_MAX)
                 s = at_error(c, AT_FORMAT, "%s: more than %d values of \"%s\"", file, ROWS_MAX,
                              key);
-            else if (!at_reserve(c, &g->key, &g->key_cap, g->rows + 1, sizeof *g->key))
-                s = AT_OOM;
-            else if (!(g->key[g->rows] = at_strdup(c, v)))
+            else if (!at_reserve(c, &g->key, &g->key_cap, g->rows + 1, sizeof *g->key) ||
+                     !(g->key[g->rows] = at_strdup(c, v)))
                 s = AT_OOM;
             else
                 g->rows++;

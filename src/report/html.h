@@ -12,7 +12,7 @@
 
 /** Text for element content and quoted attribute values. */
 void at_html_escape(at_text *t, const char *s);
-void at_html_escape_bytes(at_text *t, const char *s, size_t n);
+void at_html_escape_bytes(at_text *t, const char *text, size_t n);
 
 /** subtitle may be NULL. */
 void at_html_begin(at_text *t, const char *title, const char *subtitle);

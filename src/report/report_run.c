@@ -195,8 +195,12 @@ static void small_chart(run *r, const char *title, const char *unit, at_curve *c
 }
 
 static const char *spoken(const char *key) {
-    if (!strcmp(key, "lr")) return "Learning rate";
-    if (!strcmp(key, "grad_norm")) return "Gradient norm";
+    static const char *const said[][2] = {{"lr", "Learning rate"},
+                                          {"grad_norm", "Gradient norm"},
+                                          {"ce", "Cross-entropy"},
+                                          {"kd", "Distillation loss"}};
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+        if (!strcmp(said[i][0], key)) return said[i][1];
     return key;
 }
 

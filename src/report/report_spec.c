@@ -222,12 +222,12 @@ static at_status grid_table(page *p, const char *where, const cJSON *o) {
     char(*text)[DIGITS] = at_malloc(p->c, (size_t)(g.rows * g.columns) * sizeof *text);
     const char **cell = at_malloc(p->c, (size_t)(g.rows * wide) * sizeof *cell);
     if (!text || !cell) s = AT_OOM;
+    int64_t at = 0, numbers = 0;
     for (int i = 0; !s && i < g.rows; i++) {
-        cell[i * wide] = g.key[i];
+        cell[at++] = g.key[i];
         for (int k = 0; k < g.columns; k++) {
-            char *number = text[i * g.columns + k];
-            at_grid_cell(&g, i, k, number, DIGITS);
-            cell[i * wide + k + 1] = number;
+            at_grid_cell(&g, i, k, text[numbers], DIGITS);
+            cell[at++] = text[numbers++];
         }
     }
     if (!s) at_html_table(&p->t, caption, wide, title, g.rows, cell);
@@ -473,7 +473,8 @@ at_status at_report_spec(at_ctx *c, const char *spec_path, const char *out_path)
         if (slash)
             slash[slash == p.folder] = 0;
         else
-            (void)strcpy(p.folder, p.folder[0] ? "." : "");
+            memcpy(p.folder, ".",
+                   2); /* a file that could be read has a name of a letter at least */
         s = build(&p, spec);
     }
     if (!s) s = at_write_file(c, out_path, p.t.s, p.t.n);

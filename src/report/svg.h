@@ -24,7 +24,7 @@ typedef struct at_chart {
     int n_series;
 } at_chart;
 
-void at_svg_chart(at_text *t, const at_chart *chart);
+void at_svg_chart(at_text *t, const at_chart *given);
 
 typedef struct at_bars {
     const char *title, *label; /* label: what the length means         */

@@ -83,16 +83,19 @@ static void grid(at_text *t, const at_chart *c, const at_axis *x, const at_axis 
     }
 }
 
-/* Mean of the drawable values up to `half` places either side, fewer near the ends, so that the
-   line neither lags nor hangs over. */
+/* Mean of the drawable values up to `half` places either side, near ones counting more; fewer at
+   the ends, so that the line neither lags nor hangs over. */
 static double around(const at_chart *c, const at_series *s, int64_t i, int64_t half) {
     if (i < half) half = i;
     if (s->n - 1 - i < half) half = s->n - 1 - i;
-    double sum = 0;
-    int64_t n = 0;
-    for (int64_t j = i - half; j <= i + half; j++)
-        if (drawable(c, s->x[j], s->y[j])) sum += s->y[j], n++;
-    return sum / (double)n;
+    double sum = 0, weights = 0;
+    for (int64_t j = i - half; j <= i + half; j++) {
+        if (!drawable(c, s->x[j], s->y[j])) continue;
+        const double weight = (double)(half + 1 - (j < i ? i - j : j - i));
+        sum += weight * s->y[j];
+        weights += weight;
+    }
+    return sum / weights;
 }
 
 static void path(at_text *t, const at_chart *c, const at_series *s, const char *class, int colour,
@@ -141,7 +144,7 @@ static void plot(at_text *t, const at_chart *c, const range *rx, const range *ry
         const at_series *s = &c->series[k];
         const bool smooth = s->smooth && s->n > MARKED;
         if (smooth) path(t, c, s, "raw", k % COLOURS, 0, &x, &y);
-        path(t, c, s, "line", k % COLOURS, smooth ? 2 + s->n / 50 : 0, &x, &y);
+        path(t, c, s, "line", k % COLOURS, smooth ? 2 + s->n / 40 : 0, &x, &y);
         if (s->n <= MARKED) dots(t, c, s, k % COLOURS, &x, &y);
     }
     at_text_add(t, "</svg>\n");

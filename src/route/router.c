@@ -50,7 +50,7 @@ at_status at_router_new(at_ctx *c, int n_classes, const char *const *name, int64
 
 void at_router_close(at_router *r) {
     if (!r) return;
-    for (int i = 0; i < r->n_classes; i++) at_free(r->name[i]);
+    for (int i = 0; r->name && i < r->n_classes; i++) at_free(r->name[i]);
     at_free(r->name);
     at_free(r->idf);
     at_free(r->weight);

@@ -59,7 +59,8 @@ at_status at_router_save(at_ctx *c, const at_router *r, const char *path) {
 /* ---- reading ---- */
 
 static at_status missing(at_ctx *c, const at_st *st, const char *what, const char *why) {
-    return at_error(c, AT_FORMAT, "%s: not a router: %s %s", at_st_path(st), what, why);
+    (void)at_error(c, AT_FORMAT, "%s: not a router: %s %s", at_st_path(st), what, why);
+    return AT_FORMAT;
 }
 
 static at_status floats(at_ctx *c, const at_st *st, const char *name, int rank, const int64_t *dim,
@@ -142,7 +143,7 @@ static at_status read_shape(at_ctx *c, const at_st *st, at_router **out) {
         (void)at_error_in(c, at_st_path(st));
         s = c->status = AT_FORMAT;
     }
-    if (!s) memcpy((*out)->tokenizer_hash, hash, strlen(hash) + 1);
+    if (!s && *out) memcpy((*out)->tokenizer_hash, hash, strlen(hash) + 1);
     cJSON_Delete(v);
     return s;
 }
@@ -156,7 +157,7 @@ at_status at_router_load(at_ctx *c, const char *path, at_router **out) {
     at_status s = at_st_open(c, inside, &st);
     if (!s) s = at_st_verify(c, st);
     if (!s) s = read_shape(c, st, &r);
-    if (!s) {
+    if (!s && r) {
         const int64_t shape[2] = {r->n_classes, r->vocab};
         s = floats(c, st, "idf", 1, shape + 1, r->idf);
         if (!s) s = floats(c, st, "weight", 2, shape, r->weight);
