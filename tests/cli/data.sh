@@ -1,0 +1,123 @@
+# data.sh - artel data: build from every kind of source, refuse bad input, leave nothing behind.
+. tests/cli/lib.sh
+
+# 40 documents of a few sentences in each of two languages, one web page each, with equal paths.
+text=$work/text
+mkdir -p "$text/en" "$text/fr"
+i=0
+while [ $i -lt 40 ]; do
+    for d in en fr; do
+        [ $d = en ] && w="This is the English sentence" || w="Voici la phrase française numérotée"
+        {
+            printf '<html><head><title>no</title></head><body><nav>menu</nav>'
+            for j in a b c d e f; do printf '<p>%s %s of page %s, &eacute;crite ici.</p>\n' "$w" $j $i; done
+        } >"$text/$d/$i.html"
+    done
+    i=$((i + 1))
+done
+
+run 0 "$ARTEL" data --help
+prints "build"
+run 0 "$ARTEL" data build --help
+prints "--max-diff"
+run 2 "$ARTEL" data build
+run 2 "$ARTEL" data build -o "$work/x" --vocab 300
+says "--domain"
+run 2 "$ARTEL" data build -o "$work/x" -d en="$text/en"
+says "--vocab"
+run 2 "$ARTEL" data build -o "$work/x" -d en="$text/en" --vocab 300 --split 0.5
+says "three shares"
+run 2 "$ARTEL" data build -o "$work/x" -d en="$text/en" --vocab 300 --split 0.5,0.1,0.1
+says "sum to 1"
+run 2 "$ARTEL" data build -o "$work/x" -d en="$text/en" --vocab 300 --unit words
+says "tokens, bytes, chars or docs"
+run 2 "$ARTEL" data build -o "$work/x" -d "$text/en" --vocab 300
+says "NAME=PATH"
+
+# ---- a whole one ----
+run 0 "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --licence en=CC0-1.0 --vocab 400 -o "$work/set"
+prints "largest above smallest domain"
+run 0 "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --licence en=CC0-1.0 --vocab 400 -o "$work/two" \
+    --threads 3 --json
+prints '"domain":"fr"'
+prints '"reached_percent"'
+check "stdout holds three lines of JSON" test "$(grep -c '^{' "$work/.out")" -eq 3
+check "the same seed gives the same bytes" diff -r "$work/set" "$work/two"
+check "the manifest has licence and sources" grep -q '"licence":.*"CC0-1.0"' "$work/set/manifest.json"
+run 0 "$ARTEL" data build -q --seed 9 -d en="$text/en" -d fr="$text/fr" --vocab 400 -o "$work/two"
+check "another seed, another order" sh -c "! cmp -s '$work/set/en.train.bin' '$work/two/en.train.bin'"
+run 0 "$ARTEL" data show "$work/set" -d fr -n 2
+prints "Voici la phrase française numérotée a of page"
+check "no menu, no title" sh -c "! grep -q 'menu\|no\$' '$work/.out'"
+run 0 "$ARTEL" data show "$work/set" --split test --json
+prints '"split":"test"'
+run 2 "$ARTEL" data show "$work/set" --split tset
+run 2 "$ARTEL" data show "$work/set" -d de
+says 'no domain "de"'
+run 1 "$ARTEL" data show "$work/nowhere"
+says "no such data set"
+
+# the tokenizer of one set serves another
+run 0 "$ARTEL" data build -q -d en="$text/en" --tokenizer "$work/set/tokenizer.json" -o "$work/three"
+check "the same tokenizer" cmp -s "$work/set/tokenizer.json" "$work/three/tokenizer.json"
+run 1 "$ARTEL" data build -q -d en="$text/en" --tokenizer "$work/none.json" -o "$work/x"
+says "none.json"
+
+# ---- JSON lines: plain, .gz, .zst; the id as key ----
+i=0
+while [ $i -lt 60 ]; do
+    echo "{\"id\": \"Q$i\", \"text\": \"A line of JSON with a text of its own, number $i, long enough to stay.\"}"
+    i=$((i + 1))
+done >"$work/a.jsonl"
+run 0 "$ARTEL" data build -q -d a="$work/a.jsonl" --vocab 300 -o "$work/plain"
+gzip -c "$work/a.jsonl" >"$work/a.jsonl.gz"
+run 0 "$ARTEL" data build -q -d a="$work/a.jsonl.gz" --vocab 300 -o "$work/gz"
+check "packed or not: the same tokens" cmp -s "$work/plain/a.train.bin" "$work/gz/a.train.bin"
+if command -v zstd >/dev/null 2>&1; then
+    zstd -q "$work/a.jsonl" -o "$work/a.jsonl.zst"
+    run 0 "$ARTEL" data build -q -d a="$work/a.jsonl.zst" --vocab 300 -o "$work/zst"
+    check "packed or not: the same tokens" cmp -s "$work/plain/a.train.bin" "$work/zst/a.train.bin"
+fi
+head -c 100 "$work/a.jsonl.gz" >"$work/cut.jsonl.gz"
+run 1 "$ARTEL" data build -d a="$work/cut.jsonl.gz" --vocab 300 -o "$work/x"
+says "cut.jsonl.gz: truncated"
+echo '{"body": 1}' >>"$work/a.jsonl"
+run 1 "$ARTEL" data build -d a="$work/a.jsonl" --vocab 300 -o "$work/x"
+says "a.jsonl:61"
+
+# ---- bad input ----
+run 1 "$ARTEL" data build -d en="$work/missing" --vocab 300 -o "$work/x"
+says "missing: no such file or folder"
+: >"$work/empty.txt"
+run 1 "$ARTEL" data build -d en="$work/empty.txt" --vocab 300 -o "$work/x"
+says "empty.txt: the file is empty"
+says 'domain "en": no text left'
+printf 'Un texte fran\347ais en Latin-1, assez long pour rester dans le corpus.\n' >"$text/fr/latin.txt"
+run 1 "$ARTEL" data build -d fr="$text/fr" --vocab 300 --strict -o "$work/x"
+says "latin.txt: not UTF-8 text: byte 13"
+run 0 "$ARTEL" data build -d fr="$text/fr" --vocab 300 -o "$work/latin"
+says "latin.txt: left out"
+prints "1 not utf8"
+check "counted in the manifest" grep -q '"not_utf8":.*1' "$work/latin/manifest.json"
+run 2 "$ARTEL" data build -d en="$text/en" --vocab 300 -o "$text"
+says "holds no data set"
+check "the folder in the way is untouched" test -f "$text/en/0.html"
+if [ "$(id -u)" -ne 0 ]; then
+    mkdir "$work/locked"
+    chmod 500 "$work/locked"
+    run 1 "$ARTEL" data build -d en="$text/en" --vocab 300 -o "$work/locked/x"
+    says "locked"
+fi
+# a full disk, played by a limit on the size of files
+limited() { (ulimit -f 8 && trap '' XFSZ && "$@"); }
+run 1 limited "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --vocab 300 -o "$work/full"
+says "File too large"
+check "nothing is left behind" sh -c "! ls -d '$work'/*.partial* '$work/x' '$work/full' 2>/dev/null | grep ."
+
+# ---- a shard that was cut ----
+cp -r "$work/set" "$work/cut"
+head -c 5000 "$work/set/en.train.bin" >"$work/cut/en.train.bin"
+run 1 "$ARTEL" data show "$work/cut"
+says "en.train.bin: truncated"
+
+done_testing
