@@ -9,7 +9,7 @@
 const char at_gpt2_pattern[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-enum { PATTERN_MAX = 16384, STEPS_MAX = 2000000 };
+enum { PATTERN_MAX = 16384, STEPS = 2000000, STEPS_A_BYTE = 16 };
 
 /* PCRE2's \s with UCP has U+180E, which left White_Space in Unicode 6.3. */
 #define SPACES                                                                   \
@@ -117,12 +117,14 @@ static bool add_span(at_ctx *c, at_splitter *s, size_t start, size_t end) {
     return true;
 }
 
-static bool prepare(at_ctx *c, at_splitter *s) {
-    if (s->match) return true;
-    s->limits = pcre2_match_context_create(NULL);
-    s->match = s->limits ? pcre2_match_data_create(1, NULL) : NULL;
+/* A pattern may try each byte of a long run a few times, but not each pair of bytes. */
+static bool prepare(at_ctx *c, at_splitter *s, size_t bytes) {
+    if (!s->limits) s->limits = pcre2_match_context_create(NULL);
+    if (!s->match && s->limits) s->match = pcre2_match_data_create(1, NULL);
     if (!s->match) return at_error(c, AT_OOM, "no memory for matching"), false;
-    (void)pcre2_set_match_limit(s->limits, STEPS_MAX);
+    const size_t most = (UINT32_MAX - STEPS) / STEPS_A_BYTE;
+    const size_t n = bytes < most ? bytes : most;
+    (void)pcre2_set_match_limit(s->limits, (uint32_t)(STEPS + STEPS_A_BYTE * n));
     return true;
 }
 
@@ -167,7 +169,7 @@ at_status at_split_text(at_ctx *c, const at_split *stage, int stages, at_splitte
                         const char *text, size_t bytes) {
     s->n = 0;
     if (!add_span(c, s, 0, bytes)) return c->status;
-    if (stages && !prepare(c, s)) return c->status;
+    if (stages && !prepare(c, s, bytes)) return c->status;
     for (int k = 0; k < stages; k++) {
         const at_splitter before = *s;
         s->span = before.other;
