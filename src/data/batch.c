@@ -49,11 +49,11 @@ at_status at_sampler_init(at_ctx *c, at_sampler *s, const at_dataset *d, char *c
     for (int64_t i = 0; i < count; i++) {
         const int k = n ? at_dataset_domain(d, domains[i]) : (int)i;
         if (k < 0)
-            return at_error(c, AT_ARG, "%s: no domain \"%s\" in this data set", d->path,
+            return at_error(c, AT_CONFIG, "%s: no domain \"%s\" in this data set", d->path,
                             domains[i]);
         const int64_t tokens = d->domain[k].shard[AT_TRAIN].n_tokens;
         if (tokens <= context)
-            return at_error(c, AT_ARG,
+            return at_error(c, AT_CONFIG,
                             "%s: domain \"%s\": expected more than %lld training tokens (the "
                             "context), found %lld",
                             d->path, d->domain[k].name, (long long)context, (long long)tokens);

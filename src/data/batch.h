@@ -14,7 +14,7 @@ typedef struct at_sampler {
     int64_t batch, context;
 } at_sampler;
 
-/** domains: names, or n = 0 for all.  AT_ARG names an unknown one or one whose training split is
+/** domains: names, or n = 0 for all.  AT_CONFIG names an unknown one or one whose training split is
     shorter than context + 1 tokens. */
 at_status at_sampler_init(at_ctx *c, at_sampler *s, const at_dataset *d, char *const *domains,
                           int64_t n, uint64_t seed, int64_t batch, int64_t context);

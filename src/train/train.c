@@ -84,23 +84,32 @@ static at_status open_recipe(loop *l, at_conf *f) {
     return s == AT_OK ? at_conf_finish(l->c, f) : s;
 }
 
+/* From the newest checkpoint; a run that was killed before its first one begins again. */
+static at_status resume(loop *l, int64_t *step) {
+    *step = at_runfolder_latest(&l->run);
+    if (*step < 0) {
+        *step = 0;
+        at_log(l->c, AT_LOG_INFO, "%s: no checkpoint was finished, beginning at step 0",
+               l->run.path);
+        return AT_OK;
+    }
+    at_log(l->c, AT_LOG_INFO, "resuming %s at step %lld of %lld", l->run.path, (long long)*step,
+           (long long)l->recipe.train.steps);
+    return at_runfolder_load(&l->run, *step, l->model, &l->trainer.optim, &l->trainer.progress);
+}
+
+/* The trainer is opened first: a recipe it refuses leaves no folder behind. */
 static at_status open_run(loop *l, at_conf *f, const char *path) {
     at_ctx *c = l->c;
-    at_status s = at_runfolder_open(c, path, l->o->resume, &l->run);
+    int64_t step = 0;
+    at_status s =
+        at_trainer_open(c, &l->cp, &l->recipe, l->model, l->teacher, l->data, &l->trainer);
+    if (s == AT_OK) s = at_runfolder_open(c, path, l->o->resume, &l->run);
     char *text = s == AT_OK ? at_conf_dump(c, f, false) : NULL;
     if (s == AT_OK) s = text ? at_runfolder_recipe(&l->run, text, l->o->resume) : AT_OOM;
     at_free(text);
-    if (s != AT_OK) return s;
-    s = at_trainer_open(c, &l->cp, &l->recipe, l->model, l->teacher, l->data, &l->trainer);
-    const int64_t step = s == AT_OK && l->o->resume ? at_runfolder_latest(&l->run) : -1;
-    if (s == AT_OK && l->o->resume && step < 0)
-        s = at_error(c, AT_ARG, "%s: nothing to resume, no checkpoint was finished", path);
-    if (s == AT_OK && step >= 0)
-        s = at_runfolder_load(&l->run, step, l->model, &l->trainer.optim, &l->trainer.progress);
-    if (s == AT_OK && step >= 0)
-        at_log(c, AT_LOG_INFO, "resuming %s at step %lld of %lld", path, (long long)step,
-               (long long)l->recipe.train.steps);
-    return s == AT_OK ? at_runfolder_log_open(&l->run, step < 0 ? 0 : step) : s;
+    if (s == AT_OK && l->o->resume) s = resume(l, &step);
+    return s == AT_OK ? at_runfolder_log_open(&l->run, step) : s;
 }
 
 /* ---- events ------------------------------------------------------------------------- */

@@ -120,9 +120,9 @@ static void test_refuses(void **state) {
     (void)state;
     at_sampler s;
     char *none[] = {(char *)"zz"};
-    assert_int_equal(at_sampler_init(&ctx, &s, &data, none, 1, 1, 1, 4), AT_ARG);
+    assert_int_equal(at_sampler_init(&ctx, &s, &data, none, 1, 1, 1, 4), AT_CONFIG);
     expect_says(&ctx, "no domain \"zz\"");
-    assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 1, 1, TOKENS), AT_ARG);
+    assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 1, 1, TOKENS), AT_CONFIG);
     expect_says(&ctx, "domain \"a\"");
     expect_says(&ctx, "found 1013");
     assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 1, 0, 4), AT_ARG);

@@ -1,0 +1,168 @@
+#!/bin/sh
+# The whole life of a modular model on a few kilobytes: data, teacher, experts, router, composition,
+# evaluation, generation; then what must be refused.
+. tests/cli/lib.sh
+cd "$work" || exit 1
+
+# ---- two languages nobody speaks: words of other letters -----------------------------------------
+mkdir -p aa bb
+awk 'BEGIN {
+    srand(1); split("mi no ta ke lo ra su ne", a, " "); split("zu vog dri kep fal wix bru hog", b, " ")
+    for (d = 0; d < 40; d++) for (k = 0; k < 2; k++) {
+        file = (k ? "bb/" : "aa/") "d" d ".txt"
+        for (p = 0; p < 6; p++) {
+            for (w = 0; w < 40; w++) printf "%s%s ", (k ? b[1+int(8*rand())] : a[1+int(8*rand())]),
+                (k ? b[1+int(8*rand())] : a[1+int(8*rand())]) > file
+            printf ".\n\n" > file
+        }
+        close(file)
+    }
+}'
+run 0 "$ARTEL" data build --domain aa=aa --domain bb=bb --vocab 300 -o data -q
+
+cat >teacher.yaml <<'Y'
+seed: 7
+model: {arch: gpt2, n_layer: 2, n_embd: 32, n_head: 2, n_positions: 64}
+data: {train: data}
+train: {steps: 20, batch: 4, context: 32, lr: 3e-3, eval_every: 10, eval_windows: 4, save_every: 5}
+Y
+cat >expert.yaml <<'Y'
+model: {arch: gpt2, n_layer: 1, n_embd: 32, n_head: 2, n_positions: 64}
+data: {train: data}
+train: {steps: 10, batch: 4, context: 32, lr: 3e-3}
+distill: {teacher: teacher/model, temperature: 2.0, alpha: 0.5}
+Y
+
+# ---- the same bits: for 1, 2, 3 threads, and across kill and resume --------------------------------
+run 0 "$ARTEL" train teacher.yaml -o teacher --threads 1
+prints "20 steps"
+check "report" test -s teacher/report.html
+check "recipe" grep -q '^seed: 7$' teacher/recipe.yaml
+check "no stray folders" test "$(ls teacher/checkpoints | wc -l)" -eq 2
+for threads in 1 2 3; do
+    "$ARTEL" train teacher.yaml -o killed$threads -q --threads $threads >/dev/null 2>&1 &
+    pid=$!
+    while [ ! -d killed$threads/checkpoints/step-00000010 ] && kill -0 $pid 2>/dev/null; do :; done
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    rm -rf killed$threads/model # should it have got so far
+    run 0 "$ARTEL" train teacher.yaml -o killed$threads -q --resume --threads $threads
+    check "killed and resumed with $threads threads: other bits" \
+        cmp -s teacher/model/model.safetensors killed$threads/model/model.safetensors
+    check "each step is logged once" \
+        test "$(grep -c grad_norm killed$threads/metrics.jsonl)" -eq 20
+done
+
+# ---- Ctrl-C saves and exits 130 ---------------------------------------------------------------------
+# A shell starts background commands with SIGINT ignored; the program must ask for it all the same.
+"$ARTEL" train teacher.yaml -o stopped -q --set train.steps=100000 --set train.save_every=0 \
+    --set train.eval_every=0 >/dev/null 2>"$work/.err" &
+pid=$!
+while [ ! -s stopped/metrics.jsonl ]; do sleep 0.05; done
+kill -INT $pid
+wait $pid
+rc=$?
+check "Ctrl-C: exit code $rc, not 130" test $rc -eq 130
+says "--resume"
+check "Ctrl-C: nothing saved" test -n "$(ls stopped/checkpoints)"
+
+# ---- experts, router, one model -----------------------------------------------------------------------
+for d in aa bb; do run 0 "$ARTEL" distill expert.yaml -o expert-$d -q --set "data.domains=[$d]"; done
+run 0 "$ARTEL" router train data -o router -q
+cat >compose.yaml <<'Y'
+mode: ple
+router: router
+experts:
+  - {name: aa, model: expert-aa/model}
+  - {name: bb, model: expert-bb/model}
+Y
+run 0 "$ARTEL" compose compose.yaml -o model
+run 0 "$ARTEL" eval model --data data --json --usage
+prints '"domain":"all"'
+prints '"usage":{"aa":1,"bb":0}'
+prints '"bits_per_byte":'
+run 0 "$ARTEL" eval teacher/model --data data --split validation
+run 0 "$ARTEL" generate model -p "mino take lora" -n 8
+says "expert aa"
+run 0 "$ARTEL" generate model -p "zuvog drikep" -n 8 --json
+prints '"expert":"bb"'
+prints '"new_tokens":8'
+run 0 "$ARTEL" generate model -p "zuvog drikep" -n 4 --exclude bb
+says "expert aa"
+run 0 "$ARTEL" generate model -p "zuvog" -n 100 --experts bb # beyond the context of 64
+run 2 "$ARTEL" generate model -p x --experts cc
+says 'no expert `cc`'
+run 2 "$ARTEL" generate model -p x --exclude aa,bb
+says "excluded"
+run 0 "$ARTEL" generate teacher/model -p "mino" -n 12 --seed 3
+cp .out first
+run 0 "$ARTEL" generate teacher/model -p "mino" -n 12 --seed 3 --threads 1
+check "the same seed gives another text" cmp -s .out first
+run 0 "$ARTEL" inspect model
+run 0 "$ARTEL" inspect teacher
+run 0 "$ARTEL" plan teacher.yaml --json
+prints '"parameters":'
+prints '"doubts":['
+
+# ---- what must be refused ------------------------------------------------------------------------------
+run 2 "$ARTEL" train teacher.yaml
+says "RUN"
+run 2 "$ARTEL" train teacher.yaml -o teacher
+says "--resume"
+run 1 "$ARTEL" train missing.yaml -o x
+says "missing.yaml"
+run 1 "$ARTEL" train teacher.yaml -o x --set train.stepz=1
+says 'did you mean `train.steps`'
+run 1 "$ARTEL" train teacher.yaml -o x --set train.lr=fast
+says "train.lr"
+run 1 "$ARTEL" train teacher.yaml -o x --set model.n_head=3
+says "n_head"
+run 1 "$ARTEL" train teacher.yaml -o x --set model.n_embd=99999999
+says "n_embd"
+run 1 "$ARTEL" train teacher.yaml -o x --set train.context=65
+says "at most 64"
+run 1 "$ARTEL" train teacher.yaml -o x --set data.train=nowhere
+says "nowhere"
+run 1 "$ARTEL" train teacher.yaml -o x --set 'data.domains=[cc]'
+says "cc"
+check "a refused run leaves a folder" test ! -e x
+run 1 "$ARTEL" train teacher.yaml -o teacher --resume --set train.lr=1e-4
+says "recipe"
+run 1 "$ARTEL" train teacher.yaml -o wild -q --set train.lr=10 --set train.clip=0 --set train.warmup=0 \
+    --set train.steps=400 --set train.spike=1
+says "step"
+check "a run that exploded keeps its last checkpoint" test -n "$(ls wild/checkpoints)"
+run 1 "$ARTEL" train teacher.yaml -o x --set train.steps=1 --set 'freeze=[nothing.*]'
+says "nothing.*"
+run 0 "$ARTEL" data build --domain aa=aa --domain bb=bb --vocab 280 -o other -q
+run 1 "$ARTEL" eval teacher/model --data other
+says "tokenizer"
+run 1 "$ARTEL" distill expert.yaml -o x --set data.train=other
+says "tokenizer"
+run 1 "$ARTEL" eval nowhere --data data
+says "nowhere"
+run 2 "$ARTEL" compose compose.yaml -o model
+says "exists"
+run 1 "$ARTEL" compose compose.yaml -o x --set mode=jeet
+says "mode"
+
+# truncated, altered: path, tensor and reason
+cp -r teacher/model cut
+size=$(wc -c <cut/model.safetensors)
+head -c $((size - 100)) teacher/model/model.safetensors >cut/model.safetensors
+run 1 "$ARTEL" eval cut --data data
+says "cut/model.safetensors"
+cp teacher/model/model.safetensors cut/model.safetensors
+printf '\377' | dd of=cut/model.safetensors bs=1 seek=$((size - 50)) conv=notrunc 2>/dev/null
+run 1 "$ARTEL" eval cut --data data
+says "cut/model.safetensors"
+says "transformer."
+
+# no permission (root writes everywhere), disk full
+mkdir locked
+chmod 555 locked
+[ "$(id -u)" -eq 0 ] || { run 1 "$ARTEL" train teacher.yaml -o locked/run; says "locked"; }
+run 1 sh -c "ulimit -f 8; trap '' XFSZ; exec '$ARTEL' train teacher.yaml -o small -q"
+says "small/"
+check "a torn checkpoint was left" test -z "$(ls small/checkpoints)"
+done_testing
