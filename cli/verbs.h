@@ -9,19 +9,20 @@
 #define CLI_VERBS_H
 
 /* name, one line of help; in the order of `artel help`. */
-#define VERBS(X)                                                   \
-    X(data, "text -> a balanced, tokenised data set")              \
-    X(tokenizer, "train a tokenizer, text to ids and back")        \
-    X(train, "a model from scratch, or from another one")          \
-    X(distill, "a teacher into a student")                         \
-    X(router, "train, measure and question a sequence router")     \
-    X(plan, "what a training run would cost, before it runs")      \
-    X(compose, "experts and a router into one model")              \
-    X(eval, "loss and perplexity on each domain of a data set")    \
-    X(generate, "text from a model")                               \
-    X(logits, "raw logits of given token ids")                     \
-    X(inspect, "what a model, data set, run or tensor file holds") \
-    X(report, "a self-contained HTML page from a description or a run")
+#define VERBS(X)                                                        \
+    X(data, "text -> a balanced, tokenised data set")                   \
+    X(tokenizer, "train a tokenizer, text to ids and back")             \
+    X(train, "a model from scratch, or from another one")               \
+    X(distill, "a teacher into a student")                              \
+    X(router, "train, measure and question a sequence router")          \
+    X(plan, "what a training run would cost, before it runs")           \
+    X(compose, "experts and a router into one model")                   \
+    X(eval, "loss and perplexity on each domain of a data set")         \
+    X(generate, "text from a model")                                    \
+    X(logits, "raw logits of given token ids")                          \
+    X(inspect, "what a model, data set, run or tensor file holds")      \
+    X(report, "a self-contained HTML page from a description or a run") \
+    X(bench, "speed against the limit of this machine")
 
 #define X(name, about) int cmd_##name(int argc, char **argv);
 VERBS(X)

@@ -271,6 +271,15 @@ ARTEL_API artel_status artel_bench_step(artel *a, const artel_recipe *r, int64_t
     and for tensor files one {"tensor":..,"dtype":..,"shape":[..],"bytes":N} for each. */
 ARTEL_API artel_status artel_inspect(artel *a, const char *path, artel_emit emit, void *user);
 
+/**
+ * Speed of the inner loops against the limit of the machine, measured, and a stated baseline in
+ * the same process: {"name":..,"shape":..,"threads":N,"seconds":{"min":..,"median":..},
+ * "gflops":..,"percent_of_peak":..,"limit":"fma"|"read","baseline":..,"ratio":..} for each.
+ * ratio is the baseline's seconds over ours: above 1 we are faster.  Rows limited by memory have
+ * gbytes_per_s; rows named fma_peak and read_peak are the limits.  Nothing else should run.
+ */
+ARTEL_API artel_status artel_bench_kernel(artel *a, artel_emit emit, void *user);
+
 /* ---- reports ------------------------------------------------------------------------------ */
 
 /** A self-contained HTML page from a JSON description (docs/report.md lists its fields). */

@@ -22,6 +22,7 @@ enum {
     NS = 256,          /* columns of B a worker packs at a time                                  */
     NC = 4096,         /* columns of B packed for all: KC x NC in the third cache                */
     THIN = 128 * 1024, /* values of A in a k block: below, every worker keeps all of them near   */
+    WORTH = 1 << 20,   /* values of B read, or multiply-adds, that pay for waking the workers   */
     ALIGN = 64,
     PANEL_MAX = 64 /* mr and nr stay below */
 };
@@ -285,10 +286,11 @@ at_status at_gemm_run(at_compute *cp, const at_gemm *g) {
     }
     if (g->m <= AT_FEW && !g->ta) {
         job w = {.cp = cp, .g = g};
-        at_par_for(cp->threads, g->n, share_of(g->n, 256, g->n + 256, cp->threads), few_columns,
-                   &w);
+        const int threads = g->k * g->n < WORTH ? 1 : cp->threads;
+        at_par_for(threads, g->n, share_of(g->n, 256, g->n + 256, threads), few_columns, &w);
         return AT_OK;
     }
+    if (g->m * g->k * g->n < WORTH) return at_gemm_serial(cp, g, 0);
     const int64_t kc = block_k(g->k);
     return g->m * kc <= THIN && g->n >= g->m ? run_thin(cp, g, kc) : run_fat(cp, g, kc);
 }

@@ -1,15 +1,9 @@
 /* peak.c - multiply-add and read peaks. */
 #include "kernel/peak.h"
+#include "base/clock.h"
 #include "base/par.h"
 #include "kernel/kernel.h"
 #include <string.h>
-#include <time.h>
-
-double at_seconds(void) {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 enum { RUNS = 12 };
 
@@ -48,9 +42,9 @@ static void read_slice(void *arg, int64_t begin, int64_t end, int worker) {
 static double best(int threads, int64_t slices, at_par_fn f, probe *p) {
     double t = 1e30;
     for (int run = 0; run < RUNS; run++) {
-        const double start = at_seconds();
+        const double start = at_now();
         at_par_for(threads, slices, 1, f, p);
-        const double took = at_seconds() - start;
+        const double took = at_now() - start;
         if (took < t) t = took;
     }
     return t;
@@ -64,9 +58,9 @@ double at_fma_peak(at_ctx *c, int threads) {
     double flops = 0, took = 0; /* how many rounds make 10 ms */
     while (took < 0.01) {
         p.rounds *= 2;
-        const double start = at_seconds();
+        const double start = at_now();
         flops = p.k.burn(p.rounds, &sink);
-        took = at_seconds() - start;
+        took = at_now() - start;
     }
     return flops * threads / best(threads, threads, burn_slice, &p) * 1e-9;
 }

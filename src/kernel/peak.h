@@ -5,9 +5,6 @@
 #define AT_PEAK_H
 #include "base/ctx.h"
 
-/** Seconds of a clock that only goes forward. */
-double at_seconds(void);
-
 /** Fused multiply-add peak in GFLOP/s of `threads` workers together, with the instruction set of
     c->cpu: independent chains in registers, no memory; the best of several runs of about 10 ms.
     A multiply-add counts as two operations. */

@@ -169,7 +169,7 @@ static void test_wide(void **state) {
 static void test_threads(void **state) {
     (void)state;
     static const int64_t shape[][3] = {
-        {1, 900, 100}, {3, 901, 77}, {40, 700, 600}, {333, 111, 1030}, {200, 640, 64}};
+        {1, 5000, 300}, {3, 4001, 277}, {40, 700, 600}, {333, 111, 1030}, {200, 640, 64}};
     enum { SHAPES = sizeof shape / sizeof shape[0] };
     for (int s = 0; s < SHAPES; s++)
         for (int mode = 0; mode < 4; mode++) {
@@ -198,7 +198,7 @@ static void test_oom(void **state) {
     (void)state;
     at_ctx c;
     at_ctx_init(&c, 2);
-    problem p = make(&c, 300, 40, 30, 0);
+    problem p = make(&c, 300, 100, 100, 0);
     int failures = 0;
     for (int64_t at = 1;; at++) {
         at_compute cp;

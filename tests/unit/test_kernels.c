@@ -3,9 +3,9 @@
  * 0 to 199, unaligned starts, nothing written outside, error bounds.  With --bench each kernel is
  * also timed against the reference.
  */
+#include "base/clock.h"
 #include "base/cpu.h"
 #include "kernel/kernel.h"
-#include "kernel/peak.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -279,9 +279,9 @@ static double time_of(const at_kernels *k, const row *r, const vars *start, vars
     double best = 1e30;
     for (int rep = 0; rep < REPEATS; rep++) {
         memcpy(s, start, sizeof *s);
-        const double t = at_seconds();
+        const double t = at_now();
         for (int i = 0; i < CALLS; i++) r->call(k, BENCH, 0, s);
-        const double took = (at_seconds() - t) / CALLS;
+        const double took = (at_now() - t) / CALLS;
         if (took < best) best = took;
     }
     return best;

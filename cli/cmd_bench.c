@@ -1,0 +1,105 @@
+/* cmd_bench.c - artel bench kernel|step. */
+#include "artel.h"
+#include "recipe_args.h"
+#include "verbs.h"
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+static double number(const cJSON *o, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsNumber(v) ? v->valuedouble : 0;
+}
+
+static const char *text(const cJSON *o, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsString(v) ? v->valuestring : "";
+}
+
+/* One line a row: what, how fast, how near the limit, against whom. */
+static void draw_kernel(void *user, const char *json) {
+    (void)user;
+    cJSON *o = cJSON_Parse(json);
+    const double median = number(cJSON_GetObjectItemCaseSensitive(o, "seconds"), "median");
+    const double bytes = number(o, "gbytes_per_s");
+    printf("%-26s %-34s %2.0f thread%s", text(o, "name"), text(o, "shape"), number(o, "threads"),
+           number(o, "threads") > 1 ? "s" : " ");
+    if (median > 0)
+        printf(" %10.1f us", 1e6 * median);
+    else
+        printf(" %13s", "");
+    printf(" %8.1f %s %5.1f%% of peak", bytes > 0 ? bytes : number(o, "gflops"),
+           bytes > 0 ? "GB/s   " : "GFLOP/s", number(o, "percent_of_peak"));
+    if (*text(o, "baseline")) printf("  %6.2fx %s", number(o, "ratio"), text(o, "baseline"));
+    printf("\n");
+    (void)fflush(stdout);
+    cJSON_Delete(o);
+}
+
+static int bench_kernel(int argc, char **argv) {
+    ui u = {0};
+    const opt table[] = {UI_OPTIONS(&u), {0}};
+    const opt_verb verb = {"bench kernel",
+                           "",
+                           0,
+                           0,
+                           "The inner loops against the peak of this machine, measured first, and "
+                           "against a baseline\nin the same process.  Run it on a machine that "
+                           "does nothing else.",
+                           table};
+    const int rc = opt_parse(&verb, &argc, argv);
+    if (rc >= 0) return rc;
+    if (!ui_open(&u, "bench kernel")) return 1;
+    return ui_close(&u, artel_bench_kernel(u.a, u.json ? ui_json : draw_kernel, &u));
+}
+
+static void draw_step(void *user, const char *json) {
+    (void)user;
+    cJSON *o = cJSON_Parse(json);
+    const cJSON *t = cJSON_GetObjectItemCaseSensitive(o, "seconds");
+    printf("%s: %s (%s parameters), %.0f threads\n", text(o, "arch"), text(o, "shape"),
+           ui_count(number(o, "parameters")), number(o, "threads"));
+    printf("  %.1f ms a step (best %.1f), %.0f tokens/s\n", 1e3 * number(t, "median"),
+           1e3 * number(t, "min"), number(o, "tokens_per_s"));
+    printf("  %.1f GFLOP/s, %.1f%% of the multiply-add peak of %.1f\n", number(o, "gflops"),
+           number(o, "percent_of_peak"), number(o, "peak_gflops"));
+    cJSON_Delete(o);
+}
+
+static int bench_step(int argc, char **argv) {
+    ui u = {0};
+    recipe_args r = {0};
+    int64_t steps = 0;
+    const opt table[] = {
+        {"steps", 0, OPT_INT, &steps, "8", "N", "timed steps, after 2 that are not", 1, 1000},
+        {"set", 0, OPT_PILE, &r.set, NULL, "A.B=V", "change a size, as model.n_layer=12", 0, 0},
+        UI_OPTIONS(&u),
+        {0},
+    };
+    const opt_verb verb = {"bench step",
+                           "[RECIPE]",
+                           0,
+                           1,
+                           "Whole training steps on random tokens: forward, backward, clipping, "
+                           "AdamW.\nThe sections model and train of RECIPE give the sizes; without "
+                           "it a gpt2 of 6 layers,\nwidth 384, 6 heads, context 256, batch 8.",
+                           table};
+    int rc = opt_parse(&verb, &argc, argv);
+    if (rc < 0 && !ui_open(&u, "bench step")) rc = 1;
+    if (rc < 0) {
+        artel_status s = ARTEL_OOM;
+        if (recipe_ready(&r, &u, argc > 0 ? argv[0] : NULL))
+            s = artel_bench_step(u.a, &r.recipe, steps, u.json ? ui_json : draw_step, &u);
+        rc = ui_close(&u, s);
+    }
+    recipe_free(&r);
+    return rc;
+}
+
+int cmd_bench(int argc, char **argv) {
+    static const opt_sub subs[] = {
+        {"kernel", "matrix products, attention, optimiser", bench_kernel},
+        {"step", "one training step", bench_step},
+        {NULL, NULL, NULL},
+    };
+    return opt_dispatch("artel bench", subs, argc, argv);
+}

@@ -1,0 +1,286 @@
+/*
+ * bench_kernel.c - the shapes are those of one training step of gpt2 with 6 layers, width 384,
+ * 2048 tokens and 8192 words, and of its decoding token by token.
+ *
+ * Products are compared with OpenBLAS on the same number of threads, in turns in this process;
+ * the rest with the reference kernels.
+ */
+#include "bench/bench_kernel.h"
+#include "kernel/peak.h"
+#include "op/op.h"
+#include <stdio.h>
+#include <string.h>
+#ifdef AT_HAVE_BLAS
+#include <cblas.h>
+#endif
+
+typedef struct peaks {
+    double fma, read;
+} peaks;
+
+/* What a case works on; freed as one. */
+typedef struct desk {
+    at_compute cp, plain; /* plain: reference kernels */
+    at_ctx plain_ctx;
+    at_real *x[4];
+    at_gemm g;
+    int64_t n; /* optimiser: parameters */
+    int64_t B, T;
+    int heads;
+    at_arena arena;
+    at_status status;
+} desk;
+
+enum { PAIR_MS = 250 };
+
+static at_status desk_open(desk *d, at_ctx *c, const int64_t sizes[4]) {
+    memset(d, 0, sizeof *d);
+    d->plain_ctx = *c;
+    d->plain_ctx.cpu = 0;
+    at_arena_init(&d->arena, c);
+    at_status s = at_compute_open(&d->cp, c);
+    if (s == AT_OK) s = at_compute_open(&d->plain, &d->plain_ctx);
+    if (s != AT_OK) return at_error(c, AT_OOM, "bench: out of memory");
+    for (int i = 0; i < 4; i++) {
+        if (!sizes[i]) continue;
+        d->x[i] = at_malloc(c, (size_t)sizes[i] * sizeof(at_real));
+        if (!d->x[i]) return c->status;
+        for (int64_t j = 0; j < sizes[i]; j++)
+            d->x[i][j] = (at_real)((j * 2654435761 & 0xffff) - 0x8000) / 0x10000;
+    }
+    return AT_OK;
+}
+
+static void desk_close(desk *d) {
+    for (int i = 0; i < 4; i++) at_free(d->x[i]);
+    at_compute_close(&d->cp);
+    at_compute_close(&d->plain);
+    at_arena_close(&d->arena);
+}
+
+static void keep_status(desk *d, at_status s) {
+    if (d->status == AT_OK) d->status = s;
+}
+
+/* ---- matrix products ---- */
+
+static const struct {
+    const char *name;
+    int64_t m, n, k;
+    bool ta, tb;
+} PRODUCTS[] = {
+    {"gemm", 2048, 1152, 384, false, true},  /* queries, keys, values */
+    {"gemm", 2048, 1536, 384, false, true},  /* up                    */
+    {"gemm", 2048, 384, 1536, false, true},  /* down                  */
+    {"gemm", 2048, 1536, 384, false, false}, /* gradient of an input  */
+    {"gemm", 1536, 384, 2048, true, false},  /* gradient of a weight  */
+    {"gemm", 256, 8192, 384, false, true},   /* output words          */
+    {"gemm", 2048, 8192, 384, false, true},
+    {"gemm_few", 32, 1536, 384, false, true}, /* a short prompt        */
+    {"gemm_few", 1, 1536, 384, false, true},  /* one token             */
+    {"gemm_few", 1, 1536, 384, false, false},
+    {"gemm_few", 1, 8192, 384, false, true},
+};
+
+static void product(void *arg) {
+    desk *d = arg;
+    keep_status(d, at_gemm_run(&d->cp, &d->g));
+}
+
+#if defined(AT_HAVE_BLAS) && !defined(AT_REAL_DOUBLE)
+static void blas(void *arg) {
+    const at_gemm *g = &((desk *)arg)->g;
+    cblas_sgemm(CblasRowMajor, g->ta ? CblasTrans : CblasNoTrans, g->tb ? CblasTrans : CblasNoTrans,
+                (blasint)g->m, (blasint)g->n, (blasint)g->k, 1, g->a, (blasint)g->lda, g->b,
+                (blasint)g->ldb, 0, g->c, (blasint)g->ldc);
+}
+
+/* "OpenBLAS 0.3.21 (Haswell)": its version, and the processor it takes this one for. */
+static const char *blas_name(char *text, size_t bytes) {
+    char version[32] = "";
+    (void)sscanf(openblas_get_config(), "OpenBLAS %31s", version);
+    (void)snprintf(text, bytes, "OpenBLAS %s (%s)", version, openblas_get_corename());
+    return text;
+}
+
+static void blas_threads(int n) { openblas_set_num_threads(n); }
+#else
+static void (*const blas)(void *) = NULL;
+static const char *blas_name(char *text, size_t bytes) {
+    (void)text;
+    (void)bytes;
+    return NULL;
+}
+static void blas_threads(int n) { (void)n; }
+#endif
+
+static at_status bench_product(at_ctx *c, size_t which, const peaks *p, at_bench_emit emit,
+                               void *user) {
+    const int64_t m = PRODUCTS[which].m, n = PRODUCTS[which].n, k = PRODUCTS[which].k;
+    const bool ta = PRODUCTS[which].ta, tb = PRODUCTS[which].tb;
+    char shape[64], name[64];
+    desk d;
+    at_status s = desk_open(&d, c, (const int64_t[]){m * k, k * n, m * n, 0});
+    if (s == AT_OK) {
+        d.g = (at_gemm){.ta = ta, .tb = tb, .m = m, .n = n, .k = k};
+        d.g.a = d.x[0];
+        d.g.lda = ta ? m : k;
+        d.g.b = d.x[1];
+        d.g.ldb = tb ? k : n;
+        d.g.c = d.x[2];
+        d.g.ldc = n;
+        at_timing own, base;
+        blas_threads(c->threads);
+        at_time_pair(product, blas, &d, PAIR_MS * 1e-3, &own, &base);
+        blas_threads(1);
+        (void)snprintf(shape, sizeof shape, "%lldx%lldx%lld%s%s", (long long)m, (long long)n,
+                       (long long)k, ta ? " A transposed" : "", tb ? " B transposed" : "");
+        at_bench_row row = {.name = PRODUCTS[which].name, .shape = shape, .threads = c->threads};
+        row.time = own;
+        row.gflops = 2e-9 * (double)m * (double)n * (double)k / own.min;
+        row.peak = 100 * row.gflops / p->fma;
+        row.limit = "fma";
+        row.baseline = blas_name(name, sizeof name);
+        row.ratio = base.min / own.min;
+        s = d.status == AT_OK ? emit(user, &row) : d.status;
+    }
+    desk_close(&d);
+    return s;
+}
+
+/* ---- attention ---- */
+
+static void attend(desk *d, at_compute *cp, bool back) {
+    const at_mark mark = at_arena_mark(&d->arena);
+    at_run r;
+    at_run_init(&r, cp, &d->arena, back, 0);
+    const int64_t rows = d->B * d->T, C = d->heads * 64;
+    at_tensor qkv = {.data = d->x[0],
+                     .grad = d->x[1],
+                     .dim = {rows, 3 * C},
+                     .rank = 2,
+                     .need_grad = back,
+                     .keep_grad = true};
+    at_tensor *y = at_attention(&r, &qkv, d->B, d->T, d->heads);
+    if (y && back) {
+        y->grad = d->x[2];
+        y->keep_grad = true;
+        keep_status(d, at_backward_from(&r, y));
+    }
+    keep_status(d, at_run_status(&r));
+    at_arena_rewind(&d->arena, mark);
+}
+static void attend_forward(void *arg) { attend(arg, &((desk *)arg)->cp, false); }
+static void attend_forward_plain(void *arg) { attend(arg, &((desk *)arg)->plain, false); }
+static void attend_both(void *arg) { attend(arg, &((desk *)arg)->cp, true); }
+static void attend_both_plain(void *arg) { attend(arg, &((desk *)arg)->plain, true); }
+
+static at_status bench_attention(at_ctx *c, bool back, const peaks *p, at_bench_emit emit,
+                                 void *user) {
+    const int64_t B = 8, T = 256, H = 6, D = 64, values = B * T * H * D;
+    desk d;
+    at_status s = desk_open(&d, c, (const int64_t[]){3 * values, 3 * values, values, 0});
+    if (s == AT_OK) {
+        d.B = B;
+        d.T = T;
+        d.heads = (int)H;
+        at_timing own, base;
+        at_time_pair(back ? attend_both : attend_forward,
+                     back ? attend_both_plain : attend_forward_plain, &d, PAIR_MS * 1e-3, &own,
+                     &base);
+        at_bench_row row = {.name = back ? "attention_forward_backward" : "attention_forward"};
+        row.shape = "8x256, 6 heads of 64";
+        row.threads = c->threads;
+        row.time = own;
+        /* 2 products forward, 5 backward, over the half of [T,T] that is not masked */
+        row.gflops = (back ? 7 : 2) * 2e-9 * (double)(B * H * D) * (double)(T * (T + 1) / 2);
+        row.gflops /= own.min;
+        row.peak = 100 * row.gflops / p->fma;
+        row.limit = "fma";
+        row.baseline = "reference kernels";
+        row.ratio = base.min / own.min;
+        s = d.status == AT_OK ? emit(user, &row) : d.status;
+    }
+    desk_close(&d);
+    return s;
+}
+
+/* ---- optimiser: limited by memory ---- */
+
+enum { OPT_BYTES = 7 * sizeof(at_real) }; /* p, m, v read and written, g read */
+
+static void optimise(desk *d, const at_kernels *k) {
+    const at_adamw h = {.lr = (at_real)1e-3,
+                        .b1 = (at_real)0.9,
+                        .b2 = (at_real)0.99,
+                        .eps = (at_real)1e-8,
+                        .clip = 1,
+                        .c1 = 1,
+                        .c2 = 1};
+    k->adamw(d->n, d->x[0], d->x[1], d->x[2], d->x[3], &h);
+}
+static void optimise_own(void *arg) { optimise(arg, &((desk *)arg)->cp.k); }
+static void optimise_plain(void *arg) { optimise(arg, &((desk *)arg)->plain.k); }
+
+static at_status bench_optimiser(at_ctx *c, const peaks *p, at_bench_emit emit, void *user) {
+    const int64_t n = 13 << 20;
+    desk d;
+    at_status s = desk_open(&d, c, (const int64_t[]){n, n, n, n});
+    if (s == AT_OK) {
+        d.n = n;
+        for (int64_t i = 0; i < n; i++) d.x[3][i] = d.x[3][i] * d.x[3][i];
+        at_timing own, base;
+        at_time_pair(optimise_own, optimise_plain, &d, PAIR_MS * 1e-3, &own, &base);
+        at_bench_row row = {.name = "adamw", .shape = "13631488", .threads = 1, .time = own};
+        row.gflops = 15e-9 * (double)n / own.min;
+        row.gbytes = 1e-9 * OPT_BYTES * (double)n / own.min;
+        row.peak = 100 * row.gbytes / p->read;
+        row.limit = "read";
+        row.baseline = "reference kernels";
+        row.ratio = base.min / own.min;
+        s = emit(user, &row);
+    }
+    desk_close(&d);
+    return s;
+}
+
+/* ---- all ---- */
+
+static at_status limits(at_ctx *c, peaks *p, at_bench_emit emit, void *user) {
+    p->fma = at_fma_peak(c, c->threads);
+    p->read = at_read_peak(c, c->threads);
+    const at_bench_row fma = {.name = "fma_peak",
+                              .shape = "registers",
+                              .threads = c->threads,
+                              .gflops = p->fma,
+                              .peak = 100,
+                              .limit = "fma"};
+    const at_bench_row read = {.name = "read_peak",
+                               .shape = "256 MiB",
+                               .threads = c->threads,
+                               .gbytes = p->read,
+                               .peak = 100,
+                               .limit = "read"};
+    const at_status s = emit(user, &fma);
+    return s == AT_OK && p->read > 0 ? emit(user, &read) : s;
+}
+
+static at_status on_threads(at_ctx *c, at_bench_emit emit, void *user) {
+    peaks p;
+    at_status s = limits(c, &p, emit, user);
+    for (size_t i = 0; i < sizeof PRODUCTS / sizeof PRODUCTS[0] && s == AT_OK; i++)
+        s = at_interrupted(c) ? at_error(c, AT_INTERRUPTED, "bench: interrupted")
+                              : bench_product(c, i, &p, emit, user);
+    if (s == AT_OK) s = bench_attention(c, false, &p, emit, user);
+    if (s == AT_OK) s = bench_attention(c, true, &p, emit, user);
+    if (s == AT_OK && c->threads == 1 && p.read > 0) s = bench_optimiser(c, &p, emit, user);
+    return s;
+}
+
+at_status at_bench_kernel(at_ctx *c, at_bench_emit emit, void *user) {
+    const int threads = c->threads;
+    c->threads = 1;
+    at_status s = on_threads(c, emit, user);
+    c->threads = threads;
+    return s == AT_OK && threads > 1 ? on_threads(c, emit, user) : s;
+}

@@ -1,0 +1,30 @@
+# bench: what a measurement says, sizes that make no sense, the sub-verbs.
+. tests/cli/lib.sh
+tiny="--steps 2 --set model.n_layer=1 --set model.n_embd=32 --set model.n_head=2 --set train.context=16 --set train.batch=2"
+
+run 0 "$ARTEL" bench step $tiny --json --threads 1
+prints '"name":"step"'
+prints '"threads":1'
+prints '"seconds":{"min":'
+prints '"tokens_per_s":'
+prints '"percent_of_peak":'
+run 0 "$ARTEL" bench step $tiny
+prints "gpt2: layers 1, width 32"
+prints "tokens/s"
+
+run 1 "$ARTEL" bench step $tiny --set model.n_head=5
+says "n_embd = 32 is not a multiple of n_head = 5"
+silent
+run 1 "$ARTEL" bench step --set model.n_layers=1
+says "did you mean"
+run 1 "$ARTEL" bench step "$work/none.yaml"
+says "none.yaml"
+run 2 "$ARTEL" bench step $tiny --steps 0
+says "--steps"
+run 2 "$ARTEL" bench stepp
+says 'did you mean `step`?'
+run 2 "$ARTEL" bench
+run 2 "$ARTEL" bench kernel unexpected
+run 0 "$ARTEL" bench kernel --help
+prints "--json"
+done_testing
