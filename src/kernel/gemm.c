@@ -20,7 +20,8 @@ enum {
     KC = 512,          /* most of k in a block: a panel pair stays in the first two caches      */
     MC = 168,          /* most rows of A a worker packs at a time: MC x KC in the second cache   */
     NS = 256,          /* columns of B a worker packs at a time                                  */
-    NC = 4096,         /* columns of B packed for all: KC x NC in the third cache                */
+    NC = 4096,         /* most columns of B packed for all                                       */
+    ALL = 3 << 20,     /* values packed for all: in the third cache                              */
     THIN = 128 * 1024, /* values of A in a k block: below, every worker keeps all of them near   */
     WORTH = 1 << 20,   /* values of B read, or multiply-adds, that pay for waking the workers   */
     ALIGN = 64,
@@ -198,13 +199,14 @@ at_status at_gemm_serial(at_compute *cp, const at_gemm *g, int worker) {
 
 /* ---- all workers ---- */
 
-/* What the workers of one at_par_for need; packed is what they share. */
+/* What the workers of one at_par_for need; packed is what they share: blocks of k [p0, p1), each
+   of `stride` values, for columns [j0, j0+nb) of B (fat) or all rows of A (thin). */
 typedef struct job {
     at_compute *cp;
     const at_gemm *g;
     at_real *packed;
-    int64_t p0, kb; /* k block                  */
-    int64_t j0, nb; /* fat: columns in packed   */
+    int64_t kc, p0, p1, stride;
+    int64_t j0, nb;
 } job;
 
 static void few_columns(void *arg, int64_t begin, int64_t end, int worker) {
@@ -215,46 +217,80 @@ static void few_columns(void *arg, int64_t begin, int64_t end, int worker) {
 
 static void thin_pack(void *arg, int64_t begin, int64_t end, int worker) {
     const job *w = arg;
+    at_real *to = w->packed;
     (void)worker;
-    pack_a(&w->cp->k, w->g, begin, end - begin, w->p0, w->kb, w->packed + begin * w->kb);
+    for (int64_t p = w->p0; p < w->p1; p += w->kc, to += w->stride) {
+        const int64_t kb = min64(w->kc, w->p1 - p);
+        pack_a(&w->cp->k, w->g, begin, end - begin, p, kb, to + begin * kb);
+    }
 }
 
 static void thin_columns(void *arg, int64_t begin, int64_t end, int worker) {
     const job *w = arg;
     const scratch *s = w->cp->scratch;
+    const at_real *pa = w->packed;
     at_real *pb = s->own + (int64_t)worker * OWN + OWN_A;
-    pack_b(&w->cp->k, w->g, begin, end - begin, w->p0, w->kb, pb);
-    multiply(&w->cp->k, w->g, 0, w->g->m, begin, end - begin, w->p0, w->kb, w->packed, pb);
+    for (int64_t p = w->p0; p < w->p1; p += w->kc, pa += w->stride) {
+        const int64_t kb = min64(w->kc, w->p1 - p);
+        pack_b(&w->cp->k, w->g, begin, end - begin, p, kb, pb);
+        multiply(&w->cp->k, w->g, 0, w->g->m, begin, end - begin, p, kb, pa, pb);
+    }
 }
 
 static void fat_pack(void *arg, int64_t begin, int64_t end, int worker) {
     const job *w = arg;
+    at_real *to = w->packed;
     (void)worker;
-    pack_b(&w->cp->k, w->g, w->j0 + begin, end - begin, w->p0, w->kb, w->packed + begin * w->kb);
+    for (int64_t p = w->p0; p < w->p1; p += w->kc, to += w->stride) {
+        const int64_t kb = min64(w->kc, w->p1 - p);
+        pack_b(&w->cp->k, w->g, w->j0 + begin, end - begin, p, kb, to + begin * kb);
+    }
 }
 
 static void fat_rows(void *arg, int64_t begin, int64_t end, int worker) {
     const job *w = arg;
     const scratch *s = w->cp->scratch;
+    const at_real *pb = w->packed;
     at_real *pa = s->own + (int64_t)worker * OWN;
-    pack_a(&w->cp->k, w->g, begin, end - begin, w->p0, w->kb, pa);
-    multiply(&w->cp->k, w->g, begin, end - begin, w->j0, w->nb, w->p0, w->kb, pa, w->packed);
+    for (int64_t p = w->p0; p < w->p1; p += w->kc, pb += w->stride) {
+        const int64_t kb = min64(w->kc, w->p1 - p);
+        pack_a(&w->cp->k, w->g, begin, end - begin, p, kb, pa);
+        multiply(&w->cp->k, w->g, begin, end - begin, w->j0, w->nb, p, kb, pa, pb);
+    }
 }
 
-/* A share of n for each of several workers: a multiple of `unit`, at most `most`, about four
-   shares per worker so that they end together. */
+/* Size of the shares into which n is cut: a multiple of `unit`, at most `most`, at least two for
+   each worker; of the sizes between that and its half the one with which they end first. */
 static int64_t share_of(int64_t n, int64_t unit, int64_t most, int threads) {
-    const int64_t each = threads > 1 ? (n + 4 * threads - 1) / (4 * threads) : n;
-    return min64(round_up(each, unit), most / unit * unit);
+    const int64_t each = threads > 1 ? (n + 2 * threads - 1) / (2 * threads) : n;
+    const int64_t top = min64(round_up(each, unit), most / unit * unit);
+    int64_t best = top, least = INT64_MAX;
+    for (int64_t size = top; threads > 1 && size >= unit && 2 * size >= top; size -= unit) {
+        const int64_t shares = (n + size - 1) / size, last = n - (shares - 1) * size;
+        const bool alone = (shares - 1) % threads == 0; /* the last one, in its round */
+        const int64_t time = (shares - 1) / threads * size + (alone ? last : size);
+        if (time >= least) continue;
+        least = time;
+        best = size;
+    }
+    return best;
+}
+
+/* As many blocks of k as fit what is packed for all: one pair of at_par_for serves them, and a
+   worker's part of C stays in its cache from block to block. */
+static int64_t group_of(const at_gemm *g, int64_t kc, int64_t stride) {
+    const int64_t blocks = ALL / stride > 1 ? ALL / stride : 1;
+    return min64(blocks * kc, round_up(g->k, kc));
 }
 
 static at_status run_thin(at_compute *cp, const at_gemm *g, int64_t kc) {
     const at_kernels *k = &cp->k;
-    job w = {.cp = cp, .g = g};
-    w.packed = share(cp, round_up(g->m, k->mr) * kc);
+    job w = {.cp = cp, .g = g, .kc = kc, .stride = round_up(g->m, k->mr) * kc};
+    const int64_t group = group_of(g, kc, w.stride);
+    w.packed = share(cp, group / kc * w.stride);
     if (!w.packed) return AT_OOM;
-    for (w.p0 = 0; w.p0 < g->k; w.p0 += kc) {
-        w.kb = min64(kc, g->k - w.p0);
+    for (w.p0 = 0; w.p0 < g->k; w.p0 = w.p1) {
+        w.p1 = min64(w.p0 + group, g->k);
         at_par_for(cp->threads, g->m, share_of(g->m, k->mr, g->m + k->mr, cp->threads), thin_pack,
                    &w);
         at_par_for(cp->threads, g->n, share_of(g->n, k->nr, NS, cp->threads), thin_columns, &w);
@@ -265,13 +301,14 @@ static at_status run_thin(at_compute *cp, const at_gemm *g, int64_t kc) {
 static at_status run_fat(at_compute *cp, const at_gemm *g, int64_t kc) {
     const at_kernels *k = &cp->k;
     const int64_t nc = NC / k->nr * k->nr;
-    job w = {.cp = cp, .g = g};
-    w.packed = share(cp, round_up(min64(g->n, nc), k->nr) * kc);
+    job w = {.cp = cp, .g = g, .kc = kc, .stride = round_up(min64(g->n, nc), k->nr) * kc};
+    const int64_t group = group_of(g, kc, w.stride);
+    w.packed = share(cp, group / kc * w.stride);
     if (!w.packed) return AT_OOM;
     for (w.j0 = 0; w.j0 < g->n; w.j0 += nc)
-        for (w.p0 = 0; w.p0 < g->k; w.p0 += kc) {
+        for (w.p0 = 0; w.p0 < g->k; w.p0 = w.p1) {
             w.nb = min64(nc, g->n - w.j0);
-            w.kb = min64(kc, g->k - w.p0);
+            w.p1 = min64(w.p0 + group, g->k);
             at_par_for(cp->threads, w.nb, share_of(w.nb, k->nr, NC, cp->threads), fat_pack, &w);
             at_par_for(cp->threads, g->m, share_of(g->m, k->mr, MC, cp->threads), fat_rows, &w);
         }
