@@ -3,12 +3,12 @@
 #define AT_TOKEN_BYTES_H
 #include "base/ctx.h"
 
-/** Bytes from the start of p that are valid UTF-8 (no surrogates, no overlong forms). */
-size_t at_utf8_valid(const char *p, size_t bytes);
-/** Bytes from the start of p until valid UTF-8 begins again; 0 when it is valid there. */
-size_t at_utf8_invalid(const char *p, size_t bytes);
-/** The character at p, where the text is valid; *bytes its length. */
-uint32_t at_utf8_get(const char *p, size_t *bytes);
+/** Bytes from the start of text that are valid UTF-8 (no surrogates, no overlong forms). */
+size_t at_utf8_valid(const char *text, size_t bytes);
+/** Bytes from the start of text until valid UTF-8 begins again; 0 when it is valid there. */
+size_t at_utf8_invalid(const char *text, size_t bytes);
+/** The character at text, which is valid there; *bytes its length. */
+uint32_t at_utf8_get(const char *text, size_t *bytes);
 /** Writes ch, at most 4 bytes; returns their number. */
 size_t at_utf8_put(char *p, uint32_t ch);
 

@@ -39,7 +39,7 @@ static bool replace(at_ctx *c, at_editor *m, const at_edit *e, const char *s, si
         const char *hit = memchr(s + i, e->from[0], n - from - i + 1);
         if (!hit) break;
         i = (size_t)(hit - s);
-        if (memcmp(hit, e->from, from)) {
+        if (memcmp(hit, e->from, from) != 0) {
             i++;
             continue;
         }

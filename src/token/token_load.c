@@ -27,7 +27,7 @@ at_status at_token_set(at_ctx *c, const char *name, at_tokenizer *t, int64_t id,
 /* The byte b of a token spelled <0xB>, or -1. */
 static int byte_token(const char *s) {
     unsigned b = 0;
-    if (strlen(s) != 6 || strncmp(s, "<0x", 3) || s[5] != '>') return -1;
+    if (strlen(s) != 6 || strncmp(s, "<0x", 3) != 0 || s[5] != '>') return -1;
     for (int i = 3; i < 5; i++) {
         const char *digits = "0123456789ABCDEF", *at = strchr(digits, s[i]);
         if (!at) return -1;
@@ -205,7 +205,7 @@ static bool is_true(const cJSON *o, const char *key) {
 
 static at_status read_options(loader *l) {
     const cJSON *m = l->model, *type = cJSON_GetObjectItemCaseSensitive(m, "type");
-    if (cJSON_IsString(type) && strcmp(type->valuestring, "BPE"))
+    if (cJSON_IsString(type) && strcmp(type->valuestring, "BPE") != 0)
         return at_error(l->c, AT_UNSUPPORTED, "%s: model `%.40s` is not supported, BPE is", l->name,
                         type->valuestring);
     const char *keys[] = {"continuing_subword_prefix", "end_of_word_suffix"};
@@ -321,6 +321,16 @@ static at_status read_root(loader *l) {
     return st;
 }
 
+/* A loaded tokenizer is saved as it came, with what is not applied here (post_processor). */
+static at_status keep_source(at_ctx *c, at_tokenizer *t, const char *json, size_t bytes) {
+    t->source = at_malloc(c, bytes + 1);
+    if (!t->source) return AT_OOM;
+    memcpy(t->source, json, bytes);
+    t->source[bytes] = 0;
+    t->source_bytes = bytes;
+    return AT_OK;
+}
+
 at_status at_tokenizer_parse(at_ctx *c, const char *name, const char *json, size_t bytes,
                              at_tokenizer **out) {
     *out = NULL;
@@ -329,18 +339,11 @@ at_status at_tokenizer_parse(at_ctx *c, const char *name, const char *json, size
     cJSON *root = at_json_parse(c, name, json, bytes);
     loader l = {.c = c, .name = name, .t = t, .root = root};
     at_status st = root ? read_root(&l) : c->status;
-    if (!st) {
-        t->source = at_malloc(c, bytes + 1);
-        if (!t->source) st = c->status;
-    }
-    if (!st) {
-        memcpy(t->source, json, bytes);
-        t->source[bytes] = 0;
-        t->source_bytes = bytes;
+    if (!st) st = keep_source(c, t, json, bytes);
+    if (!st)
         *out = t;
-    } else {
+    else
         at_tokenizer_close(t);
-    }
     cJSON_Delete(root);
     at_free(l.text);
     at_editor_close(&l.editor);

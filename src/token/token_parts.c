@@ -20,8 +20,8 @@ static const char *string(const cJSON *part, const char *key, const char *otherw
 }
 
 static at_status refuse(at_ctx *c, const char *name, const char *what, const cJSON *part) {
-    return at_error(c, AT_UNSUPPORTED, "%s: %s `%.60s` is not supported%s", name, what,
-                    type_of(part), part->next || part->prev ? "" : " here");
+    return at_error(c, AT_UNSUPPORTED, "%s: %s `%.60s` is not supported", name, what,
+                    type_of(part));
 }
 
 typedef at_status (*reader)(at_ctx *c, const char *name, const cJSON *part, at_tokenizer *t);
@@ -33,7 +33,7 @@ static at_status each(at_ctx *c, const char *name, const cJSON *root, const char
     if (!part || cJSON_IsNull(part)) return AT_OK;
     if (!cJSON_IsObject(part))
         return at_error(c, AT_FORMAT, "%s: field \"%s\": expected an object or null", name, key);
-    if (strcmp(type_of(part), "Sequence")) return f(c, name, part, t);
+    if (strcmp(type_of(part), "Sequence") != 0) return f(c, name, part, t);
     const cJSON *items, *item;
     if (at_json_array(c, name, part, list, &items)) return c->status;
     cJSON_ArrayForEach(item, items) {
@@ -97,7 +97,7 @@ static at_status split(at_ctx *c, const char *name, const cJSON *part, at_tokeni
         return at_error(c, AT_FORMAT, "%s: pre_tokenizer Split has no pattern", name);
     if (literal && replaced(t, literal)) return AT_OK;
     const bool invert = flag(part, "invert", false);
-    if (strcmp(behavior, invert ? "Removed" : "Isolated"))
+    if (strcmp(behavior, invert ? "Removed" : "Isolated") != 0)
         return at_error(c, AT_UNSUPPORTED,
                         "%s: pre_tokenizer Split with behavior `%.40s`%s is not supported", name,
                         behavior, invert ? ", inverted," : "");
@@ -113,12 +113,12 @@ static at_status metaspace(at_ctx *c, const char *name, const cJSON *part, at_to
     if (first || !strcmp(scheme, "always")) {
         const at_edit_kind kind = first ? AT_EDIT_PREPEND_FIRST : AT_EDIT_PREPEND_UNLESS;
         if (at_edits_add(c, &t->marks, kind, NULL, mark)) return c->status;
-    } else if (strcmp(scheme, "never")) {
+    } else if (strcmp(scheme, "never") != 0) {
         return at_error(c, AT_UNSUPPORTED, "%s: prepend_scheme `%.40s` is not supported", name,
                         scheme);
     }
     if (!flag(part, "split", true)) return AT_OK;
-    if (strcmp(mark, "\xE2\x96\x81"))
+    if (strcmp(mark, "\xE2\x96\x81") != 0)
         return at_error(c, AT_UNSUPPORTED, "%s: Metaspace splitting at `%.8s` is not supported",
                         name, mark);
     return add_stage(c, name, "\xE2\x96\x81[^\xE2\x96\x81]*", false, t);
@@ -134,7 +134,7 @@ static at_status pre_tokenizer(at_ctx *c, const char *name, const cJSON *part, a
         return add_stage(c, name, flag(part, "individual_digits", false) ? "\\p{N}" : "\\p{N}+",
                          false, t);
     if (!strcmp(type, "Metaspace") && !t->stages && !t->marks.n) return metaspace(c, name, part, t);
-    if (strcmp(type, "ByteLevel") || t->marks.n) return refuse(c, name, "pre_tokenizer", part);
+    if (strcmp(type, "ByteLevel") != 0 || t->marks.n) return refuse(c, name, "pre_tokenizer", part);
     t->bytelevel = true;
     if (flag(part, "add_prefix_space", true)) {
         if (t->stages)
@@ -150,7 +150,8 @@ static at_status pre_tokenizer(at_ctx *c, const char *name, const cJSON *part, a
 
 static at_status decoder(at_ctx *c, const char *name, const cJSON *part, at_tokenizer *t) {
     const char *type = type_of(part), *from = literal_pattern(part);
-    if (t->bytelevel) return strcmp(type, "ByteLevel") ? refuse(c, name, "decoder", part) : AT_OK;
+    if (t->bytelevel)
+        return strcmp(type, "ByteLevel") != 0 ? refuse(c, name, "decoder", part) : AT_OK;
     if (!strcmp(type, "ByteFallback") || !strcmp(type, "Fuse")) return AT_OK;
     if (!strcmp(type, "Replace") && from && *from)
         return at_edits_add(c, &t->shown, AT_EDIT_REPLACE, from, string(part, "content", ""));
@@ -176,7 +177,6 @@ at_status at_token_read_parts(at_ctx *c, const char *name, const cJSON *root, at
     if (!st) st = each(c, name, root, "pre_tokenizer", "pretokenizers", pre_tokenizer, t);
     if (!st) st = each(c, name, root, "decoder", "decoders", decoder, t);
     if (st) return st;
-    if (t->bytelevel && t->shown.n) return at_error(c, AT_UNSUPPORTED, "%s: decoder", name);
     if (!t->bytelevel && !t->shown.n)
         return at_error(c, AT_UNSUPPORTED,
                         "%s: neither byte-level (pre_tokenizer ByteLevel) nor SentencePiece style "
