@@ -87,7 +87,7 @@ fi
 
 if [ -z "$text" ]; then
     text=$out/corpus
-    stage corpus "$text" tools/corpus.sh sh tools/corpus.sh "$text"
+    stage corpus "" tools/corpus.sh sh tools/corpus.sh "$text"
 fi
 domains=""
 for folder in "$text"/*/; do
@@ -151,7 +151,7 @@ prompt() {
         en) echo "To open the file," ; return ;;
         fr) echo "Pour ouvrir le fichier," ; return ;;
         de) echo "Um die Datei zu öffnen," ; return ;;
-        py) printf 'def read_file(path):\n' ; return ;;
+        python) printf 'def read_file(path):\n' ; return ;;
         esac
     fi
     first=$(find "$text/$1" -type f | LC_ALL=C sort | sed -n 1p)
@@ -180,12 +180,26 @@ quoted() {
 # The line of each expert for its own domain.
 for d in $domains; do grep "\"domain\": *\"$d\"" "$out/eval/expert-$d.jsonl"; done >"$out/eval/experts.jsonl"
 
-series() { # series FIELD EXTRA: one for each training run
-    printf '{"name": "teacher", "metrics": "teacher/metrics.jsonl", "x": "tokens", "y": "%s"%s},' "$1" "$2"
-    printf '{"name": "dense", "metrics": "dense/metrics.jsonl", "x": "tokens", "y": "%s"%s}' "$1" "$2"
+curve() { printf '{"name": "%s", "metrics": "%s/metrics.jsonl", "x": "tokens", "y": "%s"%s}' "$@"; }
+training_chart() { # of the distillation, the part that is the text's own
+    printf '{"title": "Training loss", "x": "tokens", "y": "nats a token", "series": [\n  '
+    curve teacher teacher loss ', "smooth": true'
+    printf ',\n  '
+    curve dense dense loss ', "smooth": true'
     for d in $domains; do
-        printf ',{"name": "%s", "metrics": "expert-%s/metrics.jsonl", "x": "tokens", "y": "%s"%s}' "$d" "$d" "$1" "$2"
+        printf ',\n  '
+        curve "expert $d" "expert-$d" ce ', "smooth": true'
     done
+    printf ']}'
+}
+validation_chart() { # DOMAIN
+    printf '{"title": "Validation loss, %s", "x": "tokens", "y": "nats a token", "series": [\n  ' "$1"
+    curve teacher teacher val_loss ', "domain": "'"$1"'"'
+    printf ',\n  '
+    curve dense dense val_loss ', "domain": "'"$1"'"'
+    printf ',\n  '
+    curve "expert $1" "expert-$1" val_loss ', "domain": "'"$1"'"'
+    printf ']}'
 }
 comparison() { # the perplexities, as a table or as bars
     cat <<END
@@ -207,8 +221,8 @@ describe() {
               "perplexity, teacher": $(value "$out/eval/teacher.jsonl" all ppl),
               "router F1": $(field "$out/eval/router.json" f1)}},
  {"heading": "Perplexity", "bars": {$(comparison), "label": "perplexity, lower is better"}, "table": {$(comparison)}},
- {"heading": "Training", "chart": {"title": "Training loss", "x": "tokens", "y": "nats a token",
-  "series": [$(series loss ', "smooth": true')]}},
+ {"heading": "Training", "chart": $(training_chart)},
+$(for d in $domains; do printf ' {"chart": %s},\n' "$(validation_chart "$d")"; done)
  {"heading": "Router", "text": "Rows are the domain a sequence is from, columns the domain the router said.",
   "confusion": {"title": "Test split", "file": "eval/router.json"}},
  {"heading": "Samples", "samples": [
