@@ -235,7 +235,7 @@ END
     done
     printf ' ]}]}\n'
 }
-who() { printf '%s: %s\n' "$1" "$(grep -i expert "$out/samples/$1.log" | sed -n 1p)"; }
+who() { printf '%s: %s\n' "$1" "$(grep -a -i expert "$out/samples/$1.log" | sed -n 1p)"; }
 report() {
     describe >"$out/report.json"
     "$artel" report "$out/report.json" -o "$out/report.html"
