@@ -57,7 +57,7 @@ ARTEL_API const char *artel_status_text(artel_status s);
 /** Ask the running call to save and stop.  Safe in a signal handler. */
 ARTEL_API void artel_interrupt(artel *a);
 ARTEL_API void artel_free(void *p);
-/** {"version":..,"commit":..,"cpu":..,"threads":..,"blas":..,"openmp":..} From the heap. */
+/** {"version":..,"commit":..,"cpu":..,"threads":..,"blas":..} From the heap. */
 ARTEL_API char *artel_about(artel *a);
 /** For a name somebody typed: the nearest of n known ones, or NULL when none is near. */
 ARTEL_API const char *artel_nearest(const char *word, const char *const *known, int n);

@@ -51,11 +51,6 @@ char *artel_about(artel *a) {
 #else
     cJSON_AddStringToObject(o, "blas", "none");
 #endif
-#ifdef _OPENMP
-    cJSON_AddBoolToObject(o, "openmp", 1);
-#else
-    cJSON_AddBoolToObject(o, "openmp", 0);
-#endif
     char *text = cJSON_PrintUnformatted(o);
     cJSON_Delete(o);
     return text;

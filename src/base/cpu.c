@@ -1,7 +1,6 @@
 /* cpu.c - detection.  Built without ISA flags and without LTO, so that nothing newer than the
    baseline can be inlined into the code that asks what the processor can do. */
 #include "base/cpu.h"
-#include "base/par.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +39,28 @@ static int cgroup_cores(void) {
     return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
 }
 
+/* The affinity mask as Linux writes it: "Cpus_allowed_list: 0-3,8".  0 when there is none. */
+static long allowed_cores(void) {
+    static const char key[] = "Cpus_allowed_list:";
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[4096];
+    long n = 0;
+    while (f && fgets(line, sizeof line, f)) {
+        if (strncmp(line, key, sizeof key - 1) != 0) continue;
+        for (char *p = line + sizeof key - 1, *end; *p && *p != '\n'; p = end + (*end == ',')) {
+            const long first = strtol(p, &end, 10);
+            if (end == p) break;
+            const long last = *end == '-' ? strtol(end + 1, &end, 10) : first;
+            n += last - first + 1;
+        }
+        break;
+    }
+    if (f) (void)fclose(f);
+    return n;
+}
+
 int at_cpu_count(void) {
-    long n = at_par_cores();
+    long n = allowed_cores();
     if (n < 1) n = sysconf(_SC_NPROCESSORS_ONLN);
     const int limit = cgroup_cores();
     if (limit > 0 && limit < n) n = limit;

@@ -13,10 +13,7 @@
 typedef void (*at_par_fn)(void *arg, int64_t begin, int64_t end, int worker);
 
 /** Calls f on the chunks [i*grain, min(n,(i+1)*grain)) of [0,n), in any order, on up to
-    `threads` workers.  Not to be nested. */
+    `threads` workers, the caller among them.  Not to be nested. */
 void at_par_for(int threads, int64_t n, int64_t grain, at_par_fn f, void *arg);
-
-/** Cores this process may run on, by its affinity mask; 0 when unknown. */
-int at_par_cores(void);
 
 #endif

@@ -9,7 +9,7 @@
 #define AT_OP_H
 #include "run/run.h"
 
-/* The list feeds tools/check_ops.py and `artel inspect --ops`. */
+/* Every op, once; tools/check_ops.py asks each for its file and its rows of gradient checks. */
 #define AT_OPS(X) \
     X(linear)     \
     X(layernorm)  \
