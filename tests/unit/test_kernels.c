@@ -83,24 +83,9 @@ CALL(c_adamw) {
 /* Blocks of 32 columns; n counts values, so rows come and go with it. */
 enum { BLOCK = 32 };
 CALL(c_soft_down) {
-    const int64_t rows = n / 16 + 1;
-    at_real x[(LONGEST / 16 + 1) * BLOCK], top[BLOCK], sum[BLOCK];
-    (void)at;
-    if (n > LONGEST) return; /* timed as part of attention */
-    for (int64_t i = 0; i < rows * BLOCK; i++) x[i] = s->v[0][i];
-    x[0] = (at_real)-INFINITY;
-    if (rows > 1) k->soft_down(rows, BLOCK, (at_real)0.7, x, top, sum);
-    for (int64_t i = 0; rows > 1 && i < n; i++) V(1)[i] = x[i];
-    for (int j = 0; rows > 1 && j < BLOCK; j++) {
-        s->out[0] += (double)top[j];
-        s->out[1] += (double)sum[j];
-    }
+    if (n >= BLOCK) k->soft_down(n / BLOCK, BLOCK, (at_real)0.7, V(0), V(1), V(2));
 }
-CALL(c_soft_grad) {
-    const int64_t rows = n / BLOCK;
-    if (n > LONGEST) return;
-    k->soft_grad(rows, BLOCK, (at_real)0.7, s->v[2], s->v[3], V(0), V(1));
-}
+CALL(c_soft_grad) { k->soft_grad(n / BLOCK, BLOCK, (at_real)0.7, s->v[2], s->v[3], V(0), V(1)); }
 
 static const row ROWS[] = {
     {"acc", 0, 0, c_acc},
