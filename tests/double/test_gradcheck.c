@@ -63,6 +63,11 @@ static at_tensor *b_attention_one(at_run *r, at_tensor **t) {
 static at_tensor *b_attention_long(at_run *r, at_tensor **t) {
     return at_attention(r, t[0], 1, 37, 1);
 }
+static at_tensor *b_attention_twice(at_run *r, at_tensor **t) { /* added to, both times */
+    at_tensor *y = at_attention(r, t[0], 2, 9, 3);
+    at_tensor *z = at_attention(r, t[0], 1, 18, 1);
+    return at_add(r, y, z);
+}
 static at_tensor *b_xent(at_run *r, at_tensor **t) {
     return at_xent(r, t[0], (int32_t[]){1, -1, 3});
 }
@@ -116,6 +121,8 @@ static const row rows[] = {
     {"attention",         b_attention,      1, {{10, 12}}},
     {"attention/one",     b_attention_one,  1, {{3, 6}}},
     {"attention/long",    b_attention_long, 1, {{37, 9}}},
+    {"attention/wide",    b_attention_one,  1, {{3, 57}}},
+    {"attention/twice",   b_attention_twice, 1, {{18, 27}}},
     {"xent/skip",         b_xent,           1, {{3, 5}}},
     {"distill/forward",   b_distill,        1, {{3, 5}}},
     {"distill/reverse",   b_distill_reverse,1, {{3, 5}}},
