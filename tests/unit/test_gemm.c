@@ -1,14 +1,10 @@
 /* test_gemm.c - at_gemm_run and at_gemm_serial against the definition: every transpose, edge,
    stride, bias and accumulation; no write outside C; the same bits for every number of threads. */
 #include "base/cpu.h"
+#include "cmocka_wrap.h"
 #include "kernel/gemm.h"
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static const struct {
     const char *name;

@@ -5,16 +5,12 @@
  */
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "cmocka_wrap.h"
 #include "kernel/kernel.h"
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static const struct {
     const char *name;
