@@ -117,8 +117,10 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static double median(const at_points *p, at_ctx *c) {
-    double *v = p->n ? at_malloc(c, (size_t)p->n * sizeof *v) : NULL;
+/* NAN of nothing; when memory runs out the page fails. */
+static double median(run *r, const at_points *p) {
+    double *v = p->n ? at_malloc(r->c, (size_t)p->n * sizeof *v) : NULL;
+    if (p->n && !v) r->t.failed = AT_OOM;
     if (!v) return (double)NAN;
     memcpy(v, p->y, (size_t)p->n * sizeof *v);
     qsort(v, (size_t)p->n, sizeof *v, ascending);
@@ -135,7 +137,7 @@ static void figures(run *r) {
     const at_points *loss = &r->loss.points, *val = &r->val.points;
     for (int64_t i = 0; i < val->n; i++) best = fmin(best, val->y[i]);
     const double number[] = {r->steps, r->tokens, loss->n ? loss->y[loss->n - 1] : (double)NAN,
-                             best,     exp(best), median(&r->rate.points, r->c)};
+                             best,     exp(best), median(r, &r->rate.points)};
     static const char *const name[] = {"steps",           "tokens",     "last training loss",
                                        "best validation", "perplexity", "tokens/s (median)"};
     for (int i = 0; i < 6; i++) {

@@ -82,12 +82,14 @@ static at_status floats(at_ctx *c, const at_st *st, const char *name, int rank, 
 }
 
 /* The options only inform; a field that is missing or strange stays 0. */
-static void read_options(at_ctx *c, const at_st *st, at_router *r) {
+static at_status read_options(at_ctx *c, const at_st *st, at_router *r) {
     const char *text = at_st_meta(st, "options");
-    cJSON *v = text ? at_json_parse(c, at_st_path(st), text, strlen(text)) : NULL;
+    if (!text) return AT_OK;
+    cJSON *v = at_json_parse(c, at_st_path(st), text, strlen(text));
+    if (!v && c->status == AT_OOM) return AT_OOM;
     if (!v) {
         at_error_clear(c);
-        return;
+        return AT_OK;
     }
     at_router_options *o = &r->trained;
     const double n = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(v, "sequences"));
@@ -105,6 +107,7 @@ static void read_options(at_ctx *c, const at_st *st, at_router *r) {
             o->length[o->n_lengths++] = (int64_t)x;
     }
     cJSON_Delete(v);
+    return AT_OK;
 }
 
 static at_status read_drop(at_ctx *c, const at_st *st, at_router *r) {
@@ -163,7 +166,7 @@ at_status at_router_load(at_ctx *c, const char *path, at_router **out) {
         if (!s) s = floats(c, st, "weight", 2, shape, r->weight);
         if (!s) s = floats(c, st, "bias", 1, shape, r->bias);
         if (!s) s = read_drop(c, st, r);
-        if (!s) read_options(c, st, r);
+        if (!s) s = read_options(c, st, r);
     }
     at_st_close(st);
     at_free(inside);

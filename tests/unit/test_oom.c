@@ -1,0 +1,449 @@
+/*
+ * test_oom.c - memory runs out at the n-th allocation, for every n: AT_OOM with a sentence, nothing
+ * leaked (the sanitised build says so), no file or folder left half made; and with all its memory
+ * the same call succeeds.
+ *
+ * One thread: the counter of failures is not meant for several.
+ */
+#include "arch/model.h"
+#include "check.h"
+#include "data_fixture.h"
+#include "infer/compose.h"
+#include "infer/generate.h"
+#include "infer/session.h"
+#include "token/tokenizer.h"
+#include "train/train.h"
+#include <unistd.h>
+
+enum { VOCAB = 270, MOST = 20000 };
+
+static at_ctx ctx;
+static char *root; /* a folder with all that is read here */
+
+#define OK(call)                                                     \
+    do {                                                             \
+        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
+    } while (0)
+
+static char *in_root(const char *name) {
+    static char path[8][512];
+    static int next;
+    char *p = path[next++ % 8];
+    (void)snprintf(p, sizeof path[0], "%s/%s", root, name);
+    return p;
+}
+
+/* Runs `what` with its n-th allocation failing, n = 1, 1 + stride, ... until none fails. */
+static void every_allocation(const char *name, int64_t stride, at_status (*what)(void),
+                             void (*after_failure)(void)) {
+    int64_t n = 1;
+    for (;; n += stride) {
+        if (n > MOST) fail_msg("%s: more than %d allocations", name, MOST);
+        at_error_clear(&ctx);
+        ctx.fail_after = n;
+        const at_status s = what();
+        const bool failed = ctx.fail_after == 0;
+        ctx.fail_after = 0;
+        if (!failed) {
+            if (s != AT_OK) fail_msg("%s: with all its memory: %s", name, ctx.message);
+            break;
+        }
+        if (s != AT_OOM)
+            fail_msg("%s: allocation %lld failed, status %d (%s)", name, (long long)n, (int)s,
+                     ctx.message);
+        if (ctx.status != AT_OOM || !ctx.message[0])
+            fail_msg("%s: allocation %lld: the context says %d: %s", name, (long long)n,
+                     (int)ctx.status, ctx.message);
+        if (after_failure) after_failure();
+    }
+    print_message("%-20s %lld allocations\n", name, (long long)n - 1);
+    assert_true(n > 1);
+}
+
+/* ---- what is read ------------------------------------------------------------------ */
+
+static const char recipe[] = "model: {arch: gpt2, n_layer: 2, n_embd: 8, n_head: 2, "
+                             "n_positions: 16, resid_pdrop: 0.1}\n";
+
+static at_status model_from_recipe(at_model **m) {
+    at_conf *f = NULL;
+    at_status s = at_conf_parse(&ctx, "recipe.yaml", recipe, sizeof recipe - 1, &f);
+    if (s == AT_OK) s = at_model_new(&ctx, f, "model", VOCAB, 1, m);
+    if (s == AT_OK) s = at_conf_finish(&ctx, f);
+    at_conf_close(f);
+    return s;
+}
+
+static at_status train_tokenizer(at_tokenizer **out) {
+    static const char text[] = "the cat sat on the mat, the hat on the cat; that is that.";
+    const at_bpe_options o = {.vocab = VOCAB, .min_count = 2, .max_piece = 64};
+    at_bpe_trainer *t = NULL;
+    at_status s = at_bpe_trainer_open(&ctx, &o, &t);
+    if (s == AT_OK) s = at_bpe_trainer_feed(&ctx, t, text, sizeof text - 1);
+    if (s == AT_OK) s = at_bpe_trainer_finish(&ctx, t, out);
+    at_bpe_trainer_close(t);
+    return s;
+}
+
+static void make_router(const char *hash, at_router **r) {
+    OK(at_router_new(&ctx, 2, (const char *const[]){"a", "b"}, VOCAB, r));
+    for (int64_t i = 0; i < VOCAB; i++) {
+        (*r)->idf[i] = 1;
+        (*r)->weight[i] = i % 2 ? 1 : -1;
+        (*r)->weight[VOCAB + i] = i % 2 ? -1 : 1;
+    }
+    (void)snprintf((*r)->tokenizer_hash, sizeof(*r)->tokenizer_hash, "%s", hash);
+    (*r)->trained.n_lengths = 1;
+    (*r)->trained.length[0] = 8;
+}
+
+static const char composition[] = "mode: ple\nrouter: %s/router.safetensors\nexperts:\n"
+                                  "  - {name: a, model: %s/plain}\n"
+                                  "  - {name: b, model: %s/plain}\n";
+
+static at_status compose(const char *out) {
+    char text[2048];
+    at_conf *f = NULL;
+    const int n = snprintf(text, sizeof text, composition, root, root, root);
+    at_status s = at_conf_parse(&ctx, "compose.yaml", text, (size_t)n, &f);
+    if (s == AT_OK) s = at_compose(&ctx, f, out);
+    at_conf_close(f);
+    return s;
+}
+
+static void make_inputs(void) {
+    at_tokenizer *tok = NULL;
+    at_model *m = NULL;
+    at_router *r = NULL;
+    OK(train_tokenizer(&tok));
+    OK(at_tokenizer_save(&ctx, tok, in_root("tokenizer.json")));
+    OK(model_from_recipe(&m));
+    assert_non_null(m->tokenizer = at_strdup(&ctx, at_tokenizer_hash(tok)));
+    OK(at_model_save(&ctx, m, in_root("plain"), in_root("tokenizer.json")));
+    make_router(at_tokenizer_hash(tok), &r);
+    OK(at_router_save(&ctx, r, in_root("router.safetensors")));
+    at_router_close(r);
+    at_model_close(m);
+    at_tokenizer_close(tok);
+    OK(compose(in_root("modular")));
+    OK(fixture_data(&ctx, in_root("data"), (const char *const[]){"a", "b"}, 2, VOCAB, 500));
+}
+
+/* ---- reading ------------------------------------------------------------------------- */
+
+static at_status new_model(void) {
+    at_model *m = NULL;
+    const at_status s = model_from_recipe(&m);
+    at_model_close(m);
+    return s;
+}
+static at_status load_to_train(void) {
+    at_model *m = NULL;
+    at_status s = at_model_load(&ctx, in_root("plain"), true, &m);
+    if (s == AT_OK) s = at_store_train(&m->store, true);
+    at_model_close(m);
+    return s;
+}
+static at_status load_lm(const char *name) {
+    at_lm *m = NULL;
+    const at_status s = at_lm_load(&ctx, in_root(name), &m);
+    if (s != AT_OK) assert_null(m);
+    at_lm_close(m);
+    return s;
+}
+static at_status load_plain(void) { return load_lm("plain"); }
+static at_status load_modular(void) { return load_lm("modular"); }
+static at_status load_tokenizer(void) {
+    at_tokenizer *t = NULL;
+    at_ids ids = {0};
+    size_t bytes = 0;
+    char *text = NULL;
+    static const char words[] = "the cat\xff is <|endoftext|> that \xc3\xa9";
+    at_status s = at_tokenizer_load(&ctx, in_root("tokenizer.json"), &t);
+    if (s == AT_OK) s = at_tokenizer_encode(&ctx, t, words, sizeof words - 1, true, &ids);
+    if (s == AT_OK) {
+        text = at_tokenizer_decode(&ctx, t, ids.id, ids.n, &bytes);
+        s = text ? AT_OK : ctx.status;
+    }
+    if (s == AT_OK) assert_memory_equal(text, words, sizeof words);
+    at_free(text);
+    at_ids_free(&ids);
+    at_tokenizer_close(t);
+    return s;
+}
+static at_status new_tokenizer(void) {
+    at_tokenizer *t = NULL;
+    const at_status s = train_tokenizer(&t);
+    at_tokenizer_close(t);
+    return s;
+}
+static at_status open_data(void) {
+    at_dataset *d = NULL;
+    at_status s = at_dataset_open(&ctx, in_root("data"), &d);
+    if (s == AT_OK) s = at_dataset_check(&ctx, d);
+    at_dataset_close(d);
+    return s;
+}
+static at_status read_tensors(void) {
+    at_st *st = NULL;
+    at_status s = at_st_open(&ctx, in_root("plain/model.safetensors"), &st);
+    if (s == AT_OK) s = at_st_verify(&ctx, st);
+    at_st_close(st);
+    return s;
+}
+static at_status load_router(void) {
+    at_router *r = NULL;
+    const at_status s = at_router_load(&ctx, in_root("router.safetensors"), &r);
+    if (s == AT_OK) assert_int_equal(r->trained.length[0], 8); /* the options too */
+    at_router_close(r);
+    return s;
+}
+
+static void reading(void **state) {
+    (void)state;
+    every_allocation("model from recipe", 1, new_model, NULL);
+    every_allocation("model to train", 1, load_to_train, NULL);
+    every_allocation("plain model", 1, load_plain, NULL);
+    every_allocation("composed model", 1, load_modular, NULL);
+    every_allocation("tokenizer", 1, load_tokenizer, NULL);
+    every_allocation("tokenizer training", 1, new_tokenizer, NULL);
+    every_allocation("data set", 1, open_data, NULL);
+    every_allocation("safetensors read", 1, read_tensors, NULL);
+    every_allocation("router read", 1, load_router, NULL);
+}
+
+/* ---- writing --------------------------------------------------------------------------- */
+
+static int64_t files_in(const char *name) {
+    at_list l = {0};
+    const int64_t keep = ctx.fail_after;
+    ctx.fail_after = 0;
+    OK(at_list_tree(&ctx, in_root(name), &l));
+    ctx.fail_after = keep;
+    const int64_t n = l.n;
+    at_list_free(&l);
+    return n;
+}
+
+static at_status write_tensors(void) {
+    static const float x[6] = {1, 2, 3, 4, 5, 6};
+    at_st_writer *w = NULL;
+    at_status s = at_st_writer_open(&ctx, in_root("out/x.safetensors"), &w);
+    if (s == AT_OK) s = at_st_writer_meta(&ctx, w, "a", "b");
+    if (s == AT_OK) s = at_st_writer_add(&ctx, w, "x", AT_DT_F32, 2, (int64_t[]){2, 3}, x);
+    if (s == AT_OK) s = at_st_writer_add(&ctx, w, "y", AT_DT_F32, 1, (int64_t[]){6}, x);
+    if (s == AT_OK) s = at_st_writer_commit(&ctx, w);
+    at_st_writer_close(w);
+    return s;
+}
+static at_status save_model(void) {
+    at_model *m = NULL;
+    at_status s = at_model_load(&ctx, in_root("plain"), false, &m);
+    if (s == AT_OK) s = at_model_save(&ctx, m, in_root("out/m"), in_root("tokenizer.json"));
+    at_model_close(m);
+    return s;
+}
+static at_status save_router(void) {
+    at_router *r = NULL;
+    at_status s = at_router_load(&ctx, in_root("router.safetensors"), &r);
+    if (s == AT_OK) s = at_router_save(&ctx, r, in_root("out/r.safetensors"));
+    at_router_close(r);
+    return s;
+}
+static at_status save_tokenizer(void) {
+    at_tokenizer *t = NULL;
+    at_status s = train_tokenizer(&t);
+    if (s == AT_OK) s = at_tokenizer_save(&ctx, t, in_root("out/tokenizer.json"));
+    at_tokenizer_close(t);
+    return s;
+}
+static at_status compose_out(void) { return compose(in_root("out/modular")); }
+
+static void nothing_written(void) {
+    if (files_in("out") != 0) fail_msg("half-written files are left");
+    assert_false(at_exists(in_root("out/modular.partial")));
+    assert_false(at_exists(in_root("out/m.tmp")));
+}
+
+static void write_case(const char *name, at_status (*what)(void)) {
+    OK(at_remove_tree(&ctx, in_root("out")));
+    OK(at_make_dir(&ctx, in_root("out")));
+    every_allocation(name, 1, what, nothing_written);
+    assert_true(files_in("out") > 0);
+}
+
+static void writing(void **state) {
+    (void)state;
+    write_case("safetensors write", write_tensors);
+    write_case("model save", save_model);
+    write_case("router save", save_router);
+    write_case("tokenizer save", save_tokenizer);
+    write_case("compose", compose_out);
+}
+
+/* ---- computing --------------------------------------------------------------------------- */
+
+static at_recipe step_recipe(void) {
+    return (at_recipe){.train = {.steps = 10,
+                                 .batch = 2,
+                                 .context = 12,
+                                 .accumulate = 2,
+                                 .lr = 1e-3,
+                                 .beta1 = 0.9,
+                                 .beta2 = 0.95,
+                                 .eps = 1e-8,
+                                 .clip = 1},
+                       .distill = {.temperature = 2, .alpha = 0.5}};
+}
+
+static at_status step_with(bool distilling) {
+    at_compute cp = {0};
+    at_model *m = NULL, *teacher = NULL;
+    at_dataset *d = NULL;
+    at_trainer t = {0};
+    at_step_report rep;
+    const at_recipe r = step_recipe();
+    at_status s = at_compute_open(&cp, &ctx);
+    if (s == AT_OK) s = model_from_recipe(&m);
+    if (s == AT_OK && distilling) s = at_model_load(&ctx, in_root("plain"), false, &teacher);
+    if (s == AT_OK) s = at_dataset_open(&ctx, in_root("data"), &d);
+    if (s == AT_OK) s = at_trainer_open(&ctx, &cp, &r, m, teacher, d, &t);
+    if (s == AT_OK) s = at_trainer_step(&t, &rep);
+    at_trainer_close(&t);
+    at_dataset_close(d);
+    at_model_close(m);
+    at_model_close(teacher);
+    at_compute_close(&cp);
+    return s;
+}
+static at_status train_step(void) { return step_with(false); }
+static at_status distill_step(void) { return step_with(true); }
+
+/* A failed session can be used again: what it held is as it was. */
+static at_status session(void) {
+    at_compute cp = {0};
+    at_session se = {0};
+    at_model *m = NULL;
+    const at_real *logits = NULL;
+    static const int32_t ids[5] = {1, 2, 3, 4, 5};
+    at_status s = at_compute_open(&cp, &ctx);
+    if (s == AT_OK) s = at_model_load(&ctx, in_root("plain"), false, &m);
+    if (s == AT_OK) s = at_session_open(&cp, m, 0, &se);
+    const bool open = s == AT_OK;
+    if (s == AT_OK) s = at_session_feed(&se, ids, 3, &logits);
+    if (open && s != AT_OK) assert_int_equal(at_session_length(&se), 0);
+    const bool fed = s == AT_OK;
+    if (s == AT_OK) s = at_session_feed(&se, ids + 3, 2, &logits);
+    if (fed && s != AT_OK) assert_int_equal(at_session_length(&se), 3);
+    if (open) at_session_close(&se);
+    at_model_close(m);
+    at_compute_close(&cp);
+    return s;
+}
+
+static void swallow(void *user, const char *bytes, size_t n) {
+    (void)bytes;
+    *(size_t *)user += n;
+}
+static at_status generate(void) {
+    at_compute cp = {0};
+    at_lm *m = NULL;
+    size_t bytes = 0;
+    const at_generation g = {.prompt = "the cat",
+                             .n = 20, /* beyond the context of 16 */
+                             .sampling = {.temperature = 1, .seed = 3},
+                             .text = swallow,
+                             .user = &bytes};
+    at_generated done;
+    at_status s = at_compute_open(&cp, &ctx);
+    if (s == AT_OK) s = at_lm_load(&ctx, in_root("modular"), &m);
+    if (s == AT_OK) s = at_generate(&cp, m, &g, &done);
+    at_lm_close(m);
+    at_compute_close(&cp);
+    return s;
+}
+static at_router *asked;
+static at_status predict(void) {
+    static const int32_t ids[6] = {1, 3, 5, 7, 2, 1};
+    double p[2];
+    int best = -1;
+    int64_t known = 0;
+    const at_status s = at_router_predict(&ctx, asked, ids, 6, p, &best, &known);
+    if (s == AT_OK) assert_int_equal(best, 0);
+    return s;
+}
+
+static void computing(void **state) {
+    (void)state;
+    every_allocation("training step", 1, train_step, NULL);
+    every_allocation("distillation step", 1, distill_step, NULL);
+    every_allocation("session", 1, session, NULL);
+    every_allocation("generation", 1, generate, NULL);
+    make_router("", &asked);
+    every_allocation("router predict", 1, predict, NULL);
+    at_router_close(asked);
+}
+
+/* ---- a whole run ---------------------------------------------------------------------------- */
+
+static at_status whole_run(void) {
+    char text[1024];
+    at_conf *f = NULL;
+    const int n =
+        snprintf(text, sizeof text,
+                 "%sdata: {train: %s/data}\n"
+                 "train: {steps: 2, batch: 1, context: 8, save_every: 1, eval_windows: 1}\n",
+                 recipe, root);
+    at_train_result out;
+    at_status s = at_conf_parse(&ctx, "recipe.yaml", text, (size_t)n, &f);
+    if (s == AT_OK) s = at_train(&ctx, f, in_root("out/run"), &(at_train_options){0}, &out);
+    at_conf_close(f);
+    return s;
+}
+
+/* Checkpoints are whole or absent: each one left behind can be loaded. */
+static void run_is_sound(void) {
+    for (int step = 1; step <= 2; step++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "out/run/checkpoints/step-%08d", step);
+        if (at_exists(in_root(name))) OK(load_lm(name));
+        (void)snprintf(name, sizeof name, "out/run/checkpoints/step-%08d.partial", step);
+        assert_false(at_exists(in_root(name)));
+    }
+    if (at_exists(in_root("out/run/model"))) OK(load_lm("out/run/model"));
+    OK(at_remove_tree(&ctx, in_root("out/run")));
+}
+
+static void running(void **state) {
+    (void)state;
+    OK(at_remove_tree(&ctx, in_root("out")));
+    OK(at_make_dir(&ctx, in_root("out")));
+    every_allocation("whole run", 7, whole_run, run_is_sound);
+    run_is_sound();
+}
+
+static int begin(void **state) {
+    (void)state;
+    /* Thousands of small files are synced: in memory when there is such a place. */
+    if (access("/dev/shm", W_OK) == 0) (void)setenv("TMPDIR", "/dev/shm", 0);
+    root = strdup(temporary_folder());
+    make_inputs();
+    return 0;
+}
+static int end(void **state) {
+    (void)state;
+    (void)at_remove_tree(&ctx, root);
+    free(root);
+    return 0;
+}
+
+int main(void) {
+    at_ctx_init(&ctx, 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reading),
+        cmocka_unit_test(writing),
+        cmocka_unit_test(computing),
+        cmocka_unit_test(running),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
