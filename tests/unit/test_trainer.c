@@ -1,0 +1,442 @@
+/*
+ * test_trainer.c - one optimiser step against what it promises: it changes nothing when the numbers
+ * go wrong, accumulating equals a larger batch, threads do not change a bit, distillation at its
+ * two ends is plain training and pure imitation, AdamW and the schedules are those of the papers.
+ */
+#include "base/rng.h"
+#include "check.h"
+#include "train/trainer.h"
+#include <math.h>
+
+enum { TOKENS = 4000, IDS = 300 };
+
+static at_ctx ctx;
+static uint16_t token[TOKENS];
+static at_domain domain = {.name = "random"};
+static at_dataset data = {
+    .path = "random", .tokenizer_hash = "", .vocab = IDS, .n_domains = 1, .domain = &domain};
+
+#define OK(call)                                                     \
+    do {                                                             \
+        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
+    } while (0)
+
+static const at_recipe plain = {.top = {.seed = 5},
+                                .train = {.steps = 100,
+                                          .batch = 2,
+                                          .context = 37, /* no multiple of any tile */
+                                          .accumulate = 1,
+                                          .lr = 1e-2,
+                                          .weight_decay = 0.1,
+                                          .beta1 = 0.9,
+                                          .beta2 = 0.95,
+                                          .eps = 1e-8,
+                                          .clip = 1},
+                                .distill = {.temperature = 2, .alpha = 0.5}};
+
+static at_model *model_of(const char *yaml, uint64_t seed) {
+    at_conf *f = NULL;
+    at_model *m = NULL;
+    OK(at_conf_parse(&ctx, "recipe.yaml", yaml, strlen(yaml), &f));
+    OK(at_model_new(&ctx, f, "model", IDS, seed, &m));
+    OK(at_conf_finish(&ctx, f));
+    at_conf_close(f);
+    return m;
+}
+
+static const char small[] = "model: {arch: gpt2, n_layer: 2, n_embd: 24, n_head: 3, "
+                            "n_positions: 40}\n";
+static const char dropping[] = "model: {arch: gpt2, n_layer: 2, n_embd: 24, n_head: 3, "
+                               "n_positions: 40, resid_pdrop: 0.2, embd_pdrop: 0.1}\n";
+static const char wide[] = "model: {arch: gpt2, n_layer: 1, n_embd: 32, n_head: 2, "
+                           "n_positions: 64}\n";
+
+/* A trainer with all that it borrows. */
+typedef struct {
+    at_recipe recipe;
+    at_compute cp;
+    at_model *model, *teacher;
+    at_trainer t;
+} bench;
+
+static void bench_open(bench *b, const at_recipe *r, at_model *model, at_model *teacher,
+                       int threads) {
+    *b = (bench){.recipe = *r, .model = model, .teacher = teacher};
+    ctx.threads = threads;
+    OK(at_compute_open(&b->cp, &ctx));
+    OK(at_trainer_open(&ctx, &b->cp, &b->recipe, model, teacher, &data, &b->t));
+}
+
+static void bench_close(bench *b) {
+    at_trainer_close(&b->t);
+    at_model_close(b->model);
+    at_model_close(b->teacher);
+    at_compute_close(&b->cp);
+}
+
+static at_step_report steps(bench *b, int n) {
+    at_step_report rep = {0};
+    for (int i = 0; i < n; i++) OK(at_trainer_step(&b->t, &rep));
+    return rep;
+}
+
+static size_t slab_bytes(const at_store *s) { return (size_t)s->numel * sizeof(at_real); }
+
+static void same_state(const at_store *a, const at_store *b, const char *what) {
+    assert_int_equal(a->numel, b->numel);
+    if (memcmp(a->value, b->value, slab_bytes(a)) != 0) fail_msg("%s: other parameters", what);
+    if (memcmp(a->m, b->m, slab_bytes(a)) != 0) fail_msg("%s: other first moments", what);
+    if (memcmp(a->v, b->v, slab_bytes(a)) != 0) fail_msg("%s: other second moments", what);
+}
+
+/* ---- when the numbers go wrong --------------------------------------------------------- */
+
+typedef struct {
+    at_real *value, *m, *v;
+} copy;
+
+static at_real *copied(const at_real *x, size_t bytes) {
+    at_real *y = malloc(bytes);
+    assert_non_null(y);
+    return memcpy(y, x, bytes);
+}
+
+static copy copy_of(const at_store *s) {
+    const size_t n = slab_bytes(s);
+    return (copy){copied(s->value, n), copied(s->m, n), copied(s->v, n)};
+}
+
+static void unchanged_since(const at_store *s, copy *c) {
+    assert_memory_equal(s->value, c->value, slab_bytes(s));
+    assert_memory_equal(s->m, c->m, slab_bytes(s));
+    assert_memory_equal(s->v, c->v, slab_bytes(s));
+    free(c->value);
+    free(c->m);
+    free(c->v);
+}
+
+/* A step that fails is as if it had not been: repaired, the run goes on with the same bits. */
+static void not_a_number(void **state) {
+    (void)state;
+    bench b, calm;
+    bench_open(&b, &plain, model_of(small, 1), NULL, 2);
+    bench_open(&calm, &plain, model_of(small, 1), NULL, 2);
+    (void)steps(&b, 2);
+    static const at_real poison[] = {(at_real)NAN, (at_real)INFINITY};
+    for (int i = 0; i < 2; i++) {
+        at_real *p = &at_store_find(&b.model->store, "transformer.h.1.mlp.c_fc.weight")->t.data[7];
+        const at_real was = *p;
+        *p = poison[i];
+        const at_progress before = b.t.progress;
+        copy c = copy_of(&b.model->store);
+        at_step_report rep;
+        assert_int_equal(at_trainer_step(&b.t, &rep), AT_NUMERIC);
+        expect_says(&ctx, "step 3: loss ");
+        expect_says(&ctx, "train.lr");
+        unchanged_since(&b.model->store, &c);
+        assert_memory_equal(&before, &b.t.progress, sizeof before);
+        assert_int_equal(b.t.optim.t, 2);
+        *p = was;
+    }
+    (void)steps(&b, 2);
+    (void)steps(&calm, 4);
+    same_state(&b.model->store, &calm.model->store, "after a repair");
+    bench_close(&b);
+    bench_close(&calm);
+}
+
+static void loss_spike(void **state) {
+    (void)state;
+    bench b;
+    bench_open(&b, &plain, model_of(small, 1), NULL, 2);
+    b.recipe.train.spike = 1;
+    at_step_report rep;
+    b.t.progress.loss_mean = 0.5;
+    b.t.progress.loss_n = 19; /* too few to judge by */
+    OK(at_trainer_step(&b.t, &rep));
+    assert_true(rep.loss > 5 && rep.loss < 6.5); /* about log 300 */
+    b.t.progress.loss_mean = 0.5;
+    b.t.progress.loss_n = 20;
+    copy c = copy_of(&b.model->store);
+    assert_int_equal(at_trainer_step(&b.t, &rep), AT_NUMERIC);
+    expect_says(&ctx, "step 2: the loss jumped to 5.");
+    expect_says(&ctx, "0.5000");
+    expect_says(&ctx, "train.spike");
+    unchanged_since(&b.model->store, &c);
+    assert_int_equal(b.t.progress.step, 1);
+    b.recipe.train.spike = 0; /* never */
+    OK(at_trainer_step(&b.t, &rep));
+    bench_close(&b);
+}
+
+static void context_too_long(void **state) {
+    (void)state;
+    at_recipe r = plain;
+    at_compute cp;
+    at_trainer t;
+    at_model *m = model_of(small, 1);
+    OK(at_compute_open(&cp, &ctx));
+    r.train.context = 41;
+    assert_int_equal(at_trainer_open(&ctx, &cp, &r, m, NULL, &data, &t), AT_CONFIG);
+    expect_says(&ctx, "train.context is 41, but the model takes at most 40 tokens");
+    at_trainer_close(&t);
+    at_model_close(m);
+    at_compute_close(&cp);
+}
+
+/* ---- what a step computes --------------------------------------------------------------- */
+
+static double distance(const at_real *a, const at_real *b, int64_t n) {
+    double num = 0, den = 0;
+    for (int64_t i = 0; i < n; i++) {
+        num += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        den += (double)b[i] * (double)b[i];
+    }
+    return sqrt(num / den);
+}
+
+/* 3 micro-batches of 2 are the batch of 6. */
+static void accumulation_is_a_larger_batch(void **state) {
+    (void)state;
+    at_recipe many = plain, large = plain;
+    many.train.accumulate = 3;
+    large.train.batch = 6;
+    bench a, b;
+    bench_open(&a, &many, model_of(small, 1), NULL, 2);
+    bench_open(&b, &large, model_of(small, 1), NULL, 2);
+    const at_step_report ra = steps(&a, 1), rb = steps(&b, 1);
+    assert_int_equal(ra.tokens, rb.tokens);
+    assert_true(fabs(ra.loss - rb.loss) < 1e-5 * rb.loss);
+    assert_true(fabs(ra.norm - rb.norm) < 1e-5 * rb.norm);
+    assert_true(distance(a.model->store.grad, b.model->store.grad, a.model->store.numel) < 1e-5);
+    bench_close(&a);
+    bench_close(&b);
+}
+
+/* Dropout, several blocks of rows in head_loss, sizes that fit no tile, a teacher. */
+static void threads_change_no_bit(void **state) {
+    (void)state;
+    static const char yaml[] =
+        "model: {arch: gpt2, n_layer: 1, n_embd: 20, n_head: 2, n_positions: "
+        "40, vocab_size: 131077, resid_pdrop: 0.2, embd_pdrop: 0.1}\n";
+    static const char teacher[] = "model: {arch: gpt2, n_layer: 1, n_embd: 12, n_head: 1, "
+                                  "n_positions: 40, vocab_size: 131077}\n";
+    for (int distilling = 0; distilling < 2; distilling++) {
+        bench b[3];
+        for (int i = 0; i < 3; i++) {
+            bench_open(&b[i], &plain, model_of(yaml, 1), distilling ? model_of(teacher, 2) : NULL,
+                       i + 1);
+            (void)steps(&b[i], 2);
+            if (i) same_state(&b[0].model->store, &b[i].model->store, i == 1 ? "2" : "3 threads");
+        }
+        for (int i = 0; i < 3; i++) bench_close(&b[i]);
+    }
+}
+
+static void dropout_differs_by_step_and_seed(void **state) {
+    (void)state;
+    bench a, b;
+    at_recipe other = plain;
+    other.top.seed = 6;
+    bench_open(&a, &plain, model_of(dropping, 1), NULL, 2);
+    bench_open(&b, &other, model_of(dropping, 1), NULL, 2);
+    const double one = steps(&a, 1).loss;
+    assert_true(one != steps(&b, 1).loss);
+    a.t.progress.step = 0; /* the same batch, parameters a step further */
+    assert_true(one != steps(&a, 1).loss);
+    bench_close(&a);
+    bench_close(&b);
+}
+
+static void frozen_parameters_stay(void **state) {
+    (void)state;
+    bench b;
+    at_model *m = model_of(small, 1), *fresh = model_of(small, 1);
+    assert_int_equal(at_store_freeze(&m->store, "transformer.h.0.*"), 12);
+    assert_int_equal(at_store_freeze(&m->store, "*wpe*"), 1);
+    assert_int_equal(at_store_freeze(&m->store, "h.0.*"), 0);
+    bench_open(&b, &plain, m, NULL, 2);
+    (void)steps(&b, 3);
+    for (int64_t i = 0; i < m->store.n; i++) {
+        const at_param_entry *e = m->store.p[i];
+        const bool frozen = !strncmp(e->path, "transformer.h.0.", 16) || strstr(e->path, "wpe");
+        const bool same = !memcmp(e->t.data, fresh->store.p[i]->t.data,
+                                  (size_t)at_numel(&e->t) * sizeof(at_real));
+        if (same != frozen) fail_msg("%s: %s", e->path, same ? "did not move" : "moved");
+    }
+    at_model_close(fresh);
+    bench_close(&b);
+}
+
+/* ---- distillation ------------------------------------------------------------------------ */
+
+static void alpha_one_is_plain_training(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        at_recipe r = plain;
+        r.distill.alpha = 1;
+        r.distill.loss = kind;
+        bench a, b;
+        bench_open(&a, &plain, model_of(dropping, 1), NULL, 2);
+        bench_open(&b, &r, model_of(dropping, 1), model_of(wide, 2), 2);
+        const at_step_report ra = steps(&a, 3), rb = steps(&b, 3);
+        same_state(&a.model->store, &b.model->store, "alpha 1");
+        assert_true(ra.loss == rb.loss && ra.ce == rb.ce && ra.norm == rb.norm);
+        assert_true(ra.kd == 0 && rb.kd > 0);
+        bench_close(&a);
+        bench_close(&b);
+    }
+}
+
+static void alpha_zero_is_imitation(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        at_recipe r = plain;
+        r.distill.alpha = 0;
+        r.distill.loss = kind;
+        bench b;
+        bench_open(&b, &r, model_of(small, 1), model_of(wide, 2), 2);
+        const at_step_report first = steps(&b, 1);
+        assert_true(fabs(first.loss - first.kd) < 1e-6 * first.kd);
+        assert_true(first.ce > 5);
+        const at_step_report late = steps(&b, 30);
+        if (!(late.kd < 0.5 * first.kd)) fail_msg("kd fell from %g to %g", first.kd, late.kd);
+        bench_close(&b);
+    }
+}
+
+static void own_teacher_teaches_nothing(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        at_recipe r = plain;
+        r.distill.alpha = 0;
+        r.distill.loss = kind;
+        bench b;
+        bench_open(&b, &r, model_of(small, 1), model_of(small, 1), 2);
+        const at_step_report rep = steps(&b, 1);
+        if (!(fabs(rep.kd) < 1e-6 && rep.norm < 1e-6))
+            fail_msg("kd %g, gradient norm %g", rep.kd, rep.norm);
+        bench_close(&b);
+    }
+}
+
+/* ---- optimiser and schedule ----------------------------------------------------------------- */
+
+static void schedules(void **state) {
+    (void)state;
+    static const struct {
+        at_schedule kind;
+        int64_t step, steps;
+        double warmup, floor, factor;
+    } row[] = {
+        {AT_CONSTANT, 0, 100, 0, 0.1, 1},
+        {AT_CONSTANT, 99, 100, 0, 0.1, 1},
+        {AT_CONSTANT, 0, 100, 0.1, 0.1, 1.0 / 11}, /* the first step moves, the eleventh is full */
+        {AT_CONSTANT, 9, 100, 0.1, 0.1, 10.0 / 11},
+        {AT_CONSTANT, 10, 100, 0.1, 0.1, 1},
+        {AT_LINEAR, 4, 100, 0.1, 0.1, 5.0 / 11},
+        {AT_LINEAR, 10, 100, 0.1, 0.1, 1},
+        {AT_LINEAR, 55, 100, 0.1, 0.1, 0.55},
+        {AT_LINEAR, 100, 100, 0.1, 0.1, 0.1},
+        {AT_LINEAR, 25, 100, 0, 0, 0.75},
+        {AT_COSINE, 0, 100, 0, 0.1, 1},
+        {AT_COSINE, 50, 100, 0, 0.1, 0.55},
+        {AT_COSINE, 25, 100, 0, 0, 0.85355339059327373},
+        {AT_COSINE, 75, 100, 0, 0, 0.14644660940672627},
+        {AT_COSINE, 70, 100, 0.1, 0.2, 0.4}, /* two thirds of the way: (1 + cos 120 deg)/2 = 1/4 */
+        {AT_COSINE, 100, 100, 0.1, 0.2, 0.2},
+        {AT_COSINE, 99, 100, 1, 0.2, 100.0 / 101}, /* nothing but warm-up */
+        {AT_COSINE, 0, 1, 0, 0.2, 1},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        const double f =
+            at_schedule_factor(row[i].kind, row[i].step, row[i].steps, row[i].warmup, row[i].floor);
+        if (!(fabs(f - row[i].factor) < 1e-12))
+            fail_msg("row %zu: %.15g, expected %.15g", i, f, row[i].factor);
+    }
+}
+
+enum { PARAMS = 4, LONGEST = 70001 };
+
+/* PyTorch's AdamW written out, in double. */
+static void hand_step(double *p, const at_real *g, double *m, double *v, int64_t n, int t,
+                      double lr, double wd, double scale) {
+    for (int64_t i = 0; i < n; i++) {
+        const double d = scale * (double)g[i];
+        p[i] -= lr * wd * p[i];
+        m[i] = 0.9 * m[i] + 0.1 * d;
+        v[i] = 0.95 * v[i] + 0.05 * d * d;
+        p[i] -= lr * (m[i] / (1 - pow(0.9, t))) / (sqrt(v[i] / (1 - pow(0.95, t))) + 1e-8);
+    }
+}
+
+static void adamw_by_hand(void **state) {
+    (void)state;
+    static const int64_t dim[PARAMS][2] = {{7, 10000}, {LONGEST, 0}, {3, 5}, {9, 9}};
+    static double p[PARAMS][LONGEST], m[PARAMS][LONGEST], v[PARAMS][LONGEST];
+    at_store s;
+    at_compute cp;
+    ctx.threads = 3;
+    OK(at_compute_open(&cp, &ctx));
+    at_store_init(&s, &ctx);
+    for (int k = 0; k < PARAMS; k++)
+        assert_non_null(at_param(&s, AT_INIT_NORMAL, 1, dim[k][1] ? 2 : 1, dim[k], "p%d", k));
+    OK(at_store_alloc(&s));
+    at_store_randomise(&s, 3);
+    assert_int_equal(at_store_freeze(&s, "p3"), 1);
+    OK(at_store_train(&s, true));
+    for (int k = 0; k < PARAMS; k++)
+        for (int64_t i = 0; i < at_numel(&s.p[k]->t); i++) p[k][i] = (double)s.p[k]->t.data[i];
+    at_optim o = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.2, .clip = 50};
+    for (int t = 1; t <= 4; t++) {
+        double sum = 0;
+        const double size = t % 2 ? 1 : 1e-3; /* above the clip, then below it */
+        for (int k = 0; k < PARAMS - 1; k++)
+            for (int64_t i = 0; i < at_numel(&s.p[k]->t); i++) {
+                const double g = size * at_normal(4, (uint64_t)(10 * k + t), (uint64_t)i);
+                s.p[k]->t.grad[i] = (at_real)g;
+                sum += (double)(at_real)g * (double)(at_real)g;
+            }
+        const double norm = at_grad_norm(&cp, &s);
+        assert_true(fabs(norm - sqrt(sum)) < 1e-9 * norm);
+        assert_true((norm > 50) == (t % 2 == 1));
+        for (int k = 0; k < PARAMS - 1; k++)
+            hand_step(p[k], s.p[k]->t.grad, m[k], v[k], at_numel(&s.p[k]->t), t, 0.01,
+                      s.p[k]->t.rank == 2 ? 0.2 : 0, norm > 50 ? 50 / norm : 1);
+        at_optim_step(&cp, &s, &o, 0.01, norm);
+        assert_int_equal(o.t, t);
+        for (int k = 0; k < PARAMS; k++) {
+            double num = 0, den = 0;
+            for (int64_t i = 0; i < at_numel(&s.p[k]->t); i++) {
+                num += pow((double)s.p[k]->t.data[i] - p[k][i], 2);
+                den += p[k][i] * p[k][i];
+            }
+            const double off = sqrt(num / den);
+            if (!(off < (k == 3 ? 1e-300 : 1e-6))) fail_msg("step %d: p%d is off by %g", t, k, off);
+        }
+    }
+    at_store_close(&s);
+    at_compute_close(&cp);
+}
+
+int main(void) {
+    at_ctx_init(&ctx, 2);
+    for (int64_t i = 0; i < TOKENS; i++)
+        token[i] = (uint16_t)at_below(IDS, 1, AT_STREAM_TEST, (uint64_t)i);
+    domain.shard[AT_TRAIN] = (at_shard){.width = 2, .token = token, .n_tokens = TOKENS};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(not_a_number),
+        cmocka_unit_test(loss_spike),
+        cmocka_unit_test(context_too_long),
+        cmocka_unit_test(accumulation_is_a_larger_batch),
+        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(dropout_differs_by_step_and_seed),
+        cmocka_unit_test(frozen_parameters_stay),
+        cmocka_unit_test(alpha_one_is_plain_training),
+        cmocka_unit_test(alpha_zero_is_imitation),
+        cmocka_unit_test(own_teacher_teaches_nothing),
+        cmocka_unit_test(schedules),
+        cmocka_unit_test(adamw_by_hand),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
