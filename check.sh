@@ -73,9 +73,6 @@ tests() {
     stage_ends "$good passed, $bad failed"
 }
 
-# Tests run side by side on the same cores: a waiting thread must sleep, not spin where another test computes.
-export OMP_WAIT_POLICY=passive
-
 stage_starts "set-up"
 sh tools/setup.sh check
 stage_ends ok

@@ -29,8 +29,6 @@ out=${out:-build/demo}
 jobs=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 artel=${ARTEL:-build/artel}
 mkdir -p "$out/log" "$out/stamp"
-# Where other programs compete for the cores, a thread that waits by spinning holds up the one it waits for.
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 
 say() { printf 'demo: %s\n' "$*"; }
 fail() { say "$*" >&2; exit 1; }
