@@ -114,7 +114,8 @@ static void add_exact(cJSON *o, const char *key, double v) {
     cJSON_AddStringToObject(o, key, text);
 }
 
-static at_status write_state(at_ctx *c, const char *dir, const at_optim *o, const at_progress *p) {
+static at_status write_state(at_ctx *c, const char *dir, const at_optim *o,
+                             const at_train_state *p) {
     char *path = at_join(c, dir, "state.json");
     cJSON *s = cJSON_CreateObject();
     cJSON_AddNumberToObject(s, "step", (double)p->step);
@@ -144,7 +145,7 @@ static at_status moments(at_ctx *c, const char *dir, at_store *s, bool save) {
 }
 
 at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_optim *o,
-                            const at_progress *p, const char *tokenizer, int64_t keep) {
+                            const at_train_state *p, const char *tokenizer, int64_t keep) {
     at_ctx *c = r->ctx;
     char *final = step_path(r, p->step);
     const size_t n = final ? strlen(final) + 10 : 0;
@@ -175,7 +176,7 @@ static at_status read_exact(at_ctx *c, const char *path, const cJSON *o, const c
     return s;
 }
 
-static at_status read_state(at_ctx *c, const char *dir, at_optim *o, at_progress *p) {
+static at_status read_state(at_ctx *c, const char *dir, at_optim *o, at_train_state *p) {
     char *path = at_join(c, dir, "state.json");
     cJSON *j = path ? at_json_read(c, path) : NULL;
     const int64_t most = (int64_t)1 << 52;
@@ -192,7 +193,7 @@ static at_status read_state(at_ctx *c, const char *dir, at_optim *o, at_progress
 }
 
 at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim *o,
-                            at_progress *p) {
+                            at_train_state *p) {
     at_ctx *c = r->ctx;
     char *dir = step_path(r, step);
     if (!dir) return AT_OOM;

@@ -12,13 +12,13 @@
 #include <stdio.h>
 
 /** What a resume needs beside parameters and moments. */
-typedef struct at_progress {
+typedef struct at_train_state {
     int64_t step;     /* optimiser steps done                  */
     int64_t tokens;   /* seen                                  */
     double loss_mean; /* running mean of the spike guard       */
     int64_t loss_n;   /* losses in it                          */
     double seconds;   /* of training so far                    */
-} at_progress;
+} at_train_state;
 
 typedef struct at_runfolder {
     at_ctx *ctx;
@@ -38,10 +38,10 @@ at_status at_runfolder_recipe(at_runfolder *r, const char *text, bool resume);
 int64_t at_runfolder_latest(at_runfolder *r);
 /** Save, then remove all but the newest `keep`. */
 at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_optim *o,
-                            const at_progress *p, const char *tokenizer, int64_t keep);
+                            const at_train_state *p, const char *tokenizer, int64_t keep);
 /** Fill parameters and moments of m, *o and *p from the checkpoint of `step`. */
 at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim *o,
-                            at_progress *p);
+                            at_train_state *p);
 /** Append one line to metrics.jsonl (deletes o). */
 at_status at_runfolder_log(at_runfolder *r, cJSON *o);
 /** Drop the lines beyond `step` (a resume will write them again), then append. */

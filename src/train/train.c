@@ -115,7 +115,7 @@ static at_status open_run(loop *l, at_conf *f, const char *path) {
 /* ---- events ------------------------------------------------------------------------- */
 
 static at_status log_step(loop *l, const at_step_report *r) {
-    const at_progress *p = &l->trainer.progress;
+    const at_train_state *p = &l->trainer.progress;
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "step", (double)p->step);
     cJSON_AddNumberToObject(o, "tokens", (double)p->tokens);
@@ -133,7 +133,7 @@ static at_status log_step(loop *l, const at_step_report *r) {
 
 static void say_progress(loop *l, const at_step_report *r) {
     const double now = at_now();
-    const at_progress *p = &l->trainer.progress;
+    const at_train_state *p = &l->trainer.progress;
     if (now - l->said < 0.2 && p->step < l->recipe.train.steps) return;
     l->said = now;
     const double eta = p->seconds / (double)p->step * (double)(l->recipe.train.steps - p->step);
@@ -181,7 +181,7 @@ static bool due(int64_t step, int64_t every) { return every > 0 && step % every 
 
 static at_status steps(loop *l) {
     const at_recipe *r = &l->recipe;
-    at_progress *p = &l->trainer.progress;
+    at_train_state *p = &l->trainer.progress;
     int64_t saved = p->step ? p->step : -1;
     at_status s = AT_OK;
     while (p->step < r->train.steps && s == AT_OK && !at_interrupted(l->c)) {

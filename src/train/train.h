@@ -10,7 +10,7 @@ typedef struct at_train_options {
 
 /** What a finished (or interrupted) run has to say; strings are not owned. */
 typedef struct at_train_result {
-    at_progress progress;
+    at_train_state progress;
     double loss;     /* of the last step               */
     double val_loss; /* last validation, NaN when none */
     int64_t numel;

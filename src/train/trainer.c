@@ -77,7 +77,7 @@ static at_status micro_batch(at_trainer *t, int64_t index, at_step_report *out) 
 
 /* Refuse a step that would spoil the parameters. */
 static at_status guard(at_trainer *t, const at_step_report *out) {
-    const at_progress *p = &t->progress;
+    const at_train_state *p = &t->progress;
     const double limit = t->recipe->train.spike;
     const long long step = (long long)p->step + 1;
     if (!isfinite(out->loss) || !isfinite(out->norm))
@@ -96,7 +96,7 @@ static at_status guard(at_trainer *t, const at_step_report *out) {
 
 at_status at_trainer_step(at_trainer *t, at_step_report *out) {
     const at_recipe *r = t->recipe;
-    at_progress *p = &t->progress;
+    at_train_state *p = &t->progress;
     const double began = at_now();
     *out = (at_step_report){.tokens = r->train.batch * r->train.context * r->train.accumulate};
     at_store_zero_grad(&t->model->store);

@@ -27,7 +27,7 @@ typedef struct at_trainer {
     at_sampler sampler;
     at_arena arena;
     at_optim optim;
-    at_progress progress;
+    at_train_state progress;
     int32_t *input, *target; /* [batch, context] */
 } at_trainer;
 

@@ -127,7 +127,7 @@ static void not_a_number(void **state) {
         at_real *p = &at_store_find(&b.model->store, "transformer.h.1.mlp.c_fc.weight")->t.data[7];
         const at_real was = *p;
         *p = poison[i];
-        const at_progress before = b.t.progress;
+        const at_train_state before = b.t.progress;
         copy c = copy_of(&b.model->store);
         at_step_report rep;
         assert_int_equal(at_trainer_step(&b.t, &rep), AT_NUMERIC);
