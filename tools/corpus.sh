@@ -63,7 +63,10 @@ updated=""
 for p in $packages; do
     if [ -f "$cache/$p.deb" ] && dpkg-deb --info "$cache/$p.deb" >/dev/null 2>&1; then continue; fi
     find_package "$p" || { update_lists; updated=yes; }
-    find_package "$p" || fail "no package $p in the sources of this system; they are those of Debian 12 (bookworm)"
+    find_package "$p" || {
+        grep -E '^(E|W|Err)' "$cache/update.log" | tail -n 3 >&2 || true
+        fail "the package sources of this system have no $p: is there a network, and is this Debian 12 (bookworm)?"
+    }
     say "downloading $p"
     download "$p" || {
         [ -n "$updated" ] || { update_lists; updated=yes; }

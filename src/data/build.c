@@ -156,26 +156,40 @@ static at_status sources_open(at_ctx *c, at_builder *k) {
     return AT_OK;
 }
 
-static at_status read_source(at_ctx *c, at_builder *k, at_source *s, at_progress *p, double *done) {
+/* Progress inside a file: what was done before it, and the bytes of it. */
+typedef struct reading {
+    at_progress progress;
+    double done;
+} reading;
+
+static void tick(at_ctx *c, void *user, int64_t bytes) {
+    reading *r = user;
+    at_progress_tick(c, &r->progress, r->done + (double)bytes);
+}
+
+static at_status read_source(at_ctx *c, at_builder *k, at_source *s, reading *r) {
     staging to = {k, &k->stage[domain_of(k, s->domain)]};
+    at_reading how = k->b->reading;
+    how.tick = tick;
+    how.tick_user = r;
     at_status status = at_source_digest(c, s, s->sha256);
     for (int64_t i = 0; !status && i < s->files.n; i++) {
-        status = at_source_file(c, s, i, &k->b->reading, stage_document, &to, &to.stage->left);
+        status = at_source_file(c, s, i, &how, stage_document, &to, &to.stage->left);
         if (!status && at_interrupted(c))
             status = at_error(c, AT_INTERRUPTED, "data build: interrupted");
-        *done += (double)at_source_size(s, i);
-        at_progress_tick(c, p, *done);
+        r->done += (double)at_source_size(s, i);
+        tick(c, r, 0);
     }
     return status;
 }
 
 static at_status read_all(at_ctx *c, at_builder *k) {
-    at_progress p;
-    double total = 0, done = 0;
+    reading r = {.done = 0};
+    double total = 0;
     for (int64_t i = 0; i < k->b->n_sources; i++) total += (double)k->source[i].bytes;
-    at_progress_begin(&p, "reading", total);
+    at_progress_begin(&r.progress, "reading", total);
     for (int64_t i = 0; i < k->b->n_sources; i++) {
-        const at_status s = read_source(c, k, &k->source[i], &p, &done);
+        const at_status s = read_source(c, k, &k->source[i], &r);
         if (s) return s;
     }
     for (int i = 0; i < k->n_domains; i++) {

@@ -17,6 +17,10 @@ static at_status hand_out(at_ctx *c, const at_reader *r, at_document *d) {
     return r->fn(c, r->user, d);
 }
 
+static void tick(at_ctx *c, const at_reader *r, const at_lines *l) {
+    if (r->reading->tick) r->reading->tick(c, r->reading->tick_user, at_lines_consumed(l));
+}
+
 /* Not UTF-8: an error when strict, else counted and said. */
 static at_status not_utf8(at_ctx *c, const at_reader *r, const char *where, int64_t offset) {
     if (r->reading->strict)
@@ -91,10 +95,8 @@ static at_status text_check(at_ctx *c, const at_reader *r, int64_t *bad, int64_t
     *bytes = 0;
     while (!(s = at_lines_next(c, l, &line, &n)) && line) {
         const int64_t at = at_utf8_error(line, n);
-        if (at >= 0) {
-            *bad = at_lines_offset(l) + at;
-            break;
-        }
+        if (at >= 0) *bad = at_lines_offset(l) + at;
+        if (at >= 0 || at_interrupted(c)) break;
         *bytes += (int64_t)n;
     }
     at_lines_close(l);
@@ -118,6 +120,7 @@ static at_status read_text(at_ctx *c, const at_reader *r) {
             n -= 3;
         }
         if ((s = stretch_line(c, r, &t, line, n)) || at_interrupted(c)) break;
+        tick(c, r, l);
     }
     if (!s) s = stretch_end(c, r, &t);
     at_lines_close(l);
@@ -187,6 +190,7 @@ static at_status read_jsonl(at_ctx *c, const at_reader *r) {
         }
         if (blank(line, n)) continue;
         if ((s = json_line(c, r, line, n, at_lines_number(l), &key)) || at_interrupted(c)) break;
+        tick(c, r, l);
     }
     if (!s && at_lines_number(l) == 0) s = empty(c, r);
     at_lines_close(l);

@@ -2,6 +2,7 @@
 #include "data/source.h"
 #include "base/sha256.h"
 #include "data/reader.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -70,6 +71,11 @@ static bool hidden(const char *rel) {
     return strstr(rel, "/.") != NULL;
 }
 
+static bool regular(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 at_status at_source_open(at_ctx *c, const char *path, const char *domain, at_kind kind,
                          at_source *out) {
     *out = (at_source){.kind = kind, .folder = at_is_dir(path)};
@@ -78,6 +84,9 @@ at_status at_source_open(at_ctx *c, const char *path, const char *domain, at_kin
         s = c->status;
     else if (!at_exists(path))
         s = at_error(c, AT_IO, "%s: no such file or folder (domain \"%s\")", path, domain);
+    else if (!out->folder && !regular(path))
+        s = at_error(c, AT_ARG, "%s: expected a file or a folder (a pipe cannot be read twice)",
+                     path);
     else if (!out->folder)
         s = at_list_add(c, &out->files, "");
     else
@@ -116,17 +125,34 @@ int64_t at_source_size(const at_source *s, int64_t i) {
     return known ? (int64_t)st.st_size : 0;
 }
 
+/* SHA-256 of one file; heeds an interrupt.  Read, not mapped: memory stays small to the eye too. */
+static at_status digest_file(at_ctx *c, const char *path, unsigned char digest[AT_SHA256_BYTES]) {
+    FILE *f = fopen(path, "rb");
+    if (!f) return at_error(c, AT_IO, "%s: cannot open: %s", path, strerror(errno));
+    at_sha256 h;
+    at_sha256_init(&h);
+    char buffer[1 << 15];
+    size_t n;
+    errno = 0;
+    while (!at_interrupted(c) && (n = fread(buffer, 1, sizeof buffer, f)) > 0)
+        at_sha256_update(&h, buffer, n);
+    at_sha256_final(&h, digest);
+    const bool bad = ferror(f) != 0;
+    const int why = errno;
+    (void)fclose(f);
+    return bad ? at_error(c, AT_IO, "%s: cannot read: %s", path, strerror(why)) : AT_OK;
+}
+
 at_status at_source_digest(at_ctx *c, const at_source *s, char text[65]) {
     at_sha256 all;
     at_sha256_init(&all);
     for (int64_t i = 0; i < s->files.n; i++) {
+        unsigned char one[AT_SHA256_BYTES];
         char *path = file_path(c, s, i);
-        char one[AT_SHA256_TEXT];
-        if (!path || at_sha256_file(c, path, one)) {
-            at_free(path);
-            return c->status;
-        }
+        const at_status status = path ? digest_file(c, path, one) : c->status;
         at_free(path);
+        if (status) return status;
+        if (at_interrupted(c)) return at_error(c, AT_INTERRUPTED, "%s: interrupted", s->path);
         at_sha256_update(&all, s->files.item[i], strlen(s->files.item[i]) + 1);
         at_sha256_update(&all, one, sizeof one);
     }

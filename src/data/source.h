@@ -39,6 +39,9 @@ typedef struct at_reading {
     int64_t max_file;   /* web pages and sources above so many bytes are left   */
     int64_t max_line;   /* sources with a longer line are left (generated code) */
     int64_t min_source; /* sources below so many bytes are left                 */
+    /* called now and then with the bytes of the file read so far; may be NULL */
+    void (*tick)(at_ctx *c, void *user, int64_t bytes);
+    void *tick_user;
 } at_reading;
 
 /** What a reading left, and why.  Never silently: the manifest shows it. */
@@ -68,7 +71,7 @@ typedef struct at_source {
     char sha256[65]; /* over names and contents, filled by reading */
 } at_source;
 
-/** Lists the files.  AT_IO: no such path. */
+/** Lists the files.  AT_IO: no such path; AT_ARG: a pipe, which cannot be read twice. */
 at_status at_source_open(at_ctx *c, const char *path, const char *domain, at_kind kind,
                          at_source *out);
 /** Read file number i of the source, handing out its documents in order. */

@@ -114,6 +114,24 @@ run 1 limited "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --vocab 300 
 says "File too large"
 check "nothing is left behind" sh -c "! ls -d '$work'/*.partial* '$work/x' '$work/full' 2>/dev/null | grep ."
 
+# ---- Ctrl-C: 130, nothing left ----
+awk 'BEGIN { for (i = 0; i < 120000; i++)
+    printf "{\"text\": \"Line %d has text of its own, as %x and %o, and is long enough to stay in the set.\"}\n", i, i, i }' \
+    >"$work/large.jsonl"
+command_line="data build, interrupted"
+"$ARTEL" data build --threads 1 -d a="$work/large.jsonl" --vocab 2000 -o "$work/stopped" >"$work/.out" 2>"$work/.err" &
+builder=$!
+sleep 0.3
+kill -INT $builder
+rc=0
+wait $builder || rc=$?
+check "exit code 130, found $rc" test "$rc" -eq 130
+says "interrupted"
+check "nothing is left behind" sh -c "! ls -d '$work'/stopped* 2>/dev/null | grep ."
+mkfifo "$work/pipe.jsonl"
+run 2 "$ARTEL" data build -d a="$work/pipe.jsonl" --vocab 300 -o "$work/x"
+says "pipe.jsonl: expected a file or a folder"
+
 # ---- a shard that was cut ----
 cp -r "$work/set" "$work/cut"
 head -c 5000 "$work/set/en.train.bin" >"$work/cut/en.train.bin"
