@@ -1,0 +1,448 @@
+/*
+ * test_generate.c - drawing tokens, and texts from models whose every answer is known.
+ *
+ * The models here have blocks of zeros: what comes next depends on the last token alone.  Tokens
+ * get random signs as embeddings, and the output row of a token that shall follow another one is
+ * the embedding of that other one.
+ */
+#include "base/rng.h"
+#include "check.h"
+#include "infer/generate.h"
+#include <math.h>
+
+enum { WIDTH = 64, CONTEXT = 16 };
+
+static at_ctx ctx;
+static at_compute cp;
+static at_tokenizer *tok;
+
+#define OK(call)                                                     \
+    do {                                                             \
+        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
+    } while (0)
+
+/* ---- drawing --------------------------------------------------------------------------- */
+
+enum { V = 6, DRAWS = 20000 };
+
+/* Draws of many indices against probabilities: none where 0 is expected, the rest by chi-square
+   (30 is far beyond chance for at most 5 degrees of freedom). */
+static void draws_are(const at_real *logits, const at_sampling *how, const double *expected) {
+    at_pick scratch[V];
+    int64_t count[V] = {0};
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        const int32_t id = at_sample(logits, V, how, i, scratch);
+        assert_in_range(id, 0, V - 1);
+        assert_int_equal(id, at_sample(logits, V, how, i, scratch)); /* a function of its inputs */
+        count[id]++;
+    }
+    double chi = 0;
+    for (int k = 0; k < V; k++) {
+        const double e = expected[k] * DRAWS, d = (double)count[k] - e;
+        if (e == 0 && count[k]) fail_msg("%d was drawn %lld times", k, (long long)count[k]);
+        if (e > 0) chi += d * d / e;
+    }
+    if (!(chi < 30)) fail_msg("chi-square %g", chi);
+}
+
+/* softmax(logits / temperature) over the ids of `kept`. */
+static void softmax(const at_real *logits, double temperature, const bool *kept, double *p) {
+    double sum = 0;
+    for (int k = 0; k < V; k++) sum += p[k] = kept[k] ? exp((double)logits[k] / temperature) : 0;
+    for (int k = 0; k < V; k++) p[k] /= sum;
+}
+
+static const at_real uneven[V] = {0.5f, 2, -1, 2.5f, 2, (at_real)-INFINITY};
+
+static void greedy(void **state) {
+    (void)state;
+    at_pick scratch[V];
+    static const at_real ties[V] = {1, 3, 2, 3, 3, 0};
+    for (uint64_t i = 0; i < 50; i++) {
+        const at_sampling cold = {.temperature = 0, .top_k = 3, .top_p = 0.5, .seed = i};
+        assert_int_equal(at_sample(ties, V, &cold, i, scratch), 1);
+        const at_sampling one = {.temperature = 9, .top_k = 1, .top_p = 1, .seed = i};
+        assert_int_equal(at_sample(ties, V, &one, i, scratch), 1);
+        assert_int_equal(at_sample(uneven, V, &one, i, scratch), 3);
+        const at_sampling sharp = {.temperature = 1e-300, .top_p = 1, .seed = i};
+        assert_int_equal(at_sample(uneven, V, &sharp, i, scratch), 3);
+        const at_sampling little = {.temperature = 1, .top_p = 1e-9, .seed = i};
+        assert_int_equal(at_sample(uneven, V, &little, i, scratch), 3);
+    }
+}
+
+static void temperature(void **state) {
+    (void)state;
+    static const bool all[V] = {true, true, true, true, true, true};
+    double p[V];
+    for (double t = 0.5; t <= 4; t *= 2) {
+        softmax(uneven, t, all, p);
+        draws_are(uneven, &(at_sampling){.temperature = t, .top_p = 1, .seed = 1}, p);
+    }
+}
+
+/* Of the equal logits of 1 and 4 the lower id is kept. */
+static void top_k(void **state) {
+    (void)state;
+    static const bool two[V] = {false, true, false, true},
+                      three[V] = {false, true, false, true, true};
+    double p[V];
+    softmax(uneven, 1.5, two, p);
+    draws_are(uneven, &(at_sampling){.temperature = 1.5, .top_k = 2, .top_p = 1, .seed = 2}, p);
+    softmax(uneven, 1.5, three, p);
+    draws_are(uneven, &(at_sampling){.temperature = 1.5, .top_k = 3, .top_p = 1, .seed = 2}, p);
+    static const bool all[V] = {true, true, true, true, true, true};
+    softmax(uneven, 1.5, all, p);
+    draws_are(uneven, &(at_sampling){.temperature = 1.5, .top_k = 99, .top_p = 1, .seed = 2}, p);
+}
+
+/* The fewest of the most probable ones that reach p together, among those top_k has left. */
+static void top_p(void **state) {
+    (void)state;
+    at_real l[V];
+    static const double share[V] = {0.1, 0.4, 0.05, 0.25, 0.15, 0.05};
+    for (int k = 0; k < V; k++) l[k] = (at_real)log(share[k]);
+    double p[V];
+    static const bool two[V] = {false, true, false, true},
+                      three[V] = {false, true, false, true, true};
+    softmax(l, 1, two, p);
+    draws_are(l, &(at_sampling){.temperature = 1, .top_p = 0.6, .seed = 3}, p);
+    softmax(l, 1, three, p);
+    draws_are(l, &(at_sampling){.temperature = 1, .top_p = 0.7, .seed = 3}, p);
+    /* top_k first: of the three left, 0.4 / 0.8 and 0.25 / 0.8 reach 0.75 */
+    softmax(l, 1, two, p);
+    draws_are(l, &(at_sampling){.temperature = 1, .top_k = 3, .top_p = 0.75, .seed = 3}, p);
+}
+
+/* ---- models ------------------------------------------------------------------------------ */
+
+static double sign(int32_t id, int64_t i) {
+    return at_uniform(9, AT_STREAM_TEST + (uint64_t)id, (uint64_t)i) < 0.5 ? -1 : 1;
+}
+
+static at_real *values(at_model *m, const char *path) {
+    at_param_entry *e = at_store_find(&m->store, path);
+    assert_non_null(e);
+    return e->t.data;
+}
+
+static at_model *blank(void) {
+    static const char yaml[] =
+        "model: {arch: gpt2, n_layer: 1, n_embd: 64, n_head: 2, n_positions: "
+        "16, initializer_range: 0, tie_word_embeddings: false}\n";
+    at_conf *f = NULL;
+    at_model *m = NULL;
+    OK(at_conf_parse(&ctx, "recipe.yaml", yaml, sizeof yaml - 1, &f));
+    OK(at_model_new(&ctx, f, "model", at_tokenizer_size(tok), 1, &m));
+    at_conf_close(f);
+    at_real *wte = values(m, "transformer.wte.weight");
+    for (int32_t id = 0; id < m->dims.vocab; id++)
+        for (int64_t i = 0; i < WIDTH; i++) wte[id * WIDTH + i] = (at_real)sign(id, i);
+    return m;
+}
+
+static void follows(at_model *m, int32_t before, int32_t after) {
+    at_real *head = values(m, "lm_head.weight") + (int64_t)after * WIDTH;
+    for (int64_t i = 0; i < WIDTH; i++) head[i] += (at_real)sign(before, i);
+}
+
+/* The token of a lone byte. */
+static int32_t of_byte(char b) {
+    at_ids ids = {0};
+    OK(at_tokenizer_encode(&ctx, tok, &b, 1, false, &ids));
+    assert_int_equal(ids.n, 1);
+    const int32_t id = ids.id[0];
+    at_ids_free(&ids);
+    return id;
+}
+
+/* Each byte of the text is followed by the next one; bytes must not repeat. */
+static void says(at_model *m, const char *text) {
+    for (size_t i = 0; text[i + 1]; i++) follows(m, of_byte(text[i]), of_byte(text[i + 1]));
+}
+
+/* One network as a language model; *e and *lm lie with the caller. */
+static at_lm plain_lm(at_expert *e, at_model *m) {
+    *e = (at_expert){.model = m};
+    return (at_lm){.ctx = &ctx,
+                   .path = "model",
+                   .expert = e,
+                   .n_experts = 1,
+                   .tokenizer = tok,
+                   .vocab = m->dims.vocab,
+                   .context = m->dims.context};
+}
+
+typedef struct {
+    char text[4096];
+    size_t n;
+    int pieces, routed, expert;
+    double probs[4];
+    volatile sig_atomic_t *stop; /* set by the second piece when given */
+} heard;
+
+static void hear(void *user, const char *bytes, size_t n) {
+    heard *h = user;
+    assert_true(n > 0 && h->n + n < sizeof h->text);
+    memcpy(h->text + h->n, bytes, n);
+    h->n += n;
+    h->text[h->n] = 0;
+    h->pieces++;
+    if (h->stop && h->pieces == 2) *h->stop = 1;
+}
+
+static void hear_route(void *user, const at_lm *m, int expert, const double *probs,
+                       const at_ids *prompt) {
+    heard *h = user;
+    (void)prompt;
+    assert_int_equal(h->n, 0); /* before the text */
+    h->routed++;
+    h->expert = expert;
+    for (int i = 0; i < m->n_experts; i++) h->probs[i] = probs[i];
+}
+
+static at_status ask(at_lm *m, at_generation g, heard *h, at_generated *out) {
+    g.text = hear;
+    g.routed = hear_route;
+    g.user = h;
+    return at_generate(&cp, m, &g, out);
+}
+
+static const at_sampling cold = {.temperature = 0};
+
+/* ---- texts ---------------------------------------------------------------------------------- */
+
+static void a_known_text(void **state) {
+    (void)state;
+    at_expert e;
+    at_lm m = plain_lm(&e, blank());
+    heard h = {0};
+    at_generated out;
+    says(e.model, "abcdefghij");
+    OK(ask(&m, (at_generation){.prompt = "xa", .n = 5, .sampling = cold}, &h, &out));
+    assert_string_equal(h.text, "bcdef");
+    assert_int_equal(out.prompt_tokens, 2);
+    assert_int_equal(out.new_tokens, 5);
+    assert_false(out.ended);
+    assert_int_equal(h.routed, 1);
+    assert_true(h.probs[0] == 1);
+    h = (heard){0};
+    OK(ask(&m, (at_generation){.prompt = "a", .n = 0, .sampling = cold}, &h, &out));
+    assert_int_equal(h.n, 0);
+    assert_int_equal(out.new_tokens, 0);
+    at_model_close(e.model);
+}
+
+static void end_of_text(void **state) {
+    (void)state;
+    at_expert e;
+    at_lm m = plain_lm(&e, blank());
+    heard h = {0};
+    at_generated out;
+    says(e.model, "abcd");
+    follows(e.model, of_byte('d'), at_tokenizer_eot(tok));
+    follows(e.model, at_tokenizer_eot(tok), of_byte('a'));
+    OK(ask(&m, (at_generation){.prompt = "b", .n = 9, .sampling = cold}, &h, &out));
+    assert_string_equal(h.text, "cd"); /* the token itself is no text */
+    assert_true(out.ended);
+    assert_int_equal(out.new_tokens, 2);
+    h = (heard){0}; /* nothing to go on from: as after the end of a text */
+    OK(ask(&m, (at_generation){.prompt = "", .n = 2, .sampling = cold}, &h, &out));
+    assert_string_equal(h.text, "ab");
+    at_model_close(e.model);
+}
+
+/* A ring of three tokens goes round for many contexts; so does a prompt longer than one. */
+static void beyond_the_context(void **state) {
+    (void)state;
+    at_expert e;
+    at_lm m = plain_lm(&e, blank());
+    says(e.model, "xyzx");
+    char prompt[64];
+    for (size_t length = 1; length < sizeof prompt; length += length < 14 ? 1 : 7) {
+        heard h = {0};
+        at_generated out;
+        memset(prompt, 'q', length);
+        prompt[length - 1] = 'x';
+        prompt[length] = 0;
+        OK(ask(&m, (at_generation){.prompt = prompt, .n = 100, .sampling = cold}, &h, &out));
+        assert_int_equal(out.new_tokens, 100);
+        assert_int_equal(h.n, 100);
+        for (size_t i = 0; i < h.n; i++) assert_int_equal(h.text[i], "yzx"[i % 3]);
+    }
+    at_model_close(e.model);
+}
+
+/* Characters come whole; what is none comes as it is, at the latest at the end. */
+static void utf8_is_held_back(void **state) {
+    (void)state;
+    at_expert e;
+    at_lm m = plain_lm(&e, blank());
+    heard h = {0};
+    at_generated out;
+    says(e.model, "a\xE2\x82\xAC"
+                  "b\xC3\xA9"
+                  "c\xF0\x9F\x98\x80");
+    OK(ask(&m, (at_generation){.prompt = "a", .n = 11, .sampling = cold}, &h, &out));
+    assert_string_equal(h.text, "\xE2\x82\xAC"
+                                "b\xC3\xA9"
+                                "c\xF0\x9F\x98\x80");
+    assert_int_equal(h.pieces, 5);
+    h = (heard){0}; /* cut inside a character */
+    OK(ask(&m, (at_generation){.prompt = "c", .n = 3, .sampling = cold}, &h, &out));
+    assert_string_equal(h.text, "\xF0\x9F\x98");
+    assert_int_equal(h.pieces, 1);
+    at_model_close(e.model);
+
+    m = plain_lm(&e, blank());
+    says(e.model, "a\xE2z\x80y\xFFw"); /* a lead byte alone, a tail byte alone, no byte of UTF-8 */
+    h = (heard){0};
+    OK(ask(&m, (at_generation){.prompt = "a", .n = 6, .sampling = cold}, &h, &out));
+    assert_string_equal(h.text, "\xE2z\x80y\xFFw");
+    assert_int_equal(h.pieces, 6);
+    at_model_close(e.model);
+}
+
+/* A flat model: every token is as likely as any other. */
+static void seeds(void **state) {
+    (void)state;
+    at_expert e;
+    at_lm m = plain_lm(&e, blank());
+    static heard h[3];
+    for (int i = 0; i < 3; i++) {
+        at_generated out;
+        const at_sampling how = {.temperature = 1, .top_p = 1, .seed = i == 2 ? 8 : 7};
+        at_compute with = {0};
+        ctx.threads = i + 1;
+        OK(at_compute_open(&with, &ctx));
+        const at_generation g = {
+            .prompt = "a", .n = 60, .sampling = how, .text = hear, .user = &h[i]};
+        OK(at_generate(&with, &m, &g, &out));
+        at_compute_close(&with);
+        assert_true(out.new_tokens == 60 || out.ended);
+    }
+    ctx.threads = 2;
+    assert_true(h[0].n > 20);
+    assert_int_equal(h[0].n, h[1].n);
+    assert_memory_equal(h[0].text, h[1].text, h[0].n);
+    assert_true(h[0].n != h[2].n || memcmp(h[0].text, h[2].text, h[0].n) != 0);
+    at_model_close(e.model);
+}
+
+static void interrupted(void **state) {
+    (void)state;
+    volatile sig_atomic_t stop = 0;
+    at_expert e;
+    at_lm m = plain_lm(&e, blank());
+    heard h = {.stop = &stop};
+    at_generated out;
+    says(e.model, "xyzx");
+    ctx.interrupt = &stop;
+    assert_int_equal(ask(&m, (at_generation){.prompt = "x", .n = 50, .sampling = cold}, &h, &out),
+                     AT_INTERRUPTED);
+    ctx.interrupt = NULL;
+    assert_string_equal(h.text, "yz");
+    assert_int_equal(out.new_tokens, 2);
+    at_model_close(e.model);
+}
+
+static void without_tokenizer(void **state) {
+    (void)state;
+    at_expert e;
+    at_lm m = plain_lm(&e, blank());
+    heard h = {0};
+    at_generated out;
+    m.tokenizer = NULL;
+    assert_int_equal(ask(&m, (at_generation){.prompt = "a", .n = 1}, &h, &out), AT_ARG);
+    expect_says(&ctx, "model has no tokenizer.json");
+    at_model_close(e.model);
+}
+
+/* ---- experts ---------------------------------------------------------------------------------- */
+
+/* Three experts; the router's classes are in another order, and know one name more. */
+static void routing(void **state) {
+    (void)state;
+    at_expert e[3] = {{"one", blank()}, {"two", blank()}, {"three", blank()}};
+    static const char *const answer[3] = {"x1", "x2", "x3"};
+    for (int i = 0; i < 3; i++) {
+        says(e[i].model, answer[i]);
+        follows(e[i].model, of_byte(answer[i][1]), at_tokenizer_eot(tok));
+    }
+    at_router *r = NULL;
+    OK(at_router_new(&ctx, 4, (const char *const[]){"other", "three", "one", "two"},
+                     at_tokenizer_size(tok), &r));
+    for (int64_t i = 0; i < r->vocab; i++) r->idf[i] = 1;
+    r->bias[0] = 9; /* no expert of this name: never an answer */
+    r->bias[1] = 1;
+    r->bias[2] = 2;
+    r->weight[3 * r->vocab + of_byte('x')] = 5;
+    int class_of[3] = {2, 3, 1};
+    at_lm m = plain_lm(e, e[0].model);
+    m.n_experts = 3;
+    m.router = r;
+    m.class_of = class_of;
+    static const struct {
+        const char *prompt;
+        bool allowed[3];
+        int expert;
+    } row[] = {
+        {"x", {true, true, true}, 1},
+        {"x", {true, false, true}, 0},
+        {"x", {false, false, true}, 2},
+        {"qx", {false, true, true}, 1},
+        {"qqqqqqqqqx", {true, true, true}, 0} /* a tenth of the weight is less than a bias */,
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        heard h = {0};
+        at_generated out;
+        OK(ask(&m,
+               (at_generation){
+                   .prompt = row[i].prompt, .n = 5, .sampling = cold, .allowed = row[i].allowed},
+               &h, &out));
+        assert_int_equal(h.expert, row[i].expert);
+        assert_string_equal(h.text, answer[row[i].expert] + 1);
+        assert_true(h.probs[0] + h.probs[1] + h.probs[2] < 1);
+        assert_true(h.probs[0] > 0 && h.probs[1] > 0 && h.probs[2] > 0);
+    }
+    heard h = {0};
+    at_generated out;
+    static const bool none[3];
+    assert_int_equal(ask(&m, (at_generation){.prompt = "x", .n = 1, .allowed = none}, &h, &out),
+                     AT_ARG);
+    expect_says(&ctx, "excluded");
+    assert_int_equal(h.routed, 0);
+    at_router_close(r);
+    for (int i = 0; i < 3; i++) at_model_close(e[i].model);
+}
+
+int main(void) {
+    static const char text[] = "some words";
+    at_bpe_trainer *t = NULL;
+    at_ctx_init(&ctx, 2);
+    if (at_compute_open(&cp, &ctx) != AT_OK ||
+        at_bpe_trainer_open(&ctx, &(at_bpe_options){.vocab = 257, .min_count = 2, .max_piece = 64},
+                            &t) != AT_OK ||
+        at_bpe_trainer_feed(&ctx, t, text, sizeof text - 1) != AT_OK ||
+        at_bpe_trainer_finish(&ctx, t, &tok) != AT_OK)
+        return 1;
+    at_bpe_trainer_close(t);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(greedy),
+        cmocka_unit_test(temperature),
+        cmocka_unit_test(top_k),
+        cmocka_unit_test(top_p),
+        cmocka_unit_test(a_known_text),
+        cmocka_unit_test(end_of_text),
+        cmocka_unit_test(beyond_the_context),
+        cmocka_unit_test(utf8_is_held_back),
+        cmocka_unit_test(seeds),
+        cmocka_unit_test(interrupted),
+        cmocka_unit_test(without_tokenizer),
+        cmocka_unit_test(routing),
+    };
+    const int bad = cmocka_run_group_tests(tests, NULL, NULL);
+    at_tokenizer_close(tok);
+    at_compute_close(&cp);
+    return bad;
+}
