@@ -10,7 +10,7 @@
 #include <string.h>
 
 typedef struct {
-    int64_t vocab_size, n_positions, n_embd, n_layer, n_head, n_inner;
+    int64_t vocab_size, n_positions, n_embd, n_layer, n_head, n_inner, bos_token_id, eos_token_id;
     int activation; /* at_gelu_form */
     double resid_pdrop, embd_pdrop, attn_pdrop, layer_norm_epsilon, initializer_range;
     bool tie_word_embeddings, scale_attn_weights, scale_by_layer, cross_attention;
@@ -40,6 +40,10 @@ static const at_key keys[] = {
      "divide scores by sqrt(head size); only true is supported"},
     {"scale_attn_by_inverse_layer_idx", AT_KEY_BOOL, AT(scale_by_layer), "false", 0, 0, NULL,
      "only false is supported"},
+    {"bos_token_id", AT_KEY_INT, AT(bos_token_id), "-1", -1, 1 << 24, NULL,
+     "token a text begins with; -1: none"},
+    {"eos_token_id", AT_KEY_INT, AT(eos_token_id), "-1", -1, 1 << 24, NULL,
+     "token a text ends with; -1: the tokenizer's"},
     {"add_cross_attention", AT_KEY_BOOL, AT(cross_attention), "false", 0, 0, NULL,
      "only false is supported"},
     {0},

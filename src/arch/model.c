@@ -27,13 +27,19 @@ static const at_key hf_keys[] = {
     {0},
 };
 
-/* vocab_size 0 means the data's; it is an int64_t in every architecture's table. */
-static void fill_vocab(const at_arch *a, void *config, int64_t vocab) {
+/* A whole number of the architecture's table that still has the value `unset`. */
+static void fill_number(const at_arch *a, void *config, const char *key, int64_t unset,
+                        int64_t value) {
     for (const at_key *k = a->keys; k->name; k++)
-        if (!strcmp(k->name, "vocab_size")) {
+        if (k->kind == AT_KEY_INT && !strcmp(k->name, key)) {
             int64_t *v = (int64_t *)(void *)((char *)config + k->offset);
-            if (*v == 0) *v = vocab;
+            if (*v == unset) *v = value;
         }
+}
+
+void at_model_end_token(at_model *m, int64_t id) {
+    fill_number(m->arch, m->config, "bos_token_id", -1, id);
+    fill_number(m->arch, m->config, "eos_token_id", -1, id);
 }
 
 /* Architecture, configuration and declared parameters, no values. */
@@ -58,7 +64,7 @@ static at_status outline(at_ctx *c, at_conf *f, const char *section, const at_ke
     at_store_init(&m->store, c);
     s = (m->config = at_calloc(c, 1, arch->config_bytes)) ? AT_OK : AT_OOM;
     if (s == AT_OK) s = at_conf_bind(c, f, section, arch->keys, m->config);
-    if (s == AT_OK) fill_vocab(arch, m->config, vocab);
+    if (s == AT_OK) fill_number(arch, m->config, "vocab_size", 0, vocab);
     if (s == AT_OK) s = arch->check(c, f, section, m->config);
     if (s == AT_OK) arch->dims(m->config, &m->dims);
     if (s == AT_OK && m->dims.vocab < 1)
@@ -170,7 +176,7 @@ cJSON *at_model_config(const at_model *m) {
         const void *p = (const char *)m->config + k->offset;
         if (k->kind == AT_KEY_INT) {
             const int64_t v = *(const int64_t *)p;
-            if (v == 0 && !strcmp(k->name, "n_inner"))
+            if (v == -1 || (v == 0 && !strcmp(k->name, "n_inner"))) /* "unset" to other programs */
                 cJSON_AddNullToObject(o, k->name);
             else
                 cJSON_AddNumberToObject(o, k->name, (double)v);

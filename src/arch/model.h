@@ -34,6 +34,9 @@ at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, 
                               at_model **out);
 void at_model_close(at_model *m);
 
+/** The token that separates texts, for config.json, where it is not set yet. */
+void at_model_end_token(at_model *m, int64_t id);
+
 /** config.json, model.safetensors and, when given, a copy of the tokenizer; the folder appears
     whole or not at all. source_tokenizer: a tokenizer.json, or NULL. */
 at_status at_model_save(at_ctx *c, const at_model *m, const char *dir,

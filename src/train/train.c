@@ -42,6 +42,16 @@ static at_status fits(loop *l, const at_model *m, const char *what) {
                       l->data->tokenizer_hash, l->data->vocab);
 }
 
+/* The token that ends a text goes into config.json, for other programs. */
+static at_status name_end_token(loop *l) {
+    at_tokenizer *t = NULL;
+    if (!l->tokenizer) return AT_OK;
+    const at_status s = at_tokenizer_load(l->c, l->tokenizer, &t);
+    if (s == AT_OK) at_model_end_token(l->model, at_tokenizer_eot(t));
+    at_tokenizer_close(t);
+    return s;
+}
+
 static at_status open_model(loop *l, at_conf *f) {
     at_ctx *c = l->c;
     const at_recipe *r = &l->recipe;
@@ -57,7 +67,7 @@ static at_status open_model(loop *l, at_conf *f) {
             return at_conf_error(c, f, "freeze", "`%s` matches no parameter",
                                  r->top.freeze.item[i]);
     l->out->numel = at_model_numel(l->model);
-    return AT_OK;
+    return name_end_token(l);
 }
 
 static at_status open_teacher(loop *l) {
