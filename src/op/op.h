@@ -1,7 +1,8 @@
 /*
  * op.h - every op: formula, shapes, what may be NULL, numerics, source.
  *
- * Letters: B batch, T time, C width, H heads, D head size, F hidden, V vocabulary, N = B T tokens.
+ * Letters: B batch, T time, C width, H heads, D head size, F hidden, V vocabulary, N = B T tokens,
+ * E experts, k experts of a token.
  * "..." stands for any leading dimensions.  Each op lives in the file of its name and has rows
  * of its name in tests/double/test_gradcheck.c.
  */
@@ -10,17 +11,27 @@
 #include "run/run.h"
 
 /* Every op, once; tools/check_ops.py asks each for its file and its rows of gradient checks. */
-#define AT_OPS(X) \
-    X(linear)     \
-    X(layernorm)  \
-    X(gelu)       \
-    X(add)        \
-    X(embed)      \
-    X(dropout)    \
-    X(attention)  \
-    X(xent)       \
-    X(distill)    \
-    X(head_loss)
+#define AT_OPS(X)         \
+    X(linear)             \
+    X(layernorm)          \
+    X(gelu)               \
+    X(add)                \
+    X(embed)              \
+    X(dropout)            \
+    X(attention)          \
+    X(xent)               \
+    X(distill)            \
+    X(head_loss)          \
+    X(route)              \
+    X(expert_linear)      \
+    X(expert_sum)         \
+    X(mutual_info)        \
+    X(load_concentration) \
+    X(switch_balance)     \
+    X(zloss)              \
+    X(weighted_sum)       \
+    X(l2norm)             \
+    X(exp_scale)
 
 /** y = x w^T + b.  x [..., in], w [out, in], b [out] or NULL -> y [..., out]. */
 at_tensor *at_linear(at_run *r, at_tensor *x, at_tensor *w, at_tensor *b);
@@ -103,5 +114,59 @@ typedef struct at_head_report {
  */
 at_tensor *at_head_loss(at_run *r, at_tensor *x, at_tensor *w, const at_head_spec *spec,
                         at_head_report *report);
+
+/**
+ * Who computes what: the experts chosen for each token, and the same as lists by expert.
+ * Slot s = n k + j is the j-th choice of token n.  All arrays live as long as the run.
+ */
+typedef struct at_routing {
+    int64_t n, k, e;      /* tokens, experts of a token, experts                           */
+    const int32_t *pick;  /* [n, k] experts, the most probable first                       */
+    const int64_t *slot;  /* [n k] slots by expert, ascending within one                   */
+    const int64_t *first; /* [e + 1] expert x has slot[first[x]] ... slot[first[x+1] - 1]  */
+    const at_real *p;     /* [n, e] probabilities of all experts                           */
+    const double *lse;    /* [n] log sum exp of the logits: log p = logit - lse            */
+} at_routing;
+/**
+ * Gates of the k most probable experts, ties to the lowest index: logits [N, E] -> [N, k].
+ *   p = softmax(logits) over all experts;  gate = p of the chosen, or with `renormalise` that
+ *   divided by the sum over the chosen
+ * The choice has no gradient; gates have that of the whole softmax.  *ro is filled.
+ * AT_ARG: k outside [1, E].  Source: Shen et al. 2023, arXiv 2306.04640, section 3.
+ */
+at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, at_routing *ro);
+
+/**
+ * y[n,j,:] = x[n,:] W[pick[n,j]]; W[e] [in, out].  x [N, in], or [N, k, in] with a row a slot ->
+ * [N, k, out].  Work is that of the slots: an expert without any costs nothing and gets no
+ * gradient.  w: E matrices, each a parameter or a slice of one.
+ */
+at_tensor *at_expert_linear(at_run *r, at_tensor *x, at_tensor *const *w, const at_routing *ro);
+/** The E slices of a parameter [E, ...], values and gradients in place. */
+at_tensor *const *at_slices(at_run *r, at_tensor *stacked);
+/** y[n,:] = sum_j gates[n,j] x[n,j,:].  x [N, k, C], gates [N, k] -> [N, C]. */
+at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates);
+
+/*
+ * Losses of a router -> [1]; ro is what at_route made of the same logits [N, E].
+ * P_e = 1/N sum_n p_ne is the mean load, F_e the share of the N k slots that chose e.
+ */
+/** sum_e P_e log(P_e + 1e-8) - 1/N sum_n sum_e p_ne log p_ne = -I(token; expert), in
+    [-log E, 0].  Source: arXiv 2306.04640, load balancing by mutual information. */
+at_tensor *at_mutual_info(at_run *r, at_tensor *logits, const at_routing *ro);
+/** - sum_e P_e log P_e, the entropy of the load: small when few experts take it.
+    Source: arXiv 2306.04640, load concentration. */
+at_tensor *at_load_concentration(at_run *r, at_tensor *logits, const at_routing *ro);
+/** E sum_e P_e F_e; F has no gradient.  Source: Fedus et al. 2021, arXiv 2101.03961, eq. 4. */
+at_tensor *at_switch_balance(at_run *r, at_tensor *logits, const at_routing *ro);
+/** 1/N sum_n (log sum_e exp l_ne)^2.  Source: Zoph et al. 2022, arXiv 2202.08906, eq. 5. */
+at_tensor *at_zloss(at_run *r, at_tensor *logits, const at_routing *ro);
+/** sum_i w[i] x[i] over n single numbers -> [1]. */
+at_tensor *at_weighted_sum(at_run *r, at_tensor *const *x, const double *w, int n);
+
+/** y = x / max(|x|, least) over the last dimension: cosines, once multiplied. */
+at_tensor *at_l2norm(at_run *r, at_tensor *x, double least);
+/** y = exp(t) x; t [1]. */
+at_tensor *at_exp_scale(at_run *r, at_tensor *x, at_tensor *t);
 
 #endif

@@ -100,6 +100,68 @@ static at_tensor *head_kd(at_run *r, at_tensor **t, at_kd_kind kind, int64_t row
 static at_tensor *b_head_kd(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_FORWARD, 4); }
 static at_tensor *b_head_rkd(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_REVERSE, 70); }
 
+/* A routing that nothing differentiates: token i to experts by fixed logits; with `idle` the first
+   expert is never chosen. */
+static void routed(at_run *r, int64_t n, int64_t e, int64_t k, bool idle, at_routing *ro) {
+    at_tensor *l = at_new2(r, n, e);
+    for (int64_t i = 0; l && i < n * e; i++)
+        l->data[i] = idle && i % e == 0 ? -9 : (at_real)(i * i * 7 % 23) / 5;
+    (void)at_route(r, l, k, false, ro);
+}
+static at_tensor *b_route(at_run *r, at_tensor **t) {
+    at_routing ro;
+    return at_route(r, t[0], 2, false, &ro);
+}
+static at_tensor *b_route_all(at_run *r, at_tensor **t) {
+    at_routing ro;
+    return at_route(r, t[0], 4, false, &ro);
+}
+static at_tensor *b_route_norm(at_run *r, at_tensor **t) {
+    at_routing ro;
+    return at_route(r, t[0], 3, true, &ro);
+}
+static at_tensor *b_expert(at_run *r, at_tensor **t) {
+    at_routing ro;
+    routed(r, t[0]->dim[0], t[1]->dim[0], 2, t[1]->dim[0] > 3, &ro);
+    return at_expert_linear(r, t[0], at_slices(r, t[1]), &ro);
+}
+static at_tensor *b_expert_list(at_run *r, at_tensor **t) { /* a parameter an expert */
+    at_routing ro;
+    routed(r, t[0]->dim[0], 3, 1, false, &ro);
+    return at_expert_linear(r, t[0], t + 1, &ro);
+}
+static at_tensor *b_expert_twice(at_run *r, at_tensor **t) {
+    at_tensor *y = b_expert(r, t);
+    at_tensor *z = b_expert(r, t);
+    return at_add(r, y, z);
+}
+static at_tensor *b_expert_sum(at_run *r, at_tensor **t) { return at_expert_sum(r, t[0], t[1]); }
+static at_tensor *b_expert_sum_twice(at_run *r, at_tensor **t) {
+    at_tensor *y = at_expert_sum(r, t[0], t[1]);
+    at_tensor *z = at_expert_sum(r, t[0], t[1]);
+    return at_add(r, y, z);
+}
+typedef at_tensor *(*router_loss)(at_run *r, at_tensor *logits, const at_routing *ro);
+static at_tensor *of_router(at_run *r, at_tensor *logits, router_loss f) {
+    at_routing ro;
+    (void)at_route(r, logits, 2, false, &ro);
+    return f(r, logits, &ro);
+}
+static at_tensor *b_mutual(at_run *r, at_tensor **t) { return of_router(r, t[0], at_mutual_info); }
+static at_tensor *b_concentration(at_run *r, at_tensor **t) {
+    return of_router(r, t[0], at_load_concentration);
+}
+static at_tensor *b_balance(at_run *r, at_tensor **t) {
+    return of_router(r, t[0], at_switch_balance);
+}
+static at_tensor *b_zloss(at_run *r, at_tensor **t) { return of_router(r, t[0], at_zloss); }
+static at_tensor *b_weighted(at_run *r, at_tensor **t) {
+    return at_weighted_sum(r, (at_tensor *[]){t[0], t[1], t[0]}, (double[]){2, -0.5, 0.25}, 3);
+}
+static at_tensor *b_l2norm(at_run *r, at_tensor **t) { return at_l2norm(r, t[0], 1e-12); }
+static at_tensor *b_l2norm_floor(at_run *r, at_tensor **t) { return at_l2norm(r, t[0], 3); }
+static at_tensor *b_exp_scale(at_run *r, at_tensor **t) { return at_exp_scale(r, t[0], t[1]); }
+
 /* clang-format off */
 static const row rows[] = {
     {"linear",            b_linear,         3, {{3, 5}, {4, 5}, {4}}},
@@ -129,6 +191,27 @@ static const row rows[] = {
     {"head_loss/xent",    b_head,           2, {{2, 2, 3}, {5, 3}}},
     {"head_loss/forward", b_head_kd,        2, {{4, 3}, {6, 3}}},
     {"head_loss/reverse", b_head_rkd,       2, {{70, 3}, {6, 3}}},
+    {"route",             b_route,          1, {{7, 5}}},
+    {"route/all",         b_route_all,      1, {{3, 4}}},
+    {"route/renormalise", b_route_norm,     1, {{7, 5}}},
+    {"expert_linear",     b_expert,         2, {{6, 4}, {3, 4, 3}}},
+    {"expert_linear/slots", b_expert,       2, {{6, 2, 4}, {3, 4, 3}}},
+    {"expert_linear/idle",  b_expert,       2, {{6, 4}, {5, 4, 3}}},
+    {"expert_linear/tiles", b_expert,       2, {{90, 2}, {2, 2, 3}}},
+    {"expert_linear/wide",  b_expert,       2, {{4, 3}, {2, 3, 135}}},
+    {"expert_linear/list",  b_expert_list,  4, {{6, 4}, {4, 3}, {4, 3}, {4, 3}}},
+    {"expert_linear/twice", b_expert_twice, 2, {{5, 2, 3}, {3, 3, 2}}},
+    {"expert_sum",        b_expert_sum,     2, {{5, 2, 3}, {5, 2}}},
+    {"expert_sum/twice",  b_expert_sum_twice, 2, {{5, 3, 2}, {5, 3}}},
+    {"mutual_info",       b_mutual,         1, {{7, 5}}},
+    {"mutual_info/blocks", b_mutual,        1, {{300, 3}}},
+    {"load_concentration", b_concentration, 1, {{7, 5}}},
+    {"switch_balance",    b_balance,        1, {{7, 5}}},
+    {"zloss",             b_zloss,          1, {{7, 5}}},
+    {"weighted_sum",      b_weighted,       2, {{1}, {1}}},
+    {"l2norm",            b_l2norm,         1, {{3, 2, 5}}},
+    {"l2norm/floor",      b_l2norm_floor,   1, {{9, 2}}},
+    {"exp_scale",         b_exp_scale,      2, {{3, 4}, {1}}},
 };
 /* clang-format on */
 

@@ -1,0 +1,29 @@
+/* switch_balance.c - mean probability times share of the slots: least when both are even. */
+#include "op/router_loss.h"
+
+/* Share of the slots that chose expert j; it has no gradient. */
+static double share(const at_routing *ro, int64_t j) {
+    return (double)(ro->first[j + 1] - ro->first[j]) / (double)(ro->n * ro->k);
+}
+
+static void switch_balance_fwd(at_node *n) {
+    const at_router_loss *a = n->attr;
+    at_mean_load(n);
+    if (n->run->status != AT_OK) return;
+    double sum = 0;
+    for (int64_t j = 0; j < a->ro.e; j++) sum += a->load[j] * share(&a->ro, j);
+    n->out->data[0] = (at_real)((double)a->ro.e * sum);
+}
+
+static void switch_balance_bwd(at_node *n) {
+    at_router_loss *a = n->attr;
+    for (int64_t j = 0; j < a->ro.e; j++)
+        a->load[j] = (double)a->ro.e * share(&a->ro, j) / (double)a->ro.n;
+    at_router_loss_grad(n, a->load, 0);
+}
+
+const at_op at_op_switch_balance = {"switch_balance", switch_balance_fwd, switch_balance_bwd};
+
+at_tensor *at_switch_balance(at_run *r, at_tensor *logits, const at_routing *ro) {
+    return at_router_loss_apply(r, &at_op_switch_balance, logits, ro);
+}

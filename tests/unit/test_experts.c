@@ -1,0 +1,387 @@
+/*
+ * test_experts.c - routing and expert products: ties, idle experts, threads, errors, and the outputs
+ * and gradients of the ModuleFormer authors' gates and mixture layers (golden files in double).
+ *
+ * Compiled in float, and again in double (tests/double/test_experts_double.c) with tighter bounds.
+ */
+#include "base/rng.h"
+#include "cmocka_wrap.h"
+#include "io/safetensors.h"
+#include "op/op.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static at_ctx ctx;
+static at_compute cp;
+static at_arena arena;
+
+static const bool in_double = sizeof(at_real) == 8;
+
+#define OK(call)                                                     \
+    do {                                                             \
+        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
+    } while (0)
+
+static at_tensor *random_tensor(at_run *r, int rank, const int64_t *dim, uint64_t stream) {
+    at_tensor *t = at_new(r, rank, dim);
+    assert_non_null(t);
+    for (int64_t i = 0; i < at_numel(t); i++)
+        t->data[i] = (at_real)at_normal(3, stream, (uint64_t)i);
+    return t;
+}
+static at_tensor *parameter(at_run *r, int rank, const int64_t *dim, uint64_t stream) {
+    at_tensor *t = random_tensor(r, rank, dim, stream);
+    t->grad = at_save(r, (size_t)at_numel(t) * sizeof *t->grad);
+    memset(t->grad, 0, (size_t)at_numel(t) * sizeof *t->grad);
+    t->need_grad = t->keep_grad = true;
+    return t;
+}
+
+static void done(void) { at_arena_rewind(&arena, (at_mark){0}); }
+
+/* Equal probabilities: the lowest index.  Lists: every slot once, by expert, ascending. */
+static void ties_and_lists(void **state) {
+    (void)state;
+    at_run r;
+    at_routing ro;
+    at_run_init(&r, &cp, &arena, false, 0);
+    at_tensor *l = at_new2(&r, 3, 5);
+    const at_real v[15] = {1, 1, 1, 1, 1, 0, 2, 0, 2, 2, 5, 4, 3, 2, 1};
+    memcpy(l->data, v, sizeof v);
+    at_tensor *g = at_route(&r, l, 2, false, &ro);
+    OK(at_run_status(&r));
+    const int32_t pick[6] = {0, 1, 1, 3, 0, 1};
+    assert_memory_equal(ro.pick, pick, sizeof pick);
+    const int64_t slot[6] = {0, 4, 1, 2, 5, 3}, first[6] = {0, 2, 5, 5, 6, 6};
+    assert_memory_equal(ro.slot, slot, sizeof slot);
+    assert_memory_equal(ro.first, first, sizeof first);
+    for (int i = 0; i < 2; i++) assert_true(fabs((double)g->data[i] - 0.2) < 1e-6);
+    g = at_route(&r, l, 2, true, &ro);
+    for (int i = 0; i < 3; i++)
+        assert_true(fabs((double)(g->data[2 * i] + g->data[2 * i + 1]) - 1) < 1e-6);
+    done();
+}
+
+/* Logits that are not numbers still choose experts that exist: the loss is not finite, and the
+   trainer says so. */
+static void not_a_number(void **state) {
+    (void)state;
+    at_run r;
+    at_routing ro;
+    at_run_init(&r, &cp, &arena, false, 0);
+    at_tensor *l = at_new2(&r, 2, 4);
+    for (int i = 0; i < 8; i++) l->data[i] = (at_real)(i < 4 ? NAN : -INFINITY);
+    assert_non_null(at_route(&r, l, 3, false, &ro));
+    assert_int_equal(ro.first[4], 6);
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 3; j++) assert_int_equal(ro.pick[i * 3 + j], j);
+    done();
+}
+
+static void errors(void **state) {
+    (void)state;
+    at_run r;
+    at_routing ro;
+    at_run_init(&r, &cp, &arena, false, 0);
+    at_tensor *l = random_tensor(&r, 2, (int64_t[]){6, 4}, 1);
+    assert_null(at_route(&r, l, 5, false, &ro));
+    assert_int_equal(at_run_status(&r), AT_ARG);
+    assert_non_null(strstr(ctx.message, "5 of 4 experts"));
+
+    at_run_init(&r, &cp, &arena, false, 0);
+    at_tensor *g = at_route(&r, l, 2, false, &ro);
+    at_tensor *x = random_tensor(&r, 2, (int64_t[]){6, 3}, 2);
+    at_tensor *w = random_tensor(&r, 3, (int64_t[]){4, 5, 3}, 3);
+    w->name = "mlpf.experts.weight";
+    at_tensor *y = at_expert_linear(&r, x, at_slices(&r, w), &ro);
+    assert_null(at_expert_sum(&r, y, g));
+    assert_int_equal(at_run_status(&r), AT_SHAPE);
+    assert_non_null(strstr(ctx.message, "mlpf.experts.weight [5,3]"));
+
+    at_run_init(&r, &cp, &arena, false, 0);
+    at_tensor *few = random_tensor(&r, 2, (int64_t[]){4, 5}, 2);
+    assert_null(at_expert_linear(&r, few, at_slices(&r, w), &ro));
+    assert_int_equal(at_run_status(&r), AT_SHAPE);
+    assert_non_null(strstr(ctx.message, "6 tokens"));
+
+    at_run_init(&r, &cp, &arena, false, 0);
+    assert_null(at_mutual_info(&r, few, &ro));
+    assert_int_equal(at_run_status(&r), AT_SHAPE);
+    at_run_init(&r, &cp, &arena, false, 0);
+    assert_null(at_expert_sum(&r, few, g));
+    assert_int_equal(at_run_status(&r), AT_SHAPE);
+    done();
+}
+
+/* An expert that nobody chose: no gradient, not even a buffer for one. */
+static void idle_expert_is_left_alone(void **state) {
+    (void)state;
+    at_run r;
+    at_routing ro;
+    at_run_init(&r, &cp, &arena, true, 0);
+    at_tensor *l = at_new2(&r, 7, 3), *w[3];
+    for (int i = 0; i < 21; i++) l->data[i] = i % 3 == 1 ? -5 : (at_real)(i % 2);
+    (void)at_route(&r, l, 2, false, &ro);
+    assert_int_equal(ro.first[1], ro.first[2]);
+    at_tensor *x = parameter(&r, 2, (int64_t[]){7, 4}, 1);
+    for (int e = 0; e < 3; e++) {
+        w[e] = random_tensor(&r, 2, (int64_t[]){4, 5}, (uint64_t)(2 + e));
+        w[e]->need_grad = w[e]->keep_grad = true;
+    }
+    at_tensor *y = at_expert_linear(&r, x, w, &ro);
+    OK(at_run_status(&r));
+    y->grad = at_save(&r, (size_t)at_numel(y) * sizeof *y->grad);
+    for (int64_t i = 0; i < at_numel(y); i++) y->grad[i] = 1;
+    OK(at_backward_from(&r, y));
+    assert_non_null(w[0]->grad);
+    assert_null(w[1]->grad);
+    assert_non_null(w[2]->grad);
+    done();
+}
+
+/* Output and all gradients of one mixture layer, with `threads` workers. */
+static at_real *mixture(int threads, int64_t *n) {
+    const int64_t N = 300, C = 24, F = 40, E = 5;
+    at_run r;
+    at_routing ro;
+    const int before = cp.threads;
+    cp.threads = threads;
+    at_run_init(&r, &cp, &arena, true, 0);
+    at_tensor *p[4] = {
+        parameter(&r, 2, (int64_t[]){N, C}, 1), parameter(&r, 2, (int64_t[]){E, C}, 2),
+        parameter(&r, 3, (int64_t[]){E, C, F}, 3), parameter(&r, 3, (int64_t[]){E, F, C}, 4)};
+    at_tensor *l = at_linear(&r, p[0], p[1], NULL);
+    at_tensor *g = at_route(&r, l, 2, false, &ro);
+    at_tensor *h = at_expert_linear(&r, p[0], at_slices(&r, p[2]), &ro);
+    h = at_gelu(&r, h, AT_GELU_TANH);
+    h = at_expert_linear(&r, h, at_slices(&r, p[3]), &ro);
+    at_tensor *y = at_expert_sum(&r, h, g);
+    at_tensor *aux = at_mutual_info(&r, l, &ro);
+    OK(at_run_status(&r));
+    y->grad = at_save(&r, (size_t)at_numel(y) * sizeof *y->grad);
+    for (int64_t i = 0; i < at_numel(y); i++) y->grad[i] = (at_real)(i % 7) - 3;
+    aux->grad = at_save(&r, 8);
+    aux->grad[0] = 1;
+    *n = 1 + at_numel(y);
+    for (int i = 0; i < 4; i++) *n += at_numel(p[i]);
+    at_real *all = malloc((size_t)*n * sizeof *all), *to = all;
+    *to++ = aux->data[0];
+    memcpy(to, y->data, (size_t)at_numel(y) * sizeof *to);
+    to += at_numel(y);
+    OK(at_backward_from(&r, aux));
+    for (int i = 0; i < 4; i++) {
+        memcpy(to, p[i]->grad, (size_t)at_numel(p[i]) * sizeof *to);
+        to += at_numel(p[i]);
+    }
+    done();
+    cp.threads = before;
+    return all;
+}
+
+static void threads_change_no_bit(void **state) {
+    (void)state;
+    int64_t n = 0;
+    at_real *one = mixture(1, &n);
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += fabs((double)one[i]);
+    assert_true(sum > 1 && isfinite(sum));
+    for (int threads = 2; threads <= cp.threads; threads++) {
+        at_real *many = mixture(threads, &n);
+        assert_memory_equal(one, many, (size_t)n * sizeof *one);
+        free(many);
+    }
+    free(one);
+}
+
+/* ---- golden ---- */
+
+static at_tensor *golden_tensor(at_run *r, const at_st *st, const char *name, bool grad) {
+    const at_st_tensor *s = at_st_find(st, name);
+    if (!s) fail_msg("%s: no tensor %s", at_st_path(st), name);
+    const int64_t none = 1;
+    at_tensor *t = s->rank ? at_new(r, s->rank, s->dim) : at_new(r, 1, &none);
+    double *wide = malloc((size_t)at_numel(t) * sizeof *wide);
+    OK(at_st_to_f64(&ctx, s, wide));
+    for (int64_t i = 0; i < at_numel(t); i++) t->data[i] = (at_real)wide[i];
+    free(wide);
+    if (grad) {
+        t->grad = at_save(r, (size_t)at_numel(t) * sizeof *t->grad);
+        memset(t->grad, 0, (size_t)at_numel(t) * sizeof *t->grad);
+        t->need_grad = t->keep_grad = true;
+    }
+    return t;
+}
+
+static void same(at_run *r, const at_st *st, const char *name, const at_real *x, double bound) {
+    const at_tensor *t = golden_tensor(r, st, name, false);
+    double num = 0, den = 0;
+    for (int64_t i = 0; i < at_numel(t); i++) {
+        const double a = (double)x[i], b = (double)t->data[i];
+        num += (a - b) * (a - b);
+        den += b * b;
+    }
+    if (!(sqrt(num) <= bound * sqrt(den)))
+        fail_msg("%s: %s is off by %g", at_st_path(st), name, sqrt(num / den));
+}
+
+enum { PARTS = 5 };
+typedef struct {
+    const char *name[PARTS];
+    at_tensor *w[PARTS];
+} parts;
+
+static at_tensor *part(at_run *r, const at_st *st, parts *p, int i, const char *name) {
+    char path[96];
+    (void)snprintf(path, sizeof path, "w.%s", name);
+    p->name[i] = name;
+    return p->w[i] = golden_tensor(r, st, path, true);
+}
+
+static void same_gradients(at_run *r, const at_st *st, const parts *p, double bound) {
+    for (int i = 0; i < PARTS && p->name[i]; i++) {
+        char path[96];
+        (void)snprintf(path, sizeof path, "d.%s", p->name[i]);
+        same(r, st, path, p->w[i]->grad, bound);
+    }
+}
+
+/* Logits of a gate of the authors' three kinds. */
+static at_tensor *gate_logits(at_run *r, const at_st *st, parts *p, const char *kind,
+                              at_tensor *x) {
+    if (!strcmp(kind, "linear")) return at_linear(r, x, part(r, st, p, 0, "w_gate.0.weight"), NULL);
+    if (!strcmp(kind, "mlp")) {
+        at_tensor *w = part(r, st, p, 0, "w_gate.0.weight");
+        at_tensor *h = at_linear(r, x, w, part(r, st, p, 1, "w_gate.0.bias"));
+        h = at_gelu(r, h, AT_GELU_ERF);
+        return at_linear(r, h, part(r, st, p, 2, "w_gate.3.weight"), NULL);
+    }
+    at_tensor *z = at_linear(r, x, part(r, st, p, 0, "w_gate.weight"), NULL);
+    z = at_l2norm(r, z, 1e-12);
+    at_tensor *c = at_l2norm(r, part(r, st, p, 1, "expert_centroids"), 1e-12);
+    z = at_linear(r, z, c, NULL);
+    return at_exp_scale(r, z, part(r, st, p, 2, "temperature"));
+}
+
+static void one_gate(const char *kind, const char *loss) {
+    char path[128];
+    (void)snprintf(path, sizeof path, "tests/golden/moduleformer/kernels/gate_%s_%s.safetensors",
+                   kind, loss);
+    at_st *st = NULL;
+    OK(at_st_open(&ctx, path, &st));
+    at_run r;
+    at_routing ro;
+    parts p = {0};
+    at_run_init(&r, &cp, &arena, true, 0);
+    at_tensor *x = golden_tensor(&r, st, "x", true), *dg = golden_tensor(&r, st, "dg", false);
+    at_tensor *l = gate_logits(&r, st, &p, kind, x);
+    at_tensor *g = at_route(&r, l, at_cols(dg), false, &ro), *aux;
+    if (!strcmp(loss, "mi")) {
+        aux = at_mutual_info(&r, l, &ro);
+    } else {
+        at_tensor *s = at_switch_balance(&r, l, &ro), *z = at_zloss(&r, l, &ro);
+        aux = at_weighted_sum(&r, (at_tensor *[]){s, z}, (double[]){1, 0.1}, 2);
+    }
+    OK(at_run_status(&r));
+    /* The authors count frequencies in float even in a double model. */
+    const double value = !in_double ? 1e-5 : !strcmp(loss, "mi") ? 1e-12 : 1e-7;
+    const double slope = !in_double ? 1e-4 : !strcmp(loss, "mi") ? 1e-11 : 1e-7;
+    same(&r, st, "probs", ro.p, value);
+    same(&r, st, "g", g->data, value);
+    same(&r, st, "aux", aux->data, value);
+    int64_t idx[64];
+    OK(at_st_to_i64(&ctx, at_st_find(st, "idx"), idx));
+    for (int64_t s = 0; s < ro.n * ro.k; s++) assert_int_equal(ro.pick[s], idx[s]);
+    g->grad = dg->data;
+    aux->grad = at_save(&r, 8);
+    aux->grad[0] = (at_real)atof(at_st_meta(st, "w_aux"));
+    OK(at_backward_from(&r, aux));
+    same(&r, st, "dx", x->grad, slope);
+    same_gradients(&r, st, &p, slope);
+    at_st_close(st);
+    done();
+}
+
+static void golden_gates(void **state) {
+    (void)state;
+    one_gate("mlp", "mi");
+    one_gate("linear", "mi");
+    one_gate("linear", "switch");
+    one_gate("gmm", "mi");
+    one_gate("gmm", "switch");
+}
+
+/* What the authors' test puts between "map" and "reduce", where attention stands in the model. */
+static void tanh_fwd(at_node *n) {
+    for (int64_t i = 0; i < at_numel(n->out); i++)
+        n->out->data[i] = (at_real)tanh((double)n->in[0]->data[i]);
+}
+static void tanh_bwd(at_node *n) {
+    at_real *d = at_grad(n, 0);
+    for (int64_t i = 0; i < at_numel(n->out); i++)
+        d[i] += n->out->grad[i] * (1 - n->out->data[i] * n->out->data[i]);
+}
+static const at_op test_tanh = {"tanh", tanh_fwd, tanh_bwd};
+
+static void one_layer(const char *name, bool feed_forward) {
+    char path[128];
+    (void)snprintf(path, sizeof path, "tests/golden/moduleformer/kernels/%s.safetensors", name);
+    at_st *st = NULL;
+    OK(at_st_open(&ctx, path, &st));
+    at_run r;
+    at_routing ro;
+    parts p = {0};
+    at_run_init(&r, &cp, &arena, true, 0);
+    at_tensor *x = golden_tensor(&r, st, "x", true), *dy = golden_tensor(&r, st, "dy", false);
+    at_tensor *w = part(&r, st, &p, 0, "gate.w_gate.0.weight");
+    at_tensor *flat = at_view(&r, x, 2, (int64_t[]){at_rows(x), at_cols(x)});
+    at_tensor *l = at_linear(&r, flat, w, part(&r, st, &p, 1, "gate.w_gate.0.bias"));
+    l = at_gelu(&r, l, AT_GELU_ERF);
+    l = at_linear(&r, l, part(&r, st, &p, 2, "gate.w_gate.3.weight"), NULL);
+    at_tensor *g = at_route(&r, l, 2, false, &ro);
+    at_tensor *h =
+        at_expert_linear(&r, flat, at_slices(&r, part(&r, st, &p, 3, "experts.weight")), &ro);
+    h = feed_forward ? at_gelu(&r, h, AT_GELU_TANH)
+                     : at_apply(&r, &test_tanh, &h, 1, at_new(&r, h->rank, h->dim), NULL);
+    w = part(&r, st, &p, 4, "output_experts.weight");
+    h = at_expert_linear(&r, h, at_slices(&r, w), &ro);
+    at_tensor *y = at_expert_sum(&r, h, g);
+    at_tensor *aux = at_mutual_info(&r, l, &ro);
+    OK(at_run_status(&r));
+    same(&r, st, "y", y->data, in_double ? 1e-12 : 1e-5);
+    same(&r, st, "aux", aux->data, in_double ? 1e-12 : 1e-5);
+    y->grad = dy->data;
+    aux->grad = at_save(&r, 8);
+    aux->grad[0] = (at_real)atof(at_st_meta(st, "w_aux"));
+    OK(at_backward_from(&r, aux));
+    same(&r, st, "dx", x->grad, in_double ? 1e-11 : 1e-4);
+    same_gradients(&r, st, &p, in_double ? 1e-11 : 1e-4);
+    at_st_close(st);
+    done();
+}
+
+static void golden_layers(void **state) {
+    (void)state;
+    one_layer("moe_mlp", true);
+    one_layer("moe_mapreduce", false);
+}
+
+int main(void) {
+    at_ctx_init(&ctx, 3);
+    at_arena_init(&arena, &ctx);
+    if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ties_and_lists),
+        cmocka_unit_test(not_a_number),
+        cmocka_unit_test(errors),
+        cmocka_unit_test(idle_expert_is_left_alone),
+        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(golden_gates),
+        cmocka_unit_test(golden_layers),
+    };
+    const int bad = cmocka_run_group_tests(tests, NULL, NULL);
+    at_compute_close(&cp);
+    at_arena_close(&arena);
+    return bad;
+}
