@@ -6,10 +6,11 @@ typedef struct page {
     at_ctx *c;
     const char *p, *end;
     at_bytes *out;
-    bool blank;    /* white space waits for the next word          */
-    bool line;     /* the paragraph being written has a character  */
-    char skip[16]; /* the dropped element we are inside, or ""     */
-    int depth;     /* how many of it are open                      */
+    bool blank;         /* white space waits for the next word          */
+    bool line;          /* the paragraph being written has a character  */
+    char skip[16];      /* the dropped element we are inside, or ""     */
+    int depth;          /* how many of it are open                      */
+    const char *choice; /* here begins the last of several hidden siblings: it stays */
 } page;
 
 static const char *const dropped[] = {
@@ -136,6 +137,55 @@ static const char *tag_end(const char *p, const char *end, bool *closed) {
     return end;
 }
 
+/* Whether the attributes in [p, end) contain `hidden`, outside quotes. */
+static bool has_hidden(const char *p, const char *end) {
+    char quote = 0;
+    for (; p + 6 < end; p++) {
+        if (quote) {
+            if (*p == quote) quote = 0;
+        } else if ((*p == '"' || *p == '\'') && p[-1] == '=') {
+            quote = *p;
+        } else if ((*p == ' ' || *p == '\n') && end - p > 7 && memcmp(p + 1, "hidden", 6) == 0 &&
+                   strchr(" \n=>/", p[7])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Behind the end tag of the element `name` whose content begins at p, or NULL when it does not
+   come within reach. */
+static const char *element_end(const char *p, const char *end, const char *name) {
+    enum { REACH = 1 << 14 };
+    const size_t n = strlen(name);
+    if (end - p > REACH) end = p + REACH;
+    for (int depth = 1; p < end && (p = memchr(p, '<', (size_t)(end - p))); p++) {
+        const bool closing = p + 1 < end && p[1] == '/';
+        const char *from = p + 1 + closing;
+        if ((size_t)(end - from) <= n || strncmp(from, name, n) != 0 || !strchr(" \n\t>/", from[n]))
+            continue;
+        depth += closing ? -1 : 1;
+        if (depth == 0) return find(from, end, ">");
+    }
+    return NULL;
+}
+
+/* After a tag with `hidden`: what a reader does not see goes.  But of hidden elements in a row a
+   script shows one (the word for this system, this program): the last stays. */
+static void hide(page *g, const char *name, const char *tag) {
+    const char *end = element_end(g->p, g->end, name);
+    if (!end) return;
+    const char *next = end;
+    while (next < g->end && (*next == ' ' || *next == '\n')) next++;
+    bool closed;
+    const bool more = next < g->end && *next == '<' && next + 1 < g->end && next[1] != '/' &&
+                      has_hidden(next + 1, tag_end(next + 1, g->end, &closed));
+    const bool chosen = g->choice == tag && !more;
+    if (more) g->choice = next;
+    if (chosen) return;
+    g->p = end;
+}
+
 /* What a tag does: open or close a dropped element, or end a paragraph. */
 static at_status tag(page *g, const char *name, bool closing, bool closed) {
     if (g->skip[0]) {
@@ -207,7 +257,9 @@ static at_status markup(page *g) {
         return g->skip[0] ? AT_OK : put(g, "<", 1);
     }
     bool closed;
+    const char *start = g->p;
     g->p = tag_end(p, g->end, &closed);
+    if (!closing && !closed && !g->skip[0] && has_hidden(p, g->p)) hide(g, name, start);
     const at_status s = tag(g, name, closing, closed);
     if (!s && g->skip[0] && !closing) raw_text(g);
     return s;

@@ -5,6 +5,8 @@
  * pre, svg, forms, ...); block tags end a paragraph; entities are decoded; white space, non-breaking
  * spaces included, collapses to one blank; soft hyphens and zero-width marks vanish.  Inline <code>
  * stays: a sentence without its object is worse than one with a strange word.
+ * Elements with the attribute `hidden` go too, but of several in a row, from which a script chooses,
+ * the last stays.
  * Any bytes are accepted; valid UTF-8 in gives valid UTF-8 out.
  */
 #ifndef AT_HTML_STRIP_H

@@ -56,6 +56,20 @@ static void test_dropped(void **state) {
     becomes("a</nav>b", "a\nb\n"); /* an end without a start */
 }
 
+static void test_hidden(void **state) {
+    (void)state;
+    becomes("a <span hidden>not seen</span> b", "a b\n");
+    becomes("<p hidden=\"true\">not <p>seen</p></p>b", "b\n");
+    becomes("a <b class=\"x hidden y\">seen</b> b", "a seen b\n");
+    becomes("<input type=\"hidden\">b", "b\n");
+    /* of several in a row a script shows one: the last stays */
+    becomes("press <i hidden>Command</i><i hidden>Ctrl</i>+F", "press Ctrl+F\n");
+    becomes("a <i hidden>1</i> <i hidden>2</i>\n<i hidden><i>3</i></i> b", "a 3 b\n");
+    becomes("<i hidden>never closed", "never closed\n");
+    becomes("<i hidden>1</i><i hidden>never", "never\n");
+    becomes("<i hidden", "");
+}
+
 static void test_space(void **state) {
     (void)state;
     becomes("  a \t\n  b  ", "a b\n");
@@ -103,10 +117,10 @@ static void test_broken(void **state) {
 /* Random bytes made of markup: never a crash, valid UTF-8 stays valid, no empty paragraph. */
 static void test_random(void **state) {
     (void)state;
-    static const char *const parts[] = {"<p>", "</p>",  "<script", ">",      "</script>", "&#",
-                                        "x41", ";",     "&eacute", "<!--",   "-->",       "\"",
-                                        "=",   "a",     " ",       "<nav/>", "\xC3\xA9",  "<",
-                                        "/",   "<body", "<head>",  "\n"};
+    static const char *const parts[] = {"<p>", "</p>",  "<script", ">",      "</script>",  "&#",
+                                        "x41", ";",     "&eacute", "<!--",   "-->",        "\"",
+                                        "=",   "a",     " ",       "<nav/>", "\xC3\xA9",   "<",
+                                        "/",   "<body", "<head>",  "\n",     "<i hidden>", "</i>"};
     uint32_t r = 12345;
     for (int round = 0; round < 3000; round++) {
         at_bytes in = {0}, out = {0};
@@ -142,10 +156,10 @@ static void test_utf8(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks), cmocka_unit_test(test_dropped),
-        cmocka_unit_test(test_space),  cmocka_unit_test(test_entities),
-        cmocka_unit_test(test_broken), cmocka_unit_test(test_random),
-        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_blocks),   cmocka_unit_test(test_dropped),
+        cmocka_unit_test(test_hidden),   cmocka_unit_test(test_space),
+        cmocka_unit_test(test_entities), cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_random),   cmocka_unit_test(test_utf8),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
