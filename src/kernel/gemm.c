@@ -21,7 +21,7 @@ enum {
     MC = 168,          /* most rows of A a worker packs at a time: MC x KC in the second cache   */
     NS = 256,          /* columns of B a worker packs at a time                                  */
     NC = 4096,         /* most columns of B packed for all                                       */
-    ALL = 3 << 20,     /* values packed for all: in the third cache                              */
+    ALL = 1 << 20,     /* values packed for all: in the third cache                              */
     THIN = 128 * 1024, /* values of A in a k block: below, every worker keeps all of them near   */
     WORTH = 1 << 20,   /* values of B read, or multiply-adds, that pay for waking the workers   */
     ALIGN = 64,

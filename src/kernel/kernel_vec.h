@@ -352,6 +352,11 @@ static inline void panel_store(float *to, const float *end, int wide, vf v) {
         vstore_n(to, wide, v);
 }
 
+/* Ask for p[offset] to be fetched; it may lie outside of everything. */
+static inline void ahead(const float *p, int64_t offset) {
+    __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)(offset * (int64_t)sizeof *p)));
+}
+
 /* Some rows of every panel before the next rows, so that x is read along its rows. */
 static void pack_copy(int64_t k, int64_t n, int w, const float *x, int64_t ldx, float *p) {
     enum { DEEP = 16 };
@@ -362,12 +367,16 @@ static void pack_copy(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
             const float *from = x + l0 * ldx + j, *end = p + j * k + l1 * w;
             if (w == 2 * W && j + w <= n)
                 for (int64_t l = l0; l < l1; l++, to += 2 * W, from += ldx) {
+                    ahead(from, DEEP * ldx);
+                    ahead(from, DEEP * ldx + W);
                     vstore(to, vload(from));
                     vstore(to + W, vload(from + W));
                 }
             else if (w < W && j + W <= n)
-                for (int64_t l = l0; l < l1; l++, to += w, from += ldx)
+                for (int64_t l = l0; l < l1; l++, to += w, from += ldx) {
+                    ahead(from, DEEP * ldx);
                     panel_store(to, end, w, vload(from));
+                }
             else
                 for (int64_t l = l0; l < l1; l++, to += w, from += ldx)
                     for (int i = 0; i < w; i += W) {
@@ -389,10 +398,12 @@ static void pack_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
             for (int64_t l = 0; l < k; l += W) {
                 const int64_t deep = k - l < W ? k - l : W;
                 vf r[W];
-                for (int u = 0; u < W; u++)
+                for (int u = 0; u < W; u++) {
+                    ahead(from, (u + W) * ldx + l);
                     r[u] = u >= have   ? vzero()
                            : deep == W ? vload(from + u * ldx + l)
                                        : vload_n(from + u * ldx + l, deep);
+                }
                 transpose(r);
                 for (int u = 0; u < deep; u++, to += w) panel_store(to, end, wide, r[u]);
             }
@@ -403,8 +414,10 @@ static void pack_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
 static inline void few_column(int m, int deep, const float *a, int64_t lda, const float *b,
                               int64_t ldb, bool fresh, float *c, int64_t ldc, int64_t wide) {
     vf bv[8], s;
-    for (int u = 0; u < deep; u++)
+    for (int u = 0; u < deep; u++) {
+        ahead(b, (8 + u) * ldb);
         bv[u] = wide == W ? vload(b + u * ldb) : vload_n(b + u * ldb, wide);
+    }
     for (int i = 0; i < m; i++) {
         float *y = c + i * ldc;
         s = fresh ? vzero() : wide == W ? vload(y) : vload_n(y, wide);
