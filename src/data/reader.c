@@ -77,8 +77,8 @@ static at_status stretch_line(at_ctx *c, const at_reader *r, stretch *t, const c
         return t->text.n >= STRETCH ? stretch_end(c, r, t) : AT_OK;
     }
     at_status s = AT_OK;
-    /* a text without blank lines must not grow into one huge document */
-    if (t->text.n >= 16 * STRETCH) s = stretch_end(c, r, t);
+    /* a text without blank lines has its paragraphs on lines: it is cut between lines */
+    if (t->text.n >= 2 * STRETCH) s = stretch_end(c, r, t);
     if (!s && t->text.n > 0) s = at_bytes_add(c, &t->text, "\n\n", t->gap ? 2 : 1);
     t->gap = false;
     return s ? s : at_bytes_add(c, &t->text, line, n);

@@ -3,7 +3,8 @@
  *
  *   kind    files                                      one document is
  *   text    .txt .md .rst .text, also .gz .zst         a file, or a stretch of a long file: blank-line
- *                                                      separated paragraphs up to 4 KiB
+ *                                                      separated paragraphs up to 4 KiB (lines up
+ *                                                      to 8 KiB when there is no blank line)
  *   jsonl   .jsonl .ndjson .json, also .gz .zst        a line: an object with a string "text"
  *   html    .html .htm .xhtml                          a file
  *   source  .py .c .rs and other program sources       a file, as it stands
