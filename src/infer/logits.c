@@ -7,8 +7,9 @@ typedef struct {
     int32_t *id;
 } tokens;
 
-static at_status convert_ids(at_ctx *c, const at_st_tensor *t, const char *path, int64_t vocab,
+static at_status convert_ids(at_ctx *c, const at_st_tensor *t, const char *path, const at_lm *m,
                              tokens *out) {
+    const int64_t vocab = m->vocab;
     if (t->rank < 1 || t->rank > 2)
         return at_error(c, AT_FORMAT, "%s: tensor `%s`: expected shape [B,T], found rank %d", path,
                         t->name, t->rank);
@@ -16,13 +17,19 @@ static at_status convert_ids(at_ctx *c, const at_st_tensor *t, const char *path,
     out->T = t->dim[t->rank - 1];
     const int64_t n = out->B * out->T;
     if (n < 1) return at_error(c, AT_FORMAT, "%s: tensor `%s` is empty", path, t->name);
+    if (out->T > m->context)
+        return at_error(c, AT_MISMATCH,
+                        "%s: tensor `%s`: %lld tokens, the model takes at most %lld", path, t->name,
+                        (long long)out->T, (long long)m->context);
     int64_t *wide = at_malloc(c, (size_t)n * sizeof *wide);
     out->id = at_malloc(c, (size_t)n * sizeof *out->id);
     at_status s = wide && out->id ? at_st_to_i64(c, t, wide) : AT_OOM;
+    if (s == AT_FORMAT) (void)at_error_in(c, path);
     for (int64_t i = 0; i < n && s == AT_OK; i++) {
         if (wide[i] < 0 || wide[i] >= vocab)
-            s = at_error(c, AT_ARG, "%s: tensor `%s`: id %lld at position %lld is outside [0,%lld)",
-                         path, t->name, (long long)wide[i], (long long)i, (long long)vocab);
+            s = at_error(c, AT_FORMAT,
+                         "%s: tensor `%s`: id %lld at position %lld is outside [0,%lld)", path,
+                         t->name, (long long)wide[i], (long long)i, (long long)vocab);
         else
             out->id[i] = (int32_t)wide[i];
     }
@@ -31,7 +38,7 @@ static at_status convert_ids(at_ctx *c, const at_st_tensor *t, const char *path,
 }
 
 /* The name follows the last ':' when the part before it ends in .safetensors. */
-static at_status read_ids(at_ctx *c, const char *spec, int64_t vocab, tokens *out) {
+static at_status read_ids(at_ctx *c, const char *spec, const at_lm *m, tokens *out) {
     static const char ending[] = ".safetensors";
     char *path = at_strdup(c, spec);
     if (!path) return AT_OOM;
@@ -46,15 +53,17 @@ static at_status read_ids(at_ctx *c, const char *spec, int64_t vocab, tokens *ou
     at_status s = at_st_open(c, path, &st);
     const at_st_tensor *t = s == AT_OK ? at_st_find(st, name) : NULL;
     if (s == AT_OK)
-        s = t ? convert_ids(c, t, path, vocab, out)
-              : at_error(c, AT_ARG, "%s: no tensor `%s` in it", path, name);
+        s = t ? convert_ids(c, t, path, m, out)
+              : at_error(c, AT_FORMAT, "%s: no tensor `%s` in it", path, name);
     at_st_close(st);
     at_free(path);
     return s;
 }
 
+/* out [T, m->vocab]: an expert may have more tokens than another one; all have the first ones. */
 static at_status sequence(at_compute *cp, at_lm *m, at_arena *arena, const int32_t *ids, int64_t T,
                           float *out) {
+    const int64_t V = m->vocab;
     int e = 0;
     at_status s = at_lm_route(cp->ctx, m, ids, T, NULL, NULL, &e);
     if (s != AT_OK) return s;
@@ -65,7 +74,7 @@ static at_status sequence(at_compute *cp, at_lm *m, at_arena *arena, const int32
     const at_feed feed = {.ids = ids, .B = 1, .T = T};
     at_tensor *h = x->arch->hidden(&r, x->impl, &feed);
     at_tensor *l = at_linear(&r, h, x->arch->head(x->impl), NULL);
-    for (int64_t i = 0; l && i < T * x->dims.vocab; i++) out[i] = (float)l->data[i];
+    for (int64_t i = 0; l && i < T * V; i++) out[i] = (float)l->data[i / V * x->dims.vocab + i % V];
     s = at_run_status(&r);
     at_arena_rewind(arena, mark);
     return s;
@@ -76,7 +85,7 @@ at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *
     tokens t = {0};
     at_arena arena;
     at_arena_init(&arena, c);
-    at_status s = read_ids(c, ids, m->vocab, &t);
+    at_status s = read_ids(c, ids, m, &t);
     const int64_t V = m->vocab;
     float *logits =
         s == AT_OK ? at_calloc(c, (size_t)(t.B * t.T), (size_t)V * sizeof *logits) : NULL;

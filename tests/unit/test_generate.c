@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "check.h"
 #include "infer/generate.h"
+#include "infer/logits.h"
 #include <math.h>
 
 enum { WIDTH = 64, CONTEXT = 16 };
@@ -416,6 +417,61 @@ static void routing(void **state) {
     for (int i = 0; i < 3; i++) at_model_close(e[i].model);
 }
 
+/* An expert with more tokens than another one: logits of those that all have. */
+static void logits_of_unequal_experts(void **state) {
+    (void)state;
+    static const char more[] = "model: {arch: gpt2, n_layer: 1, n_embd: 8, n_head: 2, n_positions: "
+                               "16, vocab_size: 300}\n";
+    static const int32_t ids[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    char *dir = temporary_folder(), in[300], out[300];
+    (void)snprintf(in, sizeof in, "%s/in.safetensors", dir);
+    (void)snprintf(out, sizeof out, "%s/out.safetensors", dir);
+    at_expert e[2] = {{"one", blank()}, {"two", NULL}};
+    at_conf *f = NULL;
+    OK(at_conf_parse(&ctx, "recipe.yaml", more, sizeof more - 1, &f));
+    OK(at_model_new(&ctx, f, "model", 1, 1, &e[1].model));
+    at_conf_close(f);
+    at_router *r = NULL;
+    OK(at_router_new(&ctx, 2, (const char *const[]){"one", "two"}, 300, &r));
+    r->bias[1] = 1;
+    int class_of[2] = {0, 1};
+    at_lm m = plain_lm(e, e[0].model);
+    m.n_experts = 2;
+    m.router = r;
+    m.class_of = class_of;
+    at_st_writer *w = NULL;
+    OK(at_st_writer_open(&ctx, in, &w));
+    OK(at_st_writer_add(&ctx, w, "input_ids", AT_DT_I32, 2, (int64_t[]){2, 4}, ids));
+    OK(at_st_writer_commit(&ctx, w));
+    at_st_writer_close(w);
+    OK(at_logits_file(&cp, &m, in, out));
+
+    at_st *st = NULL;
+    OK(at_st_open(&ctx, out, &st));
+    const at_st_tensor *t = at_st_find(st, "logits");
+    assert_int_equal(t->rank, 3);
+    assert_int_equal(t->dim[2], m.vocab);
+    float *got = malloc(t->bytes);
+    OK(at_st_to_f32(&ctx, t, got));
+    at_arena arena;
+    at_run run;
+    at_arena_init(&arena, &ctx);
+    at_run_init(&run, &cp, &arena, false, 0);
+    const at_feed feed = {.ids = ids, .B = 2, .T = 4};
+    at_tensor *x = e[1].model->arch->hidden(&run, e[1].model->impl, &feed);
+    at_tensor *full = at_linear(&run, x, e[1].model->arch->head(e[1].model->impl), NULL);
+    OK(at_run_status(&run));
+    for (int64_t i = 0; i < 8; i++)
+        for (int64_t k = 0; k < m.vocab; k++)
+            assert_true(fabs((double)(got[i * m.vocab + k] - full->data[i * 300 + k])) < 1e-6);
+    free(got);
+    at_arena_close(&arena);
+    at_st_close(st);
+    at_router_close(r);
+    for (int i = 0; i < 2; i++) at_model_close(e[i].model);
+    OK(at_remove_tree(&ctx, dir));
+}
+
 int main(void) {
     static const char text[] = "some words";
     at_bpe_trainer *t = NULL;
@@ -440,6 +496,7 @@ int main(void) {
         cmocka_unit_test(interrupted),
         cmocka_unit_test(without_tokenizer),
         cmocka_unit_test(routing),
+        cmocka_unit_test(logits_of_unequal_experts),
     };
     const int bad = cmocka_run_group_tests(tests, NULL, NULL);
     at_tokenizer_close(tok);
