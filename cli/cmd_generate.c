@@ -8,25 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct {
-    ui u;
-    char *text; /* with --json the text is one field of the last object */
-    size_t n;
-} state;
-
 static void put_text(void *user, const char *bytes, size_t n) {
-    state *s = user;
-    if (!s->u.json) {
-        (void)fwrite(bytes, 1, n, stdout);
-        (void)fflush(stdout);
-        return;
-    }
-    char *grown = realloc(s->text, s->n + n + 1);
-    if (!grown) return;
-    s->text = grown;
-    memcpy(grown + s->n, bytes, n);
-    s->n += n;
-    grown[s->n] = 0;
+    (void)user;
+    (void)fwrite(bytes, 1, n, stdout);
+    (void)fflush(stdout);
 }
 
 static double number(const cJSON *o, const char *key) {
@@ -49,19 +34,13 @@ static void draw_route(const cJSON *o, const cJSON *expert) {
 }
 
 static void emit(void *user, const char *json) {
-    state *s = user;
+    const ui *u = user;
+    if (u->quiet) return;
     cJSON *o = cJSON_Parse(json);
     const cJSON *expert = cJSON_GetObjectItemCaseSensitive(o, "expert");
-    if (s->u.json && !cJSON_IsString(expert)) {
-        cJSON_AddStringToObject(o, "text", s->text ? s->text : "");
-        char *line = cJSON_PrintUnformatted(o);
-        if (line) ui_json(NULL, line);
-        cJSON_free(line);
-    } else if (s->u.json) {
-        ui_json(NULL, json);
-    } else if (!s->u.quiet && cJSON_IsString(expert)) {
+    if (cJSON_IsString(expert)) {
         draw_route(o, expert);
-    } else if (!s->u.quiet) {
+    } else {
         fprintf(stderr, "\n%.0f prompt tokens in %.3f s, %.0f new tokens at %.1f tokens/s\n",
                 number(o, "prompt_tokens"), number(o, "prompt_seconds"), number(o, "new_tokens"),
                 number(o, "tokens_per_second"));
@@ -93,7 +72,7 @@ static bool split_names(opt_list *l) {
 }
 
 int cmd_generate(int argc, char **argv) {
-    state s = {0};
+    ui u = {0};
     bool greedy = false;
     opt_list experts = {0}, exclude = {0};
     artel_generate_options o = {0};
@@ -107,7 +86,7 @@ int cmd_generate(int argc, char **argv) {
         {"greedy", 0, OPT_FLAG, &greedy, NULL, NULL, "the same as --temperature 0", 0, 0},
         {"experts", 0, OPT_LIST, &experts, NULL, "A,B", "only these experts may answer", 0, 0},
         {"exclude", 0, OPT_LIST, &exclude, NULL, "A,B", "these experts may not answer", 0, 0},
-        UI_OPTIONS(&s.u),
+        UI_OPTIONS(&u),
         {0},
     };
     const opt_verb verb = {
@@ -121,19 +100,19 @@ int cmd_generate(int argc, char **argv) {
     int rc = opt_parse(&verb, &argc, argv);
     if (rc < 0 && (!split_names(&experts) || !split_names(&exclude)))
         rc = ui_fail("generate", "out of memory");
-    if (rc < 0 && !ui_open(&s.u, "generate")) rc = 1;
+    if (rc < 0 && !ui_open(&u, "generate")) rc = 1;
     if (rc < 0) {
         if (greedy) o.temperature = 0;
-        o.seed = s.u.seed < 0 ? 0 : (uint64_t)s.u.seed;
+        o.seed = u.seed < 0 ? 0 : (uint64_t)u.seed;
         o.experts = (const char *const *)experts.item;
         o.n_experts = experts.n;
         o.exclude = (const char *const *)exclude.item;
         o.n_exclude = exclude.n;
-        const artel_status st = artel_generate(s.u.a, argv[0], &o, put_text, emit, &s);
-        if (!s.u.json && st == ARTEL_OK) printf("\n");
-        rc = ui_close(&s.u, st);
+        const artel_status st =
+            artel_generate(u.a, argv[0], &o, u.json ? NULL : put_text, u.json ? ui_json : emit, &u);
+        if (!u.json && st == ARTEL_OK) printf("\n");
+        rc = ui_close(&u, st);
     }
-    free(s.text);
     opt_list_free(&experts);
     opt_list_free(&exclude);
     return rc;

@@ -217,7 +217,8 @@ typedef struct artel_generate_options {
 typedef void (*artel_text)(void *user, const char *bytes, size_t n);
 /** Emits first, for a composed model, {"expert","probability","probabilities":{..},"why":
     [{"token","contribution"}]}, and at the end {"prompt_tokens","new_tokens","tokens_per_second",
-    "ended"}. */
+    "ended"}.  Without `text` (NULL) the text is one more field of the last object, "text", with
+    U+FFFD for bytes that are no UTF-8. */
 ARTEL_API artel_status artel_generate(artel *a, const char *model,
                                       const artel_generate_options *o, artel_text text,
                                       artel_emit emit, void *user);

@@ -3,7 +3,9 @@
 #include "artel_version.h"
 #include "base/cpu.h"
 #include "base/nearest.h"
+#include "base/text.h"
 #include <stdlib.h>
+#include <string.h>
 
 static void forward(void *user, at_log_level level, const char *line) {
     const artel *a = user;
@@ -35,8 +37,14 @@ artel_status at_emit(artel *a, artel_emit emit, void *user, cJSON *object) {
     char *text = object ? cJSON_PrintUnformatted(object) : NULL;
     cJSON_Delete(object);
     if (!text) return (artel_status)at_error(&a->ctx, AT_OOM, "a result does not fit in memory");
-    if (emit) emit(user, text);
+    at_text line;
+    at_text_init(&line, &a->ctx, 0);
+    at_text_utf8(&line, text, strlen(text));
     cJSON_free(text);
+    char *whole = at_text_take(&line);
+    if (!whole) return (artel_status)a->ctx.status;
+    if (emit) emit(user, whole);
+    at_free(whole);
     return ARTEL_OK;
 }
 

@@ -2,6 +2,7 @@
 #include "api/api_recipe.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "data/dataset.h"
 #include "infer/compose.h"
 #include "infer/evaluate.h"
@@ -142,14 +143,17 @@ typedef struct {
     artel_text text;
     artel_emit emit;
     void *user;
+    at_text whole; /* all of the text, when nobody takes it as it comes */
 } writer;
 
 static void put_text(void *user, const char *bytes, size_t n) {
-    const writer *w = user;
-    if (w->text) w->text(w->user, bytes, n);
+    writer *w = user;
+    if (w->text)
+        w->text(w->user, bytes, n);
+    else
+        at_text_utf8(&w->whole, bytes, n);
 }
 
-/* Token bytes as JSON text: bytes that are no ASCII letter of a word stay only when valid. */
 static void add_reasons(at_ctx *c, cJSON *o, const at_lm *m, int expert, const at_ids *prompt) {
     at_router_reason why[5];
     int64_t n = 0;
@@ -158,8 +162,12 @@ static void add_reasons(at_ctx *c, cJSON *o, const at_lm *m, int expert, const a
         return;
     cJSON *list = cJSON_AddArrayToObject(o, "why");
     for (int64_t i = 0; i < n; i++) {
+        at_text text; /* a token may be part of a character */
         size_t bytes = 0;
-        char *token = at_tokenizer_decode(c, m->tokenizer, &why[i].id, 1, &bytes);
+        const char *s = at_tokenizer_bytes(m->tokenizer, why[i].id, &bytes);
+        at_text_init(&text, c, 0);
+        if (s) at_text_utf8(&text, s, bytes);
+        char *token = at_text_take(&text);
         cJSON *e = cJSON_CreateObject();
         cJSON_AddStringToObject(e, "token", token ? token : "");
         cJSON_AddNumberToObject(e, "contribution", why[i].contribution);
@@ -209,7 +217,8 @@ artel_status artel_generate(artel *a, const char *model, const artel_generate_op
     if (s != AT_OK) return (artel_status)s;
     s = at_lm_load(c, model, &m);
     if (s == AT_OK) s = allowed_experts(c, m, o, &mask);
-    writer w = {a, text, emit, user};
+    writer w = {.a = a, .text = text, .emit = emit, .user = user};
+    at_text_init(&w.whole, c, 0);
     const at_generation g = {.prompt = o->prompt ? o->prompt : "",
                              .n = o->n,
                              .sampling = {o->temperature, o->top_k, o->top_p, o->seed},
@@ -218,6 +227,7 @@ artel_status artel_generate(artel *a, const char *model, const artel_generate_op
                              .routed = put_route,
                              .user = &w};
     if (s == AT_OK) s = at_generate(&cp, m, &g, &res);
+    if (s == AT_OK) s = w.whole.failed;
     if (s == AT_OK || s == AT_INTERRUPTED) {
         cJSON *j = cJSON_CreateObject();
         cJSON_AddNumberToObject(j, "prompt_tokens", (double)res.prompt_tokens);
@@ -226,9 +236,11 @@ artel_status artel_generate(artel *a, const char *model, const artel_generate_op
         cJSON_AddNumberToObject(j, "tokens_per_second",
                                 res.seconds > 0 ? (double)res.new_tokens / res.seconds : 0);
         cJSON_AddBoolToObject(j, "ended", res.ended);
+        if (!text) cJSON_AddStringToObject(j, "text", w.whole.n ? w.whole.s : "");
         const at_status t = (at_status)at_emit(a, emit, user, j);
         if (s == AT_OK) s = t;
     }
+    at_text_close(&w.whole);
     at_free(mask);
     at_lm_close(m);
     at_compute_close(&cp);

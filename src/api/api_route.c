@@ -6,7 +6,6 @@
 #include "route/router.h"
 #include "token/tokenizer.h"
 #include <string.h>
-#include <utf8proc.h>
 
 enum { EVAL_LENGTH = 128, EVAL_WINDOWS = 2000, SHORTEST = 8, LONGEST = 1024 };
 
@@ -213,16 +212,7 @@ static char *printable(at_ctx *c, const at_tokenizer *t, int32_t id) {
     size_t n = 0;
     const char *s = at_tokenizer_bytes(t, id, &n);
     at_text_init(&out, c, 0);
-    for (size_t i = 0; s && i < n;) {
-        utf8proc_int32_t point;
-        const utf8proc_ssize_t step =
-            utf8proc_iterate((const utf8proc_uint8_t *)s + i, (utf8proc_ssize_t)(n - i), &point);
-        if (step > 0 && s[i])
-            at_text_bytes(&out, s + i, (size_t)step);
-        else
-            at_text_add(&out, "\xEF\xBF\xBD");
-        i += step > 0 ? (size_t)step : 1;
-    }
+    if (s) at_text_utf8(&out, s, n);
     return at_text_take(&out);
 }
 

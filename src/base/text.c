@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <utf8proc.h>
 
 void at_text_init(at_text *t, at_ctx *c, size_t max) {
     *t = (at_text){.ctx = c, .max = max ? max : (size_t)1 << 30};
@@ -26,6 +27,22 @@ void at_text_bytes(at_text *t, const char *s, size_t n) {
     if (n) memcpy(t->s + t->n, s, n);
     t->n += n;
     t->s[t->n] = 0;
+}
+
+void at_text_utf8(at_text *t, const char *s, size_t n) {
+    const utf8proc_uint8_t *u = (const utf8proc_uint8_t *)s;
+    for (size_t i = 0, whole = 0; i < n; i += whole) { /* as much as is well formed at once */
+        utf8proc_int32_t point;
+        utf8proc_ssize_t step = 0;
+        for (whole = 0; i + whole < n && s[i + whole]; whole += (size_t)step)
+            if ((step = utf8proc_iterate(u + i + whole, (utf8proc_ssize_t)(n - i - whole),
+                                         &point)) <= 0)
+                break;
+        at_text_bytes(t, s + i, whole);
+        if (i + whole == n) break;
+        at_text_add(t, "\xEF\xBF\xBD");
+        whole++;
+    }
 }
 
 void at_text_add(at_text *t, const char *s) { at_text_bytes(t, s, strlen(s)); }

@@ -26,6 +26,8 @@ typedef struct at_text {
 void at_text_init(at_text *t, at_ctx *c, size_t max);
 void at_text_add(at_text *t, const char *s);
 void at_text_bytes(at_text *t, const char *s, size_t n);
+/** The same, with U+FFFD for every byte that is no UTF-8, and for NUL: text that JSON can hold. */
+void at_text_utf8(at_text *t, const char *s, size_t n);
 void at_textf(at_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** The string (never NULL on success, "" when nothing was appended) and an empty builder. */
 char *at_text_take(at_text *t);

@@ -98,6 +98,11 @@ run 0 "$ARTEL" generate teacher/model -p "mino" -n 12 --seed 3
 cp .out first
 run 0 "$ARTEL" generate teacher/model -p "mino" -n 12 --seed 3 --threads 1
 check "the same seed gives another text" cmp -s .out first
+# hot enough, every byte comes: JSON stays UTF-8
+run 0 "$ARTEL" generate model -p "zuvog" -n 200 --temperature 50 --top-k 0 --json
+prints '"text":"'
+check "U+FFFD for what is no character" grep -q "$(printf '\357\277\275')" .out
+check "a line that is not UTF-8" sh -c "iconv -f UTF-8 -t UTF-8 .out >/dev/null"
 run 0 "$ARTEL" inspect model
 run 0 "$ARTEL" inspect teacher
 run 0 "$ARTEL" plan teacher.yaml --json

@@ -1,0 +1,77 @@
+/* test_text.c - the growing string: appending, formatting, its limit, text that JSON can hold. */
+#include "base/text.h"
+#include "check.h"
+
+static at_ctx ctx;
+
+static void append(void **state) {
+    (void)state;
+    at_text t;
+    at_text_init(&t, &ctx, 0);
+    at_text_add(&t, "one");
+    at_text_bytes(&t, ", two!", 5);
+    at_textf(&t, " %d%%", 3);
+    char *s = at_text_take(&t);
+    assert_string_equal(s, "one, two 3%");
+    at_free(s);
+    s = at_text_take(&t); /* an empty builder */
+    assert_string_equal(s, "");
+    at_free(s);
+}
+
+static void limit(void **state) {
+    (void)state;
+    at_text t;
+    at_text_init(&t, &ctx, 5);
+    at_text_add(&t, "12345");
+    assert_int_equal(t.failed, AT_OK);
+    at_text_add(&t, "6");
+    assert_int_equal(t.failed, AT_UNSUPPORTED);
+    at_textf(&t, "%s", ""); /* the first failure stays */
+    assert_null(at_text_take(&t));
+    assert_int_equal(ctx.status, AT_UNSUPPORTED);
+    expect_says(&ctx, "limit of 5");
+}
+
+#define FFFD "\xEF\xBF\xBD"
+
+static void utf8(void **state) {
+    (void)state;
+    static const struct {
+        const char *in;
+        size_t n;
+        const char *out;
+    } row[] = {
+        {"", 0, ""},
+        {"plain", 5, "plain"},
+        {"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", 9, "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"},
+        {"\xC3", 1, FFFD},
+        {"a\xC3", 2, "a" FFFD},
+        {"\xC3"
+         "a",
+         2, FFFD "a"},
+        {"\xE2\x82", 2, FFFD FFFD},
+        {"a\0b", 3, "a" FFFD "b"},
+        {"\xFF\xFEx\x80", 4, FFFD FFFD "x" FFFD},
+        {"\xED\xA0\x80", 3, FFFD FFFD FFFD}, /* a surrogate */
+        {"\xC0\x80", 2, FFFD FFFD},          /* longer than it needs to be */
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        at_text t;
+        at_text_init(&t, &ctx, 0);
+        at_text_utf8(&t, row[i].in, row[i].n);
+        char *s = at_text_take(&t);
+        if (!s || strcmp(s, row[i].out) != 0) fail_msg("row %zu: %s", i, s ? s : "nothing");
+        at_free(s);
+    }
+}
+
+int main(void) {
+    at_ctx_init(&ctx, 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(append),
+        cmocka_unit_test(limit),
+        cmocka_unit_test(utf8),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
