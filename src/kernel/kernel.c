@@ -130,6 +130,43 @@ static void soft_grad(int64_t n, int w, at_real a, const at_real *lse, const at_
         }
 }
 
+/* The exponent is never positive: beta and 1 - beta keep full precision at both ends. */
+static void beta_of(at_real x, at_real *beta, at_real *rest) {
+    const at_real t = real_exp(x < 0 ? x : -x), r = 1 / (1 + t);
+    *beta = x < 0 ? t * r : r;
+    *rest = x < 0 ? r : t * r;
+}
+
+static bool stick_down(int64_t n, int w, at_real a, at_real *x, at_real *share, at_real *left) {
+    for (int64_t i = n - 1; i >= 0; i--)
+        for (int j = 0; j < w; j++) {
+            at_real b, rest;
+            beta_of(a * x[i * w + j], &b, &rest);
+            if (share) share[i * w + j] = x[i * w + j] < 0 ? b : -rest;
+            x[i * w + j] = b * left[j];
+            left[j] *= rest;
+            if (left[j] < AT_REAL_TINY) left[j] = 0;
+        }
+    bool some = false;
+    for (int j = 0; j < w; j++) some |= left[j] > 0;
+    return some;
+}
+
+static void stick_grad(int64_t n, int w, at_real a, const at_real *p, const at_real *share,
+                       at_real *sum, at_real *d) {
+    for (int64_t i = 0; i < n; i++)
+        for (int j = 0; j < w; j++) {
+            const at_real f = share[i * w + j], g = p[i * w + j] * d[i * w + j];
+            const at_real beta = signbit(f) ? 1 + f : f, rest = signbit(f) ? -f : 1 - f;
+            d[i * w + j] = a * (rest * g - beta * sum[j]);
+            sum[j] += g;
+        }
+}
+
+static void logistic(int64_t n, at_real a, const at_real *x, at_real *beta, at_real *rest) {
+    for (int64_t i = 0; i < n; i++) beta_of(a * x[i], &beta[i], &rest[i]);
+}
+
 static void adamw(int64_t n, at_real *p, const at_real *g, at_real *m, at_real *v,
                   const at_adamw *h) {
     for (int64_t i = 0; i < n; i++) {
@@ -221,6 +258,9 @@ void at_kernels_ref(at_kernels *k) {
         .layernorm_grad = layernorm_grad,
         .soft_down = soft_down,
         .soft_grad = soft_grad,
+        .stick_down = stick_down,
+        .stick_grad = stick_grad,
+        .logistic = logistic,
         .adamw = adamw,
         .mr = MR,
         .nr = NR,

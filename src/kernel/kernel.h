@@ -9,6 +9,7 @@
 #define AT_KERNEL_H
 #include "base/ctx.h"
 #include "base/real.h"
+#include <stdbool.h>
 
 typedef struct at_adamw {
     at_real lr, b1, b2, eps, wd, clip, c1, c2;
@@ -57,6 +58,20 @@ typedef struct at_kernels {
     /** p and d = dp in place, row by row:  p = exp(a p - lse[i]);  d = a p (d - shift[i]). */
     void (*soft_grad)(int64_t n, int w, at_real a, const at_real *lse, const at_real *shift,
                       at_real *p, at_real *d);
+
+    /* ---- stick-breaking: the same blocks, one row a key, see op/stickbreak.c ---- */
+    /** From the last row to the first, x the scores, left[w] what is left of each column's stick:
+        beta = 1 / (1 + exp(-a x));  x = beta left;  left *= 1 - beta, 0 below AT_REAL_TINY.
+        share (NULL: not wanted) is a block like x: beta, or beta - 1 with its sign bit set,
+        whichever is nearer to 0, so that both beta and 1 - beta keep their digits.
+        A score of -infinity takes nothing.  Returns whether any column has something left. */
+    bool (*stick_down)(int64_t n, int w, at_real a, at_real *x, at_real *share, at_real *left);
+    /** From the first row to the last, d the gradient of p, sum[w] that of the rows before:
+        d' = a ((1 - beta) p d - beta sum);  sum += p d. */
+    void (*stick_grad)(int64_t n, int w, at_real a, const at_real *p, const at_real *share,
+                       at_real *sum, at_real *d);
+    /** beta = 1 / (1 + exp(-a x)), rest = 1 - beta, each to full precision; beta may be x. */
+    void (*logistic)(int64_t n, at_real a, const at_real *x, at_real *beta, at_real *rest);
 
     /* ---- optimiser ---- */
     /** AdamW (Loshchilov & Hutter 2019): m = b1 m + (1-b1) s g; v = b2 v + (1-b2) (s g)^2;

@@ -27,6 +27,10 @@ static inline vf vdiv(vf a, vf b) { return _mm256_div_ps(a, b); }
 static inline vf vmax(vf a, vf b) { return _mm256_max_ps(a, b); }
 static inline vf vmin(vf a, vf b) { return _mm256_min_ps(a, b); }
 static inline vf vsqrt(vf a) { return _mm256_sqrt_ps(a); }
+static inline vf vpick(vf s, vf a, vf b) { return _mm256_blendv_ps(a, b, s); }
+static inline vf vbig(vf v, vf least) {
+    return _mm256_and_ps(v, _mm256_cmp_ps(v, least, _CMP_NLT_UQ));
+}
 static inline vf vfma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 static inline vf vfnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
 static inline vf vround(vf a) {

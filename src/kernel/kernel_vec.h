@@ -9,6 +9,8 @@
  *   vload_n(p,n) vstore_n(p,n,v)        the first n < W values, the rest zero / untouched
  *   vkeep(v,n)                          lanes >= n set to zero
  *   vadd vsub vmul vdiv vmax vsqrt      lane by lane; vmax(a,b) gives b where either is NaN
+ *   vpick(s,a,b)                        b in lanes where s is negative, else a
+ *   vbig(v,least)                       lanes below `least` set to zero
  *   vfma(a,b,c) a b + c, vfnma c - a b  rounded once
  *   vround, vpow2(p,n)                  nearest integer; p 2^n for integral n, |n| < 300
  *   vsum, vmaxlane, vsum_double(v)      across lanes, in a fixed order
@@ -262,6 +264,67 @@ static void soft_grad(int64_t n, int w, float a, const float *lse, const float *
             const vf e = vexp(vfma(va, vload(p), minus));
             vstore(p, e);
             vstore(d, vmul(vmul(va, e), vsub(vload(d), vs)));
+        }
+    }
+}
+
+/* ---- stick-breaking ---- */
+
+/* t r is the smaller of beta and 1 - beta, r the larger. */
+static inline void vbeta(vf x, vf *beta, vf *rest) {
+    const vf t = vexp(vmin(x, vsub(vzero(), x)));
+    const vf r = vdiv(vset1(1.0f), vadd(vset1(1.0f), t)), tr = vmul(t, r);
+    *beta = vpick(x, r, tr);
+    *rest = vpick(x, tr, r);
+}
+
+static bool stick_down(int64_t n, int w, float a, float *x, float *share, float *left) {
+    const vf va = vset1(a), tiny = vset1(AT_REAL_TINY);
+    vf most = vzero();
+    for (int j = 0; j < w; j += W) {
+        vf l = vload(left + j);
+        for (int64_t i = (n - 1) * w + j; i >= 0; i -= w) {
+            const vf s = vmul(va, vload(x + i));
+            vf b, rest;
+            vbeta(s, &b, &rest);
+            if (share) vstore(share + i, vpick(s, vmul(vset1(-1.0f), rest), b));
+            vstore(x + i, vmul(b, l));
+            l = vbig(vmul(l, rest), tiny);
+        }
+        vstore(left + j, l);
+        most = vmax(l, most);
+    }
+    return vmaxlane(most) > 0;
+}
+
+static void stick_grad(int64_t n, int w, float a, const float *p, const float *share, float *sum,
+                       float *d) {
+    const vf va = vset1(a), one = vset1(1.0f);
+    for (int j = 0; j < w; j += W) {
+        vf s = vload(sum + j);
+        for (int64_t i = j; i < n * w; i += w) {
+            const vf f = vload(share + i), g = vmul(vload(p + i), vload(d + i));
+            const vf beta = vpick(f, f, vadd(one, f));
+            const vf rest = vpick(f, vsub(one, f), vsub(vzero(), f));
+            vstore(d + i, vmul(va, vfnma(beta, s, vmul(rest, g))));
+            s = vadd(s, g);
+        }
+        vstore(sum + j, s);
+    }
+}
+
+static void logistic(int64_t n, float a, const float *x, float *beta, float *rest) {
+    const vf va = vset1(a);
+    for (int64_t i = 0; i < n; i += W) {
+        const int64_t m = n - i < W ? n - i : W;
+        vf b, r;
+        vbeta(vmul(va, m == W ? vload(x + i) : vload_n(x + i, m)), &b, &r);
+        if (m == W) {
+            vstore(beta + i, b);
+            vstore(rest + i, r);
+        } else {
+            vstore_n(beta + i, m, b);
+            vstore_n(rest + i, m, r);
         }
     }
 }
@@ -540,6 +603,9 @@ static void fill(at_kernels *k) {
     k->layernorm_grad = layernorm_grad;
     k->soft_down = soft_down;
     k->soft_grad = soft_grad;
+    k->stick_down = stick_down;
+    k->stick_grad = stick_grad;
+    k->logistic = logistic;
     k->adamw = adamw;
     k->mr = MR;
     k->nr = NR;

@@ -14,8 +14,8 @@
  * Keeps the log-sum-exp of each row, as Dao et al. 2022 (arXiv 2205.14135).
  */
 #include "op/op.h"
+#include "op/tiled.h"
 #include <math.h>
-#include <string.h>
 
 typedef struct {
     int64_t B, T, C, D;
@@ -26,34 +26,6 @@ typedef struct {
     at_real *scratch; /* per worker, at_scratch */
     int64_t stride;
 } attention_attr;
-
-static int64_t up(int64_t n, int to) { return (n + to - 1) / to * to; }
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
-/* Cuts a worker's memory into buffers, or with base NULL only counts. */
-typedef struct {
-    at_real *base;
-    int64_t used;
-} cutter;
-static at_real *cut(cutter *c, int64_t values) {
-    at_real *p = c->base ? c->base + c->used : NULL;
-    c->used += at_scratch_stride(values);
-    return p;
-}
-
-/* y[j, :] (+)= s[j] x[:, j] for the first n columns of x [D, w]; tmp holds w * D. */
-static void turn_out(const at_kernels *k, int64_t n, int64_t D, const at_real *x,
-                     const at_real *inverse, at_real *tmp, at_real *y, int64_t ldy, bool plus) {
-    k->pack_turn(n, D, (int)D, x, k->nr, tmp);
-    for (int64_t j = 0; j < n; j++) {
-        at_real *from = tmp + j * D, *to = y + j * ldy;
-        if (inverse) k->scale(D, 1 / inverse[j], from);
-        if (plus)
-            k->acc(D, from, to);
-        else
-            memcpy(to, from, (size_t)D * sizeof *to);
-    }
-}
 
 /* ---- forward ---- */
 
@@ -67,15 +39,15 @@ typedef struct {
 } fwd_memory;
 
 static int64_t fwd_cut(fwd_memory *m, at_real *base, const at_kernels *k, int64_t T, int64_t D) {
-    cutter c = {base, 0};
-    m->keys = cut(&c, up(T, k->mr) * D);
-    m->values = cut(&c, up(D, k->mr) * T);
-    m->query = cut(&c, k->nr * D);
-    m->s = cut(&c, up(T, k->mr) * k->nr);
-    m->y = cut(&c, up(D, k->mr) * k->nr);
-    m->tmp = cut(&c, k->nr * D);
-    m->top = cut(&c, k->nr);
-    m->sum = cut(&c, k->nr);
+    at_cutter c = {base, 0};
+    m->keys = at_cut(&c, at_up(T, k->mr) * D);
+    m->values = at_cut(&c, at_up(D, k->mr) * T);
+    m->query = at_cut(&c, k->nr * D);
+    m->s = at_cut(&c, at_up(T, k->mr) * k->nr);
+    m->y = at_cut(&c, at_up(D, k->mr) * k->nr);
+    m->tmp = at_cut(&c, k->nr * D);
+    m->top = at_cut(&c, k->nr);
+    m->sum = at_cut(&c, k->nr);
     return c.used;
 }
 
@@ -87,7 +59,7 @@ static void fwd_head(const at_kernels *k, const attention_attr *a, const fwd_mem
     k->pack_turn(D, T, k->mr, q + a->C, ld, m->keys);
     k->pack_copy(T, D, k->mr, q + 2 * a->C, ld, m->values);
     for (int64_t j0 = 0; j0 < T; j0 += w) {
-        const int64_t n = least(w, T - j0), keys = j0 + n;
+        const int64_t n = at_least(w, T - j0), keys = j0 + n;
         k->pack_turn(D, n, w, q + j0 * ld, ld, m->query);
         for (int64_t i = 0; i < keys; i += k->mr)
             k->tile(D, m->keys + i * D, m->query, 0, m->s + i * w, w);
@@ -96,7 +68,7 @@ static void fwd_head(const at_kernels *k, const attention_attr *a, const fwd_mem
         k->soft_down(keys, w, scale, m->s, m->top, m->sum);
         for (int64_t d = 0; d < D; d += k->mr)
             k->tile(keys, m->values + d * T, m->s, 0, m->y + d * w, w);
-        turn_out(k, n, D, m->y, m->sum, m->tmp, y + j0 * a->C, a->C, false);
+        at_turn_out(k, n, D, m->y, m->sum, m->tmp, y + j0 * a->C, a->C, false);
         for (int64_t j = 0; j < n; j++)
             lse[j0 + j] = (at_real)((double)(scale * m->top[j]) + log((double)m->sum[j]));
     }
@@ -130,22 +102,22 @@ typedef struct {
 } bwd_memory;
 
 static int64_t bwd_cut(bwd_memory *m, at_real *base, const at_kernels *k, int64_t T, int64_t D) {
-    cutter c = {base, 0};
-    const int64_t rows = up(T, k->mr) + k->mr;
-    m->q = cut(&c, rows * D);
-    m->dy = cut(&c, rows * D);
-    m->qt = cut(&c, up(D, k->mr) * T);
-    m->dyt = cut(&c, up(D, k->mr) * T);
-    m->key = cut(&c, k->nr * D);
-    m->value = cut(&c, k->nr * D);
-    m->flat = cut(&c, up(D, k->nr) * k->nr);
-    m->p = cut(&c, rows * k->nr);
-    m->ds = cut(&c, rows * k->nr);
-    m->turned = cut(&c, rows * k->nr);
-    m->t = cut(&c, up(D, k->mr) * k->nr);
-    m->tmp = cut(&c, k->nr * D);
-    m->edge = cut(&c, k->mr * k->nr);
-    m->dot = cut(&c, T);
+    at_cutter c = {base, 0};
+    const int64_t rows = at_up(T, k->mr) + k->mr;
+    m->q = at_cut(&c, rows * D);
+    m->dy = at_cut(&c, rows * D);
+    m->qt = at_cut(&c, at_up(D, k->mr) * T);
+    m->dyt = at_cut(&c, at_up(D, k->mr) * T);
+    m->key = at_cut(&c, k->nr * D);
+    m->value = at_cut(&c, k->nr * D);
+    m->flat = at_cut(&c, at_up(D, k->nr) * k->nr);
+    m->p = at_cut(&c, rows * k->nr);
+    m->ds = at_cut(&c, rows * k->nr);
+    m->turned = at_cut(&c, rows * k->nr);
+    m->t = at_cut(&c, at_up(D, k->mr) * k->nr);
+    m->tmp = at_cut(&c, k->nr * D);
+    m->edge = at_cut(&c, k->mr * k->nr);
+    m->dot = at_cut(&c, T);
     return c.used;
 }
 
@@ -154,9 +126,9 @@ static void bwd_query(const at_kernels *k, const bwd_memory *m, int64_t rows, in
                       at_real *dq, int64_t ld, bool plus) {
     k->pack_turn(n, rows, k->mr, m->ds, k->nr, m->turned);
     for (int64_t d = 0; d < D; d += k->nr) {
-        const int64_t cols = least(k->nr, D - d);
+        const int64_t cols = at_least(k->nr, D - d);
         for (int64_t i = 0; i < rows; i += k->mr) {
-            const int64_t high = least(k->mr, rows - i);
+            const int64_t high = at_least(k->mr, rows - i);
             const at_real *x = m->turned + i * n, *y = m->flat + d * n;
             at_real *to = dq + i * ld + d;
             if (high == k->mr && cols == k->nr) {
@@ -175,7 +147,7 @@ static void bwd_query(const at_kernels *k, const bwd_memory *m, int64_t rows, in
 /* Gradients through keys [j0, j0+n) of one head; q, dq at the head's first row. */
 static void bwd_keys(const at_kernels *k, const attention_attr *a, const bwd_memory *m, int64_t j0,
                      const at_real *q, const at_real *lse, at_real *dq) {
-    const int64_t T = a->T, D = a->D, ld = 3 * a->C, n = least(k->nr, T - j0);
+    const int64_t T = a->T, D = a->D, ld = 3 * a->C, n = at_least(k->nr, T - j0);
     const int64_t i0 = j0 / k->mr * k->mr, rows = T - i0, skip = j0 - i0; /* whole panels */
     const at_real *key = q + a->C + j0 * ld, *value = key + a->C;
     const at_real scale = (at_real)(1 / sqrt((double)D));
@@ -194,10 +166,10 @@ static void bwd_keys(const at_kernels *k, const attention_attr *a, const bwd_mem
     at_real *dk = dq + a->C + j0 * ld, *dv = dk + a->C;
     for (int64_t d = 0; d < D; d += k->mr)
         k->tile(T - j0, m->dyt + d * T + j0 * k->mr, m->p + skip * w, 0, m->t + d * w, w);
-    turn_out(k, n, D, m->t, NULL, m->tmp, dv, ld, !a->fresh);
+    at_turn_out(k, n, D, m->t, NULL, m->tmp, dv, ld, !a->fresh);
     for (int64_t d = 0; d < D; d += k->mr)
         k->tile(T - j0, m->qt + d * T + j0 * k->mr, m->ds + skip * w, 0, m->t + d * w, w);
-    turn_out(k, n, D, m->t, NULL, m->tmp, dk, ld, !a->fresh);
+    at_turn_out(k, n, D, m->t, NULL, m->tmp, dk, ld, !a->fresh);
     bwd_query(k, m, rows, n, D, dq + i0 * ld, ld, !a->fresh || j0 > 0);
 }
 

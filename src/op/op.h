@@ -19,6 +19,7 @@
     X(embed)              \
     X(dropout)            \
     X(attention)          \
+    X(stickbreak)         \
     X(xent)               \
     X(distill)            \
     X(head_loss)          \
@@ -74,6 +75,27 @@ typedef struct at_kv {
 /** The same for T new tokens of one sequence after the n cached ones: their keys and values are
     appended to the cache (n grows by T), nothing is recorded.  qkv [T, 3C] -> [T, C]. */
 at_tensor *at_attention_cached(at_run *r, at_tensor *qkv, at_kv *cache, int heads);
+
+/**
+ * Stick-breaking attention: the newest key takes its share of the query's stick first, what is left
+ * goes to older ones.  q [B*T, slots, A], k and v [B*S, A], A = heads D, S >= T -> like q.
+ *   s_ij = q_i.k_j / sqrt D,  a_ij = sigmoid(s_ij) prod_{j<m<=i} (1 - sigmoid(s_im)),
+ *   y_i = sum_{j<=i} a_ij v_j
+ * with i = S - T + t for token t (itself included; the first S - T keys of a sequence are its
+ * history).  Every slot of a token attends the same keys and values of its head; k and v may be the
+ * same tensor.  The a_ij of a query sum to at most 1; their order is the only position there is.
+ * Numerics: the product itself, factors to full precision.  What is left of a stick counts as 0
+ * below the smallest normal number, and tiles of keys before that are skipped: they would add
+ * exactly 0.  Nothing is saved for backward, which holds the weights of 256 queries at a time: O(S)
+ * memory.  Source: Shen et al. 2023, arXiv 2306.04640; Tan et al. 2024, arXiv 2410.17980.
+ */
+at_tensor *at_stickbreak(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B, int64_t T,
+                         int64_t slots, int heads);
+/** The same for T new tokens of one sequence after the n cached ones: q [T, slots, A], k and v
+    [T, A], appended to the cache (n grows by T; where cache->k == cache->v, k and v are one), nothing
+    is recorded. */
+at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, at_kv *cache,
+                                int64_t slots, int heads);
 
 /** Mean over the labels >= 0 of  logsumexp(l) - l[label]  -> [1].  logits [N, V], label [N]
     (negative: skipped).  Keeps one number a row for backward, never probabilities.

@@ -68,6 +68,32 @@ static at_tensor *b_attention_twice(at_run *r, at_tensor **t) { /* added to, bot
     at_tensor *z = at_attention(r, t[0], 1, 18, 1);
     return at_add(r, y, z);
 }
+static at_tensor *b_stick(at_run *r, at_tensor **t) {
+    return at_stickbreak(r, t[0], t[1], t[2], 2, 5, 2, 2);
+}
+static at_tensor *b_stick_one(at_run *r, at_tensor **t) {
+    return at_stickbreak(r, t[0], t[1], t[2], 3, 1, 1, 1);
+}
+static at_tensor *b_stick_slots(at_run *r, at_tensor **t) { /* a block ends inside a token */
+    return at_stickbreak(r, t[0], t[1], t[2], 1, 9, 3, 1);
+}
+static at_tensor *b_stick_past(at_run *r, at_tensor **t) {
+    return at_stickbreak(r, t[0], t[1], t[2], 2, 4, 1, 1);
+}
+static at_tensor *b_stick_tile(at_run *r, at_tensor **t) {
+    return at_stickbreak(r, t[0], t[1], t[2], 1, 8, 1, 2);
+}
+static at_tensor *b_stick_long(at_run *r, at_tensor **t) { /* more than a chunk of keys */
+    return at_stickbreak(r, t[0], t[1], t[2], 1, 61, 1, 1);
+}
+static at_tensor *b_stick_same(at_run *r, at_tensor **t) {
+    return at_stickbreak(r, t[0], t[1], t[1], 1, 13, 2, 1);
+}
+static at_tensor *b_stick_twice(at_run *r, at_tensor **t) { /* gradients are added to */
+    at_tensor *y = at_stickbreak(r, t[0], t[1], t[1], 1, 4, 1, 1);
+    at_tensor *z = at_stickbreak(r, t[0], t[1], t[0], 1, 4, 1, 1);
+    return at_add(r, y, z);
+}
 static at_tensor *b_xent(at_run *r, at_tensor **t) {
     return at_xent(r, t[0], (int32_t[]){1, -1, 3});
 }
@@ -185,6 +211,14 @@ static const row rows[] = {
     {"attention/long",    b_attention_long, 1, {{37, 9}}},
     {"attention/wide",    b_attention_one,  1, {{3, 57}}},
     {"attention/twice",   b_attention_twice, 1, {{18, 27}}},
+    {"stickbreak",        b_stick,          3, {{10, 2, 6}, {10, 6}, {10, 6}}},
+    {"stickbreak/one",    b_stick_one,      3, {{3, 1, 6}, {3, 6}, {3, 6}}},
+    {"stickbreak/slots",  b_stick_slots,    3, {{9, 3, 5}, {9, 5}, {9, 5}}},
+    {"stickbreak/past",   b_stick_past,     3, {{8, 1, 5}, {14, 5}, {14, 5}}},
+    {"stickbreak/tile",   b_stick_tile,     3, {{8, 1, 8}, {8, 8}, {8, 8}}},
+    {"stickbreak/long",   b_stick_long,     3, {{61, 1, 3}, {61, 3}, {61, 3}}},
+    {"stickbreak/same",   b_stick_same,     2, {{13, 2, 5}, {13, 5}}},
+    {"stickbreak/twice",  b_stick_twice,    2, {{4, 1, 5}, {4, 5}}},
     {"xent/skip",         b_xent,           1, {{3, 5}}},
     {"distill/forward",   b_distill,        1, {{3, 5}}},
     {"distill/reverse",   b_distill_reverse,1, {{3, 5}}},

@@ -83,6 +83,28 @@ CALL(c_soft_down) {
 }
 CALL(c_soft_grad) { k->soft_grad(n / BLOCK, BLOCK, (at_real)0.7, s->v[2], s->v[3], V(0), V(1)); }
 
+CALL(c_stick_down) {
+    const int64_t rows = n / BLOCK;
+    at_real left[BLOCK];
+    for (int j = 0; j < BLOCK; j++) left[j] = (at_real)(j + 1) / BLOCK;
+    const bool some = k->stick_down(rows, BLOCK, (at_real)1.3, V(0), V(1), left);
+    for (int j = 0; j < BLOCK; j++) s->out[0] += (double)left[j];
+    s->out[1] = some;
+}
+CALL(c_stick_down_only) {
+    at_real left[BLOCK] = {0, 1};
+    (void)k->stick_down(n / BLOCK, BLOCK, (at_real)9, V(0), NULL, left);
+    s->out[0] = (double)left[1];
+}
+CALL(c_stick_grad) {
+    at_real sum[BLOCK] = {0, 1};
+    for (int64_t i = 0; i < n; i++) V(1)[i] /= 4; /* a share is at most half */
+    k->stick_grad(n / BLOCK, BLOCK, (at_real)0.7, V(0), V(1), sum, V(2));
+    for (int j = 0; j < BLOCK; j++) s->out[0] += (double)sum[j];
+}
+CALL(c_logistic) { k->logistic(n, (at_real)-2, V(0), V(1), V(2)); }
+CALL(c_logistic_onto) { k->logistic(n, 30, V(0), V(0), V(2)); }
+
 static const row ROWS[] = {
     {"acc", 0, 0, c_acc},
     {"axpy", 0, 2e-7, c_axpy},
@@ -104,6 +126,11 @@ static const row ROWS[] = {
     {"adamw", 0, 1e-6, c_adamw},
     {"soft_down", 0, 1e-6, c_soft_down},
     {"soft_grad", 0, 2e-6, c_soft_grad},
+    {"stick_down", 0, 1e-6, c_stick_down},
+    {"stick_down, p only", 0, 1e-6, c_stick_down_only},
+    {"stick_grad", 0, 2e-6, c_stick_grad},
+    {"logistic", 0, 4e-7, c_logistic},
+    {"logistic in place", 0, 4e-7, c_logistic_onto},
 };
 enum { N_ROWS = sizeof ROWS / sizeof ROWS[0] };
 
@@ -218,6 +245,43 @@ static void test_far_gelu(void **state) {
     each_set(far_gelu);
 }
 
+/* Both ends of the logistic function keep their digits; sticks end at the smallest normal number;
+   -infinity takes nothing; not a number is not hidden. */
+static void far_sticks(const at_kernels *k) {
+    at_real x[8] = {-80, -20, -1, 0, 1, 20, 80, (at_real)-INFINITY}, b[8], rest[8];
+    k->logistic(8, 1, x, b, rest);
+    for (int i = 0; i < 7; i++) {
+        const double e = exp(-(double)x[i]), f = exp((double)x[i]);
+        near(k->name, "logistic", 8, (double)b[i], 1 / (1 + e), 4e-7 / (1 + e));
+        near(k->name, "1 - logistic", 8, (double)rest[i], 1 / (1 + f), 4e-7 / (1 + f));
+    }
+    assert_true(b[7] == 0 && rest[7] == 1);
+    at_real block[3 * BLOCK], left[BLOCK];
+    for (int i = 0; i < 3 * BLOCK; i++) block[i] = 60;
+    for (int j = 0; j < BLOCK; j++) left[j] = 1;
+    assert_false(k->stick_down(3, BLOCK, 1, block, NULL, left)); /* e^-120 */
+    for (int j = 0; j < BLOCK; j++) {
+        assert_true(left[j] == 0 && block[j] == 0);
+        assert_true(block[BLOCK + j] > 0 && block[2 * BLOCK + j] == 1);
+    }
+    for (int j = 0; j < BLOCK; j++) {
+        block[j] = j == 3 ? (at_real)NAN : (at_real)-INFINITY;
+        left[j] = (at_real)0.5;
+    }
+    assert_true(k->stick_down(1, BLOCK, 1, block, NULL, left));
+    for (int j = 0; j < BLOCK; j++)
+        assert_true(j == 3 ? isnan(block[j]) && isnan(left[j])
+                           : block[j] == 0 && left[j] == (at_real)0.5);
+}
+
+static void test_far_sticks(void **state) {
+    (void)state;
+    at_kernels plain;
+    at_kernels_ref(&plain);
+    far_sticks(&plain);
+    each_set(far_sticks);
+}
+
 /* ---- packing ---- */
 
 static void packing(const at_kernels *k) {
@@ -296,9 +360,8 @@ static void bench(void) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_exp),
-        cmocka_unit_test(test_far_gelu),
+        cmocka_unit_test(test_rows),     cmocka_unit_test(test_exp),
+        cmocka_unit_test(test_far_gelu), cmocka_unit_test(test_far_sticks),
         cmocka_unit_test(test_packing),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,40 @@
+/*
+ * tiled.h - what ops built on the matrix micro-kernel share: rounding to panels, cutting a worker's
+ * memory into buffers, writing a transposed block out.
+ */
+#ifndef AT_TILED_H
+#define AT_TILED_H
+#include "kernel/gemm.h"
+#include <string.h>
+
+static inline int64_t at_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+static inline int64_t at_least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/** Cuts a worker's memory into aligned buffers, or with base NULL only counts. */
+typedef struct at_cutter {
+    at_real *base;
+    int64_t used;
+} at_cutter;
+static inline at_real *at_cut(at_cutter *c, int64_t values) {
+    at_real *p = c->base ? c->base + c->used : NULL;
+    c->used += at_scratch_stride(values);
+    return p;
+}
+
+/** y[j, :] (+)= x[:, j] / divisor[j] for the first n columns of x [D, nr]; divisor may be NULL;
+    tmp holds nr * D values. */
+static inline void at_turn_out(const at_kernels *k, int64_t n, int64_t D, const at_real *x,
+                               const at_real *divisor, at_real *tmp, at_real *y, int64_t ldy,
+                               bool plus) {
+    k->pack_turn(n, D, (int)D, x, k->nr, tmp);
+    for (int64_t j = 0; j < n; j++) {
+        at_real *from = tmp + j * D, *to = y + j * ldy;
+        if (divisor) k->scale(D, 1 / divisor[j], from);
+        if (plus)
+            k->acc(D, from, to);
+        else
+            memcpy(to, from, (size_t)D * sizeof *to);
+    }
+}
+
+#endif
