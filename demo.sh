@@ -39,18 +39,19 @@ stopped() {
 trap stopped INT TERM HUP
 
 # ---- stages ---------------------------------------------------------------------------------------------------------
-# A stage is a command and the files that decide its result.  Its key covers the command, those files and the key of
-# the stage before; a stamp with that key means the stage is done.
+# A stage is a command and the files that decide its result.  Its key covers the command, those files, the program and
+# the key of the stage before; a stamp with that key means the stage is done.  Same key, same bytes: a result that was
+# removed is made again without touching what rests on it.
 
 key=start
-stage_is_done() { [ "$(cat "$out/stamp/$1" 2>/dev/null)" = "$key" ]; }
+stage_is_done() { [ "$(cat "$out/stamp/$1" 2>/dev/null)" = "$key" ] && { [ -z "$2" ] || [ -e "$2" ]; }; }
 
 # stage NAME RESULT RECIPE COMMAND...   RESULT is removed before a fresh start; RECIPE may be "".
 stage() {
     name=$1 result=$2 recipe=$3
     shift 3
     key=$({ echo "$key" "$@"; [ -z "$recipe" ] || cat "$recipe"; } | cksum | tr ' ' '-')
-    if stage_is_done "$name"; then
+    if stage_is_done "$name" "$result"; then
         say "$name: done before"
         return
     fi
@@ -89,6 +90,7 @@ if [ -z "$text" ]; then
     text=$out/corpus
     stage corpus "" tools/corpus.sh sh tools/corpus.sh "$text"
 fi
+key=$key-$(cksum <"$artel" | tr ' ' '-')
 domains=""
 for folder in "$text"/*/; do
     [ -d "$folder" ] || fail "$text: no folders; expected one for each domain"
