@@ -60,6 +60,16 @@ static at_status scan(at_ctx *c, const char *name, const char *text, size_t byte
 
 static bool blank(char ch) { return ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r'; }
 
+/* The beginning of what was found, on one line and in whole characters; out: 32 bytes. */
+static const char *excerpt(const char *s, char *out) {
+    size_t n = 0;
+    while (n < 20 && (unsigned char)s[n] >= ' ' && s[n] != 0x7f) n++;
+    while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80) n--; /* not inside one */
+    memcpy(out, s, n);
+    out[n] = 0;
+    return n ? out : *s ? "(a control character)" : "(end)";
+}
+
 /* text[bytes] is 0. */
 static cJSON *parse_terminated(at_ctx *c, const char *name, const char *text, size_t bytes) {
     if (scan(c, name, text, bytes)) return NULL;
@@ -69,6 +79,7 @@ static cJSON *parse_terminated(at_ctx *c, const char *name, const char *text, si
         (void)at_error(c, AT_FORMAT, "%s: expected JSON, found nothing (%zu bytes)", name, bytes);
         return NULL;
     }
+    char near[32];
     const char *end = NULL;
     cJSON *v = cJSON_ParseWithLengthOpts(text, bytes + 1, &end, 0);
     size_t at = end ? (size_t)(end - text) : 0;
@@ -76,14 +87,14 @@ static cJSON *parse_terminated(at_ctx *c, const char *name, const char *text, si
         if (at >= bytes)
             (void)at_error(c, AT_FORMAT, "%s: byte %zu: the JSON text ends too early", name, bytes);
         else
-            (void)at_error(c, AT_FORMAT, "%s: byte %zu: not JSON, near `%.20s`", name, at,
-                           text + at);
+            (void)at_error(c, AT_FORMAT, "%s: byte %zu: not JSON, near `%s`", name, at,
+                           excerpt(text + at, near));
         return NULL;
     }
     while (at < bytes && blank(text[at])) at++;
     if (at < bytes) {
-        (void)at_error(c, AT_FORMAT, "%s: byte %zu: expected the end, found `%.20s`", name, at,
-                       text + at);
+        (void)at_error(c, AT_FORMAT, "%s: byte %zu: expected the end, found `%s`", name, at,
+                       excerpt(text + at, near));
         cJSON_Delete(v);
         return NULL;
     }
