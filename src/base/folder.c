@@ -30,7 +30,12 @@ at_status at_make_dir(at_ctx *c, const char *path) {
         if (*at && *at != '/') continue;
         const char keep = *at;
         *at = 0;
-        if (*p && mkdir(p, 0777) != 0 && !at_is_dir(p)) s = folder_error(c, p, "make the folder");
+        if (*p && mkdir(p, 0777) != 0) {
+            const int why = errno; /* the question asked next has a reason of its own */
+            const bool there = at_is_dir(p);
+            errno = why;
+            if (!there) s = folder_error(c, p, "make the folder");
+        }
         *at = keep;
         if (!keep) break;
     }
