@@ -226,7 +226,7 @@ artel_status artel_data_show(artel *a, const char *path, const char *domain, con
         return (artel_status)at_error(c, AT_ARG, "expected documents from 0 on");
     at_dataset *d;
     at_tokenizer *t = NULL;
-    at_status s = at_dataset_open(c, path, &d);
+    at_status s = at_dataset_open_checked(c, path, &d);
     if (!s) s = at_tokenizer_load(c, path, &t);
     const show w = {a, emit, user, t};
     if (!s) s = show_all(&w, d, domain, (at_split)which, first, count);

@@ -86,6 +86,7 @@ static at_status eval_domains(evaluation *v, at_split split) {
         e = (at_eval){.windows_by = e.windows_by};
         at_log(c, AT_LOG_PROGRESS, "evaluating %s", dom->name);
         s = at_eval_lm(&v->cp, v->m, &dom->shard[split], context, v->o->windows, &e);
+        s = at_dataset_blame(c, v->d, s);
         if (s == AT_OK) s = emit_eval(v, dom->name, &e);
         all.nats += e.nats;
         all.tokens += e.tokens;
@@ -111,7 +112,7 @@ artel_status artel_eval(artel *a, const char *model, const char *data, const art
     if (s != AT_OK) return (artel_status)s;
     if (o->split) s = find_split(c, o->split, &split);
     if (s == AT_OK) s = at_lm_load(c, model, &v.m);
-    if (s == AT_OK) s = at_dataset_open(c, data, &v.d);
+    if (s == AT_OK) s = at_dataset_open_checked(c, data, &v.d);
     if (s == AT_OK)
         s = at_lm_fits(c, model, v.m->hash, v.m->vocab, data, v.d->tokenizer_hash, v.d->vocab);
     if (s == AT_OK) s = eval_domains(&v, split);

@@ -103,7 +103,7 @@ artel_status artel_router_eval(artel *a, const char *router, const char *data_di
     at_router *r = NULL;
     at_dataset *d = NULL;
     at_status s = at_router_load(&a->ctx, router, &r);
-    if (!s) s = at_dataset_open(&a->ctx, data_dir, &d);
+    if (!s) s = at_dataset_open_checked(&a->ctx, data_dir, &d);
     if (!s) s = measure(a, r, d, (at_split)which, length, emit, user);
     at_dataset_close(d);
     at_router_close(r);
@@ -177,7 +177,7 @@ artel_status artel_router_train(artel *a, const char *data_dir, const char *out_
     at_tokenizer *t = NULL;
     at_router *r = NULL;
     at_status s = options(c, given, &o);
-    if (!s) s = at_dataset_open(c, data_dir, &d);
+    if (!s) s = at_dataset_open_checked(c, data_dir, &d);
     if (!s) s = tokenizer_of(c, d, &t);
     const int32_t end = t ? at_tokenizer_eot(t) : -1;
     if (!s) s = at_router_train(c, d, &end, end >= 0, &o, &r);

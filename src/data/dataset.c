@@ -163,6 +163,27 @@ at_status at_dataset_check(at_ctx *c, const at_dataset *d) {
     return AT_OK;
 }
 
+at_status at_dataset_open_checked(at_ctx *c, const char *path, at_dataset **out) {
+    at_status s = at_dataset_open(c, path, out);
+    if (s) return s;
+    int64_t bytes = 0;
+    const own *o = (*out)->own;
+    for (int i = 0; i < (*out)->n_domains; i++)
+        for (int k = 0; k < AT_SPLITS; k++) bytes += (int64_t)o->file[i][k].map.bytes;
+    if (bytes <= AT_CHECK_BYTES) s = at_dataset_check(c, *out);
+    if (s) {
+        at_dataset_close(*out);
+        *out = NULL;
+    }
+    return s;
+}
+
+at_status at_dataset_blame(at_ctx *c, const at_dataset *d, at_status s) {
+    if (s != AT_ARG) return s;
+    (void)at_error_in(c, d->path);
+    return c->status = AT_FORMAT;
+}
+
 int at_dataset_domain(const at_dataset *d, const char *name) {
     for (int i = 0; i < d->n_domains; i++)
         if (strcmp(d->domain[i].name, name) == 0) return i;

@@ -26,7 +26,7 @@ typedef struct {
 
 static at_status open_data(loop *l) {
     at_ctx *c = l->c;
-    at_status s = at_dataset_open(c, l->recipe.data.train, &l->data);
+    at_status s = at_dataset_open_checked(c, l->recipe.data.train, &l->data);
     if (s != AT_OK) return s;
     char *tok = at_join(c, l->recipe.data.train, "tokenizer.json");
     if (!tok) return AT_OOM;
@@ -171,6 +171,7 @@ static at_status validate(loop *l) {
         if (d->shard[AT_VALIDATION].n_tokens < 2) continue;
         s = at_eval_model(&l->cp, l->model, &d->shard[AT_VALIDATION], l->recipe.train.context,
                           l->recipe.train.eval_windows, NULL, &e);
+        s = at_dataset_blame(l->c, l->data, s);
         if (s == AT_OK && smp->n_domains > 1) s = log_eval(l, d->name, &e);
         all.nats += e.nats;
         all.tokens += e.tokens;

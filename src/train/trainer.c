@@ -64,7 +64,7 @@ static at_status micro_batch(at_trainer *t, int64_t index, at_step_report *out) 
     at_tensor *x = t->model->arch->hidden(&run, t->model->impl, &feed);
     at_tensor *loss = at_head_loss(&run, x, t->model->arch->head(t->model->impl), &spec, &rep);
     const double share = 1 / (double)r->train.accumulate;
-    at_status s = at_run_status(&run);
+    at_status s = at_dataset_blame(t->ctx, t->sampler.data, at_run_status(&run));
     if (s == AT_OK) {
         out->loss += share * (double)loss->data[0];
         out->ce += share * rep.ce;
