@@ -33,7 +33,7 @@ static void malformed_text_is_refused_at_its_byte(void **state) {
     refuses("[1,]", 4, "byte 3: not JSON");
     refuses("{} x", 4, "byte 3: expected the end, found `x`");
     refuses("{} a line\nand more", 18, "found `a line`"); /* messages are one line */
-    refuses("[1\n2]", 6, "near `2]`");
+    refuses("[1\n2]", 5, "near `2]`");
     refuses("{} \x01", 4, "found `(a control character)`");
     refuses("[0] ......................", 26, "found `....................`");
     refuses("[0] ...................\xc3\xa9", 25, "found `...................`");
