@@ -198,7 +198,8 @@ typedef struct artel_eval_options {
 ARTEL_API artel_status artel_eval(artel *a, const char *model, const char *data,
                                   const artel_eval_options *o, artel_emit emit, void *user);
 
-/** Logits F32 [B,T,V] of an integer tensor [B,T] into a safetensors file under "logits".
+/** Logits F32 [B,T,V] of an integer tensor [B,T] into a safetensors file under "logits"; of a model
+    with routers also their auxiliary loss over all tokens, unweighted, a scalar "aux_loss".
     ids: "FILE.safetensors" (tensor input_ids) or "FILE.safetensors:NAME". */
 ARTEL_API artel_status artel_logits(artel *a, const char *model, const char *ids, const char *out);
 

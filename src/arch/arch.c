@@ -5,6 +5,7 @@
 
 const at_arch *const at_archs[] = {
     &at_arch_gpt2,
+    &at_arch_moduleformer,
     NULL,
 };
 

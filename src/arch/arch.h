@@ -5,6 +5,7 @@
  */
 #ifndef AT_ARCH_H
 #define AT_ARCH_H
+#include "arch/aux.h"
 #include "conf/conf.h"
 #include "nn/store.h"
 #include "op/op.h"
@@ -14,6 +15,7 @@ typedef struct at_feed {
     const int32_t *ids; /* [B, T] */
     int64_t B, T;
     at_kv *cache;
+    at_aux *aux; /* losses of the routers, wanted beside the hidden states; or NULL */
 } at_feed;
 
 /** The sizes other parts need. */
@@ -24,6 +26,8 @@ typedef struct at_dims {
     double attention_flops; /* forward, a token a unit of context length         */
     int64_t activations;    /* values kept for backward, a token                 */
     int64_t head_size;      /* of attention                                      */
+    bool one_cache;         /* keys are values: k and v of the cache may be one  */
+    bool any_length;        /* no position is learnt: context only limits memory */
 } at_dims;
 
 typedef struct at_arch {
@@ -43,6 +47,9 @@ typedef struct at_arch {
     /** Output embedding [V, C]. */
     at_tensor *(*head)(void *model);
     void (*dims)(const void *config, at_dims *out);
+    /** The losses of its routers as its configuration has them: weight[] as parts of one auxiliary
+        loss; returns the weight of that.  NULL: this architecture has no routers. */
+    double (*aux)(const void *config, at_aux *out);
     /** A tensor of a checkpoint that is no parameter (a buffer): skip it. */
     bool (*ignore)(const char *name);
 } at_arch;
@@ -52,6 +59,6 @@ extern const at_arch *const at_archs[];
 /** By name; AT_CONFIG lists the known ones. */
 const at_arch *at_arch_find(at_ctx *c, const char *name);
 
-extern const at_arch at_arch_gpt2;
+extern const at_arch at_arch_gpt2, at_arch_moduleformer;
 
 #endif

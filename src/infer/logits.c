@@ -1,4 +1,5 @@
-/* logits.c - one sequence at a time, so that memory beside the result is that of one. */
+/* logits.c - one sequence at a time, so that memory beside the result is that of one; a model with
+   routers reads all of them at once, since its auxiliary loss is about all of them. */
 #include "infer/logits.h"
 #include <string.h>
 
@@ -60,23 +61,39 @@ static at_status read_ids(at_ctx *c, const char *spec, const at_lm *m, tokens *o
     return s;
 }
 
-/* out [T, m->vocab]: an expert may have more tokens than another one; all have the first ones. */
-static at_status sequence(at_compute *cp, at_lm *m, at_arena *arena, const int32_t *ids, int64_t T,
-                          float *out) {
-    const int64_t V = m->vocab;
-    int e = 0;
-    at_status s = at_lm_route(cp->ctx, m, ids, T, NULL, NULL, &e);
-    if (s != AT_OK) return s;
-    at_model *x = m->expert[e].model;
+/* B sequences through one network; out [B T, V]: an expert may have more tokens than another one, all
+   have the first V.  aux may be NULL. */
+static at_status forward(at_compute *cp, at_model *x, at_arena *arena, const int32_t *ids,
+                         int64_t B, int64_t T, int64_t V, at_aux *aux, float *out) {
     const at_mark mark = at_arena_mark(arena);
     at_run r;
     at_run_init(&r, cp, arena, false, 0);
-    const at_feed feed = {.ids = ids, .B = 1, .T = T};
+    const at_feed feed = {.ids = ids, .B = B, .T = T, .aux = aux};
     at_tensor *h = x->arch->hidden(&r, x->impl, &feed);
     at_tensor *l = at_linear(&r, h, x->arch->head(x->impl), NULL);
-    for (int64_t i = 0; l && i < T * V; i++) out[i] = (float)l->data[i / V * x->dims.vocab + i % V];
-    s = at_run_status(&r);
+    for (int64_t i = 0; l && i < B * T * V; i++)
+        out[i] = (float)l->data[i / V * x->dims.vocab + i % V];
+    const at_status s = at_run_status(&r);
     at_arena_rewind(arena, mark);
+    return s;
+}
+
+static at_status sequence(at_compute *cp, at_lm *m, at_arena *arena, const int32_t *ids, int64_t T,
+                          float *out) {
+    int e = 0;
+    const at_status s = at_lm_route(cp->ctx, m, ids, T, NULL, NULL, &e);
+    return s == AT_OK ? forward(cp, m->expert[e].model, arena, ids, 1, T, m->vocab, NULL, out) : s;
+}
+
+/* The auxiliary loss is a mean over all tokens: they go through together. */
+static at_status together(at_compute *cp, at_model *x, at_arena *arena, const tokens *t,
+                          float *logits, float *loss) {
+    at_aux aux;
+    (void)x->arch->aux(x->config, &aux);
+    const at_status s = forward(cp, x, arena, t->id, t->B, t->T, x->dims.vocab, &aux, logits);
+    double sum = 0;
+    for (int i = 0; i < AT_AUX_KINDS; i++) sum += aux.weight[i] * aux.value[i];
+    *loss = (float)sum;
     return s;
 }
 
@@ -87,15 +104,20 @@ at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *
     at_arena_init(&arena, c);
     at_status s = read_ids(c, ids, m, &t);
     const int64_t V = m->vocab;
-    float *logits =
-        s == AT_OK ? at_calloc(c, (size_t)(t.B * t.T), (size_t)V * sizeof *logits) : NULL;
+    float loss = 0, *logits = s == AT_OK
+                                  ? at_calloc(c, (size_t)(t.B * t.T), (size_t)V * sizeof *logits)
+                                  : NULL;
     if (s == AT_OK && !logits) s = AT_OOM;
-    for (int64_t b = 0; b < t.B && s == AT_OK; b++)
+    const bool routers = m->n_experts == 1 && m->expert[0].model->arch->aux;
+    if (s == AT_OK && routers) s = together(cp, m->expert[0].model, &arena, &t, logits, &loss);
+    for (int64_t b = 0; b < t.B && s == AT_OK && !routers; b++)
         s = sequence(cp, m, &arena, t.id + b * t.T, t.T, logits + b * t.T * V);
     at_st_writer *w = NULL;
     if (s == AT_OK) s = at_st_writer_open(c, out, &w);
     if (s == AT_OK)
         s = at_st_writer_add(c, w, "logits", AT_DT_F32, 3, (int64_t[]){t.B, t.T, V}, logits);
+    if (s == AT_OK && routers)
+        s = at_st_writer_add(c, w, "aux_loss", AT_DT_F32, 0, (int64_t[]){1}, &loss);
     if (s == AT_OK) s = at_st_writer_commit(c, w);
     at_st_writer_close(w);
     at_free(logits);

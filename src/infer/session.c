@@ -7,17 +7,18 @@ at_status at_session_open(at_compute *cp, at_model *m, int64_t cap, at_session *
     if (cap < 1 || cap > m->dims.context) cap = m->dims.context;
     *s = (at_session){.cp = cp, .model = m, .cap = cap};
     at_arena_init(&s->arena, c);
-    const int64_t L = m->dims.layers, W = m->dims.cache_width;
+    const int64_t L = m->dims.layers, W = m->dims.cache_width, each = m->dims.one_cache ? 1 : 2;
     s->cache = at_calloc(c, (size_t)L, sizeof *s->cache);
-    s->slab = at_calloc(c, (size_t)(2 * L * cap), (size_t)W * sizeof *s->slab);
+    s->slab = at_calloc(c, (size_t)(each * L * cap), (size_t)W * sizeof *s->slab);
     s->logits = at_calloc(c, (size_t)m->dims.vocab, sizeof *s->logits);
     if (!s->cache || !s->slab || !s->logits) {
         at_session_close(s);
         return AT_OOM;
     }
     for (int64_t i = 0; i < L; i++)
-        s->cache[i] = (at_kv){
-            .k = s->slab + 2 * i * cap * W, .v = s->slab + (2 * i + 1) * cap * W, .cap = cap};
+        s->cache[i] = (at_kv){.k = s->slab + each * i * cap * W,
+                              .v = s->slab + (each * i + each - 1) * cap * W,
+                              .cap = cap};
     return AT_OK;
 }
 

@@ -71,16 +71,22 @@ at_status at_store_alloc(at_store *s) {
     return AT_OK;
 }
 
+static double draw(const at_param_entry *e, uint64_t seed, uint64_t stream, uint64_t index) {
+    switch (e->init) {
+    case AT_INIT_ONE: return 1;
+    case AT_INIT_NORMAL: return e->std * at_normal(seed, stream, index);
+    case AT_INIT_UNIFORM: return e->std * (2 * at_uniform(seed, stream, index) - 1);
+    case AT_INIT_ZERO: break;
+    }
+    return 0;
+}
+
 void at_store_randomise(at_store *s, uint64_t seed) {
     for (int64_t i = 0; i < s->n; i++) {
         const at_param_entry *e = s->p[i];
         const uint64_t stream = AT_STREAM_INIT ^ at_hash_path(e->path) << 8;
         const int64_t n = at_numel(&e->t);
-        for (int64_t j = 0; j < n; j++)
-            e->t.data[j] = e->init == AT_INIT_ONE ? 1
-                           : e->init == AT_INIT_ZERO
-                               ? 0
-                               : (at_real)(e->std * at_normal(seed, stream, (uint64_t)j));
+        for (int64_t j = 0; j < n; j++) e->t.data[j] = (at_real)draw(e, seed, stream, (uint64_t)j);
     }
 }
 

@@ -9,12 +9,12 @@
 #define AT_STORE_H
 #include "run/run.h"
 
-typedef enum at_init { AT_INIT_ZERO, AT_INIT_ONE, AT_INIT_NORMAL } at_init;
+typedef enum at_init { AT_INIT_ZERO, AT_INIT_ONE, AT_INIT_NORMAL, AT_INIT_UNIFORM } at_init;
 
 typedef struct at_param_entry {
     at_tensor t; /* t.name is the path */
     at_init init;
-    double std;    /* of AT_INIT_NORMAL                          */
+    double std;    /* of AT_INIT_NORMAL; UNIFORM is in (-std, std) */
     int64_t first; /* offset in the slabs, values                */
     bool frozen;   /* no gradient, no moments, no decay          */
     char path[1];  /* as long as it needs                        */

@@ -200,7 +200,8 @@ static const char *spoken(const char *key) {
     static const char *const said[][2] = {{"lr", "Learning rate"},
                                           {"grad_norm", "Gradient norm"},
                                           {"ce", "Cross-entropy"},
-                                          {"kd", "Distillation loss"}};
+                                          {"kd", "Distillation loss"},
+                                          {"aux", "Auxiliary loss of the routers"}};
     for (size_t i = 0; i < sizeof said / sizeof *said; i++)
         if (!strcmp(said[i][0], key)) return said[i][1];
     return key;

@@ -96,7 +96,7 @@ static void suspect(plan *p) {
         doubt(p, "%.1f tokens a parameter are few; about 20 are usual", p->tokens / p->numel);
     if (r->train.lr > 5e-3) doubt(p, "lr %g is high: the loss may explode", r->train.lr);
     if (r->train.lr < 1e-5) doubt(p, "lr %g is low: little will be learnt", r->train.lr);
-    if (r->train.context < d->context / 4)
+    if (!d->any_length && r->train.context < d->context / 4)
         doubt(p,
               "trained on %lld tokens at a time, the model takes %lld: later positions stay "
               "untrained",

@@ -6,6 +6,7 @@
 #define DATA(x)  offsetof(at_recipe, data.x) - offsetof(at_recipe, data)
 #define TRAIN(x) offsetof(at_recipe, train.x) - offsetof(at_recipe, train)
 #define KD(x)    offsetof(at_recipe, distill.x) - offsetof(at_recipe, distill)
+#define LOSS(x)  offsetof(at_recipe, losses.x) - offsetof(at_recipe, losses)
 
 static const at_key top_keys[] = {
     {"seed", AT_KEY_INT, TOP(seed), "0", 0, 9e15, NULL, "of every draw"},
@@ -60,12 +61,28 @@ static const at_key distill_keys[] = {
     {0},
 };
 
+static const at_key loss_keys[] = {
+    {"mutual_information", AT_KEY_REAL, LOSS(mutual_information), "0", 0, 1e6, NULL,
+     "certain about each token, even over all of them"},
+    {"concentration", AT_KEY_REAL, LOSS(concentration), "0", 0, 1e6, NULL,
+     "few experts take the load"},
+    {"switch", AT_KEY_REAL, LOSS(balance), "0", 0, 1e6, NULL, "even load"},
+    {"z", AT_KEY_REAL, LOSS(z), "0", 0, 1e6, NULL, "small router logits"},
+    {"attention", AT_KEY_REAL, LOSS(attention), "1", 0, 1e6, NULL,
+     "factor of the above for routers of attention layers"},
+    {"feed_forward", AT_KEY_REAL, LOSS(feed_forward), "1", 0, 1e6, NULL,
+     "factor of the above for routers of feed-forward layers"},
+    {0},
+};
+
 at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     *r = (at_recipe){.distilling = distilling};
     at_status s = at_conf_bind(c, f, "", top_keys, &r->top);
     if (s == AT_OK) s = at_conf_bind(c, f, "data", data_keys, &r->data);
     if (s == AT_OK) s = at_conf_bind(c, f, "train", train_keys, &r->train);
     if (s == AT_OK && distilling) s = at_conf_bind(c, f, "distill", distill_keys, &r->distill);
+    r->with_losses = at_conf_has(f, "losses");
+    if (s == AT_OK && r->with_losses) s = at_conf_bind(c, f, "losses", loss_keys, &r->losses);
     if (s != AT_OK) return s;
     if (!distilling && at_conf_has(f, "distill"))
         return at_conf_error(c, f, "distill", "this section belongs to `artel distill`");

@@ -29,6 +29,10 @@ typedef struct at_recipe {
         double temperature, alpha;
     } distill;
     bool distilling;
+    struct { /* weights of what routers add to the loss, see arch/aux.h */
+        double mutual_information, concentration, balance, z, attention, feed_forward;
+    } losses;
+    bool with_losses; /* false: those of the model's configuration */
 } at_recipe;
 
 /** Binds everything but the model section (an architecture's own) and checks what belongs

@@ -135,6 +135,10 @@ static at_status log_step(loop *l, const at_step_report *r) {
         cJSON_AddNumberToObject(o, "ce", r->ce);
         cJSON_AddNumberToObject(o, "kd", r->kd);
     }
+    if (at_aux_wanted(&l->trainer.aux)) {
+        if (!l->teacher) cJSON_AddNumberToObject(o, "ce", r->ce);
+        cJSON_AddNumberToObject(o, "aux", r->aux);
+    }
     cJSON_AddNumberToObject(o, "lr", r->lr);
     cJSON_AddNumberToObject(o, "grad_norm", r->norm);
     cJSON_AddNumberToObject(o, "tok_s", (double)r->tokens / r->seconds);

@@ -5,6 +5,25 @@
 #include <math.h>
 #include <string.h>
 
+/* The recipe's weights, or those of the model's configuration. */
+static at_status aux_weights(at_ctx *c, const at_recipe *r, const at_model *m, at_aux *a) {
+    *a = (at_aux){.factor = {1, 1}};
+    if (!r->with_losses) {
+        const double w = m->arch->aux ? m->arch->aux(m->config, a) : 0;
+        for (int i = 0; i < AT_AUX_KINDS; i++) a->weight[i] *= w;
+        return AT_OK;
+    }
+    if (!m->arch->aux)
+        return at_error(c, AT_CONFIG, "losses: architecture %s has no routers", m->arch->name);
+    a->weight[AT_AUX_MUTUAL] = r->losses.mutual_information;
+    a->weight[AT_AUX_CONCENTRATION] = r->losses.concentration;
+    a->weight[AT_AUX_SWITCH] = r->losses.balance;
+    a->weight[AT_AUX_Z] = r->losses.z;
+    a->factor[AT_LAYER_ATTENTION] = r->losses.attention;
+    a->factor[AT_LAYER_FEED_FORWARD] = r->losses.feed_forward;
+    return AT_OK;
+}
+
 at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_model *model,
                           at_model *teacher, const at_dataset *data, at_trainer *t) {
     *t = (at_trainer){.ctx = c, .cp = cp, .recipe = r, .model = model, .teacher = teacher};
@@ -21,8 +40,10 @@ at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_mode
         return at_error(c, AT_CONFIG, "train.context is %lld, but the %s takes at most %lld tokens",
                         (long long)r->train.context,
                         shortest == model->dims.context ? "model" : "teacher", (long long)shortest);
-    at_status s = at_sampler_init(c, &t->sampler, data, r->data.domains.item, r->data.domains.n,
-                                  (uint64_t)r->top.seed, r->train.batch, r->train.context);
+    at_status s = aux_weights(c, r, model, &t->aux);
+    if (s == AT_OK)
+        s = at_sampler_init(c, &t->sampler, data, r->data.domains.item, r->data.domains.n,
+                            (uint64_t)r->top.seed, r->train.batch, r->train.context);
     if (s == AT_OK) s = at_store_train(&model->store, true);
     const size_t bytes = (size_t)(r->train.batch * r->train.context) * sizeof *t->input;
     if (s == AT_OK && !((t->input = at_malloc(c, bytes)) && (t->target = at_malloc(c, bytes))))
@@ -51,7 +72,8 @@ static at_status micro_batch(at_trainer *t, int64_t index, at_step_report *out) 
     at_run run;
     const uint64_t seed = at_rand64((uint64_t)r->top.seed, AT_STREAM_DROPOUT, (uint64_t)index);
     at_run_init(&run, t->cp, &t->arena, true, seed);
-    const at_feed feed = {.ids = t->input, .B = r->train.batch, .T = r->train.context};
+    at_aux aux = t->aux;
+    at_feed feed = {.ids = t->input, .B = r->train.batch, .T = r->train.context};
     at_head_spec spec = {.label = t->target, .alpha = 1};
     if (t->teacher) {
         spec.teacher_x = teacher_hidden(t, &run, &feed);
@@ -61,14 +83,18 @@ static at_status micro_batch(at_trainer *t, int64_t index, at_step_report *out) 
         spec.alpha = r->distill.alpha;
     }
     at_head_report rep = {0};
+    feed.aux = at_aux_wanted(&aux) ? &aux : NULL;
     at_tensor *x = t->model->arch->hidden(&run, t->model->impl, &feed);
     at_tensor *loss = at_head_loss(&run, x, t->model->arch->head(t->model->impl), &spec, &rep);
+    if (aux.loss)
+        loss = at_weighted_sum(&run, (at_tensor *[]){loss, aux.loss}, (double[]){1, 1}, 2);
     const double share = 1 / (double)r->train.accumulate;
     at_status s = at_dataset_blame(t->ctx, t->sampler.data, at_run_status(&run));
     if (s == AT_OK) {
         out->loss += share * (double)loss->data[0];
         out->ce += share * rep.ce;
         out->kd += share * rep.kd;
+        if (aux.loss) out->aux += share * (double)aux.loss->data[0];
         s = at_backward(&run, loss, (at_real)share);
     }
     at_arena_rewind(&t->arena, mark);

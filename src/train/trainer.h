@@ -12,6 +12,7 @@
 
 typedef struct at_step_report {
     double loss, ce, kd; /* means over the step's tokens; kd 0 without a teacher */
+    double aux;          /* of the routers, weighted, part of loss; 0 without    */
     double norm;         /* of the gradient, before clipping                     */
     double lr;
     double seconds;
@@ -29,6 +30,7 @@ typedef struct at_trainer {
     at_optim optim;
     at_train_state progress;
     int32_t *input, *target; /* [batch, context] */
+    at_aux aux;              /* weights of the routers' losses */
 } at_trainer;
 
 /** Prepares gradients and moments of the model; the data set stays borrowed. */

@@ -27,6 +27,22 @@ static const struct {
      "activation_function: gelu, tie_word_embeddings: false, resid_pdrop: 0.2, embd_pdrop: 0.1, "
      "initializer_range: 0.3}\n",
      "lm_head.weight"},
+    {"moduleformer",
+     "model: {arch: moduleformer, n_layer: 2, n_embd: 12, att_hidden: 12, ffd_hidden: 10, "
+     "gating_size: 7, n_att_experts: 4, k_att: 2, n_mlp_experts: 5, k_mlp: 3, "
+     "initializer_range: 0.5}\n",
+     "transformer.h.0.*"},
+    {"moduleformer",
+     "model: {arch: moduleformer, n_layer: 1, n_embd: 8, n_head: 3, att_hidden: 12, "
+     "ffd_hidden: 6, gate_type: gmm, gating_size: 5, n_att_experts: 3, k_att: 1, n_mlp_experts: 4, "
+     "k_mlp: 2, renormalise_gates: true, tie_word_embeddings: true, resid_pdrop: 0.2, "
+     "embd_pdrop: 0.1, moe_pdrop: 0.1, initializer_range: 0.5}\n",
+     "transformer.h.0.mlpf.*"},
+    {"moduleformer",
+     "model: {arch: moduleformer, n_layer: 2, n_embd: 8, n_head: 2, att_hidden: 8, ffd_hidden: 6, "
+     "gate_type: linear, n_att_experts: 3, k_att: 2, n_mlp_experts: 3, k_mlp: 3, "
+     "moe_pdrop: 0.1, activation_function: gelu, initializer_range: 0.5}\n",
+     "*.gate.*"},
 };
 enum { ROWS = sizeof rows / sizeof *rows, B = 2, T = 7, V = 19 };
 
@@ -47,22 +63,26 @@ static at_model *make(int row) {
     OK(at_model_new(&ctx, f, "model", V, 5, &m));
     OK(at_conf_finish(&ctx, f));
     at_conf_close(f);
-    for (int64_t i = 0; i < m->store.n; i++) { /* norms and biases off their special values */
+    for (int64_t i = 0; i < m->store.n; i++) { /* norms, biases, experts off their special values */
         at_tensor *t = &m->store.p[i]->t;
-        for (int64_t j = 0; j < at_numel(t) && t->rank == 1; j++)
+        for (int64_t j = 0; j < at_numel(t) && t->rank != 2; j++)
             t->data[j] += (at_real)(0.2 * at_normal(3, (uint64_t)i, (uint64_t)j));
     }
     return m;
 }
 
-/* The loss; with `backward`, gradients too. Dropout draws the same masks each time. */
+/* The loss, with all a router may add to it; with `backward`, gradients too. Dropout draws the same
+   masks each time. */
 static double loss_of(at_model *m, bool backward) {
     at_run r;
     at_run_init(&r, &cp, &arena, true, 1);
-    const at_feed feed = {.ids = ids, .B = B, .T = T};
+    at_aux aux = {.weight = {0.3, -0.2, 0.25, 0.1}, .factor = {1, 0.7}};
+    const at_feed feed = {.ids = ids, .B = B, .T = T, .aux = &aux};
     at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
     const at_head_spec spec = {.label = labels};
     at_tensor *loss = at_head_loss(&r, x, m->arch->head(m->impl), &spec, NULL);
+    assert_true((aux.loss != NULL) == (m->arch->aux != NULL));
+    if (aux.loss) loss = at_weighted_sum(&r, (at_tensor *[]){loss, aux.loss}, (double[]){1, 1}, 2);
     OK(at_run_status(&r));
     const double v = (double)loss->data[0];
     if (backward) OK(at_backward(&r, loss, 1));

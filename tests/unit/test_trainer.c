@@ -233,6 +233,88 @@ static void threads_change_no_bit(void **state) {
     }
 }
 
+/* ---- mixtures ---- */
+
+static const char mixture[] =
+    "model: {arch: moduleformer, n_layer: 2, n_embd: 24, att_hidden: 24, ffd_hidden: 20, "
+    "gating_size: 8, n_att_experts: 4, n_mlp_experts: 6, aux_loss_weight: 0.01, "
+    "resid_pdrop: 0.1, moe_pdrop: 0.1}\n";
+
+/* Losses of the routers are part of the loss, weighed by the recipe, or else by the model. */
+static void losses_of_routers(void **state) {
+    (void)state;
+    bench b;
+    at_recipe r = plain;
+    bench_open(&b, &r, model_of(mixture, 1), NULL, 2);
+    at_step_report own = steps(&b, 1);
+    assert_true(own.aux != 0); /* 0.01 times four mutual informations, near 0 at the start */
+    assert_true(fabs(own.loss - own.ce - own.aux) < 1e-5 && fabs(own.aux) < 0.01);
+    bench_close(&b);
+
+    r.with_losses = true;
+    r.losses.attention = r.losses.feed_forward = 1;
+    bench_open(&b, &r, model_of(mixture, 1), NULL, 2);
+    assert_true(steps(&b, 1).aux == 0);
+    bench_close(&b);
+
+    r.losses.balance = 0.5; /* even load costs 1 a router */
+    bench_open(&b, &r, model_of(mixture, 1), NULL, 2);
+    at_step_report all = steps(&b, 1);
+    assert_true(fabs(all.aux - 4 * 0.5) < 0.1);
+    bench_close(&b);
+
+    r.losses.attention = 0;
+    r.train.accumulate = 3;
+    bench_open(&b, &r, model_of(mixture, 1), NULL, 2);
+    assert_true(fabs(steps(&b, 1).aux - 2 * 0.5) < 0.1);
+    bench_close(&b);
+}
+
+/* Minimised for a while, mutual information falls. */
+static void mutual_information_is_learnt(void **state) {
+    (void)state;
+    bench b;
+    at_recipe r = plain;
+    r.with_losses = true;
+    r.losses.attention = r.losses.feed_forward = 1;
+    r.losses.mutual_information = 1;
+    bench_open(&b, &r, model_of(mixture, 1), NULL, 2);
+    const double before = steps(&b, 1).aux, after = steps(&b, 30).aux;
+    if (!(after < before - 1)) fail_msg("from %g to %g", before, after);
+    bench_close(&b);
+}
+
+static void mixtures_on_any_threads(void **state) {
+    (void)state;
+    bench b[3];
+    at_recipe r = plain;
+    r.with_losses = true;
+    r.losses.mutual_information = 0.1;
+    r.losses.z = 0.01;
+    r.losses.attention = r.losses.feed_forward = 1;
+    for (int i = 0; i < 3; i++) {
+        bench_open(&b[i], &r, model_of(mixture, 1), NULL, i + 1);
+        (void)steps(&b[i], 4);
+        if (i > 0) same_state(&b[i].model->store, &b[0].model->store, "other threads");
+    }
+    for (int i = 0; i < 3; i++) bench_close(&b[i]);
+}
+
+static void losses_need_routers(void **state) {
+    (void)state;
+    at_recipe r = plain;
+    at_compute cp;
+    at_trainer t;
+    at_model *m = model_of(small, 1);
+    OK(at_compute_open(&cp, &ctx));
+    r.with_losses = true;
+    assert_int_equal(at_trainer_open(&ctx, &cp, &r, m, NULL, &data, &t), AT_CONFIG);
+    expect_says(&ctx, "losses: architecture gpt2 has no routers");
+    at_trainer_close(&t);
+    at_model_close(m);
+    at_compute_close(&cp);
+}
+
 static void dropout_differs_by_step_and_seed(void **state) {
     (void)state;
     bench a, b;
@@ -430,6 +512,10 @@ int main(void) {
         cmocka_unit_test(context_too_long),
         cmocka_unit_test(accumulation_is_a_larger_batch),
         cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(losses_of_routers),
+        cmocka_unit_test(mutual_information_is_learnt),
+        cmocka_unit_test(mixtures_on_any_threads),
+        cmocka_unit_test(losses_need_routers),
         cmocka_unit_test(dropout_differs_by_step_and_seed),
         cmocka_unit_test(frozen_parameters_stay),
         cmocka_unit_test(alpha_one_is_plain_training),

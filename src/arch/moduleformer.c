@@ -1,0 +1,378 @@
+/*
+ * moduleformer.c - ModuleFormer: every layer is a mixture of stick-breaking attention heads, then a
+ * mixture of feed-forward experts (Shen et al. 2023, arXiv 2306.04640).
+ *
+ * Parameters carry the names and the layout of the published checkpoints (experts stacked
+ * [E, in, out]), so these are used as they lie.  There are no positions: order enters by the
+ * attention alone, and any length can be read.
+ */
+#include "arch/arch.h"
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    int64_t vocab_size, n_embd, n_layer, n_head, att_hidden, ffd_hidden, n_att_experts, k_att,
+        n_mlp_experts, k_mlp, gating_size, block_size, history_length, sample_topk, bos_token_id,
+        eos_token_id;
+    int activation; /* at_gelu_form */
+    int gate_type, aux_loss_type, att_func;
+    double aux_loss_weight, layer_norm_epsilon, initializer_range, resid_pdrop, embd_pdrop,
+        moe_pdrop, attn_pdrop;
+    bool tie_word_embeddings, renormalise_gates, pre_norm, universal;
+} config;
+
+enum { GATE_MLP, GATE_LINEAR, GATE_GMM };
+enum { AUX_MI, AUX_SWITCH };
+enum { LONGEST = 1 << 15 }; /* tokens; nothing in the model ends there */
+
+#define AT(field) offsetof(config, field)
+static const at_key keys[] = {
+    {"vocab_size", AT_KEY_INT, AT(vocab_size), "0", 0, 1 << 24, NULL, "tokens; 0: the data's"},
+    {"n_embd", AT_KEY_INT, AT(n_embd), "1024", 1, 1 << 16, NULL, "width"},
+    {"n_layer", AT_KEY_INT, AT(n_layer), "24", 1, 1024, NULL, "blocks"},
+    {"n_head", AT_KEY_INT, AT(n_head), "1", 1, 1024, NULL, "heads inside an attention expert"},
+    {"att_hidden", AT_KEY_INT, AT(att_hidden), "1024", 1, 1 << 16, NULL,
+     "width of an attention expert, all its heads together"},
+    {"ffd_hidden", AT_KEY_INT, AT(ffd_hidden), "2048", 1, 1 << 18, NULL,
+     "hidden width of a feed-forward expert"},
+    {"n_att_experts", AT_KEY_INT, AT(n_att_experts), "16", 1, 65536, NULL, "attention experts"},
+    {"k_att", AT_KEY_INT, AT(k_att), "2", 1, 65536, NULL, "attention experts a token uses"},
+    {"n_mlp_experts", AT_KEY_INT, AT(n_mlp_experts), "32", 1, 65536, NULL, "feed-forward experts"},
+    {"k_mlp", AT_KEY_INT, AT(k_mlp), "2", 1, 65536, NULL, "feed-forward experts a token uses"},
+    {"gate_type", AT_KEY_CHOICE, AT(gate_type), "mlp", 0, 0, "mlp|linear|gmm",
+     "router: two layers, one, or cosines with a centroid an expert"},
+    {"gating_size", AT_KEY_INT, AT(gating_size), "256", 1, 1 << 16, NULL,
+     "hidden width of the router"},
+    {"renormalise_gates", AT_KEY_BOOL, AT(renormalise_gates), "false", 0, 0, NULL,
+     "divide the gates of the chosen experts by their sum"},
+    {"aux_loss_type", AT_KEY_CHOICE, AT(aux_loss_type), "mi", 0, 0, "mi|switch",
+     "auxiliary loss of training where a recipe names none: mutual information, or load balance "
+     "with 0.1 z-loss"},
+    {"aux_loss_weight", AT_KEY_REAL, AT(aux_loss_weight), "0", 0, 1e6, NULL,
+     "of the sum over all routers"},
+    {"activation_function", AT_KEY_CHOICE, AT(activation), "gelu_new", 0, 0, "gelu_new|gelu",
+     "of the feed-forward experts"},
+    {"layer_norm_epsilon", AT_KEY_REAL, AT(layer_norm_epsilon), "1e-5", 1e-12, 1, NULL,
+     "added to the variance"},
+    {"initializer_range", AT_KEY_REAL, AT(initializer_range), "0.02", 0, 10, NULL,
+     "standard deviation of fresh weights; experts are uniform within 1/(their input width)"},
+    {"resid_pdrop", AT_KEY_REAL, AT(resid_pdrop), "0", 0, 0.99, NULL, "dropout of each branch"},
+    {"embd_pdrop", AT_KEY_REAL, AT(embd_pdrop), "0", 0, 0.99, NULL, "dropout of the embedding"},
+    {"moe_pdrop", AT_KEY_REAL, AT(moe_pdrop), "0", 0, 0.99, NULL, "dropout inside an mlp router"},
+    {"attn_pdrop", AT_KEY_REAL, AT(attn_pdrop), "0", 0, 0.99, NULL,
+     "kept for other programs; the authors' code applies it nowhere"},
+    {"tie_word_embeddings", AT_KEY_BOOL, AT(tie_word_embeddings), "false", 0, 0, NULL,
+     "the output uses the input embedding"},
+    {"block_size", AT_KEY_INT, AT(block_size), "512", 1, 1 << 20, NULL,
+     "tokens of a block in the authors' training; kept for other programs"},
+    {"history_length", AT_KEY_INT, AT(history_length), "512", 0, 1 << 20, NULL,
+     "tokens before the block in the authors' training; kept for other programs"},
+    {"sample_topk", AT_KEY_INT, AT(sample_topk), "0", 0, 65536, NULL,
+     "experts drawn at random; only 0 is supported"},
+    {"att_func", AT_KEY_CHOICE, AT(att_func), "stickbreaking", 0, 0, "stickbreaking",
+     "kind of attention"},
+    {"pre_norm", AT_KEY_BOOL, AT(pre_norm), "true", 0, 0, NULL, "only true is supported"},
+    {"universal", AT_KEY_BOOL, AT(universal), "false", 0, 0, NULL,
+     "one block for all layers; only false is supported"},
+    {"bos_token_id", AT_KEY_INT, AT(bos_token_id), "-1", -1, 1 << 24, NULL,
+     "token a text begins with; -1: none"},
+    {"eos_token_id", AT_KEY_INT, AT(eos_token_id), "-1", -1, 1 << 24, NULL,
+     "token a text ends with; -1: the tokenizer's"},
+    {0},
+};
+
+static at_status check(at_ctx *c, const at_conf *f, const char *section, const void *cfg) {
+    const config *g = cfg;
+    char path[128];
+#define REFUSE(key, ...)                                                                \
+    do {                                                                                \
+        (void)snprintf(path, sizeof path, "%s%s%s", section, *section ? "." : "", key); \
+        return at_conf_error(c, f, path, __VA_ARGS__);                                  \
+    } while (0)
+    if (g->att_hidden % g->n_head)
+        REFUSE("n_head", "att_hidden = %lld is not a multiple of n_head = %lld",
+               (long long)g->att_hidden, (long long)g->n_head);
+    if (g->k_att > g->n_att_experts)
+        REFUSE("k_att", "%lld experts a token, but n_att_experts = %lld", (long long)g->k_att,
+               (long long)g->n_att_experts);
+    if (g->k_mlp > g->n_mlp_experts)
+        REFUSE("k_mlp", "%lld experts a token, but n_mlp_experts = %lld", (long long)g->k_mlp,
+               (long long)g->n_mlp_experts);
+    if (g->sample_topk) REFUSE("sample_topk", "only 0 is supported");
+    if (!g->pre_norm) REFUSE("pre_norm", "only true is supported");
+    if (g->universal) REFUSE("universal", "only false is supported");
+#undef REFUSE
+    return AT_OK;
+}
+
+typedef struct {
+    at_tensor *g, *b;
+} norm;
+typedef struct {
+    at_tensor *w, *b;
+} linear;
+typedef struct {
+    linear hidden;     /* [R, C]; linear: [E, C]       */
+    at_tensor *expert; /* mlp: [E, R]; gmm: centroids  */
+    at_tensor *temperature;
+} gate;
+typedef struct {
+    gate gate;
+    at_tensor *in, *out; /* [E, C, F], [E, F, C] */
+    int64_t k;
+    at_layer_kind kind;
+} mixture;
+typedef struct {
+    norm ln_1, ln_2;
+    mixture attn, ffn;
+    linear key, value; /* none where the hidden states are keys and values */
+} block;
+typedef struct {
+    config c;
+    at_tensor *wte, *head;
+    norm ln_f;
+    block *h;
+} moduleformer;
+
+/* The authors' rule. */
+static bool identity_keys(const config *c) { return c->att_hidden == c->n_embd && c->n_head == 1; }
+
+static norm norm_init(at_store *s, const char *path, int64_t width) {
+    norm n;
+    n.g = at_param(s, AT_INIT_ONE, 0, 1, &width, "transformer.%s.weight", path);
+    n.b = at_param(s, AT_INIT_ZERO, 0, 1, &width, "transformer.%s.bias", path);
+    return n;
+}
+
+static at_tensor *matrix(at_store *s, const char *path, const char *name, int64_t out, int64_t in,
+                         double std) {
+    return at_param(s, AT_INIT_NORMAL, std, 2, (int64_t[]){out, in}, "transformer.%s.%s.weight",
+                    path, name);
+}
+
+static linear linear_init(at_store *s, const char *path, const char *name, int64_t out, int64_t in,
+                          double std) {
+    linear l;
+    l.w = matrix(s, path, name, out, in, std);
+    l.b = at_param(s, AT_INIT_ZERO, 0, 1, &out, "transformer.%s.%s.bias", path, name);
+    return l;
+}
+
+static gate gate_init(at_store *s, const config *c, const char *path, int64_t experts) {
+    const double std = c->initializer_range;
+    const int64_t C = c->n_embd, R = c->gating_size, one = 1;
+    gate g = {0};
+    if (c->gate_type == GATE_LINEAR) {
+        g.hidden.w = matrix(s, path, "gate.w_gate.0", experts, C, std);
+    } else if (c->gate_type == GATE_MLP) {
+        g.hidden = linear_init(s, path, "gate.w_gate.0", R, C, std);
+        g.expert = matrix(s, path, "gate.w_gate.3", experts, R, std);
+    } else {
+        g.hidden.w = matrix(s, path, "gate.w_gate", R, C, std);
+        g.expert = at_param(s, AT_INIT_NORMAL, 1, 2, (int64_t[]){experts, R},
+                            "transformer.%s.gate.expert_centroids", path);
+        g.temperature =
+            at_param(s, AT_INIT_ZERO, 0, 1, &one, "transformer.%s.gate.temperature", path);
+    }
+    return g;
+}
+
+static mixture mixture_init(at_store *s, const config *c, const char *path, at_layer_kind kind) {
+    const bool attention = kind == AT_LAYER_ATTENTION;
+    const int64_t C = c->n_embd, F = attention ? c->att_hidden : c->ffd_hidden,
+                  E = attention ? c->n_att_experts : c->n_mlp_experts;
+    mixture m = {.k = attention ? c->k_att : c->k_mlp, .kind = kind};
+    m.in = at_param(s, AT_INIT_UNIFORM, 1 / (double)C, 3, (int64_t[]){E, C, F},
+                    "transformer.%s.experts.weight", path);
+    m.out = at_param(s, AT_INIT_UNIFORM, 1 / (double)F, 3, (int64_t[]){E, F, C},
+                     "transformer.%s.output_experts.weight", path);
+    m.gate = gate_init(s, c, path, E);
+    return m;
+}
+
+static void block_init(at_store *s, const config *c, int layer, block *b) {
+    const double std = c->initializer_range;
+    char path[64];
+#define PATH(name) ((void)snprintf(path, sizeof path, "h.%d.%s", layer, name), path)
+    b->ln_1 = norm_init(s, PATH("ln_1"), c->n_embd);
+    b->attn = mixture_init(s, c, PATH("attn.q_proj"), AT_LAYER_ATTENTION);
+    if (!identity_keys(c)) {
+        b->key = linear_init(s, PATH("attn"), "k_proj", c->att_hidden, c->n_embd, std);
+        b->value = linear_init(s, PATH("attn"), "v_proj", c->att_hidden, c->n_embd, std);
+    }
+    b->ln_2 = norm_init(s, PATH("ln_2"), c->n_embd);
+    b->ffn = mixture_init(s, c, PATH("mlpf"), AT_LAYER_FEED_FORWARD);
+#undef PATH
+}
+
+static void moduleformer_close(void *model) {
+    moduleformer *m = model;
+    if (m) at_free(m->h);
+    at_free(m);
+}
+
+static at_status moduleformer_init(at_store *s, const void *cfg, void **model) {
+    const config *c = cfg;
+    moduleformer *m = at_calloc(s->ctx, 1, sizeof *m);
+    if (!m || !(m->h = at_calloc(s->ctx, (size_t)c->n_layer, sizeof *m->h))) {
+        moduleformer_close(m);
+        return AT_OOM;
+    }
+    m->c = *c;
+    const int64_t table[2] = {c->vocab_size, c->n_embd};
+    const double std = c->initializer_range;
+    m->wte = at_param(s, AT_INIT_NORMAL, std, 2, table, "transformer.wte.weight");
+    for (int i = 0; i < c->n_layer; i++) block_init(s, c, i, &m->h[i]);
+    m->ln_f = norm_init(s, "ln_f", c->n_embd);
+    m->head = c->tie_word_embeddings ? m->wte
+                                     : at_param(s, AT_INIT_NORMAL, std, 2, table, "lm_head.weight");
+    *model = m;
+    return s->status;
+}
+
+static at_tensor *gate_logits(at_run *r, const config *c, const gate *g, at_tensor *x) {
+    x = at_linear(r, x, g->hidden.w, g->hidden.b);
+    if (c->gate_type == GATE_MLP) {
+        x = at_gelu(r, x, AT_GELU_ERF);
+        x = at_dropout(r, x, c->moe_pdrop);
+        x = at_linear(r, x, g->expert, NULL);
+    } else if (c->gate_type == GATE_GMM) {
+        x = at_l2norm(r, x, 1e-12);
+        at_tensor *centroids = at_l2norm(r, g->expert, 1e-12);
+        x = at_linear(r, x, centroids, NULL);
+        x = at_exp_scale(r, x, g->temperature);
+    }
+    return x;
+}
+
+/* Gates [N, k] of the chosen experts; what the router owes the loss goes to the feed. */
+static at_tensor *route(at_run *r, const config *c, const mixture *m, at_tensor *x, at_aux *aux,
+                        at_routing *ro) {
+    at_tensor *logits = gate_logits(r, c, &m->gate, x);
+    at_tensor *gates = at_route(r, logits, m->k, c->renormalise_gates, ro);
+    at_aux_router(r, aux, m->kind, logits, ro);
+    return gates;
+}
+
+/* All the queries of a token, one an expert, see the same keys and values. */
+static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_tensor *x,
+                         const at_feed *f, at_kv *cache) {
+    const config *c = &m->c;
+    at_routing ro;
+    at_tensor *gates = route(r, c, &b->attn, x, f->aux, &ro);
+    at_tensor *key = x, *value = x;
+    if (b->key.w) {
+        key = at_linear(r, x, b->key.w, b->key.b);
+        value = at_linear(r, x, b->value.w, b->value.b);
+    }
+    at_tensor *y = at_expert_linear(r, x, at_slices(r, b->attn.in), &ro);
+    y = cache ? at_stickbreak_cached(r, y, key, value, cache, c->k_att, (int)c->n_head)
+              : at_stickbreak(r, y, key, value, f->B, f->T, c->k_att, (int)c->n_head);
+    y = at_expert_linear(r, y, at_slices(r, b->attn.out), &ro);
+    y = at_expert_sum(r, y, gates);
+    return at_dropout(r, y, c->resid_pdrop);
+}
+
+static at_tensor *feed_forward(at_run *r, const moduleformer *m, const block *b, at_tensor *x,
+                               const at_feed *f) {
+    const config *c = &m->c;
+    at_routing ro;
+    at_tensor *gates = route(r, c, &b->ffn, x, f->aux, &ro);
+    x = at_expert_linear(r, x, at_slices(r, b->ffn.in), &ro);
+    x = at_gelu(r, x, (at_gelu_form)c->activation);
+    x = at_expert_linear(r, x, at_slices(r, b->ffn.out), &ro);
+    x = at_expert_sum(r, x, gates);
+    return at_dropout(r, x, c->resid_pdrop);
+}
+
+static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_feed *f) {
+    const moduleformer *m = model;
+    const double eps = m->c.layer_norm_epsilon;
+    at_aux_begin(f->aux);
+    at_tensor *x = at_embed(r, m->wte, f->ids, f->B * f->T);
+    x = at_dropout(r, x, m->c.embd_pdrop);
+    for (int i = 0; i < m->c.n_layer; i++) {
+        const block *b = &m->h[i];
+        at_tensor *y = at_layernorm(r, x, b->ln_1.g, b->ln_1.b, eps);
+        y = attend(r, m, b, y, f, f->cache ? &f->cache[i] : NULL);
+        x = at_add(r, x, y);
+        y = at_layernorm(r, x, b->ln_2.g, b->ln_2.b, eps);
+        y = feed_forward(r, m, b, y, f);
+        x = at_add(r, x, y);
+    }
+    return at_layernorm(r, x, m->ln_f.g, m->ln_f.b, eps);
+}
+
+static at_tensor *moduleformer_head(void *model) { return ((moduleformer *)model)->head; }
+
+/* Parameters of a router, all of which every token uses. */
+static int64_t gate_size(const config *c, int64_t experts) {
+    const int64_t C = c->n_embd, R = c->gating_size;
+    return c->gate_type == GATE_LINEAR ? experts * C
+           : c->gate_type == GATE_MLP  ? R * C + R + experts * R
+                                       : R * C + experts * R + 1;
+}
+
+static void moduleformer_dims(const void *cfg, at_dims *d) {
+    const config *c = cfg;
+    const int64_t C = c->n_embd, L = c->n_layer, A = c->att_hidden, F = c->ffd_hidden,
+                  R = c->gate_type == GATE_LINEAR ? 0 : 2 * c->gating_size;
+    const int64_t keys_values = identity_keys(c) ? 0 : 2 * A;
+    const int64_t layer = 4 * C + keys_values * (C + 1) + 2 * c->k_att * C * A +
+                          2 * c->k_mlp * C * F + gate_size(c, c->n_att_experts) +
+                          gate_size(c, c->n_mlp_experts);
+    const int64_t kept = 8 * C + keys_values + c->k_att * (2 * A + C) + c->k_mlp * (2 * F + C) +
+                         2 * R + 2 * (c->n_att_experts + c->n_mlp_experts);
+    *d = (at_dims){.vocab = c->vocab_size,
+                   .context = LONGEST,
+                   .layers = L,
+                   .width = C,
+                   .cache_width = A,
+                   .active = L * layer + 2 * C + c->vocab_size * C,
+                   .attention_flops = (double)(4 * L * c->k_att * A),
+                   .activations = L * kept + 2 * C,
+                   .head_size = A / c->n_head,
+                   .one_cache = identity_keys(c),
+                   .any_length = true};
+}
+
+static double moduleformer_aux(const void *cfg, at_aux *a) {
+    const config *c = cfg;
+    *a = (at_aux){.factor = {1, 1}};
+    if (c->aux_loss_type == AUX_MI) {
+        a->weight[AT_AUX_MUTUAL] = 1;
+    } else {
+        a->weight[AT_AUX_SWITCH] = 1;
+        a->weight[AT_AUX_Z] = 0.1;
+    }
+    return c->aux_loss_weight;
+}
+
+static bool ends_with(const char *s, const char *tail) {
+    const size_t n = strlen(s), m = strlen(tail);
+    return n >= m && !strcmp(s + n - m, tail);
+}
+
+/* Buffers the authors' code no longer uses, and a tied head written out. */
+static bool moduleformer_ignore(const char *name) {
+    return ends_with(name, ".attn.mask") || ends_with(name, ".attn.cum_weight") ||
+           !strcmp(name, "lm_head.weight");
+}
+
+const at_arch at_arch_moduleformer = {
+    .name = "moduleformer",
+    .hf_class = "ModuleFormerForCausalLM",
+    .source = "Shen et al. 2023, ModuleFormer: Modularity Emerges from Mixture-of-Experts, "
+              "arXiv 2306.04640",
+    .prefix = "transformer.",
+    .keys = keys,
+    .config_bytes = sizeof(config),
+    .check = check,
+    .init = moduleformer_init,
+    .close = moduleformer_close,
+    .hidden = moduleformer_hidden,
+    .head = moduleformer_head,
+    .dims = moduleformer_dims,
+    .aux = moduleformer_aux,
+    .ignore = moduleformer_ignore,
+};

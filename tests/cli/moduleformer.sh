@@ -1,0 +1,61 @@
+#!/bin/sh
+# A mixture through the program: a folder as its authors' code writes it (no tokenizer in it), then one
+# trained from a recipe with losses for its routers.
+. tests/cli/lib.sh
+golden=$PWD/tests/golden/moduleformer
+cd "$work" || exit 1
+
+for case in molm dense gmm_gate linear_gate_switch; do
+    run 0 "$ARTEL" inspect "$golden/$case"
+    prints "model_type: moduleformer"
+    run 0 "$ARTEL" logits "$golden/$case" --ids "$golden/$case/golden.safetensors" -o out.safetensors
+    run 0 "$ARTEL" inspect out.safetensors
+    prints "2 x 11 x 61"
+    prints "aux_loss"
+done
+run 0 "$ARTEL" logits "$golden/molm" --ids "$golden/molm/golden.safetensors" -o one.safetensors --threads 1
+run 0 "$ARTEL" logits "$golden/molm" --ids "$golden/molm/golden.safetensors" -o two.safetensors --threads 2
+check "other bits on two threads" cmp -s one.safetensors two.safetensors
+
+mkdir text
+awk 'BEGIN { srand(2); split("mi no ta ke lo ra su ne", a, " ")
+    for (d = 0; d < 40; d++) { for (p = 0; p < 6; p++) { for (w = 0; w < 40; w++)
+        printf "%s%s ", a[1+int(8*rand())], a[1+int(8*rand())] > ("text/" d ".txt")
+        printf ".\n\n" > ("text/" d ".txt") } close("text/" d ".txt") } }'
+run 0 "$ARTEL" data build --domain aa=text --vocab 300 -o data -q
+cat >recipe.yaml <<'Y'
+seed: 3
+model: {arch: moduleformer, n_layer: 2, n_embd: 32, n_head: 2, att_hidden: 32, ffd_hidden: 24,
+        n_att_experts: 4, n_mlp_experts: 6, gating_size: 16}
+losses: {mutual_information: 0.01, z: 0.001, attention: 0.5}
+data: {train: data}
+train: {steps: 12, batch: 4, context: 32, lr: 3e-3, save_every: 6}
+Y
+run 0 "$ARTEL" plan recipe.yaml
+run 0 "$ARTEL" train recipe.yaml -o run -q --threads 1
+check "the routers' loss is logged" grep -q '"aux":' run/metrics.jsonl
+check "the recipe keeps its losses" grep -q 'mutual_information: 0.01' run/recipe.yaml
+run 0 "$ARTEL" train recipe.yaml -o again -q --threads 2
+check "other bits on two threads" cmp -s run/model/model.safetensors again/model/model.safetensors
+run 0 "$ARTEL" eval run/model --data data --context 128 # no position is learnt: longer than trained
+run 0 "$ARTEL" generate run/model -p "mino" -n 80 --seed 1
+run 0 "$ARTEL" inspect run/model
+
+run 1 "$ARTEL" train recipe.yaml -o x --set model.k_mlp=7
+says "k_mlp"
+run 1 "$ARTEL" train recipe.yaml -o x --set model.n_head=5
+says "n_head"
+run 1 "$ARTEL" train recipe.yaml -o x --set model.gate_type=hash
+says "gate_type"
+run 1 "$ARTEL" train recipe.yaml -o x --set losses.zz=1
+says "losses.z"
+cat >dense.yaml <<'Y'
+model: {arch: gpt2, n_layer: 1, n_embd: 32, n_head: 2, n_positions: 64}
+losses: {switch: 0.01}
+data: {train: data}
+train: {steps: 1, batch: 4, context: 32}
+Y
+run 1 "$ARTEL" train dense.yaml -o x
+says "no routers"
+check "a refused run leaves a folder" test ! -e x
+done_testing

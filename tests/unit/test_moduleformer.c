@@ -1,0 +1,267 @@
+/*
+ * test_moduleformer.c - the architecture against what its authors' code computed: logits, losses,
+ * every gradient.  And settings that make no sense, refused by name.
+ *
+ * Compiled in float, and again in double (tests/double/test_moduleformer_double.c) with bounds as
+ * tight as the golden files are precise: some of their tensors are in double, others in float.
+ */
+#include "arch/model.h"
+#include "base/file.h"
+#include "cmocka_wrap.h"
+#include "infer/logits.h"
+#include "infer/session.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static at_ctx ctx;
+static at_compute cp;
+static at_arena arena;
+
+static const bool in_double = sizeof(at_real) == 8;
+
+#define OK(call)                                                     \
+    do {                                                             \
+        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
+    } while (0)
+
+typedef struct {
+    at_model *m;
+    at_st *golden;
+    int64_t B, T;
+    int32_t *ids, *labels;
+} fixture;
+
+static void open_fixture(const char *name, fixture *f) {
+    char path[256];
+    (void)snprintf(path, sizeof path, "tests/golden/moduleformer/%s", name);
+    OK(at_model_load(&ctx, path, true, &f->m));
+    (void)snprintf(path, sizeof path, "tests/golden/moduleformer/%s/golden.safetensors", name);
+    OK(at_st_open(&ctx, path, &f->golden));
+    const at_st_tensor *t = at_st_find(f->golden, "input_ids");
+    assert_non_null(t);
+    f->B = t->dim[0];
+    f->T = t->dim[1];
+    const int64_t n = f->B * f->T;
+    int64_t *wide = malloc((size_t)n * sizeof *wide);
+    f->ids = malloc((size_t)n * sizeof *f->ids);
+    f->labels = malloc((size_t)n * sizeof *f->labels);
+    OK(at_st_to_i64(&ctx, t, wide));
+    for (int64_t i = 0; i < n; i++) f->ids[i] = (int32_t)wide[i];
+    for (int64_t i = 0; i < n; i++) /* the next token; the last position has none */
+        f->labels[i] = i % f->T == f->T - 1 ? -1 : f->ids[i + 1];
+    free(wide);
+}
+
+static void close_fixture(fixture *f) {
+    at_model_close(f->m);
+    at_st_close(f->golden);
+    free(f->ids);
+    free(f->labels);
+}
+
+/* |a - b| / |b|, norms over the whole tensor. */
+static double distance(const at_st *golden, const char *name, const at_real *a) {
+    const at_st_tensor *t = at_st_find(golden, name);
+    if (!t) fail_msg("golden file has no tensor %s", name);
+    int64_t n = 1;
+    for (int i = 0; i < t->rank; i++) n *= t->dim[i];
+    double *b = malloc((size_t)n * sizeof *b);
+    OK(at_st_to_f64(&ctx, t, b));
+    double num = 0, den = 0;
+    for (int64_t i = 0; i < n; i++) {
+        num += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        den += b[i] * b[i];
+    }
+    free(b);
+    return sqrt(num / (den + 1e-30));
+}
+
+/* Within 1e-5, gradients 1e-4; in double within 1e-9 of what is in double in the file. */
+static void near(const fixture *f, const char *name, const at_real *a, double *worst) {
+    const double d = distance(f->golden, name, a);
+    const bool exact = in_double && at_st_find(f->golden, name)->dtype == AT_DT_F64;
+    if (!(d < (exact ? 1e-9 : !strncmp(name, "grad.", 5) ? 1e-4 : 1e-5)))
+        fail_msg("%s is off by %g", name, d);
+    *worst = d > *worst ? d : *worst;
+}
+
+static void against_golden(const char *name) {
+    fixture f;
+    open_fixture(name, &f);
+    OK(at_store_train(&f.m->store, false));
+    at_run r;
+    at_run_init(&r, &cp, &arena, true, 0);
+    at_aux aux;
+    const double weight = f.m->arch->aux(f.m->config, &aux);
+    const at_feed feed = {.ids = f.ids, .B = f.B, .T = f.T, .aux = &aux};
+    at_tensor *x = f.m->arch->hidden(&r, f.m->impl, &feed), *head = f.m->arch->head(f.m->impl);
+    at_tensor *logits = at_linear(&r, x, head, NULL);
+    at_tensor *lm = at_xent(&r, logits, f.labels);
+    at_tensor *loss = at_weighted_sum(&r, (at_tensor *[]){lm, aux.loss}, (double[]){1, weight}, 2);
+    OK(at_run_status(&r));
+    double out = 0, gradient = 0;
+    near(&f, "logits", logits->data, &out);
+    near(&f, "loss_lm", lm->data, &out);
+    near(&f, "aux_total", aux.loss->data, &out);
+    near(&f, "loss_total", loss->data, &out);
+    OK(at_backward(&r, loss, 1));
+    for (int64_t i = 0; i < f.m->store.n; i++) {
+        const at_param_entry *e = f.m->store.p[i];
+        char path[300];
+        (void)snprintf(path, sizeof path, "grad.%s", e->path);
+        near(&f, path, e->t.grad, &gradient);
+    }
+    print_message("%s: outputs %.1e, gradients %.1e\n", name, out, gradient);
+    at_arena_rewind(&arena, (at_mark){0});
+    close_fixture(&f);
+}
+
+static void golden_molm(void **state) {
+    (void)state;
+    against_golden("molm");
+}
+static void golden_dense(void **state) {
+    (void)state;
+    against_golden("dense");
+}
+static void golden_gmm(void **state) {
+    (void)state;
+    against_golden("gmm_gate");
+}
+static void golden_linear_switch(void **state) {
+    (void)state;
+    against_golden("linear_gate_switch");
+}
+
+/* The file `logits` writes: logits of all sequences, and the auxiliary loss as a scalar. */
+static void logits_file(void **state) {
+    (void)state;
+    char dir[] = "/tmp/artel-test-XXXXXX", out[64];
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(out, sizeof out, "%s/out.safetensors", dir);
+    at_lm *m = NULL;
+    at_st *got = NULL;
+    fixture f;
+    open_fixture("molm", &f);
+    OK(at_lm_load(&ctx, "tests/golden/moduleformer/molm", &m));
+    OK(at_logits_file(&cp, m, "tests/golden/moduleformer/molm/golden.safetensors", out));
+    OK(at_st_open(&ctx, out, &got));
+    static const char *const name[2] = {"logits", "aux_loss"}, *const want[2] = {"logits",
+                                                                                 "aux_total"};
+    for (int i = 0; i < 2; i++) {
+        const at_st_tensor *t = at_st_find(got, name[i]);
+        assert_non_null(t);
+        assert_int_equal(t->rank, i == 0 ? 3 : 0);
+        double *wide = malloc(sizeof *wide * 2000);
+        at_real *x = malloc(sizeof *x * 2000);
+        const int64_t n = i == 0 ? f.B * f.T * f.m->dims.vocab : 1;
+        assert_true(n <= 2000);
+        OK(at_st_to_f64(&ctx, t, wide));
+        for (int64_t j = 0; j < n; j++) x[j] = (at_real)wide[j];
+        assert_true(distance(f.golden, want[i], x) < 1e-5);
+        free(wide);
+        free(x);
+    }
+    at_st_close(got);
+    at_lm_close(m);
+    close_fixture(&f);
+    OK(at_remove_tree(&ctx, dir));
+}
+
+/* Where keys are values, a session keeps them once; rewound, it answers as before. */
+static void session_rewinds(void **state) {
+    (void)state;
+    fixture f;
+    open_fixture("molm", &f);
+    at_session s;
+    OK(at_session_open(&cp, f.m, f.T, &s));
+    assert_ptr_equal(s.cache[0].k, s.cache[0].v);
+    const at_real *l;
+    const int64_t V = f.m->dims.vocab;
+    OK(at_session_feed(&s, f.ids, 6, &l));
+    at_real *first = malloc((size_t)V * sizeof *first);
+    memcpy(first, l, (size_t)V * sizeof *first);
+    OK(at_session_feed(&s, f.ids + 6, 2, &l));
+    at_session_rewind(&s, 5);
+    OK(at_session_feed(&s, f.ids + 5, 1, &l));
+    for (int64_t i = 0; i < V; i++) assert_true(fabs((double)(l[i] - first[i])) < 1e-5);
+    free(first);
+    at_session_close(&s);
+    close_fixture(&f);
+}
+
+static void refuse(const char *yaml, const char *says) {
+    at_conf *conf = NULL;
+    at_model *m = NULL;
+    OK(at_conf_parse(&ctx, "recipe.yaml", yaml, strlen(yaml), &conf));
+    const at_status s = at_model_new(&ctx, conf, "model", 50, 1, &m);
+    assert_int_not_equal(s, AT_OK);
+    if (!strstr(ctx.message, says)) fail_msg("expected `%s` in: %s", says, ctx.message);
+    at_conf_close(conf);
+}
+static void bad_configurations(void **state) {
+    (void)state;
+    refuse("model: {arch: moduleformer, k_att: 17}\n", "k_att");
+    refuse("model: {arch: moduleformer, k_att: 17}\n", "n_att_experts = 16");
+    refuse("model: {arch: moduleformer, k_mlp: 9, n_mlp_experts: 8}\n", "k_mlp");
+    refuse("model: {arch: moduleformer, k_mlp: 0}\n", "k_mlp");
+    refuse("model: {arch: moduleformer, n_head: 3}\n", "n_head");
+    refuse("model: {arch: moduleformer, gate_type: hash}\n", "gate_type");
+    refuse("model: {arch: moduleformer, aux_loss_type: none}\n", "aux_loss_type");
+    refuse("model: {arch: moduleformer, att_func: softmax}\n", "att_func");
+    refuse("model: {arch: moduleformer, universal: true}\n", "universal");
+    refuse("model: {arch: moduleformer, pre_norm: false}\n", "pre_norm");
+    refuse("model: {arch: moduleformer, sample_topk: 1}\n", "sample_topk");
+    refuse("model: {arch: moduleformer, activation_function: relu}\n", "activation_function");
+}
+
+/* A checkpoint that lacks an expert, or has one too many, is refused with both shapes. */
+static void wrong_shapes(void **state) {
+    (void)state;
+    char dir[] = "/tmp/artel-test-XXXXXX", path[64];
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/m", dir);
+    fixture f;
+    open_fixture("molm", &f);
+    OK(at_model_save(&ctx, f.m, path, NULL));
+    char config[80];
+    (void)snprintf(config, sizeof config, "%s/config.json", path);
+    size_t bytes = 0;
+    char *text = at_read_file(&ctx, config, 1 << 20, &bytes);
+    assert_non_null(text);
+    char *at = strstr(text, "\"n_mlp_experts\"");
+    assert_non_null(at);
+    at = strchr(at, '6');
+    assert_non_null(at);
+    *at = '5';
+    FILE *file = fopen(config, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, bytes, file), bytes);
+    assert_int_equal(fclose(file), 0);
+    at_model *m = NULL;
+    assert_int_equal(at_model_load(&ctx, path, false, &m), AT_FORMAT);
+    assert_non_null(strstr(ctx.message, "[5,32,48]"));
+    assert_non_null(strstr(ctx.message, "[6,32,48]"));
+    at_free(text);
+    OK(at_remove_tree(&ctx, dir));
+    close_fixture(&f);
+}
+
+int main(void) {
+    at_ctx_init(&ctx, 2);
+    at_arena_init(&arena, &ctx);
+    if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_molm),        cmocka_unit_test(golden_dense),
+        cmocka_unit_test(golden_gmm),         cmocka_unit_test(golden_linear_switch),
+        cmocka_unit_test(logits_file),        cmocka_unit_test(session_rewinds),
+        cmocka_unit_test(bad_configurations), cmocka_unit_test(wrong_shapes),
+    };
+    const int bad = cmocka_run_group_tests(tests, NULL, NULL);
+    at_compute_close(&cp);
+    at_arena_close(&arena);
+    return bad;
+}
