@@ -15,9 +15,10 @@ static void draw(void *user, const char *json) {
     (void)user;
     cJSON *o = cJSON_Parse(json);
     const cJSON *model = cJSON_GetObjectItemCaseSensitive(o, "model");
-    printf("%s: %s parameters, %.0f steps, %s tokens, loss %.4f",
+    printf("%s: %s parameters, %.0f steps, %s tokens",
            cJSON_IsString(model) ? model->valuestring : "model", ui_count(number(o, "parameters")),
-           number(o, "steps"), ui_count(number(o, "tokens")), number(o, "loss"));
+           number(o, "steps"), ui_count(number(o, "tokens")));
+    if (!isnan(number(o, "loss"))) printf(", loss %.4f", number(o, "loss"));
     const double val = number(o, "val_loss");
     if (!isnan(val)) printf(", validation loss %.4f (perplexity %.2f)", val, exp(val));
     printf(", %.1f s\n", number(o, "seconds"));

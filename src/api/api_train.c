@@ -23,11 +23,8 @@ artel_status artel_train(artel *a, const artel_recipe *r, artel_task task, const
     cJSON_AddNumberToObject(j, "steps", (double)res.progress.step);
     cJSON_AddNumberToObject(j, "tokens", (double)res.progress.tokens);
     cJSON_AddNumberToObject(j, "parameters", (double)res.numel);
-    cJSON_AddNumberToObject(j, "loss", res.loss);
-    if (isnan(res.val_loss))
-        cJSON_AddNullToObject(j, "val_loss");
-    else
-        cJSON_AddNumberToObject(j, "val_loss", res.val_loss);
+    cJSON_AddNumberToObject(j, "loss", res.loss); /* NaN is written as null */
+    cJSON_AddNumberToObject(j, "val_loss", res.val_loss);
     cJSON_AddNumberToObject(j, "seconds", res.progress.seconds);
     return at_emit(a, emit, user, j);
 }

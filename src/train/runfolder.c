@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,17 +172,22 @@ at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_optim *
 static at_status read_exact(at_ctx *c, const char *path, const cJSON *o, const char *key,
                             double *out) {
     const char *text = NULL;
-    const at_status s = at_json_string(c, path, o, key, &text);
-    if (s == AT_OK) *out = strtod(text, NULL);
+    at_status s = at_json_string(c, path, o, key, &text);
+    char *end = NULL;
+    if (s == AT_OK) *out = strtod(text, &end);
+    if (s == AT_OK && (end == text || *end || !isfinite(*out)))
+        s = at_error(c, AT_FORMAT, "%s: field \"%s\": expected a finite number, found \"%.40s\"",
+                     path, key, text);
     return s;
 }
 
-static at_status read_state(at_ctx *c, const char *dir, at_optim *o, at_train_state *p) {
+static at_status read_state(at_ctx *c, const char *dir, int64_t step, at_optim *o,
+                            at_train_state *p) {
     char *path = at_join(c, dir, "state.json");
     cJSON *j = path ? at_json_read(c, path) : NULL;
     const int64_t most = (int64_t)1 << 52;
     at_status s = j ? AT_OK : c->status;
-    if (s == AT_OK) s = at_json_int(c, path, j, "step", 0, most, &p->step);
+    if (s == AT_OK) s = at_json_int(c, path, j, "step", step, step, &p->step);
     if (s == AT_OK) s = at_json_int(c, path, j, "tokens", 0, most, &p->tokens);
     if (s == AT_OK) s = at_json_int(c, path, j, "optimiser_steps", 0, most, &o->t);
     if (s == AT_OK) s = at_json_int(c, path, j, "losses", 0, most, &p->loss_n);
@@ -203,7 +209,7 @@ at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &w, &how);
     at_weights_close(&w);
     if (s == AT_OK) s = moments(c, dir, &m->store, false);
-    if (s == AT_OK) s = read_state(c, dir, o, p);
+    if (s == AT_OK) s = read_state(c, dir, step, o, p);
     at_free(dir);
     return s;
 }

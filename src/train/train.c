@@ -238,7 +238,7 @@ static at_status finish(loop *l) {
 at_status at_train(at_ctx *c, at_conf *recipe, const char *run, const at_train_options *o,
                    at_train_result *out) {
     loop l = {.c = c, .o = o, .out = out};
-    *out = (at_train_result){.val_loss = (double)NAN};
+    *out = (at_train_result){.loss = (double)NAN, .val_loss = (double)NAN};
     at_status s = open_recipe(&l, recipe);
     if (s == AT_OK) s = at_compute_open(&l.cp, c);
     const bool computing = s == AT_OK;

@@ -11,7 +11,7 @@ typedef struct at_train_options {
 /** What a finished (or interrupted) run has to say; strings are not owned. */
 typedef struct at_train_result {
     at_train_state progress;
-    double loss;     /* of the last step               */
+    double loss;     /* of the last step, NaN when a resumed run had none left */
     double val_loss; /* last validation, NaN when none */
     int64_t numel;
     bool finished;

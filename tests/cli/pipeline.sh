@@ -53,6 +53,25 @@ for threads in 1 2 3; do
         test "$(grep -c grad_norm killed$threads/metrics.jsonl)" -eq 20
 done
 
+# a finished run has nothing left to do; one whose checkpoint was altered does not go on
+run 0 "$ARTEL" train teacher.yaml -o teacher --resume --json
+prints '"loss":null'
+cp -r teacher spoilt
+latest=spoilt/checkpoints/step-00000020
+sed 's/"step":.*,/"step": 19,/' teacher/checkpoints/step-00000020/state.json >$latest/state.json
+run 1 "$ARTEL" train teacher.yaml -o spoilt --resume
+says "$latest/state.json: field \"step\""
+sed 's/"loss_mean":.*,/"loss_mean": "much",/' teacher/checkpoints/step-00000020/state.json >$latest/state.json
+run 1 "$ARTEL" train teacher.yaml -o spoilt --resume
+says 'field "loss_mean": expected a finite number, found "much"'
+cp teacher/checkpoints/step-00000020/state.json $latest/
+printf '\377' | dd of=$latest/adam_v.safetensors bs=1 seek=9000 conv=notrunc 2>/dev/null
+run 1 "$ARTEL" train teacher.yaml -o spoilt --resume
+says "$latest/adam_v.safetensors: "
+rm $latest/adam_v.safetensors
+run 1 "$ARTEL" train teacher.yaml -o spoilt --resume
+says "$latest/adam_v.safetensors: cannot open"
+
 # ---- Ctrl-C saves and exits 130 ---------------------------------------------------------------------
 # A shell starts background commands with SIGINT ignored; the program must ask for it all the same.
 "$ARTEL" train teacher.yaml -o stopped -q --set train.steps=100000 --set train.save_every=0 \
