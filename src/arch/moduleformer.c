@@ -14,8 +14,7 @@ typedef struct {
     int64_t vocab_size, n_embd, n_layer, n_head, att_hidden, ffd_hidden, n_att_experts, k_att,
         n_mlp_experts, k_mlp, gating_size, block_size, history_length, sample_topk, bos_token_id,
         eos_token_id;
-    int activation; /* at_gelu_form */
-    int gate_type, aux_loss_type, att_func;
+    int activation, norm, gate_type, aux_loss_type, att_func;
     double aux_loss_weight, layer_norm_epsilon, initializer_range, resid_pdrop, embd_pdrop,
         moe_pdrop, attn_pdrop;
     bool tie_word_embeddings, renormalise_gates, pre_norm, universal;
@@ -23,6 +22,8 @@ typedef struct {
 
 enum { GATE_MLP, GATE_LINEAR, GATE_GMM };
 enum { AUX_MI, AUX_SWITCH };
+enum { GELU_NEW = AT_GELU_TANH, GELU = AT_GELU_ERF, SWIGLU };
+enum { NORM_LAYER, NORM_RMS };
 enum { LONGEST = 1 << 15 }; /* tokens; nothing in the model ends there */
 
 #define AT(field) offsetof(config, field)
@@ -50,8 +51,10 @@ static const at_key keys[] = {
      "with 0.1 z-loss"},
     {"aux_loss_weight", AT_KEY_REAL, AT(aux_loss_weight), "0", 0, 1e6, NULL,
      "of the sum over all routers"},
-    {"activation_function", AT_KEY_CHOICE, AT(activation), "gelu_new", 0, 0, "gelu_new|gelu",
-     "of the feed-forward experts"},
+    {"activation_function", AT_KEY_CHOICE, AT(activation), "gelu_new", 0, 0, "gelu_new|gelu|swiglu",
+     "of the feed-forward experts; swiglu doubles their first matrix"},
+    {"norm", AT_KEY_CHOICE, AT(norm), "layer", 0, 0, "layer|rms",
+     "before each branch and the output"},
     {"layer_norm_epsilon", AT_KEY_REAL, AT(layer_norm_epsilon), "1e-5", 1e-12, 1, NULL,
      "added to the variance"},
     {"initializer_range", AT_KEY_REAL, AT(initializer_range), "0.02", 0, 10, NULL,
@@ -106,7 +109,7 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
 }
 
 typedef struct {
-    at_tensor *g, *b;
+    at_tensor *g, *b; /* b: none of rms */
 } norm;
 typedef struct {
     at_tensor *w, *b;
@@ -118,7 +121,7 @@ typedef struct {
 } gate;
 typedef struct {
     gate gate;
-    at_tensor *in, *out; /* [E, C, F], [E, F, C] */
+    at_tensor *in, *out; /* [E, C, F], swiglu [E, C, 2 F]; [E, F, C] */
     int64_t k;
     at_layer_kind kind;
 } mixture;
@@ -137,10 +140,11 @@ typedef struct {
 /* The authors' rule. */
 static bool identity_keys(const config *c) { return c->att_hidden == c->n_embd && c->n_head == 1; }
 
-static norm norm_init(at_store *s, const char *path, int64_t width) {
-    norm n;
-    n.g = at_param(s, AT_INIT_ONE, 0, 1, &width, "transformer.%s.weight", path);
-    n.b = at_param(s, AT_INIT_ZERO, 0, 1, &width, "transformer.%s.bias", path);
+static norm norm_init(at_store *s, const config *c, const char *path) {
+    norm n = {0};
+    n.g = at_param(s, AT_INIT_ONE, 0, 1, &c->n_embd, "transformer.%s.weight", path);
+    if (c->norm == NORM_LAYER)
+        n.b = at_param(s, AT_INIT_ZERO, 0, 1, &c->n_embd, "transformer.%s.bias", path);
     return n;
 }
 
@@ -181,8 +185,9 @@ static mixture mixture_init(at_store *s, const config *c, const char *path, at_l
     const bool attention = kind == AT_LAYER_ATTENTION;
     const int64_t C = c->n_embd, F = attention ? c->att_hidden : c->ffd_hidden,
                   E = attention ? c->n_att_experts : c->n_mlp_experts;
+    const int64_t in = !attention && c->activation == SWIGLU ? 2 * F : F;
     mixture m = {.k = attention ? c->k_att : c->k_mlp, .kind = kind};
-    m.in = at_param(s, AT_INIT_UNIFORM, 1 / (double)C, 3, (int64_t[]){E, C, F},
+    m.in = at_param(s, AT_INIT_UNIFORM, 1 / (double)C, 3, (int64_t[]){E, C, in},
                     "transformer.%s.experts.weight", path);
     m.out = at_param(s, AT_INIT_UNIFORM, 1 / (double)F, 3, (int64_t[]){E, F, C},
                      "transformer.%s.output_experts.weight", path);
@@ -194,13 +199,13 @@ static void block_init(at_store *s, const config *c, int layer, block *b) {
     const double std = c->initializer_range;
     char path[64];
 #define PATH(name) ((void)snprintf(path, sizeof path, "h.%d.%s", layer, name), path)
-    b->ln_1 = norm_init(s, PATH("ln_1"), c->n_embd);
+    b->ln_1 = norm_init(s, c, PATH("ln_1"));
     b->attn = mixture_init(s, c, PATH("attn.q_proj"), AT_LAYER_ATTENTION);
     if (!identity_keys(c)) {
         b->key = linear_init(s, PATH("attn"), "k_proj", c->att_hidden, c->n_embd, std);
         b->value = linear_init(s, PATH("attn"), "v_proj", c->att_hidden, c->n_embd, std);
     }
-    b->ln_2 = norm_init(s, PATH("ln_2"), c->n_embd);
+    b->ln_2 = norm_init(s, c, PATH("ln_2"));
     b->ffn = mixture_init(s, c, PATH("mlpf"), AT_LAYER_FEED_FORWARD);
 #undef PATH
 }
@@ -223,7 +228,7 @@ static at_status moduleformer_init(at_store *s, const void *cfg, void **model) {
     const double std = c->initializer_range;
     m->wte = at_param(s, AT_INIT_NORMAL, std, 2, table, "transformer.wte.weight");
     for (int i = 0; i < c->n_layer; i++) block_init(s, c, i, &m->h[i]);
-    m->ln_f = norm_init(s, "ln_f", c->n_embd);
+    m->ln_f = norm_init(s, c, "ln_f");
     m->head = c->tie_word_embeddings ? m->wte
                                      : at_param(s, AT_INIT_NORMAL, std, 2, table, "lm_head.weight");
     *model = m;
@@ -243,6 +248,11 @@ static at_tensor *gate_logits(at_run *r, const config *c, const gate *g, at_tens
         x = at_exp_scale(r, x, g->temperature);
     }
     return x;
+}
+
+static at_tensor *normalise(at_run *r, const config *c, const norm *n, at_tensor *x) {
+    return c->norm == NORM_RMS ? at_rmsnorm(r, x, n->g, c->layer_norm_epsilon)
+                               : at_layernorm(r, x, n->g, n->b, c->layer_norm_epsilon);
 }
 
 /* Gates [N, k] of the chosen experts; what the router owes the loss goes to the feed. */
@@ -279,7 +289,7 @@ static at_tensor *feed_forward(at_run *r, const moduleformer *m, const block *b,
     at_routing ro;
     at_tensor *gates = route(r, c, &b->ffn, x, f->aux, &ro);
     x = at_expert_linear(r, x, at_slices(r, b->ffn.in), &ro);
-    x = at_gelu(r, x, (at_gelu_form)c->activation);
+    x = c->activation == SWIGLU ? at_swiglu(r, x) : at_gelu(r, x, (at_gelu_form)c->activation);
     x = at_expert_linear(r, x, at_slices(r, b->ffn.out), &ro);
     x = at_expert_sum(r, x, gates);
     return at_dropout(r, x, c->resid_pdrop);
@@ -287,20 +297,19 @@ static at_tensor *feed_forward(at_run *r, const moduleformer *m, const block *b,
 
 static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_feed *f) {
     const moduleformer *m = model;
-    const double eps = m->c.layer_norm_epsilon;
     at_aux_begin(f->aux);
     at_tensor *x = at_embed(r, m->wte, f->ids, f->B * f->T);
     x = at_dropout(r, x, m->c.embd_pdrop);
     for (int i = 0; i < m->c.n_layer; i++) {
         const block *b = &m->h[i];
-        at_tensor *y = at_layernorm(r, x, b->ln_1.g, b->ln_1.b, eps);
+        at_tensor *y = normalise(r, &m->c, &b->ln_1, x);
         y = attend(r, m, b, y, f, f->cache ? &f->cache[i] : NULL);
         x = at_add(r, x, y);
-        y = at_layernorm(r, x, b->ln_2.g, b->ln_2.b, eps);
+        y = normalise(r, &m->c, &b->ln_2, x);
         y = feed_forward(r, m, b, y, f);
         x = at_add(r, x, y);
     }
-    return at_layernorm(r, x, m->ln_f.g, m->ln_f.b, eps);
+    return normalise(r, &m->c, &m->ln_f, x);
 }
 
 static at_tensor *moduleformer_head(void *model) { return ((moduleformer *)model)->head; }
@@ -316,19 +325,21 @@ static int64_t gate_size(const config *c, int64_t experts) {
 static void moduleformer_dims(const void *cfg, at_dims *d) {
     const config *c = cfg;
     const int64_t C = c->n_embd, L = c->n_layer, A = c->att_hidden, F = c->ffd_hidden,
+                  M = c->activation == SWIGLU ? 3 : 2,
                   R = c->gate_type == GATE_LINEAR ? 0 : 2 * c->gating_size;
     const int64_t keys_values = identity_keys(c) ? 0 : 2 * A;
-    const int64_t layer = 4 * C + keys_values * (C + 1) + 2 * c->k_att * C * A +
-                          2 * c->k_mlp * C * F + gate_size(c, c->n_att_experts) +
+    const int64_t norm_size = c->norm == NORM_RMS ? C : 2 * C;
+    const int64_t layer = 2 * norm_size + keys_values * (C + 1) + 2 * c->k_att * C * A +
+                          M * c->k_mlp * C * F + gate_size(c, c->n_att_experts) +
                           gate_size(c, c->n_mlp_experts);
-    const int64_t kept = 8 * C + keys_values + c->k_att * (2 * A + C) + c->k_mlp * (2 * F + C) +
+    const int64_t kept = 8 * C + keys_values + c->k_att * (2 * A + C) + c->k_mlp * (M * F + C) +
                          2 * R + 2 * (c->n_att_experts + c->n_mlp_experts);
     *d = (at_dims){.vocab = c->vocab_size,
                    .context = LONGEST,
                    .layers = L,
                    .width = C,
                    .cache_width = A,
-                   .active = L * layer + 2 * C + c->vocab_size * C,
+                   .active = L * layer + norm_size + c->vocab_size * C,
                    .attention_flops = (double)(4 * L * c->k_att * A),
                    .activations = L * kept + 2 * C,
                    .head_size = A / c->n_head,

@@ -32,7 +32,9 @@
     X(zloss)              \
     X(weighted_sum)       \
     X(l2norm)             \
-    X(exp_scale)
+    X(exp_scale)          \
+    X(rmsnorm)            \
+    X(swiglu)
 
 /** y = x w^T + b.  x [..., in], w [out, in], b [out] or NULL -> y [..., out]. */
 at_tensor *at_linear(at_run *r, at_tensor *x, at_tensor *w, at_tensor *b);
@@ -42,6 +44,13 @@ at_tensor *at_linear_io(at_run *r, at_tensor *x, at_tensor *w, at_tensor *b);
 /** y = g (x - mean) / sqrt(var + eps) + b over the last dimension (biased variance).
     x [..., C], g [C], b [C] or NULL.  Source: Ba et al. 2016, arXiv 1607.06450. */
 at_tensor *at_layernorm(at_run *r, at_tensor *x, at_tensor *g, at_tensor *b, double eps);
+
+/** y = g x / sqrt(mean(x^2) + eps) over the last dimension.  x [..., C], g [C].
+    Source: Zhang & Sennrich 2019, arXiv 1910.07467. */
+at_tensor *at_rmsnorm(at_run *r, at_tensor *x, at_tensor *g, double eps);
+/** y = silu(h) g for x = [h, g] side by side, silu(h) = h / (1 + exp(-h)).  x [..., 2 F] ->
+    [..., F].  Source: Shazeer 2020, arXiv 2002.05202. */
+at_tensor *at_swiglu(at_run *r, at_tensor *x);
 
 typedef enum at_gelu_form { AT_GELU_TANH, AT_GELU_ERF } at_gelu_form;
 /** tanh form: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), "gelu_new";

@@ -43,6 +43,11 @@ static const struct {
      "gate_type: linear, n_att_experts: 3, k_att: 2, n_mlp_experts: 3, k_mlp: 3, "
      "moe_pdrop: 0.1, activation_function: gelu, initializer_range: 0.5}\n",
      "*.gate.*"},
+    {"moduleformer",
+     "model: {arch: moduleformer, n_layer: 2, n_embd: 8, att_hidden: 8, ffd_hidden: 6, "
+     "gating_size: 4, n_att_experts: 3, k_att: 2, n_mlp_experts: 3, k_mlp: 2, norm: rms, "
+     "activation_function: swiglu, initializer_range: 0.5}\n",
+     "*.ln_1.*"},
 };
 enum { ROWS = sizeof rows / sizeof *rows, B = 2, T = 7, V = 19 };
 

@@ -186,6 +186,8 @@ static at_tensor *b_weighted(at_run *r, at_tensor **t) {
 }
 static at_tensor *b_l2norm(at_run *r, at_tensor **t) { return at_l2norm(r, t[0], 1e-12); }
 static at_tensor *b_l2norm_floor(at_run *r, at_tensor **t) { return at_l2norm(r, t[0], 3); }
+static at_tensor *b_rmsnorm(at_run *r, at_tensor **t) { return at_rmsnorm(r, t[0], t[1], 1e-5); }
+static at_tensor *b_swiglu(at_run *r, at_tensor **t) { return at_swiglu(r, t[0]); }
 static at_tensor *b_exp_scale(at_run *r, at_tensor **t) { return at_exp_scale(r, t[0], t[1]); }
 
 /* clang-format off */
@@ -246,6 +248,9 @@ static const row rows[] = {
     {"l2norm",            b_l2norm,         1, {{3, 2, 5}}},
     {"l2norm/floor",      b_l2norm_floor,   1, {{9, 2}}},
     {"exp_scale",         b_exp_scale,      2, {{3, 4}, {1}}},
+    {"rmsnorm",           b_rmsnorm,        2, {{2, 3, 7}, {7}}},
+    {"rmsnorm/blocks",    b_rmsnorm,        2, {{130, 5}, {5}}},
+    {"swiglu",            b_swiglu,         1, {{2, 35, 6}}},
 };
 /* clang-format on */
 

@@ -218,6 +218,38 @@ static void bad_configurations(void **state) {
     refuse("model: {arch: moduleformer, activation_function: relu}\n", "activation_function");
 }
 
+/* Sizes of the released models, by arithmetic; where all experts are used, all but the embedding is
+   active. */
+static void sizes(void **state) {
+    (void)state;
+    static const struct {
+        const char *yaml;
+        int64_t numel, active;
+    } row[] = {
+        {"model: {arch: moduleformer, vocab_size: 50295}\n", 4142526464, 366482432},
+        {"model: {arch: moduleformer, vocab_size: 50295, k_att: 4, k_mlp: 4}\n", 4142526464,
+         668472320},
+        {"model: {arch: moduleformer, vocab_size: 50295, n_layer: 48}\n", 8182046720, 681460736},
+        {"model: {arch: moduleformer, vocab_size: 50, n_embd: 24, att_hidden: 36, n_head: 3, "
+         "k_att: 16, k_mlp: 32, norm: rms, activation_function: swiglu, gate_type: gmm}\n",
+         0, 0},
+        {"model: {arch: moduleformer, vocab_size: 50, n_embd: 24, att_hidden: 24, k_att: 16, "
+         "k_mlp: 32, gate_type: linear}\n",
+         0, 0},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        at_conf *f = NULL;
+        at_model *m = NULL;
+        OK(at_conf_parse(&ctx, "row", row[i].yaml, strlen(row[i].yaml), &f));
+        OK(at_model_outline(&ctx, f, "model", 0, &m));
+        const int64_t n = at_model_numel(m), embedding = m->dims.vocab * m->dims.width;
+        if (row[i].numel) assert_int_equal(n, row[i].numel);
+        assert_int_equal(m->dims.active, row[i].active ? row[i].active : n - embedding);
+        at_model_close(m);
+        at_conf_close(f);
+    }
+}
+
 /* A checkpoint that lacks an expert, or has one too many, is refused with both shapes. */
 static void wrong_shapes(void **state) {
     (void)state;
@@ -255,10 +287,15 @@ int main(void) {
     at_arena_init(&arena, &ctx);
     if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_molm),        cmocka_unit_test(golden_dense),
-        cmocka_unit_test(golden_gmm),         cmocka_unit_test(golden_linear_switch),
-        cmocka_unit_test(logits_file),        cmocka_unit_test(session_rewinds),
-        cmocka_unit_test(bad_configurations), cmocka_unit_test(wrong_shapes),
+        cmocka_unit_test(golden_molm),
+        cmocka_unit_test(golden_dense),
+        cmocka_unit_test(golden_gmm),
+        cmocka_unit_test(golden_linear_switch),
+        cmocka_unit_test(logits_file),
+        cmocka_unit_test(session_rewinds),
+        cmocka_unit_test(bad_configurations),
+        cmocka_unit_test(wrong_shapes),
+        cmocka_unit_test(sizes),
     };
     const int bad = cmocka_run_group_tests(tests, NULL, NULL);
     at_compute_close(&cp);
