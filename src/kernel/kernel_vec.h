@@ -278,38 +278,53 @@ static inline void vbeta(vf x, vf *beta, vf *rest) {
     *rest = vpick(x, tr, r);
 }
 
+/* One row of one vector of columns; returns what is left. */
+static inline vf stick_step(vf a, vf left, float *x, float *share) {
+    const vf s = vmul(a, vload(x));
+    vf b, rest;
+    vbeta(s, &b, &rest);
+    if (share) vstore(share, vpick(s, vmul(vset1(-1.0f), rest), b));
+    vstore(x, vmul(b, left));
+    return vbig(vmul(left, rest), vset1(AT_REAL_TINY));
+}
+
 static bool stick_down(int64_t n, int w, float a, float *x, float *share, float *left) {
-    const vf va = vset1(a), tiny = vset1(AT_REAL_TINY);
+    const vf va = vset1(a);
     vf most = vzero();
-    for (int j = 0; j < w; j += W) {
-        vf l = vload(left + j);
-        for (int64_t i = (n - 1) * w + j; i >= 0; i -= w) {
-            const vf s = vmul(va, vload(x + i));
-            vf b, rest;
-            vbeta(s, &b, &rest);
-            if (share) vstore(share + i, vpick(s, vmul(vset1(-1.0f), rest), b));
-            vstore(x + i, vmul(b, l));
-            l = vbig(vmul(l, rest), tiny);
+    for (int j = 0; j < w; j += NV * W) { /* several sticks hide the latency of one */
+        vf l[NV];
+        for (int u = 0; u < NV; u++) l[u] = vload(left + j + u * W);
+        for (int64_t i = (n - 1) * w + j; i >= 0; i -= w)
+#pragma GCC unroll 4
+            for (int u = 0; u < NV; u++)
+                l[u] = stick_step(va, l[u], x + i + u * W, share ? share + i + u * W : NULL);
+        for (int u = 0; u < NV; u++) {
+            vstore(left + j + u * W, l[u]);
+            most = vmax(l[u], most);
         }
-        vstore(left + j, l);
-        most = vmax(l, most);
     }
     return vmaxlane(most) > 0;
 }
 
+static inline vf stick_grad_step(vf a, vf sum, const float *p, const float *share, float *d) {
+    const vf f = vload(share), g = vmul(vload(p), vload(d)), one = vset1(1.0f);
+    const vf beta = vpick(f, f, vadd(one, f));
+    const vf rest = vpick(f, vsub(one, f), vsub(vzero(), f));
+    vstore(d, vmul(a, vfnma(beta, sum, vmul(rest, g))));
+    return vadd(sum, g);
+}
+
 static void stick_grad(int64_t n, int w, float a, const float *p, const float *share, float *sum,
                        float *d) {
-    const vf va = vset1(a), one = vset1(1.0f);
-    for (int j = 0; j < w; j += W) {
-        vf s = vload(sum + j);
-        for (int64_t i = j; i < n * w; i += w) {
-            const vf f = vload(share + i), g = vmul(vload(p + i), vload(d + i));
-            const vf beta = vpick(f, f, vadd(one, f));
-            const vf rest = vpick(f, vsub(one, f), vsub(vzero(), f));
-            vstore(d + i, vmul(va, vfnma(beta, s, vmul(rest, g))));
-            s = vadd(s, g);
-        }
-        vstore(sum + j, s);
+    const vf va = vset1(a);
+    for (int j = 0; j < w; j += NV * W) {
+        vf s[NV];
+        for (int u = 0; u < NV; u++) s[u] = vload(sum + j + u * W);
+        for (int64_t i = j; i < n * w; i += w)
+#pragma GCC unroll 4
+            for (int u = 0; u < NV; u++)
+                s[u] = stick_grad_step(va, s[u], p + i + u * W, share + i + u * W, d + i + u * W);
+        for (int u = 0; u < NV; u++) vstore(sum + j + u * W, s[u]);
     }
 }
 

@@ -1,68 +1,112 @@
 /*
  * stickbreak_cached.c - stick-breaking attention of new tokens on cached keys and values.
  *
- * Few queries read keys where they lie, from the newest, and stop where nothing is left of their
- * sticks; many go in tiles like a whole sequence.
+ * Few queries read keys where they lie, in waves from the newest to the oldest, the first ones
+ * short, until nothing is left of any stick.  In a wave all workers compute scores, then each stick
+ * is spent in order, then all workers add up slices of the values, which are still near when they
+ * are the keys.  Many queries go in tiles like a whole sequence.
  */
 #include "op/op.h"
 #include "op/tiled.h"
 #include <math.h>
 
-enum { CHUNK = 128, MANY = 16 }; /* keys at a time; queries that pay for packing */
+enum {
+    WAVE = 256,      /* keys of the first wave; twice as many in the next */
+    WAVE_MAX = 1024, /* ... up to this many                         */
+    CHUNK = 128,     /* keys of a task                              */
+    SLICE = 256,     /* values of a task                            */
+    MANY = 16,       /* queries that pay for packing                */
+    WORTH = 1 << 18, /* multiply-adds that pay for waking the others */
+};
 
 typedef struct {
-    const at_run *r;
+    at_run *r;
     const at_real *q; /* [U, A] */
     const at_kv *kv;  /* the new rows already in */
     at_real *y;
-    int64_t A, D, U, slots, past;
-    at_real *scratch;
-    int64_t stride;
+    int64_t A, D, U, slots, past, H;
+    int64_t bunches;    /* of AT_FEW queries                           */
+    int64_t begin, end; /* keys of this wave                           */
+    at_real *p, *rest;  /* [H, U, WAVE_MAX] weights; 1 - beta              */
+    at_real *left;      /* [H, U] of each stick                        */
 } cached;
 
-/* Scores x [n] of the keys before `end` -> weights, newest first; returns what is left. */
-static at_real spend(const cached *a, int64_t n, at_real *x, at_real *rest, at_real left) {
-    a->r->cp->k.logistic(n, (at_real)(1 / sqrt((double)a->D)), x, x, rest);
-    for (int64_t j = n - 1; j >= 0; j--) {
-        x[j] *= left;
-        left *= rest[j];
-        if (left < AT_REAL_TINY) left = 0;
-    }
-    return left;
-}
+/* ---- a wave: scores, sticks, values ---- */
 
-/* Queries [u, u + m) of the head at offset h; p [m, keys]. */
-static void few_queries(const cached *a, int64_t h, int64_t u, int m, at_real *p, at_real *rest) {
-    const at_kernels *k = &a->r->cp->k;
-    const int64_t ld = a->past + a->U / a->slots;
-    int64_t end = a->past + (u + m - 1) / a->slots + 1;
-    const int64_t seen = end;
-    at_real left[AT_FEW] = {1, 1, 1, 1};
-    bool some = true;
-    while (some && end > 0) {
-        const int64_t begin = end > CHUNK ? end - CHUNK : 0;
-        k->few_turn(m, end - begin, a->D, a->q + u * a->A + h, a->A, a->kv->k + begin * a->A + h,
-                    a->A, 0, p + begin, ld);
-        some = false;
-        for (int i = 0; i < m; i++) {
-            at_real *x = p + i * ld;
-            const int64_t mine = at_least(end, a->past + (u + i) / a->slots + 1);
-            for (int64_t j = mine > begin ? mine : begin; j < end; j++) x[j] = 0;
-            if (mine > begin) left[i] = spend(a, mine - begin, x + begin, rest, left[i]);
-            some |= left[i] > 0;
-        }
-        end = begin;
-    }
-    k->few(m, a->D, seen - end, p + end, ld, a->kv->v + end * a->A + h, a->A, 0,
-           a->y + u * a->A + h, a->A);
-}
-
-static void heads_part(void *arg, int64_t begin, int64_t end, int worker) {
+static void scores_part(void *arg, int64_t begin, int64_t end, int worker) {
     const cached *a = arg;
-    at_real *rest = a->scratch + worker * a->stride;
-    for (int64_t h = begin * a->D; h < end * a->D; h += a->D)
-        for (int64_t u = 0; u < a->U; u += AT_FEW)
-            few_queries(a, h, u, (int)at_least(AT_FEW, a->U - u), rest + CHUNK, rest);
+    const int64_t chunks = (a->end - a->begin + CHUNK - 1) / CHUNK;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t key = a->begin + i % chunks * CHUNK, n = at_least(CHUNK, a->end - key);
+        const int64_t h = i / chunks / a->bunches, u = i / chunks % a->bunches * AT_FEW;
+        const int m = (int)at_least(AT_FEW, a->U - u);
+        at_real *p = a->p + (h * a->U + u) * WAVE_MAX + key - a->begin;
+        a->r->cp->k.few_turn(m, n, a->D, a->q + u * a->A + h * a->D, a->A,
+                             a->kv->k + key * a->A + h * a->D, a->A, 0, p, WAVE_MAX);
+        for (int j = 0; j < m; j++, p += WAVE_MAX)
+            a->r->cp->k.logistic(n, (at_real)(1 / sqrt((double)a->D)), p, p, a->rest + (p - a->p));
+    }
+}
+
+static void sticks_part(void *arg, int64_t begin, int64_t end, int worker) {
+    const cached *a = arg;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        at_real *p = a->p + i * WAVE_MAX, left = a->left[i];
+        const at_real *rest = a->rest + i * WAVE_MAX;
+        int64_t j = a->end - a->begin - 1;
+        for (; j > a->past + i % a->U / a->slots - a->begin; j--) p[j] = 0; /* after the query */
+        for (; j >= 0; j--) {
+            p[j] *= left;
+            left *= rest[j];
+            if (left < AT_REAL_TINY) left = 0;
+        }
+        a->left[i] = left;
+    }
+}
+
+static void values_part(void *arg, int64_t begin, int64_t end, int worker) {
+    const cached *a = arg;
+    const int64_t slices = (a->D + SLICE - 1) / SLICE;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t h = i / slices / a->bunches, u = i / slices % a->bunches * AT_FEW;
+        const int64_t d = i % slices * SLICE, at = h * a->D + d;
+        a->r->cp->k.few((int)at_least(AT_FEW, a->U - u), at_least(SLICE, a->D - d),
+                        a->end - a->begin, a->p + (h * a->U + u) * WAVE_MAX, WAVE_MAX,
+                        a->kv->v + a->begin * a->A + at, a->A, a->end == a->kv->n ? 0 : 1,
+                        a->y + u * a->A + at, a->A);
+    }
+}
+
+/* ---- all ---- */
+
+static void spread(cached *a, int64_t n, at_par_fn f) {
+    if (a->U * (a->end - a->begin) * a->A < WORTH)
+        f(a, 0, n, 0);
+    else
+        at_run_par(a->r, n, 1, f, a);
+}
+
+static bool some_left(const cached *a) {
+    bool some = false;
+    for (int64_t i = 0; i < a->H * a->U; i++) some |= a->left[i] > 0;
+    return some;
+}
+
+/* All cached keys where they lie; the new rows are already in. */
+static void waves(cached *a) {
+    for (int64_t i = 0; i < a->H * a->U; i++) a->left[i] = 1;
+    a->begin = a->kv->n;
+    for (int64_t wave = WAVE; a->begin > 0 && some_left(a); wave = at_least(2 * wave, WAVE_MAX)) {
+        a->end = a->begin;
+        a->begin = a->end > wave ? a->end - wave : 0;
+        const int64_t chunks = (a->end - a->begin + CHUNK - 1) / CHUNK;
+        spread(a, a->H * a->bunches * chunks, scores_part);
+        spread(a, a->H * a->U, sticks_part);
+        spread(a, a->H * a->bunches * ((a->D + SLICE - 1) / SLICE), values_part);
+    }
 }
 
 static void append(at_kv *kv, const at_tensor *k, const at_tensor *v) {
@@ -73,14 +117,36 @@ static void append(at_kv *kv, const at_tensor *k, const at_tensor *v) {
     kv->n += at_rows(k);
 }
 
+/* Keys and values of the new tokens join the cache only when nothing can fail any more. */
+static at_tensor *few(cached *a, at_kv *kv, const at_tensor *k, const at_tensor *v) {
+    at_run *r = a->r;
+    const int64_t sticks = a->H * a->U;
+    const size_t bytes = (size_t)(sticks * WAVE_MAX) * sizeof(at_real);
+    at_tensor *y = at_new(r, 3, (int64_t[]){at_rows(k), a->slots, a->A});
+    const at_mark mark = at_arena_mark(r->arena);
+    a->left = at_save(r, (size_t)sticks * sizeof(at_real));
+    a->p = at_save(r, bytes);
+    a->rest = at_save(r, bytes);
+    if (!a->rest) return NULL;
+    append(kv, k, v);
+    a->y = y->data;
+    a->bunches = (a->U + AT_FEW - 1) / AT_FEW;
+    waves(a);
+    at_arena_rewind(r->arena, mark);
+    return y;
+}
+
 /* All cached keys in tiles, without recording. */
-static at_tensor *many(at_run *r, at_tensor *q, at_kv *kv, int64_t T, int64_t slots, int heads) {
-    at_tensor k = {.data = kv->k, .rank = 2, .dim = {kv->n, at_cols(q)}}, v = k;
-    v.data = kv->v;
+static at_tensor *many(cached *a, at_tensor *q, at_kv *kv, const at_tensor *k, const at_tensor *v) {
+    append(kv, k, v);
+    at_tensor keys = {.data = kv->k, .rank = 2, .dim = {kv->n, a->A}}, values = keys;
+    values.data = kv->v;
+    at_run *r = a->r;
     const bool train = r->train;
     r->train = false;
-    at_tensor *y = at_stickbreak(r, q, &k, &v, 1, T, slots, heads);
+    at_tensor *y = at_stickbreak(r, q, &keys, &values, 1, at_rows(k), a->slots, (int)a->H);
     r->train = train;
+    if (!y) kv->n = a->past;
     return y;
 }
 
@@ -99,26 +165,8 @@ at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor
         return at_fail(r, AT_ARG, "stickbreak: %lld tokens after %lld cached ones exceed %lld",
                        (long long)T, (long long)kv->n, (long long)kv->cap);
     cached a = {.r = r, .q = q->data, .kv = kv, .A = A, .D = A / heads, .slots = slots};
+    a.H = heads;
     a.U = T * slots;
     a.past = kv->n;
-    if (a.U >= MANY) {
-        append(kv, k, v);
-        at_tensor *y = many(r, q, kv, T, slots, heads);
-        if (!y) kv->n = a.past;
-        return y;
-    }
-    at_tensor *y = at_new(r, 3, (int64_t[]){T, slots, A});
-    if (!y) return NULL;
-    const int64_t values = CHUNK + AT_FEW * (a.past + T);
-    a.scratch = at_scratch(r->cp, values);
-    a.stride = at_scratch_stride(values);
-    if (!a.scratch) return at_fail(r, AT_OOM, "stickbreak: %s", r->ctx->message);
-    append(kv, k, v);
-    a.y = y->data;
-    enum { WORTH = 1 << 18 }; /* multiply-adds that pay for waking the workers */
-    if (a.U * kv->n * A < WORTH)
-        heads_part(&a, 0, heads, 0);
-    else
-        at_run_par(r, heads, 1, heads_part, &a);
-    return y;
+    return a.U < MANY ? few(&a, kv, k, v) : many(&a, q, kv, k, v);
 }
