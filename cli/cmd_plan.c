@@ -4,6 +4,7 @@
 #include "verbs.h"
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <string.h>
 
 static double number(const cJSON *o, const char *key) {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
@@ -29,11 +30,14 @@ static void draw(void *user, const char *json) {
            number(o, "steps"), number(o, "tokens_per_parameter"));
     if (number(o, "epochs") > 0) printf("; the data is read %.2f times", number(o, "epochs"));
     printf("\nfirst loss  about %.2f\n", number(o, "first_loss"));
-    printf("memory      %s: parameters %s, gradients %s, moments %s, activations %s",
-           ui_bytes(number(mem, "total")), ui_bytes(number(mem, "parameters")),
-           ui_bytes(number(mem, "gradients")), ui_bytes(number(mem, "moments")),
-           ui_bytes(number(mem, "activations")));
-    if (number(mem, "teacher") > 0) printf(", teacher %s", ui_bytes(number(mem, "teacher")));
+    printf("memory      %s", ui_bytes(number(mem, "total")));
+    const char *sep = ": ";
+    const cJSON *part = NULL;
+    cJSON_ArrayForEach(part, mem) {
+        if (!strcmp(part->string, "total")) continue;
+        printf("%s%s %s", sep, part->string, ui_bytes(part->valuedouble));
+        sep = ", ";
+    }
     printf("\ndisk        %s\n", ui_bytes(number(o, "disk_bytes")));
     printf("work        %.3g flop, about ", number(o, "flops"));
     draw_time(number(o, "seconds"));
