@@ -21,7 +21,7 @@ static void draw_kernel(void *user, const char *json) {
     cJSON *o = cJSON_Parse(json);
     const double median = number(cJSON_GetObjectItemCaseSensitive(o, "seconds"), "median");
     const double bytes = number(o, "gbytes_per_s");
-    printf("%-26s %-34s %2.0f thread%s", text(o, "name"), text(o, "shape"), number(o, "threads"),
+    printf("%-27s %-34s %2.0f thread%s", text(o, "name"), text(o, "shape"), number(o, "threads"),
            number(o, "threads") > 1 ? "s" : " ");
     if (median > 0)
         printf(" %10.1f us", 1e6 * median);

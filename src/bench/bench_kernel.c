@@ -25,8 +25,9 @@ typedef struct desk {
     at_real *x[4];
     at_gemm g;
     int64_t n; /* optimiser: parameters */
-    int64_t B, T;
+    int64_t B, T, D;
     int heads;
+    bool sticks; /* attention: stick-breaking, not softmax */
     at_arena arena;
     at_status status;
 } desk;
@@ -150,20 +151,28 @@ static at_status bench_product(at_ctx *c, size_t which, const peaks *p, at_bench
 
 /* ---- attention ---- */
 
+static at_tensor whole(at_real *data, at_real *grad, int64_t rows, int64_t cols) {
+    return (at_tensor){.data = data,
+                       .grad = grad,
+                       .dim = {rows, cols},
+                       .rank = 2,
+                       .need_grad = grad != NULL,
+                       .keep_grad = true};
+}
+
+/* Softmax: queries, keys and values side by side.  Sticks: two queries a token, keys are values. */
 static void attend(desk *d, at_compute *cp, bool back) {
     const at_mark mark = at_arena_mark(&d->arena);
     at_run r;
     at_run_init(&r, cp, &d->arena, back, 0);
-    const int64_t rows = d->B * d->T, C = d->heads * 64;
-    at_tensor qkv = {.data = d->x[0],
-                     .grad = d->x[1],
-                     .dim = {rows, 3 * C},
-                     .rank = 2,
-                     .need_grad = back,
-                     .keep_grad = true};
-    at_tensor *y = at_attention(&r, &qkv, d->B, d->T, d->heads);
+    const int64_t rows = d->B * d->T, C = d->heads * d->D;
+    at_real *dq = back ? d->x[1] : NULL, *dk = back ? d->x[3] : NULL;
+    at_tensor q = whole(d->x[0], dq, d->sticks ? 2 * rows : rows, d->sticks ? C : 3 * C);
+    at_tensor k = whole(d->x[2], dk, rows, C);
+    at_tensor *y = d->sticks ? at_stickbreak(&r, &q, &k, &k, d->B, d->T, 2, d->heads)
+                             : at_attention(&r, &q, d->B, d->T, d->heads);
     if (y && back) {
-        y->grad = d->x[2];
+        y->grad = d->x[d->sticks ? 0 : 2]; /* any numbers */
         y->keep_grad = true;
         keep_status(d, at_backward_from(&r, y));
     }
@@ -175,31 +184,58 @@ static void attend_forward_plain(void *arg) { attend(arg, &((desk *)arg)->plain,
 static void attend_both(void *arg) { attend(arg, &((desk *)arg)->cp, true); }
 static void attend_both_plain(void *arg) { attend(arg, &((desk *)arg)->plain, true); }
 
+/* An open desk; scores: products of a query with a key that are not masked. */
+static at_status time_attention(at_ctx *c, desk *d, bool back, double scores, at_bench_row *row,
+                                const peaks *p, at_bench_emit emit, void *user) {
+    at_timing base;
+    at_time_pair(back ? attend_both : attend_forward,
+                 back ? attend_both_plain : attend_forward_plain, d, PAIR_MS * 1e-3, &row->time,
+                 &base);
+    row->threads = c->threads;
+    /* 2 products forward, 5 backward */
+    row->gflops = (back ? 7 : 2) * 2e-9 * scores * (double)(d->heads * d->D) / row->time.min;
+    row->peak = 100 * row->gflops / p->fma;
+    row->limit = "fma";
+    row->baseline = "reference kernels";
+    row->ratio = base.min / row->time.min;
+    return d->status == AT_OK ? emit(user, row) : d->status;
+}
+
 static at_status bench_attention(at_ctx *c, bool back, const peaks *p, at_bench_emit emit,
                                  void *user) {
     const int64_t B = 8, T = 256, H = 6, D = 64, values = B * T * H * D;
+    at_bench_row row = {.name = back ? "attention_forward_backward" : "attention_forward",
+                        .shape = "8x256, 6 heads of 64"};
     desk d;
     at_status s = desk_open(&d, c, (const int64_t[]){3 * values, 3 * values, values, 0});
     if (s == AT_OK) {
         d.B = B;
         d.T = T;
+        d.D = D;
         d.heads = (int)H;
-        at_timing own, base;
-        at_time_pair(back ? attend_both : attend_forward,
-                     back ? attend_both_plain : attend_forward_plain, &d, PAIR_MS * 1e-3, &own,
-                     &base);
-        at_bench_row row = {.name = back ? "attention_forward_backward" : "attention_forward"};
-        row.shape = "8x256, 6 heads of 64";
-        row.threads = c->threads;
-        row.time = own;
-        /* 2 products forward, 5 backward, over the half of [T,T] that is not masked */
-        row.gflops = (back ? 7 : 2) * 2e-9 * (double)(B * H * D) * (double)(T * (T + 1) / 2);
-        row.gflops /= own.min;
-        row.peak = 100 * row.gflops / p->fma;
-        row.limit = "fma";
-        row.baseline = "reference kernels";
-        row.ratio = base.min / own.min;
-        s = d.status == AT_OK ? emit(user, &row) : d.status;
+        s = time_attention(c, &d, back, (double)(B * (T * (T + 1) / 2)), &row, p, emit, user);
+    }
+    desk_close(&d);
+    return s;
+}
+
+/* Long sticks, so that no key is skipped. */
+static at_status bench_sticks(at_ctx *c, bool back, const peaks *p, at_bench_emit emit,
+                              void *user) {
+    const int64_t B = 1, T = 512, D = 256, values = B * T * D;
+    at_bench_row row = {.name = back ? "stickbreak_forward_backward" : "stickbreak_forward",
+                        .shape = "1x512, 2 queries of 256"};
+    desk d;
+    at_status s = desk_open(&d, c, (const int64_t[]){2 * values, 2 * values, values, values});
+    if (s == AT_OK) {
+        d.B = B;
+        d.T = T;
+        d.D = D;
+        d.heads = 1;
+        d.sticks = true;
+        for (int64_t i = 0; i < 2 * values; i++) d.x[0][i] += (at_real)0.6;
+        for (int64_t i = 0; i < values; i++) d.x[2][i] -= (at_real)0.6;
+        s = time_attention(c, &d, back, (double)(2 * B * (T * (T + 1) / 2)), &row, p, emit, user);
     }
     desk_close(&d);
     return s;
@@ -273,6 +309,8 @@ static at_status on_threads(at_ctx *c, at_bench_emit emit, void *user) {
                               : bench_product(c, i, &p, emit, user);
     if (s == AT_OK) s = bench_attention(c, false, &p, emit, user);
     if (s == AT_OK) s = bench_attention(c, true, &p, emit, user);
+    if (s == AT_OK) s = bench_sticks(c, false, &p, emit, user);
+    if (s == AT_OK) s = bench_sticks(c, true, &p, emit, user);
     if (s == AT_OK && c->threads == 1 && p.read > 0) s = bench_optimiser(c, &p, emit, user);
     return s;
 }
