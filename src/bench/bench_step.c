@@ -69,9 +69,11 @@ at_status at_bench_step_run(at_ctx *c, at_conf *f, int64_t steps, at_bench_step 
     if (steps < 1 || steps > STEPS_MAX)
         return at_error(c, AT_ARG, "%lld steps: expected 1 to %d", (long long)steps, STEPS_MAX);
     at_status s = AT_OK;
+    const bool named = at_conf_has(f, "model.arch"); /* then these are not its keys */
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults && s == AT_OK; i++) {
         char key[64];
         (void)snprintf(key, sizeof key, "%.*s", (int)strcspn(defaults[i], "="), defaults[i]);
+        if (named && !strncmp(key, "model.", 6)) continue;
         if (!at_conf_has(f, key)) s = at_conf_set(c, f, defaults[i], "default of bench step");
     }
     if (s == AT_OK) s = at_recipe_bind(c, f, false, &r);

@@ -2,7 +2,7 @@
  * op.h - every op: formula, shapes, what may be NULL, numerics, source.
  *
  * Letters: B batch, T time, C width, H heads, D head size, F hidden, V vocabulary, N = B T tokens,
- * E experts, k experts of a token.
+ * E experts, K experts of a token.
  * "..." stands for any leading dimensions.  Each op lives in the file of its name and has rows
  * of its name in tests/double/test_gradcheck.c.
  */
@@ -148,18 +148,18 @@ at_tensor *at_head_loss(at_run *r, at_tensor *x, at_tensor *w, const at_head_spe
 
 /**
  * Who computes what: the experts chosen for each token, and the same as lists by expert.
- * Slot s = n k + j is the j-th choice of token n.  All arrays live as long as the run.
+ * Slot s = n K + j is the j-th choice of token n.  All arrays live as long as the run.
  */
 typedef struct at_routing {
-    int64_t n, k, e;      /* tokens, experts of a token, experts                           */
-    const int32_t *pick;  /* [n, k] experts, the most probable first                       */
-    const int64_t *slot;  /* [n k] slots by expert, ascending within one                   */
-    const int64_t *first; /* [e + 1] expert x has slot[first[x]] ... slot[first[x+1] - 1]  */
-    const at_real *p;     /* [n, e] probabilities of all experts                           */
-    const double *lse;    /* [n] log sum exp of the logits: log p = logit - lse            */
+    int64_t n, k, e;      /* N tokens, K experts each, of E                                */
+    const int32_t *pick;  /* [N, K] experts, the most probable first                       */
+    const int64_t *slot;  /* [N K] slots by expert, ascending within one                   */
+    const int64_t *first; /* [E + 1] expert x has slot[first[x]] ... slot[first[x+1] - 1]  */
+    const at_real *p;     /* [N, E] probabilities of all experts                           */
+    const double *lse;    /* [N] log sum exp of the logits: log p = logit - lse            */
 } at_routing;
 /**
- * Gates of the k most probable experts, ties to the lowest index: logits [N, E] -> [N, k].
+ * Gates of the K = k most probable experts, ties to the lowest index: logits [N, E] -> [N, K].
  *   p = softmax(logits) over all experts;  gate = p of the chosen, or with `renormalise` that
  *   divided by the sum over the chosen
  * The choice has no gradient; gates have that of the whole softmax.  *ro is filled.
@@ -168,19 +168,19 @@ typedef struct at_routing {
 at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, at_routing *ro);
 
 /**
- * y[n,j,:] = x[n,:] W[pick[n,j]]; W[e] [in, out].  x [N, in], or [N, k, in] with a row a slot ->
- * [N, k, out].  Work is that of the slots: an expert without any costs nothing and gets no
+ * y[n,j,:] = x[n,:] W[pick[n,j]]; W[e] [in, out].  x [N, in], or [N, K, in] with a row a slot ->
+ * [N, K, out].  Work is that of the slots: an expert without any costs nothing and gets no
  * gradient.  w: E matrices, each a parameter or a slice of one.
  */
 at_tensor *at_expert_linear(at_run *r, at_tensor *x, at_tensor *const *w, const at_routing *ro);
 /** The E slices of a parameter [E, ...], values and gradients in place. */
 at_tensor *const *at_slices(at_run *r, at_tensor *stacked);
-/** y[n,:] = sum_j gates[n,j] x[n,j,:].  x [N, k, C], gates [N, k] -> [N, C]. */
+/** y[n,:] = sum_j gates[n,j] x[n,j,:].  x [N, K, C], gates [N, K] -> [N, C]. */
 at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates);
 
 /*
  * Losses of a router -> [1]; ro is what at_route made of the same logits [N, E].
- * P_e = 1/N sum_n p_ne is the mean load, F_e the share of the N k slots that chose e.
+ * P_e = 1/N sum_n p_ne is the mean load, F_e the share of the N K slots that chose e.
  */
 /** sum_e P_e log(P_e + 1e-8) - 1/N sum_n sum_e p_ne log p_ne = -I(token; expert), in
     [-log E, 0].  Source: arXiv 2306.04640, load balancing by mutual information. */

@@ -12,6 +12,14 @@ run 0 "$ARTEL" bench step $tiny
 prints "gpt2: layers 1, width 32"
 prints "tokens/s"
 
+cat >"$work/mixture.yaml" <<'Y'
+model: {arch: moduleformer, n_layer: 1, n_embd: 16, att_hidden: 16, ffd_hidden: 16, gating_size: 8,
+        n_att_experts: 3, n_mlp_experts: 4}
+train: {batch: 1, context: 16}
+Y
+run 0 "$ARTEL" bench step "$work/mixture.yaml" --steps 1
+prints "moduleformer: layers 1, width 16"
+
 run 1 "$ARTEL" bench step $tiny --set model.n_head=5
 says "n_embd = 32 is not a multiple of n_head = 5"
 silent
