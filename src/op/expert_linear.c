@@ -9,7 +9,7 @@
 #include "op/op.h"
 #include <string.h>
 
-enum { TILE = 64, COLUMNS = 128 };
+enum { TILE = 128, COLUMNS = 128 };
 
 typedef struct {
     at_routing ro;

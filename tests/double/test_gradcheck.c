@@ -233,7 +233,7 @@ static const row rows[] = {
     {"expert_linear",     b_expert,         2, {{6, 4}, {3, 4, 3}}},
     {"expert_linear/slots", b_expert,       2, {{6, 2, 4}, {3, 4, 3}}},
     {"expert_linear/idle",  b_expert,       2, {{6, 4}, {5, 4, 3}}},
-    {"expert_linear/tiles", b_expert,       2, {{90, 2}, {2, 2, 3}}},
+    {"expert_linear/tiles", b_expert,       2, {{150, 2}, {2, 2, 3}}},
     {"expert_linear/wide",  b_expert,       2, {{4, 3}, {2, 3, 135}}},
     {"expert_linear/list",  b_expert_list,  4, {{6, 4}, {4, 3}, {4, 3}, {4, 3}}},
     {"expert_linear/twice", b_expert_twice, 2, {{5, 2, 3}, {3, 3, 2}}},

@@ -143,7 +143,7 @@ static void idle_expert_is_left_alone(void **state) {
 
 /* Output and all gradients of one mixture layer, with `threads` workers. */
 static at_real *mixture(int threads, int64_t *n) {
-    const int64_t N = 300, C = 24, F = 40, E = 5;
+    const int64_t N = 700, C = 24, F = 40, E = 5;
     at_run r;
     at_routing ro;
     const int before = cp.threads;
