@@ -65,14 +65,19 @@ static void every_allocation(const char *name, int64_t stride, at_status (*what)
 static const char recipe[] = "model: {arch: gpt2, n_layer: 2, n_embd: 8, n_head: 2, "
                              "n_positions: 16, resid_pdrop: 0.1}\n";
 
-static at_status model_from_recipe(at_model **m) {
+static const char mixture[] = "model: {arch: moduleformer, n_layer: 2, n_embd: 8, att_hidden: 8, "
+                              "ffd_hidden: 8, n_att_experts: 3, n_mlp_experts: 4, "
+                              "gating_size: 4, aux_loss_weight: 0.1}\n";
+
+static at_status model_of(const char *yaml, at_model **m) {
     at_conf *f = NULL;
-    at_status s = at_conf_parse(&ctx, "recipe.yaml", recipe, sizeof recipe - 1, &f);
+    at_status s = at_conf_parse(&ctx, "recipe.yaml", yaml, strlen(yaml), &f);
     if (s == AT_OK) s = at_model_new(&ctx, f, "model", VOCAB, 1, m);
     if (s == AT_OK) s = at_conf_finish(&ctx, f);
     at_conf_close(f);
     return s;
 }
+static at_status model_from_recipe(at_model **m) { return model_of(recipe, m); }
 
 static at_status train_tokenizer(at_tokenizer **out) {
     static const char text[] = "the cat sat on the mat, the hat on the cat; that is that.";
@@ -296,7 +301,7 @@ static at_recipe step_recipe(void) {
                        .distill = {.temperature = 2, .alpha = 0.5}};
 }
 
-static at_status step_with(bool distilling) {
+static at_status step_with(const char *yaml, bool distilling) {
     at_compute cp = {0};
     at_model *m = NULL, *teacher = NULL;
     at_dataset *d = NULL;
@@ -304,7 +309,7 @@ static at_status step_with(bool distilling) {
     at_step_report rep;
     const at_recipe r = step_recipe();
     at_status s = at_compute_open(&cp, &ctx);
-    if (s == AT_OK) s = model_from_recipe(&m);
+    if (s == AT_OK) s = model_of(yaml, &m);
     if (s == AT_OK && distilling) s = at_model_load(&ctx, in_root("plain"), false, &teacher);
     if (s == AT_OK) s = at_dataset_open(&ctx, in_root("data"), &d);
     if (s == AT_OK) s = at_trainer_open(&ctx, &cp, &r, m, teacher, d, &t);
@@ -316,8 +321,9 @@ static at_status step_with(bool distilling) {
     at_compute_close(&cp);
     return s;
 }
-static at_status train_step(void) { return step_with(false); }
-static at_status distill_step(void) { return step_with(true); }
+static at_status train_step(void) { return step_with(recipe, false); }
+static at_status distill_step(void) { return step_with(recipe, true); }
+static at_status mixture_step(void) { return step_with(mixture, false); }
 
 /* A failed session can be used again: what it held is as it was. */
 static at_status session(void) {
@@ -377,6 +383,7 @@ static void computing(void **state) {
     (void)state;
     every_allocation("training step", 1, train_step, NULL);
     every_allocation("distillation step", 1, distill_step, NULL);
+    every_allocation("step of a mixture", 1, mixture_step, NULL);
     every_allocation("session", 1, session, NULL);
     every_allocation("generation", 1, generate, NULL);
     make_router("", &asked);
