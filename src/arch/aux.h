@@ -3,9 +3,10 @@
  *
  * The caller fills the weights and hangs the struct into at_feed; the architecture calls
  * at_aux_begin, then at_aux_router for each router; the caller finds the weighted sum in `loss`.
- * Means are over the tokens of one forward pass, as the authors of ModuleFormer take them: when
- * gradients are accumulated, each micro-batch has its own (mutual information is not additive: the
- * mean over micro-batches is at least that of the whole batch).
+ * Means are over the tokens of one forward pass, as the authors of ModuleFormer take them.  When
+ * gradients are accumulated this is not the loss of the whole batch: mutual information, for one, is
+ * at least as large on the average of the parts.  at_loads makes it so: all parts are passed once
+ * with `collect` set, then once more with the loads collected, which costs a forward pass.
  */
 #ifndef AT_AUX_H
 #define AT_AUX_H
@@ -25,12 +26,27 @@ typedef enum at_layer_kind {
     AT_LAYER_KINDS
 } at_layer_kind;
 
+/** Loads of every router over several forward passes, in the order the routers come. */
+typedef struct at_loads {
+    double *p, *f;  /* sums of P and F, then means: [routers, E] one after the other */
+    int64_t n, cap; /* values used, space                                            */
+    int64_t at;     /* of the next router                                            */
+    int passes;
+} at_loads;
+
 typedef struct at_aux {
     double weight[AT_AUX_KINDS];   /* in                                                       */
     double factor[AT_LAYER_KINDS]; /* in: of all weights, by the kind of the router's layer    */
     at_tensor *loss;               /* out: weighted sum over routers [1]; NULL: nothing weighs */
     double value[AT_AUX_KINDS];    /* out: unweighted sums over routers, of those that weigh   */
+    at_loads *loads;               /* in: of the whole batch, or NULL                          */
+    bool collect;                  /* in: add to the loads, make no loss                       */
 } at_aux;
+
+/** Before the first pass that collects; after the last. */
+void at_loads_reset(at_loads *l);
+void at_loads_finish(at_loads *l);
+void at_loads_close(at_loads *l);
 
 /** Does anything weigh? */
 bool at_aux_wanted(const at_aux *a);

@@ -181,16 +181,25 @@ at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates);
 /*
  * Losses of a router -> [1]; ro is what at_route made of the same logits [N, E].
  * P_e = 1/N sum_n p_ne is the mean load, F_e the share of the N K slots that chose e.
+ *
+ * With `whole` a loss is replaced by its tangent at the loads of a larger batch that these tokens are
+ * a part of: then the mean over the parts has value and gradient of the loss over all of it.
  */
+typedef struct at_whole {
+    const double *p, *f; /* [E] P and F over the larger batch; must outlive the run */
+} at_whole;
 /** sum_e P_e log(P_e + 1e-8) - 1/N sum_n sum_e p_ne log p_ne = -I(token; expert), in
     [-log E, 0].  Source: arXiv 2306.04640, load balancing by mutual information. */
-at_tensor *at_mutual_info(at_run *r, at_tensor *logits, const at_routing *ro);
+at_tensor *at_mutual_info(at_run *r, at_tensor *logits, const at_routing *ro,
+                          const at_whole *whole);
 /** - sum_e P_e log P_e, the entropy of the load: small when few experts take it.
     Source: arXiv 2306.04640, load concentration. */
-at_tensor *at_load_concentration(at_run *r, at_tensor *logits, const at_routing *ro);
+at_tensor *at_load_concentration(at_run *r, at_tensor *logits, const at_routing *ro,
+                                 const at_whole *whole);
 /** E sum_e P_e F_e; F has no gradient.  Source: Fedus et al. 2021, arXiv 2101.03961, eq. 4. */
-at_tensor *at_switch_balance(at_run *r, at_tensor *logits, const at_routing *ro);
-/** 1/N sum_n (log sum_e exp l_ne)^2.  Source: Zoph et al. 2022, arXiv 2202.08906, eq. 5. */
+at_tensor *at_switch_balance(at_run *r, at_tensor *logits, const at_routing *ro,
+                             const at_whole *whole);
+/** 1/N sum_n (log sum_e exp l_ne)^2, a mean over tokens like any other.  Source: Zoph et al. 2022, arXiv 2202.08906, eq. 5. */
 at_tensor *at_zloss(at_run *r, at_tensor *logits, const at_routing *ro);
 /** sum_i w[i] x[i] over n single numbers -> [1]. */
 at_tensor *at_weighted_sum(at_run *r, at_tensor *const *x, const double *w, int n);

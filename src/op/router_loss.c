@@ -4,8 +4,8 @@
 
 enum { BLOCK = 256 }; /* rows */
 
-at_tensor *at_router_loss_apply(at_run *r, const at_op *op, at_tensor *logits,
-                                const at_routing *ro) {
+at_tensor *at_router_loss_apply(at_run *r, const at_op *op, at_tensor *logits, const at_routing *ro,
+                                const at_whole *whole) {
     if (!logits || r->status != AT_OK) return NULL;
     if (at_rows(logits) != ro->n || at_cols(logits) != ro->e) {
         char s[96];
@@ -15,6 +15,7 @@ at_tensor *at_router_loss_apply(at_run *r, const at_op *op, at_tensor *logits,
     at_router_loss *a = at_save(r, sizeof *a);
     if (!a || !(a->load = at_save(r, (size_t)ro->e * sizeof *a->load))) return NULL;
     a->ro = *ro;
+    a->whole = whole ? *whole : (at_whole){0};
     at_tensor *y = at_new(r, 1, (int64_t[]){1});
     return at_apply(r, op, &logits, 1, y, a);
 }

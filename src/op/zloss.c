@@ -31,5 +31,5 @@ static void zloss_bwd(at_node *n) {
 const at_op at_op_zloss = {"zloss", zloss_fwd, zloss_bwd};
 
 at_tensor *at_zloss(at_run *r, at_tensor *logits, const at_routing *ro) {
-    return at_router_loss_apply(r, &at_op_zloss, logits, ro);
+    return at_router_loss_apply(r, &at_op_zloss, logits, ro, NULL);
 }

@@ -72,6 +72,8 @@ static const at_key loss_keys[] = {
      "factor of the above for routers of attention layers"},
     {"feed_forward", AT_KEY_REAL, LOSS(feed_forward), "1", 0, 1e6, NULL,
      "factor of the above for routers of feed-forward layers"},
+    {"scope", AT_KEY_CHOICE, LOSS(scope), "micro_batch", 0, 0, "micro_batch|step",
+     "tokens the load is a mean over; step costs one more forward pass where accumulate > 1"},
     {0},
 };
 

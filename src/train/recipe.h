@@ -6,6 +6,8 @@
 #include "nn/optim.h"
 #include "op/op.h"
 
+typedef enum at_scope { AT_SCOPE_MICRO_BATCH, AT_SCOPE_STEP } at_scope;
+
 typedef struct at_recipe {
     struct {
         int64_t seed;
@@ -31,6 +33,7 @@ typedef struct at_recipe {
     bool distilling;
     struct { /* weights of what routers add to the loss, see arch/aux.h */
         double mutual_information, concentration, balance, z, attention, feed_forward;
+        int scope; /* of means over tokens: at_scope */
     } losses;
     bool with_losses; /* false: those of the model's configuration */
 } at_recipe;

@@ -41,6 +41,8 @@ at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_mode
                         (long long)r->train.context,
                         shortest == model->dims.context ? "model" : "teacher", (long long)shortest);
     at_status s = aux_weights(c, r, model, &t->aux);
+    if (r->losses.scope == AT_SCOPE_STEP && r->train.accumulate > 1 && at_aux_wanted(&t->aux))
+        t->aux.loads = &t->loads;
     if (s == AT_OK)
         s = at_sampler_init(c, &t->sampler, data, r->data.domains.item, r->data.domains.n,
                             (uint64_t)r->top.seed, r->train.batch, r->train.context);
@@ -52,6 +54,7 @@ at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_mode
 }
 
 void at_trainer_close(at_trainer *t) {
+    at_loads_close(&t->loads);
     at_arena_close(&t->arena);
     at_free(t->input);
     at_free(t->target);
@@ -64,16 +67,43 @@ static at_tensor *teacher_hidden(at_trainer *t, at_run *r, const at_feed *feed) 
     return x;
 }
 
+/* A run over micro-batch `index`, whose tokens are read; the same one each time. */
+static void begin(at_trainer *t, int64_t index, at_run *run, at_feed *feed) {
+    const at_recipe *r = t->recipe;
+    const uint64_t seed = at_rand64((uint64_t)r->top.seed, AT_STREAM_DROPOUT, (uint64_t)index);
+    at_sampler_batch(&t->sampler, index, t->input, t->target);
+    at_run_init(run, t->cp, &t->arena, true, seed);
+    *feed = (at_feed){.ids = t->input, .B = r->train.batch, .T = r->train.context};
+}
+
+/* Loads of the routers over all micro-batches, dropout and all: a forward pass for them alone. */
+static at_status collect_loads(at_trainer *t, int64_t first) {
+    at_status s = AT_OK;
+    at_loads_reset(&t->loads);
+    for (int64_t i = 0; i < t->recipe->train.accumulate && s == AT_OK; i++) {
+        const at_mark mark = at_arena_mark(&t->arena);
+        at_run run;
+        at_feed feed;
+        at_aux aux = t->aux;
+        aux.collect = true;
+        begin(t, first + i, &run, &feed);
+        feed.aux = &aux;
+        (void)t->model->arch->hidden(&run, t->model->impl, &feed);
+        s = at_run_status(&run);
+        at_arena_rewind(&t->arena, mark);
+    }
+    at_loads_finish(&t->loads);
+    return s;
+}
+
 /* One micro-batch: gradients are added with weight 1/accumulate. */
 static at_status micro_batch(at_trainer *t, int64_t index, at_step_report *out) {
     const at_recipe *r = t->recipe;
-    at_sampler_batch(&t->sampler, index, t->input, t->target);
     const at_mark mark = at_arena_mark(&t->arena);
     at_run run;
-    const uint64_t seed = at_rand64((uint64_t)r->top.seed, AT_STREAM_DROPOUT, (uint64_t)index);
-    at_run_init(&run, t->cp, &t->arena, true, seed);
+    at_feed feed;
     at_aux aux = t->aux;
-    at_feed feed = {.ids = t->input, .B = r->train.batch, .T = r->train.context};
+    begin(t, index, &run, &feed);
     at_head_spec spec = {.label = t->target, .alpha = 1};
     if (t->teacher) {
         spec.teacher_x = teacher_hidden(t, &run, &feed);
@@ -126,7 +156,7 @@ at_status at_trainer_step(at_trainer *t, at_step_report *out) {
     const double began = at_now();
     *out = (at_step_report){.tokens = r->train.batch * r->train.context * r->train.accumulate};
     at_store_zero_grad(&t->model->store);
-    at_status s = AT_OK;
+    at_status s = t->aux.loads ? collect_loads(t, p->step * r->train.accumulate) : AT_OK;
     for (int64_t i = 0; i < r->train.accumulate && s == AT_OK; i++)
         s = micro_batch(t, p->step * r->train.accumulate + i, out);
     if (s != AT_OK) return s;

@@ -31,6 +31,7 @@ typedef struct at_trainer {
     at_train_state progress;
     int32_t *input, *target; /* [batch, context] */
     at_aux aux;              /* weights of the routers' losses */
+    at_loads loads;          /* of a whole step, where asked   */
 } at_trainer;
 
 /** Prepares gradients and moments of the model; the data set stays borrowed. */

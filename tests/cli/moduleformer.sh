@@ -41,6 +41,9 @@ run 0 "$ARTEL" eval run/model --data data --context 128 # no position is learnt:
 run 0 "$ARTEL" generate run/model -p "mino" -n 80 --seed 1
 run 0 "$ARTEL" inspect run/model
 
+run 0 "$ARTEL" train recipe.yaml -o whole -q --set losses.scope=step --set train.accumulate=2 \
+    --set train.steps=2
+
 run 1 "$ARTEL" train recipe.yaml -o x --set model.k_mlp=7
 says "k_mlp"
 run 1 "$ARTEL" train recipe.yaml -o x --set model.n_head=5

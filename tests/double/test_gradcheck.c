@@ -167,11 +167,28 @@ static at_tensor *b_expert_sum_twice(at_run *r, at_tensor **t) {
     at_tensor *z = at_expert_sum(r, t[0], t[1]);
     return at_add(r, y, z);
 }
-typedef at_tensor *(*router_loss)(at_run *r, at_tensor *logits, const at_routing *ro);
+typedef at_tensor *(*router_loss)(at_run *r, at_tensor *logits, const at_routing *ro,
+                                  const at_whole *whole);
 static at_tensor *of_router(at_run *r, at_tensor *logits, router_loss f) {
     at_routing ro;
     (void)at_route(r, logits, 2, false, &ro);
-    return f(r, logits, &ro);
+    return f(r, logits, &ro, NULL);
+}
+/* As a part of a batch with other loads. */
+static at_tensor *of_part(at_run *r, at_tensor *logits, router_loss f) {
+    static const double p[5] = {0.5, 0.2, 0.15, 0.1, 0.05}, share[5] = {0.3, 0.3, 0.2, 0.1, 0.1};
+    at_routing ro;
+    (void)at_route(r, logits, 2, false, &ro);
+    return f(r, logits, &ro, &(at_whole){p, share});
+}
+static at_tensor *b_mutual_part(at_run *r, at_tensor **t) {
+    return of_part(r, t[0], at_mutual_info);
+}
+static at_tensor *b_concentration_part(at_run *r, at_tensor **t) {
+    return of_part(r, t[0], at_load_concentration);
+}
+static at_tensor *b_balance_part(at_run *r, at_tensor **t) {
+    return of_part(r, t[0], at_switch_balance);
 }
 static at_tensor *b_mutual(at_run *r, at_tensor **t) { return of_router(r, t[0], at_mutual_info); }
 static at_tensor *b_concentration(at_run *r, at_tensor **t) {
@@ -180,7 +197,11 @@ static at_tensor *b_concentration(at_run *r, at_tensor **t) {
 static at_tensor *b_balance(at_run *r, at_tensor **t) {
     return of_router(r, t[0], at_switch_balance);
 }
-static at_tensor *b_zloss(at_run *r, at_tensor **t) { return of_router(r, t[0], at_zloss); }
+static at_tensor *b_zloss(at_run *r, at_tensor **t) {
+    at_routing ro;
+    (void)at_route(r, t[0], 2, false, &ro);
+    return at_zloss(r, t[0], &ro);
+}
 static at_tensor *b_weighted(at_run *r, at_tensor **t) {
     return at_weighted_sum(r, (at_tensor *[]){t[0], t[1], t[0]}, (double[]){2, -0.5, 0.25}, 3);
 }
@@ -243,6 +264,9 @@ static const row rows[] = {
     {"mutual_info/blocks", b_mutual,        1, {{300, 3}}},
     {"load_concentration", b_concentration, 1, {{7, 5}}},
     {"switch_balance",    b_balance,        1, {{7, 5}}},
+    {"mutual_info/part",  b_mutual_part,    1, {{7, 5}}},
+    {"load_concentration/part", b_concentration_part, 1, {{7, 5}}},
+    {"switch_balance/part", b_balance_part, 1, {{7, 5}}},
     {"zloss",             b_zloss,          1, {{7, 5}}},
     {"weighted_sum",      b_weighted,       2, {{1}, {1}}},
     {"l2norm",            b_l2norm,         1, {{3, 2, 5}}},

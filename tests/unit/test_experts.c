@@ -107,7 +107,7 @@ static void errors(void **state) {
     assert_non_null(strstr(ctx.message, "6 tokens"));
 
     at_run_init(&r, &cp, &arena, false, 0);
-    assert_null(at_mutual_info(&r, few, &ro));
+    assert_null(at_mutual_info(&r, few, &ro, NULL));
     assert_int_equal(at_run_status(&r), AT_SHAPE);
     at_run_init(&r, &cp, &arena, false, 0);
     assert_null(at_expert_sum(&r, few, g));
@@ -158,7 +158,7 @@ static at_real *mixture(int threads, int64_t *n) {
     h = at_gelu(&r, h, AT_GELU_TANH);
     h = at_expert_linear(&r, h, at_slices(&r, p[3]), &ro);
     at_tensor *y = at_expert_sum(&r, h, g);
-    at_tensor *aux = at_mutual_info(&r, l, &ro);
+    at_tensor *aux = at_mutual_info(&r, l, &ro, NULL);
     OK(at_run_status(&r));
     y->grad = at_save(&r, (size_t)at_numel(y) * sizeof *y->grad);
     for (int64_t i = 0; i < at_numel(y); i++) y->grad[i] = (at_real)(i % 7) - 3;
@@ -278,9 +278,9 @@ static void one_gate(const char *kind, const char *loss) {
     at_tensor *l = gate_logits(&r, st, &p, kind, x);
     at_tensor *g = at_route(&r, l, at_cols(dg), false, &ro), *aux;
     if (!strcmp(loss, "mi")) {
-        aux = at_mutual_info(&r, l, &ro);
+        aux = at_mutual_info(&r, l, &ro, NULL);
     } else {
-        at_tensor *s = at_switch_balance(&r, l, &ro), *z = at_zloss(&r, l, &ro);
+        at_tensor *s = at_switch_balance(&r, l, &ro, NULL), *z = at_zloss(&r, l, &ro);
         aux = at_weighted_sum(&r, (at_tensor *[]){s, z}, (double[]){1, 0.1}, 2);
     }
     OK(at_run_status(&r));
@@ -347,7 +347,7 @@ static void one_layer(const char *name, bool feed_forward) {
     w = part(&r, st, &p, 4, "output_experts.weight");
     h = at_expert_linear(&r, h, at_slices(&r, w), &ro);
     at_tensor *y = at_expert_sum(&r, h, g);
-    at_tensor *aux = at_mutual_info(&r, l, &ro);
+    at_tensor *aux = at_mutual_info(&r, l, &ro, NULL);
     OK(at_run_status(&r));
     same(&r, st, "y", y->data, in_double ? 1e-12 : 1e-5);
     same(&r, st, "aux", aux->data, in_double ? 1e-12 : 1e-5);

@@ -307,7 +307,8 @@ static at_status step_with(const char *yaml, bool distilling) {
     at_dataset *d = NULL;
     at_trainer t = {0};
     at_step_report rep;
-    const at_recipe r = step_recipe();
+    at_recipe r = step_recipe();
+    r.losses.scope = AT_SCOPE_STEP; /* loads are collected, too, where there are routers */
     at_status s = at_compute_open(&cp, &ctx);
     if (s == AT_OK) s = model_of(yaml, &m);
     if (s == AT_OK && distilling) s = at_model_load(&ctx, in_root("plain"), false, &teacher);

@@ -300,6 +300,38 @@ static void mixtures_on_any_threads(void **state) {
     for (int i = 0; i < 3; i++) bench_close(&b[i]);
 }
 
+/* With scope: step 3 micro-batches of 2 are the batch of 6, although the losses do not add up; with
+   scope: micro_batch they are not. */
+static void loads_of_a_whole_step(void **state) {
+    (void)state;
+    static const char calm[] =
+        "model: {arch: moduleformer, n_layer: 2, n_embd: 24, att_hidden: 24, ffd_hidden: 20, "
+        "gating_size: 8, n_att_experts: 4, n_mlp_experts: 6, initializer_range: 0.5}\n";
+    for (int scope = 0; scope < 2; scope++) {
+        at_recipe many = plain;
+        many.with_losses = true;
+        many.losses.mutual_information = 0.5;
+        many.losses.concentration = 0.3;
+        many.losses.balance = 0.7;
+        many.losses.z = 0.01;
+        many.losses.attention = many.losses.feed_forward = 1;
+        many.losses.scope = scope;
+        at_recipe large = many;
+        many.train.accumulate = 3;
+        large.train.batch = 6;
+        bench a, b;
+        bench_open(&a, &many, model_of(calm, 1), NULL, 2);
+        bench_open(&b, &large, model_of(calm, 1), NULL, 2);
+        const at_step_report ra = steps(&a, 1), rb = steps(&b, 1);
+        const double d = distance(a.model->store.grad, b.model->store.grad, a.model->store.numel);
+        const double v = fabs(ra.aux - rb.aux) / fabs(rb.aux);
+        if (scope == AT_SCOPE_STEP ? !(d < 1e-5 && v < 1e-5) : !(d > 1e-4 && v > 1e-4))
+            fail_msg("scope %d: gradients %g apart, values %g", scope, d, v);
+        bench_close(&a);
+        bench_close(&b);
+    }
+}
+
 static void losses_need_routers(void **state) {
     (void)state;
     at_recipe r = plain;
@@ -515,6 +547,7 @@ int main(void) {
         cmocka_unit_test(losses_of_routers),
         cmocka_unit_test(mutual_information_is_learnt),
         cmocka_unit_test(mixtures_on_any_threads),
+        cmocka_unit_test(loads_of_a_whole_step),
         cmocka_unit_test(losses_need_routers),
         cmocka_unit_test(dropout_differs_by_step_and_seed),
         cmocka_unit_test(frozen_parameters_stay),
