@@ -163,7 +163,7 @@ typedef struct at_routing {
  *   p = softmax(logits) over all experts;  gate = p of the chosen, or with `renormalise` that
  *   divided by the sum over the chosen
  * The choice has no gradient; gates have that of the whole softmax.  *ro is filled.
- * AT_ARG: k outside [1, E].  Source: Shen et al. 2023, arXiv 2306.04640, section 3.
+ * AT_ARG: k outside [1, E].  Source: Shen et al. 2023, arXiv 2306.04640.
  */
 at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, at_routing *ro);
 
@@ -199,7 +199,8 @@ at_tensor *at_load_concentration(at_run *r, at_tensor *logits, const at_routing 
 /** E sum_e P_e F_e; F has no gradient.  Source: Fedus et al. 2021, arXiv 2101.03961, eq. 4. */
 at_tensor *at_switch_balance(at_run *r, at_tensor *logits, const at_routing *ro,
                              const at_whole *whole);
-/** 1/N sum_n (log sum_e exp l_ne)^2, a mean over tokens like any other.  Source: Zoph et al. 2022, arXiv 2202.08906, eq. 5. */
+/** 1/N sum_n (log sum_e exp l_ne)^2, a mean over tokens like any other.
+    Source: Zoph et al. 2022, arXiv 2202.08906, eq. 5. */
 at_tensor *at_zloss(at_run *r, at_tensor *logits, const at_routing *ro);
 /** sum_i w[i] x[i] over n single numbers -> [1]. */
 at_tensor *at_weighted_sum(at_run *r, at_tensor *const *x, const double *w, int n);
