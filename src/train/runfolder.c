@@ -125,6 +125,7 @@ static at_status write_state(at_ctx *c, const char *dir, const at_optim *o,
     cJSON_AddNumberToObject(s, "losses", (double)p->loss_n);
     add_exact(s, "loss_mean", p->loss_mean);
     add_exact(s, "seconds", p->seconds);
+    cJSON_AddStringToObject(s, "data", p->data);
     const at_status st = path ? at_json_write(c, path, s) : AT_OOM;
     cJSON_Delete(s);
     at_free(path);
@@ -181,6 +182,17 @@ static at_status read_exact(at_ctx *c, const char *path, const cJSON *o, const c
     return s;
 }
 
+/* Another data set under the same name would go on with other batches, or other token ids. */
+static at_status same_data(at_ctx *c, const char *path, const cJSON *o, const char *now) {
+    const char *then = NULL;
+    const at_status s = at_json_string(c, path, o, "data", &then);
+    if (s != AT_OK || !strcmp(then, now)) return s;
+    return at_error(c, AT_MISMATCH,
+                    "%s: the data set has changed since the run began (its manifest was %.12s, is "
+                    "%.12s)",
+                    path, then, now);
+}
+
 static at_status read_state(at_ctx *c, const char *dir, int64_t step, at_optim *o,
                             at_train_state *p) {
     char *path = at_join(c, dir, "state.json");
@@ -193,6 +205,7 @@ static at_status read_state(at_ctx *c, const char *dir, int64_t step, at_optim *
     if (s == AT_OK) s = at_json_int(c, path, j, "losses", 0, most, &p->loss_n);
     if (s == AT_OK) s = read_exact(c, path, j, "loss_mean", &p->loss_mean);
     if (s == AT_OK) s = read_exact(c, path, j, "seconds", &p->seconds);
+    if (s == AT_OK) s = same_data(c, path, j, p->data);
     cJSON_Delete(j);
     at_free(path);
     return s;
@@ -203,13 +216,13 @@ at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim
     at_ctx *c = r->ctx;
     char *dir = step_path(r, step);
     if (!dir) return AT_OOM;
-    at_weights w;
-    at_status s = at_weights_open(c, dir, SIZE_MAX, &w);
+    at_weights w = {0};
+    at_status s = read_state(c, dir, step, o, p);
+    if (s == AT_OK) s = at_weights_open(c, dir, SIZE_MAX, &w);
     const at_load how = {.prefix = m->arch->prefix, .ignore = m->arch->ignore};
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &w, &how);
     at_weights_close(&w);
     if (s == AT_OK) s = moments(c, dir, &m->store, false);
-    if (s == AT_OK) s = read_state(c, dir, step, o, p);
     at_free(dir);
     return s;
 }

@@ -18,6 +18,7 @@ typedef struct at_train_state {
     double loss_mean; /* running mean of the spike guard       */
     int64_t loss_n;   /* losses in it                          */
     double seconds;   /* of training so far                    */
+    char data[65];    /* SHA-256 of the data set's manifest.json, which names every shard's */
 } at_train_state;
 
 typedef struct at_runfolder {
@@ -39,7 +40,8 @@ int64_t at_runfolder_latest(at_runfolder *r);
 /** Save, then remove all but the newest `keep`. */
 at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_optim *o,
                             const at_train_state *p, const char *tokenizer, int64_t keep);
-/** Fill parameters and moments of m, *o and *p from the checkpoint of `step`. */
+/** Fill parameters and moments of m, *o and *p from the checkpoint of `step`.  AT_MISMATCH when it
+    was made with another data set than p->data says. */
 at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim *o,
                             at_train_state *p);
 /** Append one line to metrics.jsonl (deletes o). */

@@ -2,6 +2,7 @@
 #include "train/train.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "infer/evaluate.h"
 #include "report/report.h"
 #include <math.h>
@@ -108,12 +109,21 @@ static at_status resume(loop *l, int64_t *step) {
     return at_runfolder_load(&l->run, *step, l->model, &l->trainer.optim, &l->trainer.progress);
 }
 
+static at_status hash_data(loop *l) {
+    char *manifest = at_join(l->c, l->recipe.data.train, "manifest.json");
+    const at_status s =
+        manifest ? at_sha256_file(l->c, manifest, l->trainer.progress.data) : AT_OOM;
+    at_free(manifest);
+    return s;
+}
+
 /* The trainer is opened first: a recipe it refuses leaves no folder behind. */
 static at_status open_run(loop *l, at_conf *f, const char *path) {
     at_ctx *c = l->c;
     int64_t step = 0;
     at_status s =
         at_trainer_open(c, &l->cp, &l->recipe, l->model, l->teacher, l->data, &l->trainer);
+    if (s == AT_OK) s = hash_data(l);
     if (s == AT_OK) s = at_runfolder_open(c, path, l->o->resume, &l->run);
     char *text = s == AT_OK ? at_conf_dump(c, f, false) : NULL;
     if (s == AT_OK) s = text ? at_runfolder_recipe(&l->run, text, l->o->resume) : AT_OOM;

@@ -170,6 +170,13 @@ says "exists"
 run 1 "$ARTEL" compose compose.yaml -o x --set mode=jeet
 says "mode"
 
+mv data data.kept
+cp -r other data
+run 1 "$ARTEL" train teacher.yaml -o teacher --resume
+says "the data set has changed"
+rm -r data
+mv data.kept data
+
 # truncated, altered: path, tensor and reason
 cp -r teacher/model cut
 size=$(wc -c <cut/model.safetensors)
