@@ -6,13 +6,12 @@
  * the rest with the reference kernels.  Where memory is the limit, bytes read count.
  */
 #include "bench/bench_kernel.h"
+#include "bench/bench_group.h"
+#include "bench/blas.h"
 #include "kernel/peak.h"
 #include "op/op.h"
 #include <stdio.h>
 #include <string.h>
-#ifdef AT_HAVE_BLAS
-#include <cblas.h>
-#endif
 
 typedef struct peaks {
     double fma, read;
@@ -88,32 +87,7 @@ static void product(void *arg) {
     keep_status(d, at_gemm_run(&d->cp, &d->g));
 }
 
-#if defined(AT_HAVE_BLAS) && !defined(AT_REAL_DOUBLE)
-static void blas(void *arg) {
-    const at_gemm *g = &((desk *)arg)->g;
-    cblas_sgemm(CblasRowMajor, g->ta ? CblasTrans : CblasNoTrans, g->tb ? CblasTrans : CblasNoTrans,
-                (blasint)g->m, (blasint)g->n, (blasint)g->k, 1, g->a, (blasint)g->lda, g->b,
-                (blasint)g->ldb, 0, g->c, (blasint)g->ldc);
-}
-
-/* "OpenBLAS 0.3.21 (Haswell)": its version, and the processor it takes this one for. */
-static const char *blas_name(char *text, size_t bytes) {
-    char version[32] = "";
-    (void)sscanf(openblas_get_config(), "OpenBLAS %31s", version);
-    (void)snprintf(text, bytes, "OpenBLAS %s (%s)", version, openblas_get_corename());
-    return text;
-}
-
-static void blas_threads(int n) { openblas_set_num_threads(n); }
-#else
-static void (*const blas)(void *) = NULL;
-static const char *blas_name(char *text, size_t bytes) {
-    (void)text;
-    (void)bytes;
-    return NULL;
-}
-static void blas_threads(int n) { (void)n; }
-#endif
+static void blas(void *arg) { at_blas_gemm(&((desk *)arg)->g); }
 
 static at_status bench_product(at_ctx *c, size_t which, const peaks *p, at_bench_emit emit,
                                void *user) {
@@ -131,9 +105,10 @@ static at_status bench_product(at_ctx *c, size_t which, const peaks *p, at_bench
         d.g.c = d.x[2];
         d.g.ldc = n;
         at_timing own, base;
-        blas_threads(c->threads);
-        at_time_pair(product, blas, &d, PAIR_MS * 1e-3, &own, &base);
-        blas_threads(1);
+        const char *baseline = at_blas_name(name, sizeof name);
+        at_blas_threads(c->threads);
+        at_time_pair(product, baseline ? blas : NULL, &d, PAIR_MS * 1e-3, &own, &base);
+        at_blas_threads(1);
         (void)snprintf(shape, sizeof shape, "%lldx%lldx%lld%s%s", (long long)m, (long long)n,
                        (long long)k, ta ? " A transposed" : "", tb ? " B transposed" : "");
         at_bench_row row = {.name = PRODUCTS[which].name, .shape = shape, .threads = c->threads};
@@ -141,7 +116,7 @@ static at_status bench_product(at_ctx *c, size_t which, const peaks *p, at_bench
         row.gflops = 2e-9 * (double)m * (double)n * (double)k / own.min;
         row.peak = 100 * row.gflops / p->fma;
         row.limit = "fma";
-        row.baseline = blas_name(name, sizeof name);
+        row.baseline = baseline;
         row.ratio = base.min / own.min;
         s = d.status == AT_OK ? emit(user, &row) : d.status;
     }
@@ -307,6 +282,7 @@ static at_status on_threads(at_ctx *c, at_bench_emit emit, void *user) {
     for (size_t i = 0; i < sizeof PRODUCTS / sizeof PRODUCTS[0] && s == AT_OK; i++)
         s = at_interrupted(c) ? at_error(c, AT_INTERRUPTED, "bench: interrupted")
                               : bench_product(c, i, &p, emit, user);
+    if (s == AT_OK) s = at_bench_group(c, p.fma, emit, user);
     if (s == AT_OK) s = bench_attention(c, false, &p, emit, user);
     if (s == AT_OK) s = bench_attention(c, true, &p, emit, user);
     if (s == AT_OK) s = bench_sticks(c, false, &p, emit, user);

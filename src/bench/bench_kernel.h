@@ -5,8 +5,8 @@
 #include "bench/timing.h"
 
 /** First the machine's limits (rows fma_peak and read_peak), then matrix products in the shapes of
-    a small transformer, attention and the optimiser; on one worker and on all of c->threads.
-    About twenty seconds.  AT_OOM, AT_INTERRUPTED, or what emit returns. */
+    a small transformer and of expert layers, attention and the optimiser; on one worker and on all
+    of c->threads.  About thirty seconds.  AT_OOM, AT_INTERRUPTED, or what emit returns. */
 at_status at_bench_kernel(at_ctx *c, at_bench_emit emit, void *user);
 
 #endif

@@ -208,6 +208,35 @@ static void pack_turn(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx
             for (int i = 0; i < w; i++) *p++ = j + i < n ? x[(j + i) * ldx + l] : 0;
 }
 
+static void pick_copy(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
+                      const int64_t *row, at_real *p) {
+    for (int64_t j = 0; j < n; j += w)
+        for (int64_t l = 0; l < k; l++)
+            for (int i = 0; i < w; i++) *p++ = j + i < n ? x[row[l] * ldx + j + i] : 0;
+}
+
+static void pick_turn(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
+                      const int64_t *row, at_real *p) {
+    for (int64_t j = 0; j < n; j += w)
+        for (int64_t l = 0; l < k; l++)
+            for (int i = 0; i < w; i++) *p++ = j + i < n ? x[row[j + i] * ldx + l] : 0;
+}
+
+static void tile_rows(int m, const at_rows_tile *t) {
+    at_real s[MR][NR] = {{0}};
+    const at_real *a = t->a, *b = t->b;
+    for (int64_t l = 0; l < t->k; l++, a += t->wa, b += t->ldb) {
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < NR; j++) s[i][j] += a[i] * b[j];
+        for (int j = 0; t->keep && j < NR; j++) t->keep[l * NR + j] = b[j];
+    }
+    for (int i = 0; i < m; i++)
+        for (int64_t j = 0; j < t->n; j++) {
+            at_real *y = t->c[i] + t->c0 + j;
+            *y = t->add ? *y + s[i][j] : s[i][j];
+        }
+}
+
 static void few(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
                 int64_t ldb, at_real beta, at_real *c, int64_t ldc) {
     for (int i = 0; i < m; i++) {
@@ -267,6 +296,9 @@ void at_kernels_ref(at_kernels *k) {
         .tile = tile,
         .pack_copy = pack_copy,
         .pack_turn = pack_turn,
+        .pick_copy = pick_copy,
+        .pick_turn = pick_turn,
+        .tile_rows = tile_rows,
         .few = few,
         .few_turn = few_turn,
         .burn = burn,

@@ -15,6 +15,21 @@ typedef struct at_adamw {
     at_real lr, b1, b2, eps, wd, clip, c1, c2;
 } at_adamw;
 
+/** A tile whose rows of C lie anywhere: c[i][c0 + j] (+)= sum_{l<k} a[l*wa + i] b[l*ldb + j]. */
+typedef struct at_rows_tile {
+    int64_t n, k;     /* columns of C, n <= nr; terms of the sum                    */
+    const at_real *a; /* packed in panels of wa columns                             */
+    int64_t wa;
+    const at_real *b; /* packed, then ldb = nr; or where it lies, read for all of nr */
+    int64_t ldb;
+    const at_real *soon; /* used next: nr values, k times, soon_ld apart, are asked for while */
+    int64_t soon_ld;     /* b is read where it lies; any address will do                      */
+    at_real *keep;       /* NULL, or gets b packed: nr k values                        */
+    bool add;            /* to C, which is else only written                           */
+    at_real *const *c;
+    int64_t c0;
+} at_rows_tile;
+
 typedef struct at_kernels {
     const char *name; /* "ref", "avx2", "avx512" */
 
@@ -92,6 +107,14 @@ typedef struct at_kernels {
     void (*pack_copy)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p);
     /** The same from the transpose: x[(q*w+i)*ldx + l]. */
     void (*pack_turn)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p);
+    /** pack_copy of rows row[0], row[1] ... of x, in place of rows 0, 1 ... */
+    void (*pick_copy)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
+                      const int64_t *row, at_real *p);
+    /** pack_turn with columns row[0], row[1] ... of the transpose: x[row[q*w+i]*ldx + l]. */
+    void (*pick_turn)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
+                      const int64_t *row, at_real *p);
+    /** The tile of m rows, 1 <= m <= mr.  Every sum is that of `tile`, bit for bit. */
+    void (*tile_rows)(int m, const at_rows_tile *t);
     /** Few rows against an unpacked matrix: c[m,n] = beta c + a[m,k] b[k,n] (row strides lda, ldb,
         ldc), 1 <= m <= AT_FEW. */
     void (*few)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,

@@ -465,6 +465,40 @@ static void pack_copy(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
     }
 }
 
+/* The same for listed rows. */
+static void pick_copy(int64_t k, int64_t n, int w, const float *x, int64_t ldx, const int64_t *row,
+                      float *p) {
+    enum { DEEP = 16 };
+    for (int64_t l0 = 0; l0 < k; l0 += DEEP) {
+        const int64_t l1 = l0 + DEEP < k ? l0 + DEEP : k;
+        const int64_t next = l0 + 2 * DEEP <= k ? DEEP : 0; /* the list ends */
+        for (int64_t j = 0; j < n; j += w) {
+            float *to = p + j * k + l0 * w;
+            const float *end = p + j * k + l1 * w;
+            if (w == 2 * W && j + w <= n)
+                for (int64_t l = l0; l < l1; l++, to += 2 * W) {
+                    const float *from = x + row[l] * ldx + j;
+                    ahead(x + row[l + next] * ldx, j);
+                    ahead(x + row[l + next] * ldx, j + W);
+                    vstore(to, vload(from));
+                    vstore(to + W, vload(from + W));
+                }
+            else if (w < W && j + W <= n)
+                for (int64_t l = l0; l < l1; l++, to += w) {
+                    ahead(x + row[l + next] * ldx, j);
+                    panel_store(to, end, w, vload(x + row[l] * ldx + j));
+                }
+            else
+                for (int64_t l = l0; l < l1; l++, to += w)
+                    for (int i = 0; i < w; i += W) {
+                        const float *from = x + row[l] * ldx + j + i;
+                        const int64_t left = n - j - i, in = left < 0 ? 0 : left < W ? left : W;
+                        vstore_n(to + i, w - i < W ? w - i : W, vload_n(from, in));
+                    }
+        }
+    }
+}
+
 /* W rows by W values at a time through registers. */
 static void pack_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, float *p) {
     for (int64_t j = 0; j < n; j += w)
@@ -486,6 +520,109 @@ static void pack_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
                 for (int u = 0; u < deep; u++, to += w) panel_store(to, end, wide, r[u]);
             }
         }
+}
+
+/* The same for listed columns of the transpose. */
+static void pick_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, const int64_t *row,
+                      float *p) {
+    for (int64_t j = 0; j < n; j += w)
+        for (int i = 0; i < w; i += W) {
+            const int wide = w - i < W ? w - i : W;
+            const int64_t have = n - j - i < W ? n - j - i : W;
+            float *to = p + j * k + i;
+            const float *from[W], *end = w < W ? p + (j + w) * k : to;
+            for (int u = 0; u < W; u++) from[u] = u < have ? x + row[j + i + u] * ldx : x;
+            for (int64_t l = 0; l < k; l += W) {
+                const int64_t deep = k - l < W ? k - l : W;
+                vf r[W];
+                for (int u = 0; u < W; u++)
+                    r[u] = u >= have   ? vzero()
+                           : deep == W ? vload(from[u] + l)
+                                       : vload_n(from[u] + l, deep);
+                transpose(r);
+                for (int u = 0; u < deep; u++, to += w) panel_store(to, end, wide, r[u]);
+            }
+        }
+}
+
+/* m is a constant where this is inlined, and so is how B is read: packed, where it lies, or there
+   and kept. */
+enum rows_from { ROWS_PACKED, ROWS_LYING, ROWS_KEPT };
+
+static inline __attribute__((always_inline)) void rows_m(const int m, const enum rows_from how,
+                                                         const at_rows_tile *t) {
+    vf s[16][NV];
+    const float *a = t->a, *b = t->b;
+    float *keep = t->keep;
+    const float *soon = t->soon;
+    const uintptr_t step = (uintptr_t)(t->soon_ld * (int64_t)sizeof *soon);
+    const int64_t wa = t->wa, ldb = how == ROWS_PACKED ? NR : t->ldb;
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++) {
+        __builtin_prefetch(t->c[i] + t->c0, 1);
+        __builtin_prefetch(t->c[i] + t->c0 + W, 1);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; j++) s[i][j] = vzero();
+    for (int64_t l = t->k; l > 0; l--, a += wa, b += ldb) {
+        vf bv[NV];
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; j++) {
+            bv[j] = vload(b + j * W);
+            if (how != ROWS_PACKED) ahead(soon, j * W);
+            if (how == ROWS_KEPT) vstore(keep + j * W, bv[j]);
+        }
+        if (how == ROWS_KEPT) keep += NR;
+        if (how != ROWS_PACKED) soon = (const float *)((uintptr_t)soon + step);
+#pragma GCC unroll 16
+        for (int i = 0; i < m; i++) {
+            const vf av = vset1(a[i]);
+#pragma GCC unroll 4
+            for (int j = 0; j < NV; j++) s[i][j] = vfma(av, bv[j], s[i][j]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; j++) {
+            float *y = t->c[i] + t->c0 + j * W;
+            const int64_t left = t->n - j * W;
+            if (left >= W)
+                vstore(y, t->add ? vadd(vload(y), s[i][j]) : s[i][j]);
+            else if (left > 0)
+                vstore_n(y, left, t->add ? vadd(vload_n(y, left), s[i][j]) : s[i][j]);
+        }
+}
+
+static inline __attribute__((always_inline)) void rows_of(const int m, const at_rows_tile *t) {
+    if (m > MR) return;
+    if (t->keep)
+        rows_m(m, ROWS_KEPT, t);
+    else if (t->ldb != NR)
+        rows_m(m, ROWS_LYING, t);
+    else
+        rows_m(m, ROWS_PACKED, t);
+}
+
+static void tile_rows(int m, const at_rows_tile *t) {
+    switch (m) {
+    case 1: rows_of(1, t); break;
+    case 2: rows_of(2, t); break;
+    case 3: rows_of(3, t); break;
+    case 4: rows_of(4, t); break;
+    case 5: rows_of(5, t); break;
+    case 6: rows_of(6, t); break;
+    case 7: rows_of(7, t); break;
+    case 8: rows_of(8, t); break;
+    case 9: rows_of(9, t); break;
+    case 10: rows_of(10, t); break;
+    case 11: rows_of(11, t); break;
+    case 12: rows_of(12, t); break;
+    case 13: rows_of(13, t); break;
+    default: rows_of(14, t); break;
+    }
 }
 
 /* One vector of columns of c for m rows: c += sum of `deep` <= 8 rows of b. */
@@ -627,6 +764,9 @@ static void fill(at_kernels *k) {
     k->tile = tile;
     k->pack_copy = pack_copy;
     k->pack_turn = pack_turn;
+    k->pick_copy = pick_copy;
+    k->pick_turn = pick_turn;
+    k->tile_rows = tile_rows;
     k->few = few;
     k->few_turn = few_turn;
     k->burn = burn;

@@ -1,115 +1,52 @@
 /*
  * expert_linear.c - one matrix an expert, applied to the rows routed to it.
  *
- * Rows are gathered into a tile, multiplied, and scattered to their slots; a task is an expert and
- * a tile of its rows (or, for the gradient of its matrix, a block of columns), so an expert
- * without rows costs nothing.  Every slot belongs to one task, and the gradient of a token's row
- * is summed over its slots in their order: the number of workers changes no bit.
+ * The products are kernel/gemm_group.h's.  A token's row has a gradient for each of its slots;
+ * they are summed in the order of the slots, so the number of workers changes no bit.
  */
+#include "kernel/gemm_group.h"
 #include "op/op.h"
 #include <string.h>
-
-enum { TILE = 128, COLUMNS = 128 };
 
 typedef struct {
     at_routing ro;
     bool per_slot; /* x has a row a slot */
 } expert_attr;
 
-typedef struct {
-    int64_t expert, begin, end; /* places in ro.slot, or columns of the expert's matrix */
-} task;
-
-typedef struct {
-    const at_node *n;
-    const task *tasks;
-    int64_t in, out;
-    at_real *scratch;
-    int64_t stride;
-    at_real *dx;  /* [slots, in] */
-    bool add;     /* to dx       */
-    at_real **dw; /* [E], NULL: not wanted */
-} job;
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static const at_routing *routing(const at_node *n) { return &((const expert_attr *)n->attr)->ro; }
 
-/* Rows of x at places [begin, end) of the slot list, one after the other. */
-static void gather_x(const job *b, int64_t begin, int64_t end, at_real *to) {
-    const expert_attr *a = b->n->attr;
-    for (int64_t i = begin; i < end; i++) {
-        const int64_t s = a->ro.slot[i], row = a->per_slot ? s : s / a->ro.k;
-        memcpy(to + (i - begin) * b->in, b->n->in[0]->data + row * b->in,
-               (size_t)b->in * sizeof *to);
-    }
-}
-/* Columns [c0, c0+cols) of rows of dy. */
-static void gather_dy(const job *b, int64_t begin, int64_t end, int64_t c0, int64_t cols,
-                      at_real *to) {
-    const at_routing *ro = routing(b->n);
-    for (int64_t i = begin; i < end; i++)
-        memcpy(to + (i - begin) * cols, b->n->out->grad + ro->slot[i] * b->out + c0,
-               (size_t)cols * sizeof *to);
+static at_groups groups(const at_node *n) {
+    const expert_attr *a = n->attr;
+    return (at_groups){a->ro.e, a->ro.first, a->ro.slot, a->per_slot ? 1 : a->ro.k};
 }
 
-/* On the calling worker nothing is allocated, so nothing can fail. */
-static void product(const job *b, const at_gemm *g, int worker) {
-    (void)at_gemm_serial(b->n->run->cp, g, worker);
+/* The experts' matrices. */
+static const at_real **matrices(const at_node *n) {
+    const int64_t e = routing(n)->e;
+    const at_real **w = at_save(n->run, (size_t)e * sizeof *w);
+    for (int64_t i = 0; w && i < e; i++) w[i] = n->in[1 + i]->data;
+    return w;
 }
 
-static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
-    const job *b = arg;
-    const at_routing *ro = routing(b->n);
-    at_real *x = b->scratch + worker * b->stride, *y = x + TILE * b->in;
-    for (int64_t i = begin; i < end; i++) {
-        const task *t = &b->tasks[i];
-        gather_x(b, t->begin, t->end, x);
-        product(b,
-                &(at_gemm){.m = t->end - t->begin,
-                           .n = b->out,
-                           .k = b->in,
-                           .a = x,
-                           .lda = b->in,
-                           .b = b->n->in[1 + t->expert]->data,
-                           .ldb = b->out,
-                           .c = y,
-                           .ldc = b->out},
-                worker);
-        for (int64_t s = t->begin; s < t->end; s++)
-            memcpy(b->n->out->data + ro->slot[s] * b->out, y + (s - t->begin) * b->out,
-                   (size_t)b->out * sizeof *y);
-    }
+static void failed(const at_node *n, at_status s) {
+    if (s != AT_OK) at_fail(n->run, s, "expert_linear: %s", n->run->ctx->message);
 }
 
-/* dx of each slot: dy W^T */
-static void dx_part(void *arg, int64_t begin, int64_t end, int worker) {
-    const job *b = arg;
-    const at_routing *ro = routing(b->n);
-    at_real *x = b->scratch + worker * b->stride, *y = x + TILE * b->in;
-    for (int64_t i = begin; i < end; i++) {
-        const task *t = &b->tasks[i];
-        gather_dy(b, t->begin, t->end, 0, b->out, y);
-        product(b,
-                &(at_gemm){.tb = true,
-                           .m = t->end - t->begin,
-                           .n = b->in,
-                           .k = b->out,
-                           .a = y,
-                           .lda = b->out,
-                           .b = b->n->in[1 + t->expert]->data,
-                           .ldb = b->out,
-                           .c = x,
-                           .ldc = b->in},
-                worker);
-        for (int64_t s = t->begin; s < t->end; s++) {
-            at_real *to = b->dx + ro->slot[s] * b->in, *from = x + (s - t->begin) * b->in;
-            if (b->add)
-                b->n->run->cp->k.acc(b->in, from, to);
-            else
-                memcpy(to, from, (size_t)b->in * sizeof *to);
-        }
-    }
+static void expert_linear_fwd(at_node *n) {
+    const int64_t in = at_cols(n->in[0]), out = at_cols(n->out);
+    const at_mark mark = at_arena_mark(n->run->arena);
+    const at_real **w = matrices(n);
+    if (w)
+        failed(n, at_gemm_group_run(n->run->cp, &(at_gemm_group){.of = groups(n),
+                                                                 .n = out,
+                                                                 .k = in,
+                                                                 .a = n->in[0]->data,
+                                                                 .lda = in,
+                                                                 .b = w,
+                                                                 .ldb = out,
+                                                                 .c = n->out->data,
+                                                                 .ldc = out}));
+    at_arena_rewind(n->run->arena, mark);
 }
 
 /* A token's row: the sum over its slots. */
@@ -135,107 +72,53 @@ static void token_part(void *arg, int64_t begin, int64_t end, int worker) {
     }
 }
 
-/* dW[:, begin..end) += x^T dy over all rows of the expert, tile after tile. */
-static void dw_part(void *arg, int64_t begin, int64_t end, int worker) {
-    const job *b = arg;
-    const at_routing *ro = routing(b->n);
-    at_real *x = b->scratch + worker * b->stride, *y = x + TILE * b->in;
-    for (int64_t i = begin; i < end; i++) {
-        const task *t = &b->tasks[i];
-        const int64_t cols = t->end - t->begin, last = ro->first[t->expert + 1];
-        for (int64_t s = ro->first[t->expert]; s < last; s += TILE) {
-            const int64_t to = least(s + TILE, last);
-            gather_x(b, s, to, x);
-            gather_dy(b, s, to, t->begin, cols, y);
-            product(b,
-                    &(at_gemm){.ta = true,
-                               .m = b->in,
-                               .n = cols,
-                               .k = to - s,
-                               .a = x,
-                               .lda = b->in,
-                               .b = y,
-                               .ldb = cols,
-                               .c = b->dw[t->expert] + t->begin,
-                               .ldc = b->out,
-                               .accumulate = true},
-                    worker);
-        }
-    }
-}
-
-/* ---- tasks ---- */
-
-static int64_t pieces(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
-/* Tiles of the rows of every expert. */
-static task *row_tasks(const at_node *n, int64_t *count) {
-    const at_routing *ro = routing(n);
-    *count = 0;
-    for (int64_t e = 0; e < ro->e; e++) *count += pieces(ro->first[e + 1] - ro->first[e], TILE);
-    task *t = at_save(n->run, (size_t)*count * sizeof *t), *p = t;
-    for (int64_t e = 0; t && e < ro->e; e++)
-        for (int64_t s = ro->first[e]; s < ro->first[e + 1]; s += TILE)
-            *p++ = (task){e, s, least(s + TILE, ro->first[e + 1])};
-    return t;
-}
-/* Blocks of columns of every matrix whose gradient is wanted. */
-static task *column_tasks(const job *b, int64_t *count) {
-    const at_routing *ro = routing(b->n);
-    *count = 0;
-    task *t = at_save(b->n->run, (size_t)(ro->e * pieces(b->out, COLUMNS)) * sizeof *t);
-    for (int64_t e = 0; t && e < ro->e; e++)
-        for (int64_t c = 0; b->dw[e] && c < b->out; c += COLUMNS)
-            t[(*count)++] = (task){e, c, least(c + COLUMNS, b->out)};
-    return t;
-}
-
-static bool lend(job *b) {
-    const int64_t values = TILE * (b->in + b->out);
-    b->scratch = at_scratch(b->n->run->cp, values);
-    b->stride = at_scratch_stride(values);
-    if (!b->scratch) at_fail(b->n->run, AT_OOM, "expert_linear: %s", b->n->run->ctx->message);
-    return b->scratch != NULL;
-}
-
-static void expert_linear_fwd(at_node *n) {
-    job b = {.n = n, .in = at_cols(n->in[0]), .out = at_cols(n->out)};
-    const at_mark mark = at_arena_mark(n->run->arena);
-    int64_t count;
-    b.tasks = row_tasks(n, &count);
-    if (b.tasks && lend(&b)) at_run_par(n->run, count, 1, fwd_part, &b);
-    at_arena_rewind(n->run->arena, mark);
-}
-
-static void grad_x(job *b, at_real *dx, bool fresh) {
-    const expert_attr *a = b->n->attr;
-    at_run *r = b->n->run;
-    int64_t count;
-    b->tasks = row_tasks(b->n, &count);
-    b->dx = a->per_slot ? dx : at_save(r, (size_t)(a->ro.n * a->ro.k * b->in) * sizeof *dx);
-    b->add = a->per_slot && !fresh;
-    if (!b->tasks || !b->dx) return;
-    at_run_par(r, count, 1, dx_part, b);
+/* dx of each slot is dy W^T. */
+static void grad_x(const at_node *n, at_real *dx, bool fresh) {
+    const expert_attr *a = n->attr;
+    at_run *r = n->run;
+    const int64_t in = at_cols(n->in[0]), out = at_cols(n->out);
+    at_groups of = groups(n);
+    of.share = 1; /* dy has a row a slot */
+    const at_real **w = matrices(n);
+    at_real *slots = a->per_slot ? dx : at_save(r, (size_t)(a->ro.n * a->ro.k * in) * sizeof *dx);
+    if (!w || !slots) return;
+    failed(n, at_gemm_group_run(r->cp, &(at_gemm_group){.of = of,
+                                                        .tb = true,
+                                                        .n = in,
+                                                        .k = out,
+                                                        .a = n->out->grad,
+                                                        .lda = out,
+                                                        .b = w,
+                                                        .ldb = out,
+                                                        .c = slots,
+                                                        .ldc = in,
+                                                        .accumulate = a->per_slot && !fresh}));
     if (!a->per_slot)
         at_run_par(r, a->ro.n, 16, token_part,
-                   &(token_sum){&r->cp->k, b->dx, dx, a->ro.k, b->in, fresh});
+                   &(token_sum){&r->cp->k, slots, dx, a->ro.k, in, fresh});
 }
 
 static void expert_linear_bwd(at_node *n) {
     const at_routing *ro = routing(n);
-    job b = {.n = n, .in = at_cols(n->in[0]), .out = at_cols(n->out)};
+    const int64_t in = at_cols(n->in[0]), out = at_cols(n->out);
     bool fresh;
-    at_real *dx = at_grad_fresh(n, 0, &fresh);
-    if (!(b.dw = at_save(n->run, (size_t)ro->e * sizeof *b.dw))) return;
+    at_real *dx = at_grad_fresh(n, 0, &fresh), **dw = at_save(n->run, (size_t)ro->e * sizeof *dw);
+    if (!dw) return;
     for (int64_t e = 0; e < ro->e; e++) /* an idle expert gets no gradient */
-        b.dw[e] = ro->first[e] < ro->first[e + 1] ? at_grad(n, (int)(1 + e)) : NULL;
-    if (n->run->status != AT_OK || !lend(&b)) return;
+        dw[e] = ro->first[e] < ro->first[e + 1] ? at_grad(n, (int)(1 + e)) : NULL;
+    if (n->run->status != AT_OK) return;
     const at_mark mark = at_arena_mark(n->run->arena);
-    if (dx) grad_x(&b, dx, fresh);
-    int64_t count;
-    b.tasks = column_tasks(&b, &count);
-    if (b.tasks) at_run_par(n->run, count, 1, dw_part, &b);
+    if (dx) grad_x(n, dx, fresh);
     at_arena_rewind(n->run->arena, mark);
+    failed(n, at_gemm_outer_run(n->run->cp, &(at_gemm_outer){.of = groups(n),
+                                                             .m = in,
+                                                             .n = out,
+                                                             .a = n->in[0]->data,
+                                                             .lda = in,
+                                                             .b = n->out->grad,
+                                                             .ldb = out,
+                                                             .c = dw,
+                                                             .ldc = out}));
 }
 
 const at_op at_op_expert_linear = {"expert_linear", expert_linear_fwd, expert_linear_bwd};

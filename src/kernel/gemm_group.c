@@ -1,0 +1,247 @@
+/*
+ * gemm_group.c - a task is a matrix, a block of the rows of C and a block of its columns: loads
+ * that differ from matrix to matrix spread over the workers.
+ *
+ * Each task packs its rows of A, gathering them.  Where B is not transposed it is not packed
+ * beforehand: the first tile of a panel reads it where it lies and, if more tiles follow, leaves
+ * it packed for them.  So a matrix is read once for a handful of rows, and packing costs no pass
+ * of its own.  Rows are dealt evenly to tiles: 16 are two of 8, not one of 14 and one of 2.
+ *
+ * k is cut into blocks from the shape alone, which fixes the order of every sum.
+ */
+#include "kernel/gemm_group.h"
+#include "base/par.h"
+
+enum {
+    KC = 512,        /* most of k in a block                                    */
+    MC = 168,        /* most rows of C in a task: MC x KC of A in the second cache */
+    NS = 256,        /* most columns of C in a task of an outer product         */
+    PANEL_MAX = 64,  /* mr and nr stay below                                    */
+    FEW_NS = 1024,   /* columns of few rows at a time                           */
+    FEW_MORE = 96,   /* rows up to which reading B is what takes time           */
+    AHEAD = 1 << 16, /* values of B in a block then                             */
+    TASKS = 4,       /* at least, for each worker, where there is enough to cut */
+    WORTH = 1 << 20, /* multiply-adds that pay for waking the workers           */
+    OWN_A = (MC + PANEL_MAX) * KC,
+    OWN_B = (NS + PANEL_MAX) * KC
+};
+
+typedef struct task {
+    int64_t x, i0, i1, j0, j1; /* matrix; rows (listed, or of C[x]); columns */
+} task;
+
+typedef struct job {
+    const at_kernels *k;
+    const at_gemm_group *g;
+    const at_gemm_outer *o;
+    const task *tasks;
+    at_real *scratch;
+    int64_t count; /* of tasks */
+    int threads;
+} job;
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t parts_of(int64_t n, int64_t most) { return (n + most - 1) / most; }
+/* Size of the parts when n is cut evenly into parts of at most `most`. */
+static int64_t even(int64_t n, int64_t most) {
+    const int64_t parts = parts_of(n, most);
+    return parts > 1 ? (n + parts - 1) / parts : n;
+}
+/* The same in multiples of 8: blocks of k, slices of columns. */
+static int64_t even8(int64_t n, int64_t most) {
+    const int64_t size = even(n, most);
+    return size < n ? min64((size + 7) / 8 * 8, most) : n;
+}
+
+/* ---- rows of A against B ---- */
+
+/* Rows as few as these go along B's rows at the speed at which it is read. */
+static void few_rows(const at_kernels *k, const at_gemm_group *g, const task *t, at_real *x,
+                     at_real *y) {
+    const int64_t m = t->i1 - t->i0, kc = even8(g->k, KC);
+    for (int64_t j = t->j0; j < t->j1; j += FEW_NS) {
+        const int64_t nb = min64(FEW_NS, t->j1 - j);
+        for (int64_t p = 0; p < g->k; p += kc) {
+            const int64_t kb = min64(kc, g->k - p);
+            for (int64_t i = 0; i < m; i++) {
+                const at_real *from = g->a + g->of.row[t->i0 + i] / g->of.share * g->lda + p;
+                for (int64_t l = 0; l < kb; l++) x[i * kb + l] = from[l];
+            }
+            const at_real *b = g->b[t->x] + (g->tb ? j * g->ldb + p : p * g->ldb + j);
+            (g->tb ? k->few_turn : k->few)((int)m, nb, kb, x, kb, b, g->ldb, p > 0 ? 1 : 0, y, nb);
+        }
+        for (int64_t i = 0; i < m; i++) {
+            at_real *to = g->c + g->of.row[t->i0 + i] * g->ldc + j;
+            for (int64_t l = 0; l < nb; l++)
+                to[l] = g->accumulate ? to[l] + y[i * nb + l] : y[i * nb + l];
+        }
+    }
+}
+
+/* Columns of one panel: all rows of the task, a tile after the other. */
+static void panel(const at_kernels *k, int64_t rows, int64_t wide, at_rows_tile *t,
+                  const at_real *pa, at_real *const *c, at_real *pb) {
+    for (int64_t i = 0; i < rows; i += wide) {
+        t->a = pa + i * t->k;
+        t->c = c + i;
+        t->keep = t->b != pb && rows > wide ? pb : NULL;
+        k->tile_rows((int)min64(wide, rows - i), t);
+        if (!t->keep) continue;
+        t->b = pb;
+        t->ldb = k->nr;
+    }
+}
+
+/* A block of k: small where B is read for few rows, so that this block and the next one, which is
+   asked for meanwhile, stay in the second cache. */
+static int64_t block_k(const at_gemm_group *g, const task *t) {
+    const int64_t rows = g->of.first[t->x + 1] - g->of.first[t->x];
+    if (g->tb || rows > FEW_MORE) return even8(g->k, KC);
+    const int64_t most = AHEAD / g->n / 8 * 8;
+    return even8(g->k, most < 64 ? 64 : min64(most, KC));
+}
+
+/* next: the matrix this worker will probably read after this one. */
+static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t,
+                      const at_real *next, at_real *pa, at_real *pb) {
+    const int64_t rows = t->i1 - t->i0, wide = even(rows, k->mr);
+    const int64_t kc = block_k(g, t);
+    const bool whole = g->ldb == t->j1 - t->j0; /* a block of B is one piece */
+    int64_t from[MC];
+    at_real *c[MC];
+    for (int64_t i = 0; i < rows; i++) {
+        from[i] = g->of.row[t->i0 + i] / g->of.share;
+        c[i] = g->c + g->of.row[t->i0 + i] * g->ldc;
+    }
+    for (int64_t p = 0; p < g->k; p += kc) {
+        const int64_t kb = min64(kc, g->k - p);
+        const at_real *after = p + kb < g->k ? g->b[t->x] + (p + kb) * g->ldb : next;
+        k->pick_turn(kb, rows, (int)wide, g->a + p, g->lda, from, pa);
+        for (int64_t j = t->j0; j < t->j1; j += k->nr) {
+            const int64_t nb = min64(k->nr, t->j1 - j);
+            at_rows_tile tile = {.n = nb, .k = kb, .wa = wide, .c0 = j};
+            tile.add = g->accumulate || p > 0;
+            tile.b = pb;
+            tile.ldb = k->nr;
+            if (g->tb) {
+                k->pack_turn(kb, nb, k->nr, g->b[t->x] + j * g->ldb + p, g->ldb, pb);
+            } else if (nb < k->nr) { /* a tile reads all of nr */
+                k->pack_copy(kb, nb, k->nr, g->b[t->x] + p * g->ldb + j, g->ldb, pb);
+            } else {
+                tile.b = g->b[t->x] + p * g->ldb + j;
+                tile.ldb = g->ldb;
+                tile.soon = whole ? after + j * kb : tile.b + k->nr;
+                tile.soon_ld = whole ? k->nr : g->ldb;
+            }
+            panel(k, rows, wide, &tile, pa, c, pb);
+        }
+    }
+}
+
+static void group_part(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *w = arg;
+    at_real *pa = w->scratch + worker * at_scratch_stride(OWN_A + OWN_B), *pb = pa + OWN_A;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t then = i + w->threads < w->count ? i + w->threads : i;
+        const at_real *next = w->g->b[w->tasks[then].x];
+        if (w->tasks[i].i1 - w->tasks[i].i0 <= AT_FEW)
+            few_rows(w->k, w->g, &w->tasks[i], pa, pb);
+        else
+            many_rows(w->k, w->g, &w->tasks[i], next, pa, pb);
+    }
+}
+
+/* ---- A^T B ---- */
+
+static void outer_task(const at_kernels *k, const at_gemm_outer *g, const task *t, at_real *pa,
+                       at_real *pb) {
+    const int64_t begin = g->of.first[t->x], terms = g->of.first[t->x + 1] - begin;
+    const int64_t kc = even8(terms, KC), mb = t->i1 - t->i0, wide = even(mb, k->mr);
+    int64_t ra[KC];
+    at_real *c[MC];
+    for (int64_t i = 0; i < mb; i++) c[i] = g->c[t->x] + (t->i0 + i) * g->ldc;
+    for (int64_t p = 0; p < terms; p += kc) {
+        const int64_t kb = min64(kc, terms - p), *row = g->of.row + begin + p;
+        for (int64_t l = 0; l < kb; l++) ra[l] = row[l] / g->of.share;
+        k->pick_copy(kb, mb, (int)wide, g->a + t->i0, g->lda, ra, pa);
+        k->pick_copy(kb, t->j1 - t->j0, k->nr, g->b + t->j0, g->ldb, row, pb);
+        for (int64_t j = t->j0; j < t->j1; j += k->nr)
+            for (int64_t i = 0; i < mb; i += wide)
+                k->tile_rows((int)min64(wide, mb - i), &(at_rows_tile){.n = min64(k->nr, t->j1 - j),
+                                                                       .k = kb,
+                                                                       .a = pa + i * kb,
+                                                                       .wa = wide,
+                                                                       .b = pb + (j - t->j0) * kb,
+                                                                       .ldb = k->nr,
+                                                                       .add = true,
+                                                                       .c = c + i,
+                                                                       .c0 = j});
+    }
+}
+
+static void outer_part(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *w = arg;
+    at_real *pa = w->scratch + worker * at_scratch_stride(OWN_A + OWN_B), *pb = pa + OWN_A;
+    for (int64_t i = begin; i < end; i++) outer_task(w->k, w->o, &w->tasks[i], pa, pb);
+}
+
+/* ---- tasks ---- */
+
+static void run(at_compute *cp, job *w, int64_t count, int64_t work, at_par_fn f) {
+    w->count = count;
+    w->threads = work < WORTH ? 1 : cp->threads;
+    at_par_for(w->threads, count, 1, f, w);
+}
+
+at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
+    const int64_t *first = g->of.first, nr = cp->k.nr;
+    const int64_t total = first[g->of.e] - first[0];
+    if (total <= 0 || g->n <= 0) return AT_OK;
+    int64_t blocks = 0, count = 0;
+    for (int64_t x = 0; x < g->of.e; x++) blocks += parts_of(first[x + 1] - first[x], MC);
+    /* columns are cut where blocks of rows are too few to share out: A is packed for each cut */
+    const int64_t wanted =
+        min64(parts_of((int64_t)cp->threads * TASKS, blocks), parts_of(g->n, 64));
+    const int64_t cols = cp->threads > 1 ? parts_of(parts_of(g->n, wanted), nr) * nr : g->n;
+    task *t = at_malloc(cp->ctx, (size_t)(blocks * parts_of(g->n, cols)) * sizeof *t);
+    job w = {.k = &cp->k, .g = g, .tasks = t};
+    if (t) w.scratch = at_scratch(cp, OWN_A + OWN_B);
+    if (!w.scratch) {
+        at_free(t);
+        return AT_OOM;
+    }
+    for (int64_t x = 0; x < g->of.e; x++) {
+        const int64_t size = even(first[x + 1] - first[x], MC);
+        for (int64_t j = 0; j < g->n; j += cols)
+            for (int64_t i = first[x]; i < first[x + 1]; i += size)
+                t[count++] = (task){x, i, min64(i + size, first[x + 1]), j, min64(j + cols, g->n)};
+    }
+    run(cp, &w, count, total * g->n * g->k, group_part);
+    at_free(t);
+    return AT_OK;
+}
+
+at_status at_gemm_outer_run(at_compute *cp, const at_gemm_outer *g) {
+    const int64_t *first = g->of.first;
+    const int64_t total = first[g->of.e] - first[0];
+    if (total <= 0 || g->m <= 0 || g->n <= 0) return AT_OK;
+    const int64_t rows = even(g->m, MC), cols = even8(g->n, NS);
+    const int64_t each = parts_of(g->m, rows) * parts_of(g->n, cols);
+    int64_t count = 0;
+    task *t = at_malloc(cp->ctx, (size_t)(g->of.e * each) * sizeof *t);
+    job w = {.k = &cp->k, .o = g, .tasks = t};
+    if (t) w.scratch = at_scratch(cp, OWN_A + OWN_B);
+    if (!w.scratch) {
+        at_free(t);
+        return AT_OOM;
+    }
+    for (int64_t x = 0; x < g->of.e; x++) {
+        if (!g->c[x] || first[x] == first[x + 1]) continue;
+        for (int64_t j = 0; j < g->n; j += cols)
+            for (int64_t i = 0; i < g->m; i += rows)
+                t[count++] = (task){x, i, min64(i + rows, g->m), j, min64(j + cols, g->n)};
+    }
+    run(cp, &w, count, total * g->m * g->n, outer_part);
+    at_free(t);
+    return AT_OK;
+}
