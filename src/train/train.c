@@ -186,7 +186,7 @@ static at_status validate(loop *l) {
         s = at_eval_model(&l->cp, l->model, &d->shard[AT_VALIDATION], l->recipe.train.context,
                           l->recipe.train.eval_windows, NULL, &e);
         s = at_dataset_blame(l->c, l->data, s);
-        if (s == AT_OK && smp->n_domains > 1) s = log_eval(l, d->name, &e);
+        if (s == AT_OK) s = log_eval(l, d->name, &e);
         all.nats += e.nats;
         all.tokens += e.tokens;
     }
