@@ -1,5 +1,6 @@
 /* api_data.c - data sets: strings to options, a manifest to rows. */
 #include "api/api.h"
+#include "base/clock.h"
 #include "data/build.h"
 #include "data/progress.h"
 #include <string.h>
@@ -148,7 +149,7 @@ static artel_status emit_manifest(artel *a, const artel_data *o, const cJSON *m,
 
 artel_status artel_data_build(artel *a, const artel_data *o, artel_emit emit, void *user) {
     at_ctx *c = &a->ctx;
-    const double began = at_progress_now();
+    const double began = at_now();
     lists l = {0};
     at_build b;
     cJSON *manifest = NULL;
@@ -157,7 +158,7 @@ artel_status artel_data_build(artel *a, const artel_data *o, artel_emit emit, vo
     if (!s) s = at_build_run(c, &b, &manifest);
     lists_free(&l);
     if (s) return (artel_status)s;
-    const artel_status out = emit_manifest(a, o, manifest, at_progress_now() - began, emit, user);
+    const artel_status out = emit_manifest(a, o, manifest, at_now() - began, emit, user);
     cJSON_Delete(manifest);
     return out;
 }

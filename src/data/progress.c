@@ -1,20 +1,14 @@
 /* progress.c - see progress.h. */
 #include "data/progress.h"
-#include <time.h>
-
-double at_progress_now(void) {
-    struct timespec t;
-    if (clock_gettime(CLOCK_MONOTONIC, &t) != 0) return 0;
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+#include "base/clock.h"
 
 void at_progress_begin(at_progress *p, const char *what, double total) {
-    const double now = at_progress_now();
+    const double now = at_now();
     *p = (at_progress){.what = what, .total = total, .began = now, .said = now};
 }
 
 void at_progress_tick(at_ctx *c, at_progress *p, double done) {
-    const double now = at_progress_now(), spent = now - p->began;
+    const double now = at_now(), spent = now - p->began;
     if (now - p->said < 0.5 || done <= 0) return;
     p->said = now;
     const double left = p->total > done ? spent * (p->total - done) / done : 0;

@@ -9,8 +9,6 @@ typedef struct at_progress {
     double began, said;
 } at_progress;
 
-/** Seconds on a clock that never goes back. */
-double at_progress_now(void);
 void at_progress_begin(at_progress *p, const char *what, double total);
 void at_progress_tick(at_ctx *c, at_progress *p, double done);
 
