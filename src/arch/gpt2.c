@@ -60,6 +60,9 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
     if (g->n_embd % g->n_head)
         REFUSE("n_head", "n_embd = %lld is not a multiple of n_head = %lld", (long long)g->n_embd,
                (long long)g->n_head);
+    if (*section && g->attn_pdrop > 0) /* a checkpoint may name it, a recipe would rely on it */
+        REFUSE("attn_pdrop", "dropout of attention weights is not supported, only 0 is; "
+                             "resid_pdrop and embd_pdrop are");
     if (!g->scale_attn_weights) REFUSE("scale_attn_weights", "only true is supported");
     if (g->scale_by_layer) REFUSE("scale_attn_by_inverse_layer_idx", "only false is supported");
     if (g->cross_attention) REFUSE("add_cross_attention", "only false is supported");

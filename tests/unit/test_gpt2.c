@@ -258,6 +258,7 @@ static void bad_configurations(void **state) {
     refuse("model: {arch: gpt2, n_embd: 99999999}\n", "n_embd");
     refuse("model: {arch: gpt2, scale_attn_weights: false}\n", "scale_attn_weights");
     refuse("model: {arch: gpt2, activation_function: relu}\n", "activation_function");
+    refuse("model: {arch: gpt2, attn_pdrop: 0.1}\n", "attn_pdrop");
     refuse("model: {n_layer: 2}\n", "arch");
 }
 
