@@ -19,6 +19,12 @@
             fail_msg("expected \"%s\" in \"%s\"", (part), (ctx)->message); \
     } while (0)
 
+/** For files with a static `at_ctx ctx`: the call succeeds, or its sentence is told. */
+#define OK(call)                                                     \
+    do {                                                             \
+        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
+    } while (0)
+
 /** A new empty folder; remove it with at_remove_tree. */
 static inline char *temporary_folder(void) {
     const char *base = getenv("TMPDIR");

@@ -5,6 +5,7 @@
  * blocks are [in, out]), so its checkpoints are used as they lie.
  */
 #include "arch/arch.h"
+#include "nn/layer.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static const at_key keys[] = {
     {"n_embd", AT_KEY_INT, AT(n_embd), "768", 1, 1 << 16, NULL, "width"},
     {"n_layer", AT_KEY_INT, AT(n_layer), "12", 1, 1024, NULL, "blocks"},
     {"n_head", AT_KEY_INT, AT(n_head), "12", 1, 1024, NULL, "attention heads"},
-    {"n_inner", AT_KEY_INT, AT(n_inner), "0", 0, 1 << 18, NULL, "hidden width; 0: 4 n_embd"},
+    {"n_inner", AT_KEY_INT, AT(n_inner), "-1", -1, 1 << 18, NULL, "hidden width; -1: 4 n_embd"},
     {"activation_function", AT_KEY_CHOICE, AT(activation), "gelu_new", 0, 0, "gelu_new|gelu",
      "of the feed-forward layer"},
     {"resid_pdrop", AT_KEY_REAL, AT(resid_pdrop), "0", 0, 0.99, NULL, "dropout of each branch"},
@@ -60,6 +61,7 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
     if (g->n_embd % g->n_head)
         REFUSE("n_head", "n_embd = %lld is not a multiple of n_head = %lld", (long long)g->n_embd,
                (long long)g->n_head);
+    if (g->n_inner == 0) REFUSE("n_inner", "expected a width, or -1 for 4 n_embd; found 0");
     if (*section && g->attn_pdrop > 0) /* a checkpoint may name it, a recipe would rely on it */
         REFUSE("attn_pdrop", "dropout of attention weights is not supported, only 0 is; "
                              "resid_pdrop and embd_pdrop are");
@@ -71,39 +73,17 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
 }
 
 typedef struct {
-    at_tensor *g, *b;
-} norm;
-typedef struct {
-    at_tensor *w, *b;
-} linear;
-typedef struct {
-    norm ln_1, ln_2;
-    linear qkv, out, up, down;
+    at_norm ln_1, ln_2;
+    at_affine qkv, out, up, down;
 } block;
 typedef struct {
     config c;
     at_tensor *wte, *wpe, *head;
-    norm ln_f;
+    at_norm ln_f;
     block *h;
 } gpt2;
 
-static norm norm_init(at_store *s, const char *path, int64_t width) {
-    norm n;
-    n.g = at_param(s, AT_INIT_ONE, 0, 1, &width, "transformer.%s.weight", path);
-    n.b = at_param(s, AT_INIT_ZERO, 0, 1, &width, "transformer.%s.bias", path);
-    return n;
-}
-
-static linear linear_init(at_store *s, int layer, const char *name, int64_t in, int64_t out,
-                          double std) {
-    linear l;
-    l.w = at_param(s, AT_INIT_NORMAL, std, 2, (int64_t[]){in, out}, "transformer.h.%d.%s.weight",
-                   layer, name);
-    l.b = at_param(s, AT_INIT_ZERO, 0, 1, &out, "transformer.h.%d.%s.bias", layer, name);
-    return l;
-}
-
-static int64_t inner(const config *c) { return c->n_inner ? c->n_inner : 4 * c->n_embd; }
+static int64_t inner(const config *c) { return c->n_inner > 0 ? c->n_inner : 4 * c->n_embd; }
 
 static void gpt2_close(void *model) {
     gpt2 *m = model;
@@ -128,16 +108,16 @@ static at_status gpt2_init(at_store *s, const void *cfg, void **model) {
     for (int i = 0; i < c->n_layer; i++) {
         block *b = &m->h[i];
         char path[64];
-        (void)snprintf(path, sizeof path, "h.%d.ln_1", i);
-        b->ln_1 = norm_init(s, path, C);
-        b->qkv = linear_init(s, i, "attn.c_attn", C, 3 * C, std);
-        b->out = linear_init(s, i, "attn.c_proj", C, C, residual);
-        (void)snprintf(path, sizeof path, "h.%d.ln_2", i);
-        b->ln_2 = norm_init(s, path, C);
-        b->up = linear_init(s, i, "mlp.c_fc", C, F, std);
-        b->down = linear_init(s, i, "mlp.c_proj", F, C, residual);
+#define PATH(name) ((void)snprintf(path, sizeof path, "transformer.h.%d.%s", i, name), path)
+        b->ln_1 = at_norm_init(s, PATH("ln_1"), C, true);
+        b->qkv = at_affine_init(s, PATH("attn.c_attn"), C, 3 * C, 3 * C, std);
+        b->out = at_affine_init(s, PATH("attn.c_proj"), C, C, C, residual);
+        b->ln_2 = at_norm_init(s, PATH("ln_2"), C, true);
+        b->up = at_affine_init(s, PATH("mlp.c_fc"), C, F, F, std);
+        b->down = at_affine_init(s, PATH("mlp.c_proj"), F, C, C, residual);
+#undef PATH
     }
-    m->ln_f = norm_init(s, "ln_f", C);
+    m->ln_f = at_norm_init(s, "transformer.ln_f", C, true);
     m->head = c->tie_word_embeddings ? m->wte
                                      : at_param(s, AT_INIT_NORMAL, std, 2,
                                                 (int64_t[]){c->vocab_size, C}, "lm_head.weight");

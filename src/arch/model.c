@@ -176,7 +176,7 @@ cJSON *at_model_config(const at_model *m) {
         const void *p = (const char *)m->config + k->offset;
         if (k->kind == AT_KEY_INT) {
             const int64_t v = *(const int64_t *)p;
-            if (v == -1 || (v == 0 && !strcmp(k->name, "n_inner"))) /* "unset" to other programs */
+            if (v == -1) /* unset */
                 cJSON_AddNullToObject(o, k->name);
             else
                 cJSON_AddNumberToObject(o, k->name, (double)v);

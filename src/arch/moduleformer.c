@@ -7,6 +7,7 @@
  * attention alone, and any length can be read.
  */
 #include "arch/arch.h"
+#include "nn/layer.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -109,13 +110,7 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
 }
 
 typedef struct {
-    at_tensor *g, *b; /* b: none of rms */
-} norm;
-typedef struct {
-    at_tensor *w, *b;
-} linear;
-typedef struct {
-    linear hidden;     /* [R, C]; linear: [E, C]       */
+    at_affine hidden;  /* [R, C]; linear: [E, C]       */
     at_tensor *expert; /* mlp: [E, R]; gmm: centroids  */
     at_tensor *temperature;
 } gate;
@@ -126,40 +121,36 @@ typedef struct {
     at_layer_kind kind;
 } mixture;
 typedef struct {
-    norm ln_1, ln_2;
+    at_norm ln_1, ln_2;
     mixture attn, ffn;
-    linear key, value; /* none where the hidden states are keys and values */
+    at_affine key, value; /* none where the hidden states are keys and values */
 } block;
 typedef struct {
     config c;
     at_tensor *wte, *head;
-    norm ln_f;
+    at_norm ln_f;
     block *h;
 } moduleformer;
 
 /* The authors' rule. */
 static bool identity_keys(const config *c) { return c->att_hidden == c->n_embd && c->n_head == 1; }
 
-static norm norm_init(at_store *s, const config *c, const char *path) {
-    norm n = {0};
-    n.g = at_param(s, AT_INIT_ONE, 0, 1, &c->n_embd, "transformer.%s.weight", path);
-    if (c->norm == NORM_LAYER)
-        n.b = at_param(s, AT_INIT_ZERO, 0, 1, &c->n_embd, "transformer.%s.bias", path);
-    return n;
+/* Root-mean-square norms have no shift. */
+static at_norm norm_init(at_store *s, const config *c, const char *path) {
+    return at_norm_init(s, path, c->n_embd, c->norm == NORM_LAYER);
 }
 
 static at_tensor *matrix(at_store *s, const char *path, const char *name, int64_t out, int64_t in,
                          double std) {
-    return at_param(s, AT_INIT_NORMAL, std, 2, (int64_t[]){out, in}, "transformer.%s.%s.weight",
-                    path, name);
+    return at_param(s, AT_INIT_NORMAL, std, 2, (int64_t[]){out, in}, "%s.%s.weight", path, name);
 }
 
-static linear linear_init(at_store *s, const char *path, const char *name, int64_t out, int64_t in,
-                          double std) {
-    linear l;
-    l.w = matrix(s, path, name, out, in, std);
-    l.b = at_param(s, AT_INIT_ZERO, 0, 1, &out, "transformer.%s.%s.bias", path, name);
-    return l;
+/* Weights are [out, in]. */
+static at_affine linear_init(at_store *s, const char *path, const char *name, int64_t out,
+                             int64_t in, double std) {
+    char full[96];
+    (void)snprintf(full, sizeof full, "%s.%s", path, name);
+    return at_affine_init(s, full, out, in, out, std);
 }
 
 static gate gate_init(at_store *s, const config *c, const char *path, int64_t experts) {
@@ -174,9 +165,8 @@ static gate gate_init(at_store *s, const config *c, const char *path, int64_t ex
     } else {
         g.hidden.w = matrix(s, path, "gate.w_gate", R, C, std);
         g.expert = at_param(s, AT_INIT_NORMAL, 1, 2, (int64_t[]){experts, R},
-                            "transformer.%s.gate.expert_centroids", path);
-        g.temperature =
-            at_param(s, AT_INIT_ZERO, 0, 1, &one, "transformer.%s.gate.temperature", path);
+                            "%s.gate.expert_centroids", path);
+        g.temperature = at_param(s, AT_INIT_ZERO, 0, 1, &one, "%s.gate.temperature", path);
     }
     return g;
 }
@@ -188,9 +178,9 @@ static mixture mixture_init(at_store *s, const config *c, const char *path, at_l
     const int64_t in = !attention && c->activation == SWIGLU ? 2 * F : F;
     mixture m = {.k = attention ? c->k_att : c->k_mlp, .kind = kind};
     m.in = at_param(s, AT_INIT_UNIFORM, 1 / (double)C, 3, (int64_t[]){E, C, in},
-                    "transformer.%s.experts.weight", path);
+                    "%s.experts.weight", path);
     m.out = at_param(s, AT_INIT_UNIFORM, 1 / (double)F, 3, (int64_t[]){E, F, C},
-                     "transformer.%s.output_experts.weight", path);
+                     "%s.output_experts.weight", path);
     m.gate = gate_init(s, c, path, E);
     return m;
 }
@@ -198,7 +188,7 @@ static mixture mixture_init(at_store *s, const config *c, const char *path, at_l
 static void block_init(at_store *s, const config *c, int layer, block *b) {
     const double std = c->initializer_range;
     char path[64];
-#define PATH(name) ((void)snprintf(path, sizeof path, "h.%d.%s", layer, name), path)
+#define PATH(name) ((void)snprintf(path, sizeof path, "transformer.h.%d.%s", layer, name), path)
     b->ln_1 = norm_init(s, c, PATH("ln_1"));
     b->attn = mixture_init(s, c, PATH("attn.q_proj"), AT_LAYER_ATTENTION);
     if (!identity_keys(c)) {
@@ -228,7 +218,7 @@ static at_status moduleformer_init(at_store *s, const void *cfg, void **model) {
     const double std = c->initializer_range;
     m->wte = at_param(s, AT_INIT_NORMAL, std, 2, table, "transformer.wte.weight");
     for (int i = 0; i < c->n_layer; i++) block_init(s, c, i, &m->h[i]);
-    m->ln_f = norm_init(s, c, "ln_f");
+    m->ln_f = norm_init(s, c, "transformer.ln_f");
     m->head = c->tie_word_embeddings ? m->wte
                                      : at_param(s, AT_INIT_NORMAL, std, 2, table, "lm_head.weight");
     *model = m;
@@ -250,7 +240,7 @@ static at_tensor *gate_logits(at_run *r, const config *c, const gate *g, at_tens
     return x;
 }
 
-static at_tensor *normalise(at_run *r, const config *c, const norm *n, at_tensor *x) {
+static at_tensor *normalise(at_run *r, const config *c, const at_norm *n, at_tensor *x) {
     return c->norm == NORM_RMS ? at_rmsnorm(r, x, n->g, c->layer_norm_epsilon)
                                : at_layernorm(r, x, n->g, n->b, c->layer_norm_epsilon);
 }

@@ -9,7 +9,6 @@ typedef struct {
     at_compute *cp;
     at_arena arena;
     const at_tokenizer *tok;
-    int64_t context;
     int32_t *ids, *label; /* [GROUP, context] */
     int64_t n, T;         /* windows gathered, their length */
     at_eval *out;
@@ -58,7 +57,7 @@ static at_status push(group *g, at_model *m, const at_shard *s, int64_t start, i
 
 static at_status group_open(group *g, at_compute *cp, int64_t context, const at_tokenizer *tok,
                             at_eval *out) {
-    *g = (group){.cp = cp, .tok = tok, .context = context, .out = out};
+    *g = (group){.cp = cp, .tok = tok, .out = out};
     at_arena_init(&g->arena, cp->ctx);
     g->ids = at_malloc(cp->ctx, (size_t)(GROUP * context) * sizeof *g->ids);
     g->label = at_malloc(cp->ctx, (size_t)(GROUP * context) * sizeof *g->label);

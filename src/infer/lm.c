@@ -23,18 +23,6 @@ static cJSON *read_config(at_ctx *c, const char *dir, char **path) {
     return *path ? at_json_read(c, *path) : NULL;
 }
 
-bool at_lm_is_modular(const char *dir) {
-    at_ctx quiet;
-    at_ctx_init(&quiet, 1);
-    char *path = NULL;
-    cJSON *o = read_config(&quiet, dir, &path);
-    const cJSON *type = cJSON_GetObjectItemCaseSensitive(o, "model_type");
-    const bool yes = cJSON_IsString(type) && !strcmp(type->valuestring, AT_MODULAR_TYPE);
-    cJSON_Delete(o);
-    at_free(path);
-    return yes;
-}
-
 static at_status load_tokenizer(at_ctx *c, at_lm *m, const char *dir) {
     char *path = at_join(c, dir, "tokenizer.json");
     at_status s = path ? AT_OK : AT_OOM;

@@ -9,7 +9,6 @@ enum { CHUNK = 1 << 16 };
 typedef struct {
     at_compute *cp;
     const at_store *s;
-    const at_optim *o;
     at_adamw h;
     double sum[1024]; /* one for each chunk of a parameter; long ones in several rounds */
     int64_t param, base;
@@ -50,7 +49,7 @@ static void step_part(void *arg, int64_t begin, int64_t end, int worker) {
 
 void at_optim_step(at_compute *cp, at_store *s, at_optim *o, double lr, double norm) {
     o->t++;
-    work w = {.cp = cp, .s = s, .o = o};
+    work w = {.cp = cp, .s = s};
     w.h = (at_adamw){.lr = (at_real)lr,
                      .b1 = (at_real)o->beta1,
                      .b2 = (at_real)o->beta2,

@@ -8,7 +8,7 @@
 #include "arch/model.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "cmocka_wrap.h"
+#include "check.h"
 #include "infer/session.h"
 #include <math.h>
 #include <stdio.h>
@@ -55,11 +55,6 @@ static at_ctx ctx;
 static at_compute cp;
 static at_arena arena;
 static int32_t ids[B * T], labels[B * T];
-
-#define OK(call)                                                     \
-    do {                                                             \
-        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
-    } while (0)
 
 static at_model *make(int row) {
     at_conf *f = NULL;

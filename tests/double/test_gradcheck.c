@@ -6,7 +6,7 @@
  * every optional input, rank above 2 and repeated inputs.
  */
 #include "base/rng.h"
-#include "cmocka_wrap.h"
+#include "check.h"
 #include "op/op.h"
 #include <math.h>
 #include <string.h>

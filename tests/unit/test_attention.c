@@ -1,7 +1,7 @@
 /* test_attention.c - attention in float against its definition, for every instruction set; same
    bits for every number of threads; the cache against the whole; refusals. */
 #include "base/cpu.h"
-#include "cmocka_wrap.h"
+#include "check.h"
 #include "op/op.h"
 #include <math.h>
 #include <stdlib.h>

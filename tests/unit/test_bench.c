@@ -1,6 +1,6 @@
 /* test_bench.c - the measurements are sane, and stop when asked to. */
 #include "bench/bench_kernel.h"
-#include "cmocka_wrap.h"
+#include "check.h"
 #include "kernel/peak.h"
 
 static void test_summary(void **state) {

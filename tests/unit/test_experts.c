@@ -5,7 +5,7 @@
  * Compiled in float, and again in double (tests/double/test_experts_double.c) with tighter bounds.
  */
 #include "base/rng.h"
-#include "cmocka_wrap.h"
+#include "check.h"
 #include "io/safetensors.h"
 #include "op/op.h"
 #include <math.h>
@@ -18,11 +18,6 @@ static at_compute cp;
 static at_arena arena;
 
 static const bool in_double = sizeof(at_real) == 8;
-
-#define OK(call)                                                     \
-    do {                                                             \
-        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
-    } while (0)
 
 static at_tensor *random_tensor(at_run *r, int rank, const int64_t *dim, uint64_t stream) {
     at_tensor *t = at_new(r, rank, dim);

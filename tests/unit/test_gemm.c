@@ -1,7 +1,7 @@
 /* test_gemm.c - at_gemm_run and at_gemm_serial against the definition: every transpose, edge,
    stride, bias and accumulation; no write outside C; the same bits for every number of threads. */
 #include "base/cpu.h"
-#include "cmocka_wrap.h"
+#include "check.h"
 #include "kernel/gemm.h"
 #include <math.h>
 #include <string.h>

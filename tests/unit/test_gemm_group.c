@@ -1,7 +1,7 @@
 /* test_gemm_group.c - grouped products against the definition: matrices with 0, 1 and many rows,
    every edge, both directions; rows not listed stay; the same bits for every number of threads. */
 #include "base/cpu.h"
-#include "cmocka_wrap.h"
+#include "check.h"
 #include "kernel/gemm_group.h"
 #include <math.h>
 #include <stdlib.h>

@@ -17,11 +17,6 @@ static at_ctx ctx;
 static at_compute cp;
 static at_tokenizer *tok;
 
-#define OK(call)                                                     \
-    do {                                                             \
-        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
-    } while (0)
-
 /* ---- drawing --------------------------------------------------------------------------- */
 
 enum { V = 6, DRAWS = 20000 };

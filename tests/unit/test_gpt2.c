@@ -11,7 +11,7 @@
  */
 #include "arch/model.h"
 #include "base/file.h"
-#include "cmocka_wrap.h"
+#include "golden_fixture.h"
 #include "infer/session.h"
 #include "nn/optim.h"
 #include <math.h>
@@ -20,73 +20,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static at_ctx ctx;
 static at_compute cp;
 static at_arena arena;
 
 static const bool in_double = sizeof(at_real) == 8;
-
-#define OK(call)                                                     \
-    do {                                                             \
-        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
-    } while (0)
-
-typedef struct {
-    at_model *m;
-    at_st *golden;
-    int64_t B, T;
-    int32_t *ids, *labels;
-} fixture;
-
-static void open_fixture(const char *dir, fixture *f) {
-    char path[256];
-    OK(at_model_load(&ctx, dir, true, &f->m));
-    (void)snprintf(path, sizeof path, "%s/golden.safetensors", dir);
-    OK(at_st_open(&ctx, path, &f->golden));
-    const at_st_tensor *t = at_st_find(f->golden, "input_ids");
-    assert_non_null(t);
-    f->B = t->dim[0];
-    f->T = t->dim[1];
-    const int64_t n = f->B * f->T;
-    int64_t *wide = malloc((size_t)n * sizeof *wide);
-    f->ids = malloc((size_t)n * sizeof *f->ids);
-    f->labels = malloc((size_t)n * sizeof *f->labels);
-    OK(at_st_to_i64(&ctx, t, wide));
-    for (int64_t i = 0; i < n; i++) f->ids[i] = (int32_t)wide[i];
-    for (int64_t i = 0; i < n; i++) /* the next token; the last position has none */
-        f->labels[i] = i % f->T == f->T - 1 ? -1 : f->ids[i + 1];
-    free(wide);
-}
-
-static void close_fixture(fixture *f) {
-    at_model_close(f->m);
-    at_st_close(f->golden);
-    free(f->ids);
-    free(f->labels);
-}
-
-/* |a - b| / |b|, norms over the whole tensor, less the values [skip, skip_end). */
-static double distance_but(const fixture *f, const char *name, const at_real *a, int64_t skip,
-                           int64_t skip_end) {
-    const at_st_tensor *t = at_st_find(f->golden, name);
-    if (!t) fail_msg("golden file has no tensor %s", name);
-    int64_t n = 1;
-    for (int i = 0; i < t->rank; i++) n *= t->dim[i];
-    double *b = malloc((size_t)n * sizeof *b);
-    OK(at_st_to_f64(&ctx, t, b));
-    double num = 0, den = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (i >= skip && i < skip_end) continue;
-        num += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-        den += b[i] * b[i];
-    }
-    free(b);
-    return sqrt(num / (den + 1e-30));
-}
-
-static double distance(const fixture *f, const char *name, const at_real *a) {
-    return distance_but(f, name, a, 0, 0);
-}
 
 static at_tensor *forward(fixture *f, at_run *r, at_tensor **hidden) {
     const at_feed feed = {.ids = f->ids, .B = f->B, .T = f->T};
@@ -118,19 +55,19 @@ static void against_golden(const char *dir) {
     at_run_init(&r, &cp, &arena, false, 0);
     at_tensor *logits = forward(&f, &r, &x);
     OK(at_run_status(&r));
-    assert_true(distance(&f, "logits", logits->data) < 1e-5);
+    assert_true(distance(f.golden, "logits", logits->data) < 1e-5);
     at_arena_rewind(&arena, (at_mark){0});
 
     OK(at_store_train(&f.m->store, true));
     const double loss = backward(&f);
     const at_real value = (at_real)loss;
-    assert_true(distance(&f, "loss", &value) < 1e-5);
+    assert_true(distance(f.golden, "loss", &value) < 1e-5);
     double worst = 0;
     for (int64_t i = 0; i < f.m->store.n; i++) {
         const at_param_entry *e = f.m->store.p[i];
         char name[300];
         (void)snprintf(name, sizeof name, "grad.%s", e->path);
-        const double d = distance(&f, name, e->t.grad);
+        const double d = distance(f.golden, name, e->t.grad);
         if (!(d < (in_double ? 1e-6 : 1e-4))) fail_msg("gradient of %s is off by %g", e->path, d);
         worst = d > worst ? d : worst;
     }
@@ -147,7 +84,8 @@ static void against_golden(const char *dir) {
         (void)snprintf(name, sizeof name, "step10.%s", e->path);
         const bool keys = !in_double && strstr(e->path, "attn.c_attn.bias");
         const int64_t third = at_numel(&e->t) / 3;
-        const double d = distance_but(&f, name, e->t.data, keys ? third : 0, keys ? 2 * third : 0);
+        const double d =
+            distance_but(f.golden, name, e->t.data, keys ? third : 0, keys ? 2 * third : 0);
         if (!(d < (in_double ? 1e-6 : 1e-4)))
             fail_msg("after 10 steps %s is off by %g", e->path, d);
         far = d > far ? d : far;

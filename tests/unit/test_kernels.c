@@ -5,7 +5,7 @@
  */
 #include "base/clock.h"
 #include "base/cpu.h"
-#include "cmocka_wrap.h"
+#include "check.h"
 #include "kernel/kernel.h"
 #include <math.h>
 #include <stdio.h>

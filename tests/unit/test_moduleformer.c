@@ -7,7 +7,7 @@
  */
 #include "arch/model.h"
 #include "base/file.h"
-#include "cmocka_wrap.h"
+#include "golden_fixture.h"
 #include "infer/logits.h"
 #include "infer/session.h"
 #include <math.h>
@@ -16,68 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static at_ctx ctx;
 static at_compute cp;
 static at_arena arena;
 
 static const bool in_double = sizeof(at_real) == 8;
-
-#define OK(call)                                                     \
-    do {                                                             \
-        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
-    } while (0)
-
-typedef struct {
-    at_model *m;
-    at_st *golden;
-    int64_t B, T;
-    int32_t *ids, *labels;
-} fixture;
-
-static void open_fixture(const char *name, fixture *f) {
-    char path[256];
-    (void)snprintf(path, sizeof path, "tests/golden/moduleformer/%s", name);
-    OK(at_model_load(&ctx, path, true, &f->m));
-    (void)snprintf(path, sizeof path, "tests/golden/moduleformer/%s/golden.safetensors", name);
-    OK(at_st_open(&ctx, path, &f->golden));
-    const at_st_tensor *t = at_st_find(f->golden, "input_ids");
-    assert_non_null(t);
-    f->B = t->dim[0];
-    f->T = t->dim[1];
-    const int64_t n = f->B * f->T;
-    int64_t *wide = malloc((size_t)n * sizeof *wide);
-    f->ids = malloc((size_t)n * sizeof *f->ids);
-    f->labels = malloc((size_t)n * sizeof *f->labels);
-    OK(at_st_to_i64(&ctx, t, wide));
-    for (int64_t i = 0; i < n; i++) f->ids[i] = (int32_t)wide[i];
-    for (int64_t i = 0; i < n; i++) /* the next token; the last position has none */
-        f->labels[i] = i % f->T == f->T - 1 ? -1 : f->ids[i + 1];
-    free(wide);
-}
-
-static void close_fixture(fixture *f) {
-    at_model_close(f->m);
-    at_st_close(f->golden);
-    free(f->ids);
-    free(f->labels);
-}
-
-/* |a - b| / |b|, norms over the whole tensor. */
-static double distance(const at_st *golden, const char *name, const at_real *a) {
-    const at_st_tensor *t = at_st_find(golden, name);
-    if (!t) fail_msg("golden file has no tensor %s", name);
-    int64_t n = 1;
-    for (int i = 0; i < t->rank; i++) n *= t->dim[i];
-    double *b = malloc((size_t)n * sizeof *b);
-    OK(at_st_to_f64(&ctx, t, b));
-    double num = 0, den = 0;
-    for (int64_t i = 0; i < n; i++) {
-        num += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-        den += b[i] * b[i];
-    }
-    free(b);
-    return sqrt(num / (den + 1e-30));
-}
 
 /* Within 1e-5, gradients 1e-4; in double within 1e-9 of what is in double in the file. */
 static void near(const fixture *f, const char *name, const at_real *a, double *worst) {
@@ -121,19 +63,19 @@ static void against_golden(const char *name) {
 
 static void golden_molm(void **state) {
     (void)state;
-    against_golden("molm");
+    against_golden("tests/golden/moduleformer/molm");
 }
 static void golden_dense(void **state) {
     (void)state;
-    against_golden("dense");
+    against_golden("tests/golden/moduleformer/dense");
 }
 static void golden_gmm(void **state) {
     (void)state;
-    against_golden("gmm_gate");
+    against_golden("tests/golden/moduleformer/gmm_gate");
 }
 static void golden_linear_switch(void **state) {
     (void)state;
-    against_golden("linear_gate_switch");
+    against_golden("tests/golden/moduleformer/linear_gate_switch");
 }
 
 /* The file `logits` writes: logits of all sequences, and the auxiliary loss as a scalar. */
@@ -145,7 +87,7 @@ static void logits_file(void **state) {
     at_lm *m = NULL;
     at_st *got = NULL;
     fixture f;
-    open_fixture("molm", &f);
+    open_fixture("tests/golden/moduleformer/molm", &f);
     OK(at_lm_load(&ctx, "tests/golden/moduleformer/molm", &m));
     OK(at_logits_file(&cp, m, "tests/golden/moduleformer/molm/golden.safetensors", out));
     OK(at_st_open(&ctx, out, &got));
@@ -175,7 +117,7 @@ static void logits_file(void **state) {
 static void session_rewinds(void **state) {
     (void)state;
     fixture f;
-    open_fixture("molm", &f);
+    open_fixture("tests/golden/moduleformer/molm", &f);
     at_session s;
     OK(at_session_open(&cp, f.m, f.T, &s));
     assert_ptr_equal(s.cache[0].k, s.cache[0].v);
@@ -257,7 +199,7 @@ static void wrong_shapes(void **state) {
     assert_non_null(mkdtemp(dir));
     (void)snprintf(path, sizeof path, "%s/m", dir);
     fixture f;
-    open_fixture("molm", &f);
+    open_fixture("tests/golden/moduleformer/molm", &f);
     OK(at_model_save(&ctx, f.m, path, NULL));
     char config[80];
     (void)snprintf(config, sizeof config, "%s/config.json", path);

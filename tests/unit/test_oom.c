@@ -20,11 +20,6 @@ enum { VOCAB = 270, MOST = 20000 };
 static at_ctx ctx;
 static char *root; /* a folder with all that is read here */
 
-#define OK(call)                                                     \
-    do {                                                             \
-        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
-    } while (0)
-
 static char *in_root(const char *name) {
     static char path[8][512];
     static int next;

@@ -1,7 +1,7 @@
 /* test_par.c - every chunk once, whatever the number of threads; many short loops; a child of
    fork; two callers at a time. */
 #include "base/par.h"
-#include "cmocka_wrap.h"
+#include "check.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
    every instruction set; same bits for every number of threads; the cache against the whole; what
    must hold whatever the numbers; memory; refusals. */
 #include "base/cpu.h"
-#include "cmocka_wrap.h"
+#include "check.h"
 #include "io/safetensors.h"
 #include "op/op.h"
 #include <math.h>

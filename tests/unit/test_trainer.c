@@ -16,11 +16,6 @@ static at_domain domain = {.name = "random"};
 static at_dataset data = {
     .path = "random", .tokenizer_hash = "", .vocab = IDS, .n_domains = 1, .domain = &domain};
 
-#define OK(call)                                                     \
-    do {                                                             \
-        if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
-    } while (0)
-
 static const at_recipe plain = {.top = {.seed = 5},
                                 .train = {.steps = 100,
                                           .batch = 2,
