@@ -191,10 +191,15 @@ typedef struct artel_eval_options {
     const char *split; /* "train", "validation" or "test"; NULL: test                   */
     int64_t context;   /* tokens of a window; 0: the model's context, at most 1024      */
     int64_t windows;   /* most windows a domain, evenly spread; 0: all                  */
-    int usage;         /* also which expert answered how often                          */
+    int usage;         /* also how often each expert is used                            */
 } artel_eval_options;
 /** Loss a domain, then over all: {"domain","tokens","loss" (nats a token),"ppl",
-    "bits_per_byte" (null without a tokenizer),"usage":{expert: share}}. */
+    "bits_per_byte" (null without a tokenizer),"usage":{expert: share}}; usage: the share of the
+    windows that each expert of a composed model answered.  With usage, a mixture emits after each
+    of these a line a router: {"domain","layer","kind" ("attention", "feed_forward"),"experts",
+    "routed_tokens","share":[of the choices],"probability":[mean],"load_entropy" (of share, 1: even),
+    "load_perplexity","dead" (share below 1 % of an even one),"unused","mutual_information" (between
+    token and expert, nats)}. */
 ARTEL_API artel_status artel_eval(artel *a, const char *model, const char *data,
                                   const artel_eval_options *o, artel_emit emit, void *user);
 

@@ -62,6 +62,37 @@ static at_status emit_eval(const evaluation *v, const char *domain, const at_eva
     return (at_status)at_emit(v->a, v->emit, v->user, j);
 }
 
+/* A line a router: what is counted of its experts. */
+static at_status emit_usage(const evaluation *v, const char *domain, const at_usage *u) {
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < u->n && s == AT_OK; i++) {
+        const at_router_usage *r = &u->router[i];
+        at_usage_report rep;
+        double *share = at_malloc(&v->a->ctx, (size_t)r->e * sizeof *share);
+        if (!share) return AT_OOM;
+        at_usage_summary(r, share, &rep);
+        cJSON *j = cJSON_CreateObject();
+        cJSON_AddStringToObject(j, "domain", domain);
+        cJSON_AddNumberToObject(j, "layer", (double)r->layer);
+        cJSON_AddStringToObject(j, "kind", at_layer_kind_name[r->kind]);
+        cJSON_AddNumberToObject(j, "experts", (double)r->e);
+        cJSON_AddNumberToObject(j, "routed_tokens", (double)r->tokens);
+        cJSON *list = cJSON_AddArrayToObject(j, "share");
+        for (int64_t k = 0; k < r->e; k++) cJSON_AddItemToArray(list, cJSON_CreateNumber(share[k]));
+        list = cJSON_AddArrayToObject(j, "probability");
+        for (int64_t k = 0; k < r->e; k++)
+            cJSON_AddItemToArray(list, cJSON_CreateNumber(r->p[k] / (double)r->tokens));
+        cJSON_AddNumberToObject(j, "load_entropy", rep.load_entropy);
+        cJSON_AddNumberToObject(j, "load_perplexity", rep.perplexity);
+        cJSON_AddNumberToObject(j, "dead", (double)rep.dead);
+        cJSON_AddNumberToObject(j, "unused", (double)rep.unused);
+        cJSON_AddNumberToObject(j, "mutual_information", rep.information);
+        s = (at_status)at_emit(v->a, v->emit, v->user, j);
+        at_free(share);
+    }
+    return s;
+}
+
 static at_status find_split(at_ctx *c, const char *name, at_split *out) {
     for (int i = 0; i < AT_SPLITS; i++)
         if (!strcmp(name, at_split_name[i])) {
@@ -78,16 +109,20 @@ static at_status eval_domains(evaluation *v, at_split split) {
     if (context > v->m->context) context = v->m->context;
     at_eval all = {.windows_by = at_calloc(c, n, sizeof(int64_t))};
     at_eval e = {.windows_by = at_calloc(c, n, sizeof(int64_t))};
+    at_usage usage = {0}, usage_all = {0};
     at_status s = all.windows_by && e.windows_by ? AT_OK : AT_OOM;
     for (int i = 0; i < v->d->n_domains && s == AT_OK; i++) {
         const at_domain *dom = &v->d->domain[i];
         if (dom->shard[split].n_tokens < 2) continue;
         memset(e.windows_by, 0, n * sizeof(int64_t));
-        e = (at_eval){.windows_by = e.windows_by};
+        e = (at_eval){.windows_by = e.windows_by, .usage = v->o->usage ? &usage : NULL};
+        at_usage_reset(&usage);
         at_log(c, AT_LOG_PROGRESS, "evaluating %s", dom->name);
         s = at_eval_lm(&v->cp, v->m, &dom->shard[split], context, v->o->windows, &e);
         s = at_dataset_blame(c, v->d, s);
         if (s == AT_OK) s = emit_eval(v, dom->name, &e);
+        if (s == AT_OK) s = emit_usage(v, dom->name, &usage);
+        if (s == AT_OK) s = at_usage_add(c, &usage_all, &usage);
         all.nats += e.nats;
         all.tokens += e.tokens;
         all.bytes += e.bytes;
@@ -98,6 +133,9 @@ static at_status eval_domains(evaluation *v, at_split split) {
         s = all.tokens ? emit_eval(v, "all", &all)
                        : at_error(c, AT_ARG, "%s: the split %s is empty", v->d->path,
                                   at_split_name[split]);
+    if (s == AT_OK) s = emit_usage(v, "all", &usage_all);
+    at_usage_close(&usage);
+    at_usage_close(&usage_all);
     at_free(all.windows_by);
     at_free(e.windows_by);
     return s;

@@ -67,6 +67,7 @@ void at_aux_begin(at_aux *a) {
     if (!a) return;
     a->loss = NULL;
     memset(a->value, 0, sizeof a->value);
+    at_usage_begin(a->usage);
     if (!a->loads) return;
     a->loads->at = 0;
     a->loads->passes += a->collect;
@@ -79,6 +80,7 @@ void at_aux_router(at_run *r, at_aux *a, at_layer_kind layer, at_tensor *logits,
         collect(r, a->loads, ro);
         return;
     }
+    at_usage_router(r, a->usage, layer, logits, ro);
     at_whole whole = {0};
     if (a->loads) {
         whole = (at_whole){a->loads->p + a->loads->at, a->loads->f + a->loads->at};

@@ -1,5 +1,5 @@
 /*
- * aux.h - auxiliary losses: what the routers of a mixture add to the loss.
+ * aux.h - what the routers of a mixture add to the loss, and what is counted of them (usage.h).
  *
  * The caller fills the weights and hangs the struct into at_feed; the architecture calls
  * at_aux_begin, then at_aux_router for each router; the caller finds the weighted sum in `loss`.
@@ -10,7 +10,7 @@
  */
 #ifndef AT_AUX_H
 #define AT_AUX_H
-#include "op/op.h"
+#include "arch/usage.h"
 
 typedef enum at_aux_kind {
     AT_AUX_MUTUAL,        /* at_mutual_info        */
@@ -19,12 +19,6 @@ typedef enum at_aux_kind {
     AT_AUX_Z,             /* at_zloss              */
     AT_AUX_KINDS
 } at_aux_kind;
-
-typedef enum at_layer_kind {
-    AT_LAYER_ATTENTION,
-    AT_LAYER_FEED_FORWARD,
-    AT_LAYER_KINDS
-} at_layer_kind;
 
 /** Loads of every router over several forward passes, in the order the routers come. */
 typedef struct at_loads {
@@ -41,6 +35,7 @@ typedef struct at_aux {
     double value[AT_AUX_KINDS];    /* out: unweighted sums over routers, of those that weigh   */
     at_loads *loads;               /* in: of the whole batch, or NULL                          */
     bool collect;                  /* in: add to the loads, make no loss                       */
+    at_usage *usage;               /* in: count the choices here too, or NULL                  */
 } at_aux;
 
 /** Before the first pass that collects; after the last. */

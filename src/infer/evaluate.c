@@ -19,7 +19,8 @@ static at_status flush(group *g, at_model *m) {
     const at_mark mark = at_arena_mark(&g->arena);
     at_run r;
     at_run_init(&r, g->cp, &g->arena, false, 0);
-    const at_feed feed = {.ids = g->ids, .B = g->n, .T = g->T};
+    at_aux aux = {.usage = g->out->usage};
+    const at_feed feed = {.ids = g->ids, .B = g->n, .T = g->T, .aux = aux.usage ? &aux : NULL};
     at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
     const at_head_spec spec = {.label = g->label};
     at_head_report rep = {0};
@@ -105,6 +106,8 @@ at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t contex
     int *owner = at_calloc(c, (size_t)n + 1, sizeof *owner);
     int32_t *window = at_malloc(c, (size_t)(context + 1) * sizeof *window);
     at_status st = owner && window ? AT_OK : AT_OOM;
+    at_usage *usage = out->usage;
+    if (m->n_experts > 1) out->usage = NULL;
     for (int64_t i = 0; i < n && st == AT_OK; i++) {
         int64_t start, len;
         at_eval_window(s, context, limit, i, &start, &len);
@@ -114,6 +117,7 @@ at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t contex
     }
     for (int e = 0; e < m->n_experts && st == AT_OK; e++)
         st = eval_owned(cp, m->expert[e].model, s, context, limit, m->tokenizer, owner, e, out);
+    out->usage = usage;
     at_free(owner);
     at_free(window);
     return st;

@@ -10,6 +10,8 @@ typedef struct at_eval {
     int64_t bytes;  /* of text they stand for; 0 without a tokenizer  */
     int64_t windows;
     int64_t *windows_by; /* [n_experts] windows each expert answered, or NULL */
+    at_usage *usage;     /* of the routers of a mixture, added to, or NULL; a composed model has
+                            several networks, of which none is counted        */
 } at_eval;
 
 /** Mean cross entropy of one network over a shard, in windows of `context` tokens, at most

@@ -201,7 +201,9 @@ static const char *spoken(const char *key) {
                                           {"grad_norm", "Gradient norm"},
                                           {"ce", "Cross-entropy"},
                                           {"kd", "Distillation loss"},
-                                          {"aux", "Auxiliary loss of the routers"}};
+                                          {"aux", "Auxiliary loss of the routers"},
+                                          {"load_entropy", "Evenness of the experts' load"},
+                                          {"dead_experts", "Dead experts"}};
     for (size_t i = 0; i < sizeof said / sizeof *said; i++)
         if (!strcmp(said[i][0], key)) return said[i][1];
     return key;

@@ -149,6 +149,10 @@ static at_status log_step(loop *l, const at_step_report *r) {
         if (!l->teacher) cJSON_AddNumberToObject(o, "ce", r->ce);
         cJSON_AddNumberToObject(o, "aux", r->aux);
     }
+    if (r->mixture) {
+        cJSON_AddNumberToObject(o, "load_entropy", r->load_entropy);
+        cJSON_AddNumberToObject(o, "dead_experts", (double)r->dead);
+    }
     cJSON_AddNumberToObject(o, "lr", r->lr);
     cJSON_AddNumberToObject(o, "grad_norm", r->norm);
     cJSON_AddNumberToObject(o, "tok_s", (double)r->tokens / r->seconds);

@@ -46,6 +46,7 @@ at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_mode
     if (s == AT_OK)
         s = at_sampler_init(c, &t->sampler, data, r->data.domains.item, r->data.domains.n,
                             (uint64_t)r->top.seed, r->train.batch, r->train.context);
+    t->usage.slots_only = true;
     if (s == AT_OK) s = at_store_train(&model->store, true);
     const size_t bytes = (size_t)(r->train.batch * r->train.context) * sizeof *t->input;
     if (s == AT_OK && !((t->input = at_malloc(c, bytes)) && (t->target = at_malloc(c, bytes))))
@@ -55,6 +56,7 @@ at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_mode
 
 void at_trainer_close(at_trainer *t) {
     at_loads_close(&t->loads);
+    at_usage_close(&t->usage);
     at_arena_close(&t->arena);
     at_free(t->input);
     at_free(t->target);
@@ -113,7 +115,8 @@ static at_status micro_batch(at_trainer *t, int64_t index, at_step_report *out) 
         spec.alpha = r->distill.alpha;
     }
     at_head_report rep = {0};
-    feed.aux = at_aux_wanted(&aux) ? &aux : NULL;
+    aux.usage = &t->usage;
+    feed.aux = &aux;
     at_tensor *x = t->model->arch->hidden(&run, t->model->impl, &feed);
     at_tensor *loss = at_head_loss(&run, x, t->model->arch->head(t->model->impl), &spec, &rep);
     if (aux.loss)
@@ -129,6 +132,16 @@ static at_status micro_batch(at_trainer *t, int64_t index, at_step_report *out) 
     }
     at_arena_rewind(&t->arena, mark);
     return s;
+}
+
+static void report_usage(const at_trainer *t, at_step_report *out) {
+    out->mixture = t->usage.n > 0;
+    for (int64_t i = 0; i < t->usage.n; i++) {
+        at_usage_report u;
+        at_usage_summary(&t->usage.router[i], NULL, &u);
+        out->load_entropy += u.load_entropy / (double)t->usage.n;
+        out->dead += u.dead;
+    }
 }
 
 /* Refuse a step that would spoil the parameters. */
@@ -156,10 +169,12 @@ at_status at_trainer_step(at_trainer *t, at_step_report *out) {
     const double began = at_now();
     *out = (at_step_report){.tokens = r->train.batch * r->train.context * r->train.accumulate};
     at_store_zero_grad(&t->model->store);
+    at_usage_reset(&t->usage);
     at_status s = t->aux.loads ? collect_loads(t, p->step * r->train.accumulate) : AT_OK;
     for (int64_t i = 0; i < r->train.accumulate && s == AT_OK; i++)
         s = micro_batch(t, p->step * r->train.accumulate + i, out);
     if (s != AT_OK) return s;
+    report_usage(t, out);
     out->norm = at_grad_norm(t->cp, &t->model->store);
     if ((s = guard(t, out)) != AT_OK) return s;
     out->lr = r->train.lr * at_schedule_factor((at_schedule)r->train.schedule, p->step,

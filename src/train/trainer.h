@@ -14,6 +14,9 @@ typedef struct at_step_report {
     double loss, ce, kd; /* means over the step's tokens; kd 0 without a teacher */
     double aux;          /* of the routers, weighted, part of loss; 0 without    */
     double norm;         /* of the gradient, before clipping                     */
+    double load_entropy; /* of the experts' load, mean over routers; see arch/usage.h */
+    int64_t dead;        /* experts the step did without, all routers together        */
+    bool mixture;        /* there are routers: the two above say something            */
     double lr;
     double seconds;
     int64_t tokens;
@@ -32,6 +35,7 @@ typedef struct at_trainer {
     int32_t *input, *target; /* [batch, context] */
     at_aux aux;              /* weights of the routers' losses */
     at_loads loads;          /* of a whole step, where asked   */
+    at_usage usage;          /* of a step's experts            */
 } at_trainer;
 
 /** Prepares gradients and moments of the model; the data set stays borrowed. */

@@ -38,6 +38,18 @@ check "the recipe keeps its losses" grep -q 'mutual_information: 0.01' run/recip
 run 0 "$ARTEL" train recipe.yaml -o again -q --threads 2
 check "other bits on two threads" cmp -s run/model/model.safetensors again/model/model.safetensors
 run 0 "$ARTEL" eval run/model --data data --context 128 # no position is learnt: longer than trained
+check "the load of the experts is logged" grep -q '"load_entropy":[01]' run/metrics.jsonl
+check "and those that are dead" grep -q '"dead_experts":[0-9]' run/metrics.jsonl
+check "and shown" grep -q "load</" run/report.html
+run 0 "$ARTEL" eval run/model --data data --usage --json
+check "a line a router: $(wc -l <.out)" test "$(grep -c '"layer"' .out)" -eq 8 # 2 layers of 2, aa and all
+prints '"domain":"aa","layer":1,"kind":"feed_forward","experts":6'
+prints '"mutual_information":'
+prints '"dead":'
+run 0 "$ARTEL" eval run/model --data data --usage
+prints "attention     load entropy"
+prints "feed_forward  load entropy"
+prints "of 12  information"
 run 0 "$ARTEL" generate run/model -p "mino" -n 80 --seed 1
 run 0 "$ARTEL" inspect run/model
 
