@@ -113,10 +113,11 @@ static void pack_a(const at_kernels *k, const at_gemm *g, int64_t i0, int64_t mb
 /* [p0, p0+kb) x columns [j0, j0+nb) of op(B) as panels of nr columns. */
 static void pack_b(const at_kernels *k, const at_gemm *g, int64_t j0, int64_t nb, int64_t p0,
                    int64_t kb, at_real *to) {
-    if (g->tb)
-        k->pack_turn(kb, nb, k->nr, g->b + j0 * g->ldb + p0, g->ldb, to);
+    const int64_t at = g->tb ? j0 * g->ldb + p0 : p0 * g->ldb + j0;
+    if (g->b16)
+        (g->tb ? k->pack_turn16 : k->pack_copy16)(kb, nb, k->nr, g->b16 + at, g->ldb, to);
     else
-        k->pack_copy(kb, nb, k->nr, g->b + p0 * g->ldb + j0, g->ldb, to);
+        (g->tb ? k->pack_turn : k->pack_copy)(kb, nb, k->nr, g->b + at, g->ldb, to);
 }
 
 /* A tile that reaches over the edge of C is computed aside, then its inner part moved. */
@@ -151,10 +152,14 @@ static void multiply(const at_kernels *k, const at_gemm *g, int64_t i0, int64_t 
 static void few(const at_kernels *k, const at_gemm *g, int64_t j0, int64_t nb) {
     const at_real beta = g->accumulate ? 1 : 0;
     at_real *c = g->c + j0;
-    if (g->tb)
-        k->few_turn((int)g->m, nb, g->k, g->a, g->lda, g->b + j0 * g->ldb, g->ldb, beta, c, g->ldc);
+    const int64_t at = g->tb ? j0 * g->ldb : j0;
+    const int m = (int)g->m;
+    if (g->b16)
+        (g->tb ? k->few_turn16 : k->few16)(m, nb, g->k, g->a, g->lda, g->b16 + at, g->ldb, beta, c,
+                                           g->ldc);
     else
-        k->few((int)g->m, nb, g->k, g->a, g->lda, g->b + j0, g->ldb, beta, c, g->ldc);
+        (g->tb ? k->few_turn : k->few)(m, nb, g->k, g->a, g->lda, g->b + at, g->ldb, beta, c,
+                                       g->ldc);
     if (g->bias)
         for (int64_t i = 0; i < g->m; i++) k->acc(nb, g->bias + j0, c + i * g->ldc);
 }

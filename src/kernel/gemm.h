@@ -31,7 +31,9 @@ typedef struct at_gemm {
     const at_real *a;
     int64_t lda; /* row stride as stored                               */
     const at_real *b;
-    int64_t ldb;
+    const uint16_t *b16; /* B in BF16 in place of b, which is then NULL: the bits of the product
+                            are those of B widened                           */
+    int64_t ldb;         /* in values                                          */
     at_real *c;
     int64_t ldc;
     bool accumulate;     /* beta: true 1, false 0 (C need not be initialised)  */

@@ -67,8 +67,14 @@ static void few_rows(const at_kernels *k, const at_gemm_group *g, const task *t,
                 const at_real *from = g->a + g->of.row[t->i0 + i] / g->of.share * g->lda + p;
                 for (int64_t l = 0; l < kb; l++) x[i * kb + l] = from[l];
             }
-            const at_real *b = g->b[t->x] + (g->tb ? j * g->ldb + p : p * g->ldb + j);
-            (g->tb ? k->few_turn : k->few)((int)m, nb, kb, x, kb, b, g->ldb, p > 0 ? 1 : 0, y, nb);
+            const int64_t at = g->tb ? j * g->ldb + p : p * g->ldb + j;
+            const at_real beta = p > 0 ? 1 : 0;
+            if (g->b16)
+                (g->tb ? k->few_turn16 : k->few16)((int)m, nb, kb, x, kb, g->b16[t->x] + at, g->ldb,
+                                                   beta, y, nb);
+            else
+                (g->tb ? k->few_turn : k->few)((int)m, nb, kb, x, kb, g->b[t->x] + at, g->ldb, beta,
+                                               y, nb);
         }
         for (int64_t i = 0; i < m; i++) {
             at_real *to = g->c + g->of.row[t->i0 + i] * g->ldc + j;
@@ -84,12 +90,29 @@ static void panel(const at_kernels *k, int64_t rows, int64_t wide, at_rows_tile 
     for (int64_t i = 0; i < rows; i += wide) {
         t->a = pa + i * t->k;
         t->c = c + i;
-        t->keep = t->b != pb && rows > wide ? pb : NULL;
+        t->keep = t->b != pb && rows > wide ? pb : NULL; /* b is NULL where b16 is not */
         k->tile_rows((int)min64(wide, rows - i), t);
         if (!t->keep) continue;
         t->b = pb;
+        t->b16 = NULL;
         t->ldb = k->nr;
     }
+}
+
+/* Columns [j, j + nb) x rows [p, p + kb) of op(B[x]) packed as one panel. */
+static void pack_panel(const at_kernels *k, const at_gemm_group *g, int64_t x, int64_t j,
+                       int64_t nb, int64_t p, int64_t kb, at_real *pb) {
+    const int64_t at = g->tb ? j * g->ldb + p : p * g->ldb + j;
+    if (g->b16)
+        (g->tb ? k->pack_turn16 : k->pack_copy16)(kb, nb, k->nr, g->b16[x] + at, g->ldb, pb);
+    else
+        (g->tb ? k->pack_turn : k->pack_copy)(kb, nb, k->nr, g->b[x] + at, g->ldb, pb);
+}
+
+/* Where value `at` of matrix x lies; it may be past its end. */
+static const void *place(const at_gemm_group *g, int64_t x, int64_t at) {
+    const uintptr_t base = g->b16 ? (uintptr_t)g->b16[x] : (uintptr_t)g->b[x];
+    return (const void *)(base + (uintptr_t)at * (g->b16 ? sizeof **g->b16 : sizeof **g->b));
 }
 
 /* A block of k: small where B is read for few rows, so that this block and the next one, which is
@@ -102,8 +125,8 @@ static int64_t block_k(const at_gemm_group *g, const task *t) {
 }
 
 /* next: the matrix this worker will probably read after this one. */
-static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t,
-                      const at_real *next, at_real *pa, at_real *pb) {
+static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t, int64_t next,
+                      at_real *pa, at_real *pb) {
     const int64_t rows = t->i1 - t->i0, wide = even(rows, k->mr);
     const int64_t kc = block_k(g, t);
     const bool whole = g->ldb == t->j1 - t->j0; /* a block of B is one piece */
@@ -115,22 +138,25 @@ static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t
     }
     for (int64_t p = 0; p < g->k; p += kc) {
         const int64_t kb = min64(kc, g->k - p);
-        const at_real *after = p + kb < g->k ? g->b[t->x] + (p + kb) * g->ldb : next;
+        const bool more = p + kb < g->k;
+        const int64_t after = more ? t->x : next, after_at = more ? (p + kb) * g->ldb : 0;
         k->pick_turn(kb, rows, (int)wide, g->a + p, g->lda, from, pa);
         for (int64_t j = t->j0; j < t->j1; j += k->nr) {
             const int64_t nb = min64(k->nr, t->j1 - j);
             at_rows_tile tile = {.n = nb, .k = kb, .wa = wide, .c0 = j};
             tile.add = g->accumulate || p > 0;
-            tile.b = pb;
-            tile.ldb = k->nr;
-            if (g->tb) {
-                k->pack_turn(kb, nb, k->nr, g->b[t->x] + j * g->ldb + p, g->ldb, pb);
-            } else if (nb < k->nr) { /* a tile reads all of nr */
-                k->pack_copy(kb, nb, k->nr, g->b[t->x] + p * g->ldb + j, g->ldb, pb);
+            if (g->tb || nb < k->nr) { /* a tile reads all of nr */
+                pack_panel(k, g, t->x, j, nb, p, kb, pb);
+                tile.b = pb;
+                tile.ldb = k->nr;
             } else {
-                tile.b = g->b[t->x] + p * g->ldb + j;
+                const int64_t at = p * g->ldb + j;
+                if (g->b16)
+                    tile.b16 = g->b16[t->x] + at;
+                else
+                    tile.b = g->b[t->x] + at;
                 tile.ldb = g->ldb;
-                tile.soon = whole ? after + j * kb : tile.b + k->nr;
+                tile.soon = whole ? place(g, after, after_at + j * kb) : place(g, t->x, at + k->nr);
                 tile.soon_ld = whole ? k->nr : g->ldb;
             }
             panel(k, rows, wide, &tile, pa, c, pb);
@@ -143,7 +169,7 @@ static void group_part(void *arg, int64_t begin, int64_t end, int worker) {
     at_real *pa = w->scratch + worker * at_scratch_stride(OWN_A + OWN_B), *pb = pa + OWN_A;
     for (int64_t i = begin; i < end; i++) {
         const int64_t then = i + w->threads < w->count ? i + w->threads : i;
-        const at_real *next = w->g->b[w->tasks[then].x];
+        const int64_t next = w->tasks[then].x;
         if (w->tasks[i].i1 - w->tasks[i].i0 <= AT_FEW)
             few_rows(w->k, w->g, &w->tasks[i], pa, pb);
         else

@@ -22,7 +22,8 @@ typedef struct at_gemm_group {
     int64_t n, k; /* C[r, n] = beta C + A[r / share, k] op(B[x])[k, n], r listed for x */
     const at_real *a;
     int64_t lda;
-    const at_real *const *b; /* [e], each of row stride ldb */
+    const at_real *const *b;    /* [e], each of row stride ldb */
+    const uint16_t *const *b16; /* [e] in BF16 in place of b, which is then NULL; see gemm.h */
     int64_t ldb;
     at_real *c; /* rows not listed are left alone */
     int64_t ldc;

@@ -6,6 +6,7 @@
  */
 #include "kernel/kernel.h"
 #include "base/cpu.h"
+#include "base/half.h"
 #include <math.h>
 
 #ifdef AT_REAL_DOUBLE
@@ -196,18 +197,6 @@ static void tile(int64_t k, const at_real *a, const at_real *b, at_real beta, at
         }
 }
 
-static void pack_copy(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p) {
-    for (int64_t j = 0; j < n; j += w)
-        for (int64_t l = 0; l < k; l++)
-            for (int i = 0; i < w; i++) *p++ = j + i < n ? x[l * ldx + j + i] : 0;
-}
-
-static void pack_turn(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p) {
-    for (int64_t j = 0; j < n; j += w)
-        for (int64_t l = 0; l < k; l++)
-            for (int i = 0; i < w; i++) *p++ = j + i < n ? x[(j + i) * ldx + l] : 0;
-}
-
 static void pick_copy(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
                       const int64_t *row, at_real *p) {
     for (int64_t j = 0; j < n; j += w)
@@ -222,39 +211,27 @@ static void pick_turn(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx
             for (int i = 0; i < w; i++) *p++ = j + i < n ? x[row[j + i] * ldx + l] : 0;
 }
 
-static void tile_rows(int m, const at_rows_tile *t) {
-    at_real s[MR][NR] = {{0}};
-    const at_real *a = t->a, *b = t->b;
-    for (int64_t l = 0; l < t->k; l++, a += t->wa, b += t->ldb) {
-        for (int i = 0; i < m; i++)
-            for (int j = 0; j < NR; j++) s[i][j] += a[i] * b[j];
-        for (int j = 0; t->keep && j < NR; j++) t->keep[l * NR + j] = b[j];
-    }
-    for (int i = 0; i < m; i++)
-        for (int64_t j = 0; j < t->n; j++) {
-            at_real *y = t->c[i] + t->c0 + j;
-            *y = t->add ? *y + s[i][j] : s[i][j];
-        }
+static void widen(int64_t n, const uint16_t *x, at_real *y) {
+    for (int64_t i = 0; i < n; i++) y[i] = (at_real)at_f32_from_bf16(x[i]);
 }
 
-static void few(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
-                int64_t ldb, at_real beta, at_real *c, int64_t ldc) {
-    for (int i = 0; i < m; i++) {
-        at_real *y = c + i * ldc;
-        if (beta == 0)
-            for (int64_t j = 0; j < n; j++) y[j] = 0;
-        for (int64_t l = 0; l < k; l++) axpy(n, a[i * lda + l], b + l * ldb, y);
-    }
-}
+#define BT         at_real
+#define OF_B(name) name
+#define AS_REAL(v) (v)
+#define TILE_B(t)  (t)->b
+#include "kernel/kernel_ref_b.h"
 
-static void few_turn(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
-                     int64_t ldb, at_real beta, at_real *c, int64_t ldc) {
-    for (int i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j++) {
-            at_real *y = c + i * ldc + j;
-            const at_real s = dot(k, a + i * lda, b + j * ldb);
-            *y = beta != 0 ? *y + s : s;
-        }
+#define BT         uint16_t
+#define OF_B(name) name##16
+#define AS_REAL(v) (at_real) at_f32_from_bf16(v)
+#define TILE_B(t)  (t)->b16
+#include "kernel/kernel_ref_b.h"
+
+static void tile_rows_any(int m, const at_rows_tile *t) {
+    if (t->b16)
+        tile_rows16(m, t);
+    else
+        tile_rows(m, t);
 }
 
 /* Enough chains to hide the latency of both operations when the compiler makes vectors of them. */
@@ -298,9 +275,14 @@ void at_kernels_ref(at_kernels *k) {
         .pack_turn = pack_turn,
         .pick_copy = pick_copy,
         .pick_turn = pick_turn,
-        .tile_rows = tile_rows,
+        .tile_rows = tile_rows_any,
         .few = few,
         .few_turn = few_turn,
+        .widen = widen,
+        .pack_copy16 = pack_copy16,
+        .pack_turn16 = pack_turn16,
+        .few16 = few16,
+        .few_turn16 = few_turn16,
         .burn = burn,
     };
 }

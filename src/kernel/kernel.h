@@ -20,12 +20,13 @@ typedef struct at_rows_tile {
     int64_t n, k;     /* columns of C, n <= nr; terms of the sum                    */
     const at_real *a; /* packed in panels of wa columns                             */
     int64_t wa;
-    const at_real *b; /* packed, then ldb = nr; or where it lies, read for all of nr */
+    const at_real *b;    /* packed, then ldb = nr; or where it lies, read for all of nr */
+    const uint16_t *b16; /* NULL, or b where it lies in BF16, in place of b            */
     int64_t ldb;
-    const at_real *soon; /* used next: nr values, k times, soon_ld apart, are asked for while */
-    int64_t soon_ld;     /* b is read where it lies; any address will do                      */
-    at_real *keep;       /* NULL, or gets b packed: nr k values                        */
-    bool add;            /* to C, which is else only written                           */
+    const void *soon; /* used next: nr values, k times, soon_ld apart, are asked for while */
+    int64_t soon_ld;  /* b is read where it lies; any address will do                      */
+    at_real *keep;    /* NULL, or gets b packed: nr k values                               */
+    bool add;         /* to C, which is else only written                           */
     at_real *const *c;
     int64_t c0;
 } at_rows_tile;
@@ -122,6 +123,16 @@ typedef struct at_kernels {
     /** The same with b[n,k]: row j of b against row i of a. */
     void (*few_turn)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
                      int64_t ldb, at_real beta, at_real *c, int64_t ldc);
+
+    /* ---- B in BF16: the same sums of the same values, widened as they are read ---- */
+    /** y = x as at_real. */
+    void (*widen)(int64_t n, const uint16_t *x, at_real *y);
+    void (*pack_copy16)(int64_t k, int64_t n, int w, const uint16_t *x, int64_t ldx, at_real *p);
+    void (*pack_turn16)(int64_t k, int64_t n, int w, const uint16_t *x, int64_t ldx, at_real *p);
+    void (*few16)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const uint16_t *b,
+                  int64_t ldb, at_real beta, at_real *c, int64_t ldc);
+    void (*few_turn16)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda,
+                       const uint16_t *b, int64_t ldb, at_real beta, at_real *c, int64_t ldc);
 
     /* ---- measuring, see peak.h ---- */
     /** Multiply-adds on registers alone, `rounds` times a fixed number; returns how many

@@ -19,6 +19,15 @@ static inline vf vload(const float *p) { return _mm256_loadu_ps(p); }
 static inline void vstore(float *p, vf v) { _mm256_storeu_ps(p, v); }
 static inline vf vload_n(const float *p, int64_t n) { return _mm256_maskload_ps(p, first(n)); }
 static inline void vstore_n(float *p, int64_t n, vf v) { _mm256_maskstore_ps(p, first(n), v); }
+static inline vf vwiden(const uint16_t *p) {
+    const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
+}
+static inline vf vwiden_n(const uint16_t *p, int64_t n) {
+    uint16_t whole[8] = {0};
+    for (int64_t i = 0; i < n; i++) whole[i] = p[i];
+    return vwiden(whole);
+}
 static inline vf vkeep(vf v, int64_t n) { return _mm256_and_ps(v, _mm256_castsi256_ps(first(n))); }
 static inline vf vadd(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf vsub(vf a, vf b) { return _mm256_sub_ps(a, b); }

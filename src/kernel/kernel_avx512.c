@@ -16,6 +16,15 @@ static inline vf vload(const float *p) { return _mm512_loadu_ps(p); }
 static inline void vstore(float *p, vf v) { _mm512_storeu_ps(p, v); }
 static inline vf vload_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(first(n), p); }
 static inline void vstore_n(float *p, int64_t n, vf v) { _mm512_mask_storeu_ps(p, first(n), v); }
+static inline vf bf16(__m256i v) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
+}
+static inline vf vwiden(const uint16_t *p) {
+    return bf16(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+static inline vf vwiden_n(const uint16_t *p, int64_t n) {
+    return bf16(_mm256_maskz_loadu_epi16(first(n), p));
+}
 static inline vf vkeep(vf v, int64_t n) { return _mm512_maskz_mov_ps(first(n), v); }
 static inline vf vadd(vf a, vf b) { return _mm512_add_ps(a, b); }
 static inline vf vsub(vf a, vf b) { return _mm512_sub_ps(a, b); }

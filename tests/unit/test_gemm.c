@@ -1,6 +1,7 @@
 /* test_gemm.c - at_gemm_run and at_gemm_serial against the definition: every transpose, edge,
    stride, bias and accumulation; no write outside C; the same bits for every number of threads. */
 #include "base/cpu.h"
+#include "base/half.h"
 #include "check.h"
 #include "kernel/gemm.h"
 #include <math.h>
@@ -189,6 +190,65 @@ static void test_threads(void **state) {
         }
 }
 
+/* B in BF16 gives the bits of B widened beforehand: serial and shared, few rows and many. */
+static void same_bits(at_compute *cp, int64_t m, int64_t n, int64_t k, int mode) {
+    problem p = make(cp->ctx, m, n, k, mode);
+    const int64_t values = rows_of(p.g.tb, k, n) * p.g.ldb;
+    uint16_t *b16 = at_malloc(cp->ctx, (size_t)(values + 1) * sizeof *b16);
+    at_real *want = at_malloc(cp->ctx, (size_t)p.c_len * sizeof *want);
+    assert_true(b16 && want);
+    for (int64_t i = 0; i < values; i++) {
+        b16[i] = at_bf16_from_f32((float)p.b[i]);
+        p.b[i] = (at_real)at_f32_from_bf16(b16[i]);
+    }
+    for (int serial = 0; serial < 2; serial++) {
+        for (int in_16 = 0; in_16 < 2; in_16++) {
+            p.g.b = in_16 ? NULL : p.b;
+            p.g.b16 = in_16 ? b16 : NULL;
+            reset(&p);
+            const at_status s =
+                serial ? at_gemm_serial(cp, &p.g, cp->threads - 1) : at_gemm_run(cp, &p.g);
+            assert_int_equal(s, AT_OK);
+            if (!in_16) memcpy(want, p.c, (size_t)p.c_len * sizeof *want);
+        }
+        if (memcmp(want, p.c, (size_t)p.c_len * sizeof *want) != 0)
+            fail_msg("%s %lldx%lldx%lld mode %d serial %d: other bits", cp->k.name, (long long)m,
+                     (long long)n, (long long)k, mode, serial);
+    }
+    at_free(b16);
+    at_free(want);
+    drop(&p);
+}
+
+static void bf16(at_compute *cp) {
+    static const int64_t shape[][3] = {
+        {1, 1, 1},      {1, 33, 17},    {2, 16, 65},     {3, 31, 8},      {4, 100, 40},
+        {5, 32, 33},    {13, 65, 70},   {32, 47, 16},    {1, 1100, 1030}, {4, 2100, 60},
+        {40, 200, 530}, {200, 70, 140}, {130, 200, 150}, {17, 5, 1040},
+    };
+    for (size_t i = 0; i < sizeof shape / sizeof shape[0]; i++)
+        for (int mode = 0; mode < 32; mode++)
+            if (shape[i][0] * shape[i][1] * shape[i][2] < 20000 ? mode % 5 != 4
+                                                                : mode == 11 || mode == 24)
+                same_bits(cp, shape[i][0], shape[i][1], shape[i][2], mode);
+}
+
+static void test_bf16(void **state) {
+    (void)state;
+    const unsigned have = at_cpu_features();
+    for (int s = 0; s < N_SETS; s++)
+        for (int threads = 1; threads <= 3; threads++) {
+            if ((SETS[s].features & have) != SETS[s].features) continue;
+            at_ctx c;
+            at_ctx_init(&c, threads);
+            c.cpu = SETS[s].features;
+            at_compute cp;
+            assert_int_equal(at_compute_open(&cp, &c), AT_OK);
+            bf16(&cp);
+            at_compute_close(&cp);
+        }
+}
+
 /* Whatever allocation fails, the status says so and nothing leaks. */
 static void test_oom(void **state) {
     (void)state;
@@ -215,7 +275,7 @@ static void test_oom(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small),   cmocka_unit_test(test_blocks), cmocka_unit_test(test_wide),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_oom),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_oom),    cmocka_unit_test(test_bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

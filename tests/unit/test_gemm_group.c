@@ -1,6 +1,7 @@
 /* test_gemm_group.c - grouped products against the definition: matrices with 0, 1 and many rows,
    every edge, both directions; rows not listed stay; the same bits for every number of threads. */
 #include "base/cpu.h"
+#include "base/half.h"
 #include "check.h"
 #include "kernel/gemm_group.h"
 #include <math.h>
@@ -16,6 +17,7 @@ typedef struct problem {
     int64_t first[MOST_E + 1], e, total, rows, n, k, share;
     int64_t *row;
     at_real *a, *b, *c, *start, *w[MOST_E], *d[MOST_E];
+    uint16_t *w16[MOST_E]; /* NULL, or used in place of w */
 } problem;
 
 static at_real *noise(at_ctx *c, int64_t n, uint64_t seed) {
@@ -59,26 +61,30 @@ static void drop(problem *p) {
     for (int64_t x = 0; x < p->e; x++) {
         at_free(p->w[x]);
         at_free(p->d[x]);
+        at_free(p->w16[x]);
     }
 }
 
 static at_groups groups(const problem *p) { return (at_groups){p->e, p->first, p->row, p->share}; }
 
 static at_status product(at_compute *cp, problem *p, bool tb, bool accumulate) {
+    const bool in_16 = p->w16[0] != NULL;
     memcpy(p->c, p->start, (size_t)(p->rows * p->n) * sizeof *p->c);
     for (int64_t i = 0; !accumulate && i < p->total; i++) /* C need not be initialised */
         for (int64_t j = 0; j < p->n; j++) p->c[p->row[i] * p->n + j] = (at_real)NAN;
-    return at_gemm_group_run(cp, &(at_gemm_group){.of = groups(p),
-                                                  .tb = tb,
-                                                  .n = p->n,
-                                                  .k = p->k,
-                                                  .a = p->a,
-                                                  .lda = p->k,
-                                                  .b = (const at_real *const *)p->w,
-                                                  .ldb = tb ? p->k : p->n,
-                                                  .c = p->c,
-                                                  .ldc = p->n,
-                                                  .accumulate = accumulate});
+    return at_gemm_group_run(cp,
+                             &(at_gemm_group){.of = groups(p),
+                                              .tb = tb,
+                                              .n = p->n,
+                                              .k = p->k,
+                                              .a = p->a,
+                                              .lda = p->k,
+                                              .b = in_16 ? NULL : (const at_real *const *)p->w,
+                                              .b16 = in_16 ? (const uint16_t *const *)p->w16 : NULL,
+                                              .ldb = tb ? p->k : p->n,
+                                              .c = p->c,
+                                              .ldc = p->n,
+                                              .accumulate = accumulate});
 }
 
 static void near(double got, double want, double size, const char *what, int64_t i, int64_t j) {
@@ -247,6 +253,61 @@ static void test_threads(void **state) {
     }
 }
 
+/* Matrices in BF16 give the bits of the same matrices widened beforehand. */
+static void same_bits(at_compute *cp, const int64_t *loads, int64_t e, int64_t n, int64_t k) {
+    problem p = make(cp->ctx, loads, e, n, k, 2);
+    at_real *want = noise(cp->ctx, p.rows * n, 1);
+    uint16_t *w16[MOST_E];
+    for (int64_t x = 0; x < e; x++) {
+        w16[x] = at_malloc(cp->ctx, (size_t)(n * k) * sizeof *w16[x]);
+        assert_non_null(w16[x]);
+        for (int64_t i = 0; i < n * k; i++) {
+            w16[x][i] = at_bf16_from_f32((float)p.w[x][i]);
+            p.w[x][i] = (at_real)at_f32_from_bf16(w16[x][i]);
+        }
+    }
+    for (int way = 0; way < 4; way++) {
+        memset(p.w16, 0, sizeof p.w16);
+        assert_int_equal(product(cp, &p, way & 1, way & 2), AT_OK);
+        memcpy(want, p.c, (size_t)(p.rows * n) * sizeof *want);
+        memcpy(p.w16, w16, (size_t)e * sizeof *w16);
+        assert_int_equal(product(cp, &p, way & 1, way & 2), AT_OK);
+        if (memcmp(want, p.c, (size_t)(p.rows * n) * sizeof *want) != 0)
+            fail_msg("%s, %lld columns, k = %lld, way %d: other bits", cp->k.name, (long long)n,
+                     (long long)k, way);
+    }
+    at_free(want);
+    drop(&p);
+}
+
+static void bf16(at_compute *cp) {
+    static const int64_t sizes[][2] = {{1, 1},   {7, 16},    {32, 8},    {31, 33},   {33, 65},
+                                       {70, 66}, {1100, 30}, {40, 1030}, {300, 600}, {1024, 40}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const int64_t n = sizes[i][0], k = sizes[i][1];
+        same_bits(cp, (const int64_t[]){1, 1}, 2, n, k);
+        same_bits(cp, (const int64_t[]){1, 0, 2, 3, 4, 5}, 6, n, k);
+        same_bits(cp, (const int64_t[]){8, 15, 33, 64, 1, 0}, 6, n, k);
+    }
+    same_bits(cp, (const int64_t[]){170, 97}, 2, 70, 66);
+}
+static void test_bf16(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 3; threads++) {
+        const unsigned have = at_cpu_features();
+        for (int s = 0; s < N_SETS; s++) {
+            if ((SETS[s] & have) != SETS[s]) continue;
+            at_ctx c;
+            at_ctx_init(&c, threads);
+            c.cpu = SETS[s];
+            at_compute cp;
+            assert_int_equal(at_compute_open(&cp, &c), AT_OK);
+            bf16(&cp);
+            at_compute_close(&cp);
+        }
+    }
+}
+
 /* Whatever allocation fails, the status says so and nothing leaks. */
 static void test_oom(void **state) {
     (void)state;
@@ -277,6 +338,7 @@ int main(void) {
         cmocka_unit_test(test_loads),   cmocka_unit_test(test_widths),
         cmocka_unit_test(test_blocks),  cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_oom),
+        cmocka_unit_test(test_bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

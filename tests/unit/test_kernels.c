@@ -105,7 +105,14 @@ CALL(c_stick_grad) {
 CALL(c_logistic) { k->logistic(n, (at_real)-2, V(0), V(1), V(2)); }
 CALL(c_logistic_onto) { k->logistic(n, 30, V(0), V(0), V(2)); }
 
+CALL(c_widen) {
+    uint16_t x[LEN + PAD];
+    for (int i = 0; i < LEN + PAD; i++) x[i] = (uint16_t)(i * 251 + 7);
+    k->widen(n < LEN ? n : LEN, x + at, V(0));
+}
+
 static const row ROWS[] = {
+    {"widen", 0, 0, c_widen},
     {"acc", 0, 0, c_acc},
     {"axpy", 0, 2e-7, c_axpy},
     {"add", 0, 0, c_add},
@@ -304,6 +311,32 @@ static void packing(const at_kernels *k) {
                 }
 }
 
+/* By the bits: zeros of both signs, the smallest, infinities; not a number stays one. */
+static void widening(const at_kernels *k) {
+    enum { N = 37 };
+    static const uint16_t bits[7] = {0, 0x8000, 1, 0x3f80, 0xc020, 0x7f80, 0xff80};
+    static const float values[7] = {0, -0.0f, 0x1p-133f, 1, -2.5f, INFINITY, -INFINITY};
+    uint16_t x[N];
+    at_real y[N];
+    for (int i = 0; i < N; i++) x[i] = i == N - 2 ? 0x7fc1 : bits[i % 7];
+    k->widen(N, x, y);
+    for (int i = 0; i < N; i++) {
+        if (i == N - 2)
+            assert_true(isnan(y[i]));
+        else
+            assert_true(y[i] == (at_real)values[i % 7] &&
+                        !signbit(y[i]) == !signbit(values[i % 7]));
+    }
+}
+
+static void test_widening(void **state) {
+    (void)state;
+    at_kernels plain;
+    at_kernels_ref(&plain);
+    widening(&plain);
+    each_set(widening);
+}
+
 static void test_packing(void **state) {
     (void)state;
     at_kernels plain;
@@ -362,7 +395,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),     cmocka_unit_test(test_exp),
         cmocka_unit_test(test_far_gelu), cmocka_unit_test(test_far_sticks),
-        cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_packing),  cmocka_unit_test(test_widening),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (argc > 1 && !strcmp(argv[1], "--bench")) bench();

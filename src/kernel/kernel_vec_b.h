@@ -1,0 +1,249 @@
+/*
+ * kernel_vec_b.h - what reads B, once for each type it may lie in; kernel_vec_mat.h includes it and
+ * defines
+ *
+ *   BT, OF_B(name)       the type of a value of B, the name of a function for it
+ *   BLOAD(p)             W values of B as a vector of float
+ *   BLOAD_N(p, n)        the first n < W of them, the rest zero
+ *   TILE_B(t)            B of an at_rows_tile
+ *
+ * The sums are the same for every type: with BF16 they have the bits they have with B widened.
+ */
+#define AHEAD(p, values) ahead(p, (values) * (int64_t)sizeof(BT))
+
+/* Some rows of every panel before the next rows, so that x is read along its rows. */
+static void OF_B(pack_copy)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
+    enum { DEEP = 16 };
+    for (int64_t l0 = 0; l0 < k; l0 += DEEP) {
+        const int64_t l1 = l0 + DEEP < k ? l0 + DEEP : k;
+        for (int64_t j = 0; j < n; j += w) {
+            float *to = p + j * k + l0 * w;
+            const BT *from = x + l0 * ldx + j;
+            const float *end = p + j * k + l1 * w;
+            if (w == 2 * W && j + w <= n)
+                for (int64_t l = l0; l < l1; l++, to += 2 * W, from += ldx) {
+                    AHEAD(from, DEEP * ldx);
+                    AHEAD(from, DEEP * ldx + W);
+                    vstore(to, BLOAD(from));
+                    vstore(to + W, BLOAD(from + W));
+                }
+            else if (w < W && j + W <= n)
+                for (int64_t l = l0; l < l1; l++, to += w, from += ldx) {
+                    AHEAD(from, DEEP * ldx);
+                    panel_store(to, end, w, BLOAD(from));
+                }
+            else
+                for (int64_t l = l0; l < l1; l++, to += w, from += ldx)
+                    for (int i = 0; i < w; i += W) {
+                        const int64_t left = n - j - i, in = left < 0 ? 0 : left < W ? left : W;
+                        vstore_n(to + i, w - i < W ? w - i : W, BLOAD_N(from + i, in));
+                    }
+        }
+    }
+}
+
+/* W rows by W values at a time through registers. */
+static void OF_B(pack_turn)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
+    for (int64_t j = 0; j < n; j += w)
+        for (int i = 0; i < w; i += W) {
+            const int wide = w - i < W ? w - i : W;
+            const int64_t have = n - j - i;
+            float *to = p + j * k + i;
+            const BT *from = x + (j + i) * ldx;
+            const float *end = w < W ? p + (j + w) * k : to;
+            for (int64_t l = 0; l < k; l += W) {
+                const int64_t deep = k - l < W ? k - l : W;
+                vf r[W];
+                for (int u = 0; u < W; u++) {
+                    AHEAD(from, (u + W) * ldx + l);
+                    r[u] = u >= have   ? vzero()
+                           : deep == W ? BLOAD(from + u * ldx + l)
+                                       : BLOAD_N(from + u * ldx + l, deep);
+                }
+                transpose(r);
+                for (int u = 0; u < deep; u++, to += w) panel_store(to, end, wide, r[u]);
+            }
+        }
+}
+
+/* m is a constant where this is inlined, and so is how B is read. */
+static inline __attribute__((always_inline)) void
+OF_B(rows_m)(const int m, const enum rows_from how, const at_rows_tile *t) {
+    vf s[16][NV];
+    const float *a = t->a;
+    const BT *b = TILE_B(t);
+    float *keep = t->keep;
+    const BT *soon = t->soon;
+    const uintptr_t step = (uintptr_t)(t->soon_ld * (int64_t)sizeof *soon);
+    const int64_t wa = t->wa, ldb = how == ROWS_PACKED ? NR : t->ldb;
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++) {
+        __builtin_prefetch(t->c[i] + t->c0, 1);
+        __builtin_prefetch(t->c[i] + t->c0 + W, 1);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; j++) s[i][j] = vzero();
+    for (int64_t l = t->k; l > 0; l--, a += wa, b += ldb) {
+        vf bv[NV];
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; j++) {
+            bv[j] = BLOAD(b + j * W);
+            if (how != ROWS_PACKED && j * W * (int)sizeof *b % 64 == 0) AHEAD(soon, j * W);
+            if (how == ROWS_KEPT) vstore(keep + j * W, bv[j]);
+        }
+        if (how == ROWS_KEPT) keep += NR;
+        if (how != ROWS_PACKED) soon = (const BT *)((uintptr_t)soon + step);
+#pragma GCC unroll 16
+        for (int i = 0; i < m; i++) {
+            const vf av = vset1(a[i]);
+#pragma GCC unroll 4
+            for (int j = 0; j < NV; j++) s[i][j] = vfma(av, bv[j], s[i][j]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < m; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; j++) {
+            float *y = t->c[i] + t->c0 + j * W;
+            const int64_t left = t->n - j * W;
+            if (left >= W)
+                vstore(y, t->add ? vadd(vload(y), s[i][j]) : s[i][j]);
+            else if (left > 0)
+                vstore_n(y, left, t->add ? vadd(vload_n(y, left), s[i][j]) : s[i][j]);
+        }
+}
+
+static inline __attribute__((always_inline)) void OF_B(rows_of)(const int m,
+                                                                const at_rows_tile *t) {
+    if (m > MR) return;
+    if (t->keep)
+        OF_B(rows_m)(m, ROWS_KEPT, t);
+    else if (t->ldb != NR)
+        OF_B(rows_m)(m, ROWS_LYING, t);
+    else
+        OF_B(rows_m)(m, ROWS_PACKED, t);
+}
+
+static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
+    switch (m) {
+    case 1: OF_B(rows_of)(1, t); break;
+    case 2: OF_B(rows_of)(2, t); break;
+    case 3: OF_B(rows_of)(3, t); break;
+    case 4: OF_B(rows_of)(4, t); break;
+    case 5: OF_B(rows_of)(5, t); break;
+    case 6: OF_B(rows_of)(6, t); break;
+    case 7: OF_B(rows_of)(7, t); break;
+    case 8: OF_B(rows_of)(8, t); break;
+    case 9: OF_B(rows_of)(9, t); break;
+    case 10: OF_B(rows_of)(10, t); break;
+    case 11: OF_B(rows_of)(11, t); break;
+    case 12: OF_B(rows_of)(12, t); break;
+    case 13: OF_B(rows_of)(13, t); break;
+    default: OF_B(rows_of)(14, t); break;
+    }
+}
+
+/* One vector of columns of c for m rows: c += sum of `deep` <= 8 rows of b. */
+static inline void OF_B(few_column)(int m, int deep, const float *a, int64_t lda, const BT *b,
+                                    int64_t ldb, bool fresh, float *c, int64_t ldc, int64_t wide) {
+    vf bv[8], s;
+    for (int u = 0; u < deep; u++) {
+        AHEAD(b, (8 + u) * ldb);
+        bv[u] = wide == W ? BLOAD(b + u * ldb) : BLOAD_N(b + u * ldb, wide);
+    }
+    for (int i = 0; i < m; i++) {
+        float *y = c + i * ldc;
+        s = fresh ? vzero() : wide == W ? vload(y) : vload_n(y, wide);
+        for (int u = 0; u < deep; u++) s = vfma(vset1(a[i * lda + u]), bv[u], s);
+        if (wide == W)
+            vstore(y, s);
+        else
+            vstore_n(y, wide, s);
+    }
+}
+
+/* m is a constant where this is inlined. */
+static inline void OF_B(few_m)(int m, int64_t n, int64_t k, const float *a, int64_t lda,
+                               const BT *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+    enum { COLUMNS = 1024 }; /* of c at a time: they stay in the first cache for all of k */
+    for (int64_t j0 = 0; j0 < n; j0 += COLUMNS) {
+        const int64_t end = n - j0 < COLUMNS ? n : j0 + COLUMNS;
+        for (int64_t l = 0; l < k; l += 8) {
+            const bool fresh = l == 0 && beta == 0;
+            const float *al = a + l;
+            const BT *bl = b + l * ldb;
+            const int deep = k - l < 8 ? (int)(k - l) : 8;
+            int64_t j = j0;
+            if (deep == 8)
+                for (; j + W <= end; j += W)
+                    OF_B(few_column)(m, 8, al, lda, bl + j, ldb, fresh, c + j, ldc, W);
+            for (; j < end; j += W)
+                OF_B(few_column)
+                (m, deep, al, lda, bl + j, ldb, fresh, c + j, ldc, end - j < W ? end - j : W);
+        }
+    }
+}
+
+static void OF_B(few)(int m, int64_t n, int64_t k, const float *a, int64_t lda, const BT *b,
+                      int64_t ldb, float beta, float *c, int64_t ldc) {
+    switch (m) {
+    case 1: OF_B(few_m)(1, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    case 2: OF_B(few_m)(2, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    case 3: OF_B(few_m)(3, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    default: OF_B(few_m)(4, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    }
+}
+
+/* m x q dot products, each one vector sum over k in order: the same bits however they are
+   grouped. */
+static inline void OF_B(few_dots)(int m, int q, int64_t k, const float *a, int64_t lda, const BT *b,
+                                  int64_t ldb, float beta, float *c, int64_t ldc) {
+    vf s[4][8], bv[8];
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < q; j++) s[i][j] = vzero();
+    int64_t l = 0;
+    for (; l + W <= k; l += W) {
+        for (int j = 0; j < q; j++) bv[j] = BLOAD(b + j * ldb + l);
+        for (int i = 0; i < m; i++) {
+            const vf av = vload(a + i * lda + l);
+            for (int j = 0; j < q; j++) s[i][j] = vfma(av, bv[j], s[i][j]);
+        }
+    }
+    if (l < k)
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < q; j++)
+                s[i][j] =
+                    vfma(vload_n(a + i * lda + l, k - l), BLOAD_N(b + j * ldb + l, k - l), s[i][j]);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < q; j++) {
+            float *y = c + i * ldc + j;
+            const float t = vsum(s[i][j]);
+            *y = beta != 0 ? *y + t : t;
+        }
+}
+
+static inline void OF_B(few_turn_m)(int m, int q, int64_t n, int64_t k, const float *a, int64_t lda,
+                                    const BT *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+    int64_t j = 0;
+    for (; j + q <= n; j += q) OF_B(few_dots)(m, q, k, a, lda, b + j * ldb, ldb, beta, c + j, ldc);
+    for (; j < n; j++) OF_B(few_dots)(m, 1, k, a, lda, b + j * ldb, ldb, beta, c + j, ldc);
+}
+
+static void OF_B(few_turn)(int m, int64_t n, int64_t k, const float *a, int64_t lda, const BT *b,
+                           int64_t ldb, float beta, float *c, int64_t ldc) {
+    switch (m) { /* m * q sums fit the registers */
+    case 1: OF_B(few_turn_m)(1, 8, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    case 2: OF_B(few_turn_m)(2, 4, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    case 3: OF_B(few_turn_m)(3, 4, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    default: OF_B(few_turn_m)(4, W == 16 ? 4 : 2, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    }
+}
+
+#undef AHEAD
+#undef BT
+#undef OF_B
+#undef BLOAD
+#undef BLOAD_N
+#undef TILE_B
