@@ -71,13 +71,34 @@ static bool split_names(opt_list *l) {
     return true;
 }
 
+/* "1,2 3" into numbers; false after a sentence about what is none. */
+static bool read_ids(const char *text, int32_t **ids, int64_t *n, int *rc) {
+    *ids = malloc((strlen(text) / 2 + 1) * sizeof **ids);
+    if (!*ids) *rc = ui_fail("generate", "out of memory");
+    for (const char *p = text; *ids && *(p += strspn(p, ", ")); (*n)++) {
+        char *end;
+        const long id = strtol(p, &end, 10);
+        if (end == p || id < 0 || id > INT32_MAX || !strchr(", ", *end)) {
+            *rc = ui_usage("generate", "--ids: expected token ids as in 1,2,3, found `%s`", p);
+            return false;
+        }
+        (*ids)[*n] = (int32_t)id;
+        p = end;
+    }
+    return *ids != NULL;
+}
+
 int cmd_generate(int argc, char **argv) {
     ui u = {0};
     bool greedy = false;
+    char *ids = NULL;
+    int32_t *id = NULL;
     opt_list experts = {0}, exclude = {0};
     artel_generate_options o = {0};
     const opt table[] = {
         {"prompt", 'p', OPT_STRING, &o.prompt, "", "TEXT", "what the text begins with", 0, 0},
+        {"ids", 0, OPT_STRING, &ids, "", "1,2,3", "the same as token ids; the answer is ids, too",
+         0, 0},
         {"tokens", 'n', OPT_INT, &o.n, "100", "N", "most new tokens", 0, 1e9},
         {"temperature", 0, OPT_REAL, &o.temperature, "0.8", "T", "0: always the most probable", 0,
          100},
@@ -95,11 +116,13 @@ int cmd_generate(int argc, char **argv) {
         1,
         1,
         "Continues a text.  The text goes to stdout; which expert answered, why, "
-        "and the speed to stderr.",
+        "and the speed to stderr.  With --ids no tokenizer is needed.",
         table};
     int rc = opt_parse(&verb, &argc, argv);
     if (rc < 0 && (!split_names(&experts) || !split_names(&exclude)))
         rc = ui_fail("generate", "out of memory");
+    if (rc < 0 && *ids && *o.prompt) rc = ui_usage("generate", "either --prompt or --ids");
+    if (rc < 0 && *ids && read_ids(ids, &id, &o.n_ids, &rc)) o.ids = id;
     if (rc < 0 && !ui_open(&u, "generate")) rc = 1;
     if (rc < 0) {
         if (greedy) o.temperature = 0;
@@ -115,5 +138,6 @@ int cmd_generate(int argc, char **argv) {
     }
     opt_list_free(&experts);
     opt_list_free(&exclude);
+    free(id);
     return rc;
 }

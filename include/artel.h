@@ -66,8 +66,8 @@ ARTEL_API const char *artel_nearest(const char *word, const char *const *known, 
 
 /** Where a recipe comes from: a YAML or JSON file, assignments "a.b=value" on top. */
 typedef struct artel_recipe {
-    const char *path;       /* NULL: an empty recipe                            */
-    const char *const *set; /* n_set assignments, later ones win                */
+    const char *path;        /* NULL: an empty recipe                            */
+    const char *const *set;  /* n_set assignments, later ones win                */
     const char *const *from; /* n_set origins ("option --set"), or NULL         */
     int n_set;
 } artel_recipe;
@@ -97,9 +97,9 @@ ARTEL_API artel_status artel_tokenizer_decode(artel *a, const artel_tokenizer *t
                                               size_t *bytes);
 
 typedef struct artel_tokenizer_training {
-    int64_t vocab;     /* tokens in all: 256 bytes, <|endoftext|>, merges          */
-    int64_t min_count; /* rarer pairs are not merged; 0: 2                         */
-    int64_t max_piece; /* longer words are cut before counting, in bytes; 0: 64    */
+    int64_t vocab;            /* tokens in all: 256 bytes, <|endoftext|>, merges          */
+    int64_t min_count;        /* rarer pairs are not merged; 0: 2                         */
+    int64_t max_piece;        /* longer words are cut before counting, in bytes; 0: 64    */
     const char *const *input; /* n_input text files or folders of them             */
     int n_input;
     const char *output; /* the tokenizer.json to write                             */
@@ -123,19 +123,19 @@ typedef struct artel_data {
     int n_domain;
     const char *const *licence; /* "NAME=SPDX", for the manifest                            */
     int n_licence;
-    const char *out;            /* folder to make; an older data set there is replaced      */
-    const char *tokenizer;      /* a tokenizer.json or a folder with one, or NULL:          */
-    int64_t vocab;              /* train one of so many tokens                              */
-    double split[3];            /* shares of train, validation, test                        */
-    const char *unit;           /* what is balanced: "tokens", "bytes", "chars", "docs"     */
-    double max_diff;            /* percent the largest domain may be above the smallest     */
-    int no_balance;             /* keep everything                                          */
-    int64_t limit;              /* units of training text a domain at most; 0: no limit     */
-    int64_t seed;               /* of the order documents are taken in                      */
-    int64_t min_chars;          /* shorter paragraphs of prose are dropped; 0 keeps all     */
-    double min_letters;         /* share of letters and blanks a paragraph of prose has     */
-    const char *text_field;     /* of JSON lines                                            */
-    int strict;                 /* text not UTF-8: 1 an error, 0 left out and counted       */
+    const char *out;        /* folder to make; an older data set there is replaced      */
+    const char *tokenizer;  /* a tokenizer.json or a folder with one, or NULL:          */
+    int64_t vocab;          /* train one of so many tokens                              */
+    double split[3];        /* shares of train, validation, test                        */
+    const char *unit;       /* what is balanced: "tokens", "bytes", "chars", "docs"     */
+    double max_diff;        /* percent the largest domain may be above the smallest     */
+    int no_balance;         /* keep everything                                          */
+    int64_t limit;          /* units of training text a domain at most; 0: no limit     */
+    int64_t seed;           /* of the order documents are taken in                      */
+    int64_t min_chars;      /* shorter paragraphs of prose are dropped; 0 keeps all     */
+    double min_letters;     /* share of letters and blanks a paragraph of prose has     */
+    const char *text_field; /* of JSON lines                                            */
+    int strict;             /* text not UTF-8: 1 an error, 0 left out and counted       */
 } artel_data;
 
 ARTEL_API void artel_data_defaults(artel_data *o);
@@ -177,8 +177,8 @@ ARTEL_API artel_status artel_train(artel *a, const artel_recipe *r, artel_task t
  * active), memory, disk, flops, seconds (estimated from a measured peak), and "doubts", a list of
  * settings that look wrong.
  */
-ARTEL_API artel_status artel_plan(artel *a, const artel_recipe *r, artel_task task,
-                                  artel_emit emit, void *user);
+ARTEL_API artel_status artel_plan(artel *a, const artel_recipe *r, artel_task task, artel_emit emit,
+                                  void *user);
 
 /* ---- models ------------------------------------------------------------------------------- */
 
@@ -210,6 +210,8 @@ ARTEL_API artel_status artel_logits(artel *a, const char *model, const char *ids
 
 typedef struct artel_generate_options {
     const char *prompt;
+    const int32_t *ids; /* n_ids token ids in place of the prompt; NULL: a text             */
+    int64_t n_ids;
     int64_t n;                 /* most new tokens                                          */
     double temperature, top_p; /* temperature 0: greedy; top_p 1: all                      */
     int64_t top_k;             /* 0: all                                                   */
@@ -221,13 +223,14 @@ typedef struct artel_generate_options {
 } artel_generate_options;
 /** Bytes of new text as they come. */
 typedef void (*artel_text)(void *user, const char *bytes, size_t n);
-/** Emits first, for a composed model, {"expert","probability","probabilities":{..},"why":
+/** A prompt of ids needs no tokenizer.json; new tokens are then told as ids, in decimal, separated
+    by spaces, and in the last object as "ids".
+    Emits first, for a composed model, {"expert","probability","probabilities":{..},"why":
     [{"token","contribution"}]}, and at the end {"prompt_tokens","new_tokens","tokens_per_second",
     "ended"}.  Without `text` (NULL) the text is one more field of the last object, "text", with
     U+FFFD for bytes that are no UTF-8. */
-ARTEL_API artel_status artel_generate(artel *a, const char *model,
-                                      const artel_generate_options *o, artel_text text,
-                                      artel_emit emit, void *user);
+ARTEL_API artel_status artel_generate(artel *a, const char *model, const artel_generate_options *o,
+                                      artel_text text, artel_emit emit, void *user);
 
 /* ---- router ------------------------------------------------------------------------------- */
 

@@ -183,7 +183,20 @@ typedef struct {
     artel_emit emit;
     void *user;
     at_text whole; /* all of the text, when nobody takes it as it comes */
+    cJSON *ids;    /* the same of tokens, where the prompt was ids      */
+    bool some;     /* a token was told                                  */
 } writer;
+
+static void put_id(void *user, int32_t id) {
+    writer *w = user;
+    char text[16];
+    const int n = snprintf(text, sizeof text, "%s%d", w->some ? " " : "", (int)id);
+    w->some = true;
+    if (w->text)
+        w->text(w->user, text, (size_t)n);
+    else
+        cJSON_AddItemToArray(w->ids, cJSON_CreateNumber(id));
+}
 
 static void put_text(void *user, const char *bytes, size_t n) {
     writer *w = user;
@@ -203,7 +216,7 @@ static void add_reasons(at_ctx *c, cJSON *o, const at_lm *m, int expert, const a
     for (int64_t i = 0; i < n; i++) {
         at_text text; /* a token may be part of a character */
         size_t bytes = 0;
-        const char *s = at_tokenizer_bytes(m->tokenizer, why[i].id, &bytes);
+        const char *s = m->tokenizer ? at_tokenizer_bytes(m->tokenizer, why[i].id, &bytes) : NULL;
         at_text_init(&text, c, 0);
         if (s) at_text_utf8(&text, s, bytes);
         char *token = at_text_take(&text);
@@ -258,7 +271,11 @@ artel_status artel_generate(artel *a, const char *model, const artel_generate_op
     if (s == AT_OK) s = allowed_experts(c, m, o, &mask);
     writer w = {.a = a, .text = text, .emit = emit, .user = user};
     at_text_init(&w.whole, c, 0);
+    if (o->ids) w.ids = cJSON_CreateArray();
     const at_generation g = {.prompt = o->prompt ? o->prompt : "",
+                             .ids = o->ids,
+                             .n_ids = o->n_ids,
+                             .token = put_id,
                              .n = o->n,
                              .sampling = {o->temperature, o->top_k, o->top_p, o->seed},
                              .allowed = mask,
@@ -275,11 +292,17 @@ artel_status artel_generate(artel *a, const char *model, const artel_generate_op
         cJSON_AddNumberToObject(j, "tokens_per_second",
                                 res.seconds > 0 ? (double)res.new_tokens / res.seconds : 0);
         cJSON_AddBoolToObject(j, "ended", res.ended);
-        if (!text) cJSON_AddStringToObject(j, "text", w.whole.n ? w.whole.s : "");
+        if (!text && o->ids) {
+            cJSON_AddItemToObject(j, "ids", w.ids);
+            w.ids = NULL;
+        } else if (!text) {
+            cJSON_AddStringToObject(j, "text", w.whole.n ? w.whole.s : "");
+        }
         const at_status t = (at_status)at_emit(a, emit, user, j);
         if (s == AT_OK) s = t;
     }
     at_text_close(&w.whole);
+    cJSON_Delete(w.ids);
     at_free(mask);
     at_lm_close(m);
     at_compute_close(&cp);

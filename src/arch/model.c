@@ -9,6 +9,7 @@ void at_model_close(at_model *m) {
     if (m->impl) m->arch->close(m->impl);
     at_store_close(&m->store);
     at_weights_close(&m->weights);
+    cJSON_Delete(m->source);
     at_free(m->config);
     at_free(m->path);
     at_free(m->tokenizer);
@@ -35,6 +36,15 @@ static void fill_number(const at_arch *a, void *config, const char *key, int64_t
             int64_t *v = (int64_t *)(void *)((char *)config + k->offset);
             if (*v == unset) *v = value;
         }
+}
+
+int64_t at_model_number(const at_model *m, const char *key, int64_t otherwise) {
+    for (const at_key *k = m->arch->keys; k->name; k++) {
+        if (k->kind != AT_KEY_INT || strcmp(k->name, key) != 0) continue;
+        const int64_t v = *(const int64_t *)(const void *)((const char *)m->config + k->offset);
+        return v == -1 ? otherwise : v;
+    }
+    return otherwise;
 }
 
 void at_model_end_token(at_model *m, int64_t id) {
@@ -97,10 +107,14 @@ at_status at_model_new(at_ctx *c, at_conf *f, const char *section, int64_t vocab
     return s;
 }
 
+at_load at_model_how(const at_model *m, bool borrow) {
+    return (at_load){.prefix = m->arch->prefix, .ignore = m->arch->ignore, .borrow = borrow};
+}
+
 static at_status load_weights(at_ctx *c, at_model *m, const char *path, bool train) {
     const size_t verify_below = (size_t)1 << 30;
     at_status s = at_weights_open(c, path, verify_below, &m->weights);
-    const at_load how = {.prefix = m->arch->prefix, .ignore = m->arch->ignore, .borrow = !train};
+    const at_load how = at_model_how(m, !train);
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &m->weights, &how);
     if (s == AT_OK && m->weights.n) {
         const char *hash = at_st_meta(m->weights.file[0], "artel.tokenizer");
@@ -118,6 +132,7 @@ at_status at_model_load(at_ctx *c, const char *dir, bool train, at_model **out) 
     at_status s = path ? at_conf_read(c, path, &f) : AT_OOM;
     if (s == AT_OK) s = outline(c, f, "", hf_keys, 0, &m);
     if (s == AT_OK) s = (m->path = at_strdup(c, dir)) ? AT_OK : AT_OOM;
+    if (s == AT_OK) s = (m->source = at_json_read(c, path)) ? AT_OK : c->status;
     if (s == AT_OK && train) s = at_store_alloc(&m->store);
     if (s == AT_OK) s = load_weights(c, m, dir, train);
     if (s == AT_OK)
@@ -137,6 +152,7 @@ at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, 
     char *text = cJSON_PrintUnformatted(config);
     at_status s = text ? at_conf_parse(c, name, text, strlen(text), &f) : AT_OOM;
     if (s == AT_OK) s = outline(c, f, "", hf_keys, 0, &m);
+    if (s == AT_OK) s = (m->source = cJSON_Duplicate(config, true)) ? AT_OK : AT_OOM;
     if (s == AT_OK) s = load_weights(c, m, weights, false);
     if (s == AT_OK)
         *out = m;
@@ -155,7 +171,7 @@ int64_t at_model_numel(const at_model *m) {
 
 /* ---- saving -------------------------------------------------------------------- */
 
-static void add_choice(cJSON *o, const at_key *k, int index) {
+static cJSON *choice(const at_key *k, int index) {
     const char *p = k->choices;
     for (; index > 0 && p; index--) {
         p = strchr(p, '|');
@@ -163,31 +179,46 @@ static void add_choice(cJSON *o, const at_key *k, int index) {
     }
     char word[64] = "";
     for (size_t i = 0; p && p[i] && p[i] != '|' && i + 1 < sizeof word; i++) word[i] = p[i];
-    cJSON_AddStringToObject(o, k->name, word);
+    return cJSON_CreateString(word);
+}
+
+static cJSON *value_of(const at_key *k, const void *p) {
+    const int64_t n = k->kind == AT_KEY_INT ? *(const int64_t *)p : 0;
+    switch (k->kind) {
+    case AT_KEY_INT:
+        return n == -1 /* unset */ ? cJSON_CreateNull() : cJSON_CreateNumber((double)n);
+    case AT_KEY_REAL: return cJSON_CreateNumber(*(const double *)p);
+    case AT_KEY_BOOL: return cJSON_CreateBool(*(const bool *)p);
+    case AT_KEY_CHOICE: return choice(k, *(const int *)p);
+    case AT_KEY_STRING:
+    case AT_KEY_STRINGS: break;
+    }
+    return NULL;
+}
+
+/* In place of what has this name. */
+static void put(cJSON *o, const char *name, cJSON *v) {
+    if (!v) return;
+    if (cJSON_GetObjectItemCaseSensitive(o, name))
+        cJSON_ReplaceItemInObjectCaseSensitive(o, name, v);
+    else
+        cJSON_AddItemToObject(o, name, v);
+}
+
+void at_config_dtype(cJSON *config, const char *name) {
+    if (cJSON_GetObjectItemCaseSensitive(config, "dtype")) /* its newer name */
+        put(config, "dtype", cJSON_CreateString(name));
+    else
+        put(config, "torch_dtype", cJSON_CreateString(name));
 }
 
 cJSON *at_model_config(const at_model *m) {
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "model_type", m->arch->name);
-    cJSON_AddItemToObject(o, "architectures",
-                          cJSON_CreateStringArray((const char *[]){m->arch->hf_class}, 1));
-    cJSON_AddStringToObject(o, "torch_dtype", "float32");
-    for (const at_key *k = m->arch->keys; k->name; k++) {
-        const void *p = (const char *)m->config + k->offset;
-        if (k->kind == AT_KEY_INT) {
-            const int64_t v = *(const int64_t *)p;
-            if (v == -1) /* unset */
-                cJSON_AddNullToObject(o, k->name);
-            else
-                cJSON_AddNumberToObject(o, k->name, (double)v);
-        } else if (k->kind == AT_KEY_REAL) {
-            cJSON_AddNumberToObject(o, k->name, *(const double *)p);
-        } else if (k->kind == AT_KEY_BOOL) {
-            cJSON_AddBoolToObject(o, k->name, *(const bool *)p);
-        } else if (k->kind == AT_KEY_CHOICE) {
-            add_choice(o, k, *(const int *)p);
-        }
-    }
+    cJSON *o = m->source ? cJSON_Duplicate(m->source, true) : cJSON_CreateObject();
+    put(o, "model_type", cJSON_CreateString(m->arch->name));
+    put(o, "architectures", cJSON_CreateStringArray((const char *[]){m->arch->hf_class}, 1));
+    at_config_dtype(o, "float32");
+    for (const at_key *k = m->arch->keys; k->name; k++)
+        put(o, k->name, value_of(k, (const char *)m->config + k->offset));
     return o;
 }
 

@@ -16,6 +16,7 @@ typedef struct at_model {
     at_store store;
     at_dims dims;
     at_weights weights; /* open while parameters are borrowed  */
+    cJSON *source;      /* the configuration it was read from, or NULL */
     char *path;         /* folder it came from, or NULL        */
     char *tokenizer;    /* hex hash of its tokenizer, or NULL  */
 } at_model;
@@ -27,7 +28,8 @@ at_status at_model_new(at_ctx *c, at_conf *f, const char *section, int64_t vocab
 /** Parameters declared with the sizes of a recipe, but no values: for plan. */
 at_status at_model_outline(at_ctx *c, at_conf *f, const char *section, int64_t vocab,
                            at_model **out);
-/** From a folder. train: own copies of the values; otherwise they lie in the mapped file. */
+/** From a folder. train: own copies of the values; otherwise they lie in the mapped file, matrices
+    in BF16 as they are. */
 at_status at_model_load(at_ctx *c, const char *dir, bool train, at_model **out);
 /** From one configuration object and one weights file: an expert of a modular model. */
 at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, const char *weights,
@@ -41,8 +43,15 @@ void at_model_end_token(at_model *m, int64_t id);
     whole or not at all. source_tokenizer: a tokenizer.json, or NULL. */
 at_status at_model_save(at_ctx *c, const at_model *m, const char *dir,
                         const char *source_tokenizer);
-/** Its configuration as a Hugging Face config.json object; cJSON_Delete. */
+/** Its configuration as a Hugging Face config.json object, for values saved in float32; keys of the
+    one it was read from that nobody here knows stay.  cJSON_Delete. */
 cJSON *at_model_config(const at_model *m);
+/** Says in a config.json object what type the values are saved in: "float32", "bfloat16". */
+void at_config_dtype(cJSON *config, const char *name);
+/** The whole number of this key of the configuration; `otherwise` where there is none or it is -1. */
+int64_t at_model_number(const at_model *m, const char *key, int64_t otherwise);
+/** How its architecture reads a checkpoint. */
+at_load at_model_how(const at_model *m, bool borrow);
 
 /** Number of parameters. */
 int64_t at_model_numel(const at_model *m);

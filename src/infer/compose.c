@@ -43,7 +43,7 @@ static at_status describe(work *w, const expert_keys *k, const at_model *m, cons
     cJSON *e = cJSON_CreateObject();
     cJSON_AddStringToObject(e, "name", k->name);
     cJSON_AddStringToObject(e, "file", file);
-    cJSON_AddItemToObject(e, "config", at_model_config(m));
+    cJSON_AddItemToObject(e, "config", cJSON_Duplicate(m->source, true)); /* as the file is */
     cJSON_AddItemToArray(w->config, e);
     cJSON *p = cJSON_CreateObject();
     cJSON_AddNumberToObject(p, "id", cJSON_GetArraySize(w->passports));
@@ -83,10 +83,12 @@ static at_status add_expert(work *w, const expert_keys *k, int64_t i) {
     at_model *m = NULL;
     at_status s = at_model_load(c, k->model, false, &m);
     if (s == AT_OK) s = same_tokenizer(w, k, m);
-    char *from = at_join(c, k->model, "model.safetensors"), *to = at_join(c, w->dir, file);
-    if (s == AT_OK) s = from && to ? at_copy_file(c, from, to) : AT_OOM;
+    char *to = at_join(c, w->dir, file);
+    if (s == AT_OK && !to) s = AT_OOM;
+    if (s == AT_OK)
+        s = m->weights.n == 1 ? at_copy_file(c, at_st_path(m->weights.file[0]), to)
+                              : at_weights_save(c, &m->weights, to, NULL, NULL);
     if (s == AT_OK) s = describe(w, k, m, file, to);
-    at_free(from);
     at_free(to);
     at_model_close(m);
     return s;

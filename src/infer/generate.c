@@ -53,9 +53,22 @@ static at_status add_id(text_state *t, int32_t id) {
     return AT_OK;
 }
 
+static void put_token(text_state *t, int32_t id) {
+    size_t bytes = 0;
+    const char *piece = t->g->ids ? NULL : at_tokenizer_bytes(t->m->tokenizer, id, &bytes);
+    if (t->g->ids) t->g->token(t->g->user, id);
+    if (piece) put_bytes(t, piece, bytes);
+}
+
+/* The tokenizer's, or the one the configuration names; -1: none. */
+static int32_t end_token(const text_state *t) {
+    return t->m->tokenizer ? at_tokenizer_eot(t->m->tokenizer)
+                           : (int32_t)at_model_number(t->session.model, "eos_token_id", -1);
+}
+
 static at_status go_on(text_state *t, const at_real *logits, at_generated *out) {
     const at_generation *g = t->g;
-    const int32_t eot = at_tokenizer_eot(t->m->tokenizer);
+    const int32_t eot = end_token(t);
     at_status s = AT_OK;
     for (int64_t i = 0; i < g->n && s == AT_OK; i++) {
         if (at_interrupted(t->cp->ctx)) return at_error(t->cp->ctx, AT_INTERRUPTED, "interrupted");
@@ -65,9 +78,7 @@ static at_status go_on(text_state *t, const at_real *logits, at_generated *out) 
             out->ended = true;
             break;
         }
-        size_t bytes = 0;
-        const char *piece = at_tokenizer_bytes(t->m->tokenizer, id, &bytes);
-        if (piece) put_bytes(t, piece, bytes);
+        put_token(t, id);
         out->new_tokens++;
         s = add_id(t, id);
         if (s != AT_OK || i + 1 == g->n) break;
@@ -79,19 +90,36 @@ static at_status go_on(text_state *t, const at_real *logits, at_generated *out) 
     return s;
 }
 
+static at_status read_ids(text_state *t) {
+    at_ctx *c = t->cp->ctx;
+    const at_generation *g = t->g;
+    if (!g->ids && !t->m->tokenizer)
+        return at_error(c, AT_ARG,
+                        "%s has no tokenizer.json, so no text can be read or written: give the "
+                        "prompt as token ids, or put the model's tokenizer.json there",
+                        t->m->path);
+    if (!g->ids)
+        return at_tokenizer_encode(c, t->m->tokenizer, g->prompt, strlen(g->prompt), false,
+                                   &t->ids);
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < g->n_ids && s == AT_OK; i++)
+        s = g->ids[i] >= 0 && g->ids[i] < t->m->vocab
+                ? add_id(t, g->ids[i])
+                : at_error(c, AT_ARG,
+                           "id %d at position %lld is outside [0,%lld), the vocabulary "
+                           "of %s",
+                           (int)g->ids[i], (long long)i, (long long)t->m->vocab, t->m->path);
+    return s;
+}
+
 static at_status start(text_state *t, int *expert) {
     at_ctx *c = t->cp->ctx;
     at_lm *m = t->m;
-    if (!m->tokenizer)
-        return at_error(c, AT_ARG, "%s has no tokenizer.json: text cannot be turned into tokens",
-                        m->path);
-    const int32_t eot = at_tokenizer_eot(m->tokenizer);
     double *probs = at_calloc(c, (size_t)m->n_experts, sizeof *probs);
-    at_status s = probs ? at_tokenizer_encode(c, m->tokenizer, t->g->prompt, strlen(t->g->prompt),
-                                              false, &t->ids)
-                        : AT_OOM;
+    at_status s = probs ? read_ids(t) : AT_OOM;
     if (s == AT_OK) s = at_lm_route(c, m, t->ids.id, t->ids.n, t->g->allowed, probs, expert);
     if (s == AT_OK && t->g->routed) t->g->routed(t->g->user, m, *expert, probs, &t->ids);
+    const int32_t eot = m->tokenizer ? at_tokenizer_eot(m->tokenizer) : -1;
     if (s == AT_OK && t->ids.n == 0) s = add_id(t, eot >= 0 ? eot : 0);
     at_free(probs);
     return s;

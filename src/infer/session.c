@@ -2,32 +2,56 @@
 #include "infer/session.h"
 #include <string.h>
 
+enum { FIRST = 128 }; /* tokens there is room for when the first one comes */
+
 at_status at_session_open(at_compute *cp, at_model *m, int64_t cap, at_session *s) {
     at_ctx *c = cp->ctx;
     if (cap < 1 || cap > m->dims.context) cap = m->dims.context;
     *s = (at_session){.cp = cp, .model = m, .cap = cap};
     at_arena_init(&s->arena, c);
-    const int64_t L = m->dims.layers, W = m->dims.cache_width, each = m->dims.one_cache ? 1 : 2;
-    s->cache = at_calloc(c, (size_t)L, sizeof *s->cache);
-    s->slab = at_calloc(c, (size_t)(each * L * cap), (size_t)W * sizeof *s->slab);
+    s->cache = at_calloc(c, (size_t)m->dims.layers, sizeof *s->cache);
     s->logits = at_calloc(c, (size_t)m->dims.vocab, sizeof *s->logits);
-    if (!s->cache || !s->slab || !s->logits) {
-        at_session_close(s);
-        return AT_OOM;
-    }
-    for (int64_t i = 0; i < L; i++)
-        s->cache[i] = (at_kv){.k = s->slab + each * i * cap * W,
-                              .v = s->slab + (each * i + each - 1) * cap * W,
-                              .cap = cap};
-    return AT_OK;
+    if (s->cache && s->logits) return AT_OK;
+    at_session_close(s);
+    return AT_OOM;
 }
 
 void at_session_close(at_session *s) {
     at_arena_close(&s->arena);
+    for (int64_t i = 0; s->cache && i < s->model->dims.layers; i++) {
+        if (s->cache[i].v != s->cache[i].k) at_free(s->cache[i].v);
+        at_free(s->cache[i].k);
+    }
     at_free(s->cache);
-    at_free(s->slab);
     at_free(s->logits);
     *s = (at_session){0};
+}
+
+/* More room for a layer; what is in it stays, whether there is memory or not. */
+static bool grow(at_ctx *c, at_kv *kv, bool one, size_t bytes) {
+    at_real *k = at_realloc(c, kv->k, bytes);
+    if (!k) return false;
+    kv->k = k;
+    at_real *v = one ? k : at_realloc(c, kv->v, bytes);
+    if (!v) return false;
+    kv->v = v;
+    return true;
+}
+
+/* Room for n tokens in all: at least doubled, so that a long text moves each row a few times. */
+static at_status reserve(at_session *s, int64_t n) {
+    const at_dims *d = &s->model->dims;
+    for (int64_t i = 0; i < d->layers; i++) {
+        at_kv *kv = &s->cache[i];
+        int64_t cap = kv->cap ? kv->cap : FIRST;
+        while (cap < n) cap *= 2;
+        if (cap > s->cap) cap = s->cap;
+        if (cap <= kv->cap) continue;
+        const size_t bytes = (size_t)(cap * d->cache_width) * sizeof *kv->k;
+        if (!grow(s->cp->ctx, kv, d->one_cache, bytes)) return AT_OOM;
+        kv->cap = cap;
+    }
+    return AT_OK;
 }
 
 int64_t at_session_length(const at_session *s) { return s->cache[0].n; }
@@ -43,6 +67,7 @@ at_status at_session_feed(at_session *s, const int32_t *ids, int64_t n, const at
     if (n < 1 || before + n > s->cap)
         return at_error(s->cp->ctx, AT_ARG, "%lld tokens after %lld do not fit a session of %lld",
                         (long long)n, (long long)before, (long long)s->cap);
+    if (reserve(s, before + n) != AT_OK) return AT_OOM;
     const at_mark mark = at_arena_mark(&s->arena);
     at_run r;
     at_run_init(&r, s->cp, &s->arena, false, 0);

@@ -7,18 +7,17 @@ typedef struct at_session {
     at_compute *cp;
     at_model *model; /* borrowed */
     at_arena arena;
-    at_kv *cache;    /* [layers] */
-    at_real *slab;   /* keys and values of all layers */
+    at_kv *cache;    /* [layers], each with memory of its own, which grows with the sequence */
     at_real *logits; /* [V] */
-    int64_t cap;
+    int64_t cap;     /* most tokens */
 } at_session;
 
-/** cap: most tokens, at most the model's context. */
+/** cap: most tokens, at most the model's context; 0: that. */
 at_status at_session_open(at_compute *cp, at_model *m, int64_t cap, at_session *s);
 void at_session_close(at_session *s);
 int64_t at_session_length(const at_session *s);
 /** Read n more tokens; *logits [V] of the last one stay valid until the next call. AT_ARG beyond
-    cap. */
+    cap; on any failure the session is as before. */
 at_status at_session_feed(at_session *s, const int32_t *ids, int64_t n, const at_real **logits);
 /** Forget all but the first n tokens. */
 void at_session_rewind(at_session *s, int64_t n);

@@ -65,6 +65,28 @@ static char *folder_of(at_ctx *c, const char *path) {
     return dir;
 }
 
+static at_status no_weights(at_ctx *c, const char *dir) {
+    char *one = at_join(c, dir, "pytorch_model.bin");
+    char *many = at_join(c, dir, "pytorch_model.bin.index.json");
+    at_status s = AT_OOM;
+    if (one && many && (at_exists(one) || at_exists(many)))
+        s = at_error(c, AT_UNSUPPORTED,
+                     "%s: expected model.safetensors, found pickled weights (.bin): a pickle is a "
+                     "program, so it is not read here.  Convert each .bin file where you trust it, "
+                     "with Python: from safetensors.torch import save_file; "
+                     "save_file(torch.load(\"X.bin\", weights_only=True), \"X.safetensors\"); "
+                     "one file is to be named model.safetensors, several are to be listed in "
+                     "model.safetensors.index.json as they were in pytorch_model.bin.index.json",
+                     dir);
+    else if (one && many)
+        s = at_error(c, AT_FORMAT,
+                     "%s: expected model.safetensors or model.safetensors.index.json in this folder",
+                     dir);
+    at_free(one);
+    at_free(many);
+    return s;
+}
+
 at_status at_weights_open(at_ctx *c, const char *path, size_t verify_below, at_weights *out) {
     *out = (at_weights){0};
     const size_t len = strlen(path);
@@ -80,10 +102,7 @@ at_status at_weights_open(at_ctx *c, const char *path, size_t verify_below, at_w
     else if (folder && at_exists(index))
         s = add_index(c, out, dir, index, verify_below);
     else if (folder)
-        s = at_error(c, AT_FORMAT,
-                     "%s: expected model.safetensors or model.safetensors.index.json in this "
-                     "folder (pickled .bin files must be converted with safetensors first)",
-                     path);
+        s = no_weights(c, path);
     else if (len > 5 && !strcmp(path + len - 5, ".json"))
         s = add_index(c, out, dir, path, verify_below);
     else
@@ -104,6 +123,35 @@ const at_st_tensor *at_weights_find(const at_weights *w, const char *name, const
         }
     }
     return NULL;
+}
+
+/* Metadata but what the writer makes itself. */
+static at_status copy_meta(at_ctx *c, const at_st *st, at_st_writer *w) {
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < at_st_meta_count(st) && s == AT_OK; i++) {
+        const char *key, *value;
+        at_st_meta_at(st, i, &key, &value);
+        if (strcmp(key, AT_ST_HASH_KEY) != 0) s = at_st_writer_meta(c, w, key, value);
+    }
+    return s;
+}
+
+at_status at_weights_save(at_ctx *c, const at_weights *w, const char *path,
+                          bool (*choose)(void *user, const at_st_tensor *t, at_st_tensor *as),
+                          void *user) {
+    at_st_writer *to = NULL;
+    at_status s = at_st_writer_open(c, path, &to);
+    if (s == AT_OK && w->n) s = copy_meta(c, w->file[0], to);
+    for (int64_t f = 0; f < w->n; f++)
+        for (int64_t i = 0; i < at_st_count(w->file[f]) && s == AT_OK; i++) {
+            const at_st_tensor *t = at_st_at(w->file[f], i);
+            at_st_tensor as = *t;
+            if (!choose || choose(user, t, &as))
+                s = at_st_writer_add_as(c, to, as.name, as.dtype, t);
+        }
+    if (s == AT_OK) s = at_st_writer_commit(c, to);
+    at_st_writer_close(to);
+    return s;
 }
 
 /* ---- loading ------------------------------------------------------------------ */
@@ -128,56 +176,89 @@ static at_status read_values(at_ctx *c, const at_st_tensor *t, at_real *out) {
 #endif
 }
 
-static bool borrowable(const at_st_tensor *t) {
-    return t->dtype == (sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64) &&
-           (uintptr_t)t->data % sizeof(at_real) == 0;
+enum { SMALL = 1 << 16 }; /* values; less is read more often than it is worth widening each time */
+
+/* Points e at its values where they lie, if type and place allow; false: they must be read. */
+static bool borrow(const at_st_tensor *t, at_param_entry *e) {
+    const at_dtype own = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
+    const uintptr_t at = (uintptr_t)t->data;
+    if (t->dtype == own && at % sizeof(at_real) == 0)
+        e->t.data = (at_real *)at; /* read only, see at_load */
+    else if (t->dtype == AT_DT_BF16 && at % sizeof(uint16_t) == 0 && t->rank > 1 &&
+             at_numel(&e->t) >= SMALL)
+        e->t.bf16 = t->data;
+    else
+        return false;
+    return true;
 }
 
-static at_status load_one(at_ctx *c, at_store *s, const at_weights *w, const at_load *how,
-                          at_param_entry *e) {
-    const at_st *st = NULL;
-    const at_st_tensor *t = at_weights_find(w, e->path, &st);
+static const at_st_tensor *find(const at_weights *w, const at_load *how, const char *path,
+                                const at_st **st) {
     const size_t n = strlen(how->prefix);
-    if (!t && n && !strncmp(e->path, how->prefix, n)) t = at_weights_find(w, e->path + n, &st);
+    const at_st_tensor *t = at_weights_find(w, path, st);
+    return !t && n && !strncmp(path, how->prefix, n) ? at_weights_find(w, path + n, st) : t;
+}
+
+/* Borrowed, or checked and left without values. */
+static at_status place_one(at_ctx *c, const at_weights *w, const at_load *how, at_param_entry *e,
+                           bool *has) {
+    const at_st *st = NULL;
+    const at_st_tensor *t = find(w, how, e->path, &st);
     if (!t)
         return at_error(c, AT_FORMAT, "%s: tensor `%s` is missing",
                         w->n == 1 ? at_st_path(w->file[0]) : "checkpoint", e->path);
-    at_status status = same_shape(c, st, t, e);
-    if (status != AT_OK) return status;
-    if (how->borrow && borrowable(t)) {
-        e->t.data = (at_real *)(uintptr_t)t->data; /* read only, see at_load */
-        return AT_OK;
-    }
-    if (!s->value && (status = at_store_alloc(s)) != AT_OK) return status;
-    e->t.data = s->value + e->first;
-    status = read_values(c, t, e->t.data);
-    return status == AT_OK ? AT_OK : at_error_in(c, at_st_path(st));
+    const at_status s = same_shape(c, st, t, e);
+    *has = s == AT_OK && how->borrow && borrow(t, e);
+    return s;
 }
 
-/* Is this tensor a parameter, with or without the prefix? */
-static bool known(const at_store *s, const char *name, const char *prefix) {
+static at_status read_one(at_ctx *c, const at_weights *w, const at_load *how, at_param_entry *e) {
+    const at_st *st = NULL;
+    const at_st_tensor *t = find(w, how, e->path, &st);
+    const at_status s = read_values(c, t, e->t.data);
+    return s == AT_OK ? AT_OK : at_error_in(c, at_st_path(st));
+}
+
+at_param_entry *at_checkpoint_entry(const at_store *s, const at_load *how, const char *name) {
     char full[512];
-    if (at_store_find(s, name)) return true;
-    if (strlen(prefix) + strlen(name) >= sizeof full) return false;
-    strcpy(full, prefix);
+    at_param_entry *e = at_store_find(s, name);
+    if (e || strlen(how->prefix) + strlen(name) >= sizeof full) return e;
+    strcpy(full, how->prefix);
     strcat(full, name);
-    return at_store_find(s, full) != NULL;
+    return at_store_find(s, full);
+}
+
+/* Every tensor of the files is the one of its parameter, or may be ignored. */
+static at_status all_used(at_ctx *c, const at_store *s, const at_weights *w, const at_load *how) {
+    for (int64_t f = 0; f < w->n; f++)
+        for (int64_t i = 0; i < at_st_count(w->file[f]); i++) {
+            const at_st_tensor *t = at_st_at(w->file[f], i);
+            const at_param_entry *e = at_checkpoint_entry(s, how, t->name);
+            if (!e && how->ignore && how->ignore(t->name)) continue;
+            if (!e)
+                return at_error(c, AT_FORMAT,
+                                "%s: tensor `%s` belongs to no parameter of this model",
+                                at_st_path(w->file[f]), t->name);
+            const at_st *st = NULL;
+            if (find(w, how, e->path, &st) != t)
+                return at_error(c, AT_FORMAT, "%s: tensor `%s` is given twice, the other is in %s",
+                                at_st_path(w->file[f]), t->name, at_st_path(st));
+        }
+    return AT_OK;
 }
 
 at_status at_checkpoint_load(at_ctx *c, at_store *s, const at_weights *w, const at_load *how) {
-    if (s->status != AT_OK) return s->status;
-    for (int64_t i = 0; i < s->n; i++) {
-        const at_status status = load_one(c, s, w, how, s->p[i]);
-        if (status != AT_OK) return status;
-    }
-    for (int64_t f = 0; f < w->n; f++)
-        for (int64_t i = 0; i < at_st_count(w->file[f]); i++) {
-            const char *name = at_st_at(w->file[f], i)->name;
-            if (known(s, name, how->prefix) || (how->ignore && how->ignore(name))) continue;
-            return at_error(c, AT_FORMAT, "%s: tensor `%s` belongs to no parameter of this model",
-                            at_st_path(w->file[f]), name);
-        }
-    return AT_OK;
+    at_status status = s->status;
+    bool *has = at_calloc(c, (size_t)s->n, sizeof *has);
+    if (!has) return AT_OOM;
+    for (int64_t i = 0; i < s->n && status == AT_OK; i++)
+        status = place_one(c, w, how, s->p[i], &has[i]);
+    if (status == AT_OK) status = all_used(c, s, w, how);
+    if (status == AT_OK && !s->value) status = at_store_alloc(s);
+    for (int64_t i = 0; i < s->n && status == AT_OK; i++)
+        if (!has[i]) status = read_one(c, w, how, s->p[i]);
+    at_free(has);
+    return status;
 }
 
 /* ---- saving -------------------------------------------------------------------- */
@@ -197,7 +278,13 @@ at_status at_checkpoint_save(at_ctx *c, const at_store *s, at_slab what, const c
     for (int64_t i = 0; i < s->n && status == AT_OK; i++) {
         const at_param_entry *e = s->p[i];
         if (what != AT_SLAB_VALUE && e->frozen) continue;
-        status = at_st_writer_add(c, w, e->path, type, e->t.rank, e->t.dim, slab_of(s, e, what));
+        at_st_tensor from = {.dtype = type, .rank = e->t.rank, .data = slab_of(s, e, what)};
+        memcpy(from.dim, e->t.dim, sizeof e->t.dim);
+        if (what == AT_SLAB_VALUE && e->t.bf16) {
+            from.dtype = AT_DT_BF16;
+            from.data = e->t.bf16;
+        }
+        status = at_st_writer_add_as(c, w, e->path, type, &from);
     }
     if (status == AT_OK) status = at_st_writer_commit(c, w);
     at_st_writer_close(w);

@@ -21,16 +21,24 @@ typedef struct at_weights {
     written by artel are verified unless the file is above verify_below bytes. */
 at_status at_weights_open(at_ctx *c, const char *path, size_t verify_below, at_weights *out);
 void at_weights_close(at_weights *w);
+/** All their tensors into one file, from map to file without a copy in memory; metadata is the first
+    file's.  choose (NULL: all as they are) may say no to a tensor, or change name and dtype. */
+at_status at_weights_save(at_ctx *c, const at_weights *w, const char *path,
+                          bool (*choose)(void *user, const at_st_tensor *t, at_st_tensor *as),
+                          void *user);
 const at_st_tensor *at_weights_find(const at_weights *w, const char *name, const at_st **file);
 
 typedef struct at_load {
     const char *prefix;               /* a name may come without it; "" for none          */
     bool (*ignore)(const char *name); /* tensors that are no parameters; may be NULL      */
-    bool borrow; /* point parameters into the files where type and alignment allow: the
-                    files must stay open, the values must not be written                  */
+    bool borrow; /* point parameters into the files where type and alignment allow: those of the
+                    type of at_real, and matrices in BF16 (t->bf16, t->data NULL).  The files
+                    must stay open, the values must not be written                        */
 } at_load;
-/** Values of all parameters.  The store must be allocated unless every one can be borrowed. */
+/** Values of all parameters; a store without a slab gets one for what is not borrowed. */
 at_status at_checkpoint_load(at_ctx *c, at_store *s, const at_weights *w, const at_load *how);
+/** The parameter a tensor of this name is, or NULL. */
+at_param_entry *at_checkpoint_entry(const at_store *s, const at_load *how, const char *name);
 
 typedef enum at_slab { AT_SLAB_VALUE, AT_SLAB_M, AT_SLAB_V } at_slab;
 /** Metadata pairs: key, value, key, value, ..., NULL.  Frozen parameters have no moments. */

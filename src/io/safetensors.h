@@ -81,6 +81,10 @@ at_status at_st_writer_meta(at_ctx *c, at_st_writer *w, const char *key, const c
 /** data is borrowed and read at commit. */
 at_status at_st_writer_add(at_ctx *c, at_st_writer *w, const char *name, at_dtype d, int rank,
                            const int64_t *dim, const void *data);
+/** The values of a tensor of another file (borrowed likewise) as dtype d, converted while they are
+    written: rounded to nearest where d is narrower.  AT_ARG unless both are floating. */
+at_status at_st_writer_add_as(at_ctx *c, at_st_writer *w, const char *name, at_dtype d,
+                              const at_st_tensor *from);
 /** Write all and rename. */
 at_status at_st_writer_commit(at_ctx *c, at_st_writer *w);
 /** Frees; removes the temporary when not committed.  Accepts NULL. */

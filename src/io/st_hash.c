@@ -5,8 +5,6 @@
  */
 #include "io/st_internal.h"
 #include <string.h>
-#define XXH_STATIC_LINKING_ONLY /* the state on the stack */
-#include <xxhash.h>
 
 enum { DIGITS = 16 };
 
@@ -14,17 +12,21 @@ static void put(XXH3_state_t *h, const char *text) {
     (void)XXH3_64bits_update(h, text, strlen(text) + 1);
 }
 
-uint64_t at_st_tensor_hash(const at_st_tensor *t) {
-    XXH3_state_t h;
-    XXH3_INITSTATE(&h);
-    (void)XXH3_64bits_reset(&h);
-    put(&h, t->name);
-    put(&h, at_dtype_name(t->dtype));
+void at_st_tensor_hash_begin(XXH3_state_t *h, const at_st_tensor *t) {
+    XXH3_INITSTATE(h);
+    (void)XXH3_64bits_reset(h);
+    put(h, t->name);
+    put(h, at_dtype_name(t->dtype));
     for (int i = 0; i < t->rank; i++) {
         char dim[24];
         (void)snprintf(dim, sizeof dim, "%lld", (long long)t->dim[i]);
-        put(&h, dim);
+        put(h, dim);
     }
+}
+
+uint64_t at_st_tensor_hash(const at_st_tensor *t) {
+    XXH3_state_t h;
+    at_st_tensor_hash_begin(&h, t);
     if (t->bytes) (void)XXH3_64bits_update(&h, t->data, t->bytes);
     return XXH3_64bits_digest(&h);
 }

@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "io/safetensors.h"
+#define XXH_STATIC_LINKING_ONLY /* the state on the stack */
+#include <xxhash.h>
 
 /* Says that there are hashes: without it a damaged hash key would pass for another program's file. */
 #define AT_ST_MARK "artel.hashed"
@@ -21,8 +23,9 @@ struct at_st {
 /** The number of elements, checked: false when it does not fit. */
 bool at_st_elements(int rank, const int64_t *dim, int64_t *n);
 
-/** Hash of a tensor: its name, type, shape and bytes. */
+/** Hash of a tensor: its name, type and shape, by _begin, then its bytes. */
 uint64_t at_st_tensor_hash(const at_st_tensor *t);
+void at_st_tensor_hash_begin(XXH3_state_t *h, const at_st_tensor *t);
 /** Hash of all metadata but the hashes themselves, in order; meta may be NULL. */
 uint64_t at_st_meta_hash(const cJSON *meta);
 /** 16 hexadecimal digits and a NUL. */

@@ -2,17 +2,24 @@
  * st_write.c - writing.  Everything is kept until commit: only then is the layout known, and the
  * hashes, which stand in the header, before the data.
  */
+#include "base/half.h"
 #include "io/st_internal.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 64, PREFIX = 8 };
+enum { ALIGN = 64, PREFIX = 8, PIECE = 4096 /* values converted at a time */ };
+
+/* A tensor as it will stand in the file; its values may lie in another type. */
+typedef struct item {
+    at_st_tensor t; /* name is owned */
+    at_dtype from;  /* of t.data     */
+} item;
 
 struct at_st_writer {
     at_out out;
     char *path;
     cJSON *meta;
-    at_st_tensor *tensor; /* names are owned */
+    item *item;
     int64_t n, cap;
 };
 
@@ -37,8 +44,8 @@ at_status at_st_writer_open(at_ctx *c, const char *path, at_st_writer **out) {
 void at_st_writer_close(at_st_writer *w) {
     if (!w) return;
     at_out_close(&w->out);
-    for (int64_t i = 0; i < w->n; i++) at_free((void *)(uintptr_t)w->tensor[i].name);
-    at_free(w->tensor);
+    for (int64_t i = 0; i < w->n; i++) at_free((void *)(uintptr_t)w->item[i].t.name);
+    at_free(w->item);
     at_free(w->path);
     cJSON_Delete(w->meta);
     at_free(w);
@@ -60,13 +67,80 @@ at_status at_st_writer_add(at_ctx *c, at_st_writer *w, const char *name, at_dtyp
                         rank);
     if (!at_st_elements(rank, dim, &n) || n > ((int64_t)1 << 53) / size)
         return at_error(c, AT_SHAPE, "%s: tensor `%.200s`: impossible shape", w->path, name);
-    if (!at_reserve(c, &w->tensor, &w->cap, w->n + 1, sizeof *w->tensor)) return c->status;
+    if (!at_reserve(c, &w->item, &w->cap, w->n + 1, sizeof *w->item)) return c->status;
     at_st_tensor t = {.name = at_strdup(c, name), .dtype = d, .rank = rank, .data = data};
     if (!t.name) return c->status;
     for (int i = 0; i < rank; i++) t.dim[i] = dim[i];
     t.bytes = (size_t)(n * size);
-    w->tensor[w->n++] = t;
+    w->item[w->n++] = (item){t, d};
     return AT_OK;
+}
+
+static bool floating(at_dtype d) {
+    return d == AT_DT_F16 || d == AT_DT_BF16 || d == AT_DT_F32 || d == AT_DT_F64;
+}
+
+at_status at_st_writer_add_as(at_ctx *c, at_st_writer *w, const char *name, at_dtype d,
+                              const at_st_tensor *from) {
+    if (d != from->dtype && (!floating(d) || !floating(from->dtype)))
+        return at_error(c, AT_ARG, "%s: tensor `%.200s`: %s cannot be written as %s", w->path, name,
+                        at_dtype_name(from->dtype), at_dtype_name(d));
+    const at_status s = at_st_writer_add(c, w, name, d, from->rank, from->dim, from->data);
+    if (s == AT_OK) w->item[w->n - 1].from = from->dtype;
+    return s;
+}
+
+/* ---- the bytes of a tensor, in order ------------------------------------------------------ */
+
+typedef at_status (*take_fn)(void *arg, const void *bytes, size_t n);
+
+/* n floats as 16 bits in place. */
+static void narrow(float *f, size_t n, at_dtype to) {
+    for (size_t i = 0; i < n; i++) {
+        const uint16_t h = to == AT_DT_BF16 ? at_bf16_from_f32(f[i]) : at_f16_from_f32(f[i]);
+        memcpy((char *)f + i * sizeof h, &h, sizeof h);
+    }
+}
+
+/* The piece p as type `to`. */
+static at_status convert(at_ctx *c, const at_st_tensor *p, at_dtype to, double *wide) {
+    if (to == AT_DT_F64) return at_st_to_f64(c, p, wide);
+    float *f = (float *)wide;
+    const at_status s = at_st_to_f32(c, p, f);
+    if (s == AT_OK && to != AT_DT_F32) narrow(f, p->bytes / at_dtype_size(p->dtype), to);
+    return s;
+}
+
+static at_status give(at_ctx *c, const item *e, take_fn take, void *arg) {
+    if (e->from == e->t.dtype) return take(arg, e->t.data, e->t.bytes);
+    const size_t size = at_dtype_size(e->t.dtype), from = at_dtype_size(e->from);
+    const size_t n = e->t.bytes / size;
+    double wide[PIECE];
+    at_status s = AT_OK;
+    for (size_t i = 0; i < n && s == AT_OK; i += PIECE) {
+        const size_t m = n - i < PIECE ? n - i : PIECE;
+        const at_st_tensor piece = {.name = e->t.name,
+                                    .dtype = e->from,
+                                    .data = (const char *)e->t.data + i * from,
+                                    .bytes = m * from};
+        s = convert(c, &piece, e->t.dtype, wide);
+        if (s == AT_OK) s = take(arg, wide, m * size);
+    }
+    return s;
+}
+
+static at_status take_hash(void *arg, const void *bytes, size_t n) {
+    if (n) (void)XXH3_64bits_update(arg, bytes, n);
+    return AT_OK;
+}
+
+typedef struct sink {
+    at_ctx *c;
+    at_out *out;
+} sink;
+static at_status take_file(void *arg, const void *bytes, size_t n) {
+    const sink *s = arg;
+    return at_out_write(s->c, s->out, bytes, n);
 }
 
 /* ---- the header --------------------------------------------------------------------------- */
@@ -76,15 +150,15 @@ at_status at_st_writer_add(at_ctx *c, at_st_writer *w, const char *name, at_dtyp
 static void lay_out(const at_st_writer *w, int64_t *order) {
     int64_t k = 0;
     for (int64_t i = 0; i < w->n; i++) {
-        if (w->tensor[i].bytes > 0) continue;
+        if (w->item[i].t.bytes > 0) continue;
         int64_t at = k++;
-        for (; at > 0 && strcmp(w->tensor[order[at - 1]].name, w->tensor[i].name) > 0; at--)
+        for (; at > 0 && strcmp(w->item[order[at - 1]].t.name, w->item[i].t.name) > 0; at--)
             order[at] = order[at - 1];
         order[at] = i;
     }
     for (size_t size = 8; size > 0; size /= 2)
         for (int64_t i = 0; i < w->n; i++)
-            if (w->tensor[i].bytes > 0 && at_dtype_size(w->tensor[i].dtype) == size) order[k++] = i;
+            if (w->item[i].t.bytes > 0 && at_dtype_size(w->item[i].t.dtype) == size) order[k++] = i;
 }
 
 static at_status put_hashes(at_ctx *c, at_st_writer *w, const int64_t *order) {
@@ -92,9 +166,16 @@ static at_status put_hashes(at_ctx *c, at_st_writer *w, const int64_t *order) {
     if (!text) return c->status;
     cJSON_DeleteItemFromObjectCaseSensitive(w->meta, AT_ST_HASH_KEY);
     at_st_hash_text(at_st_meta_hash(w->meta), text);
-    for (int64_t i = 0; i < w->n; i++)
-        at_st_hash_text(at_st_tensor_hash(&w->tensor[order[i]]), text + (i + 1) * 16);
-    const at_status s = at_st_writer_meta(c, w, AT_ST_HASH_KEY, text);
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < w->n && s == AT_OK; i++) {
+        XXH3_state_t h;
+        at_st_tensor_hash_begin(&h, &w->item[order[i]].t);
+        s = give(c, &w->item[order[i]], take_hash, &h);
+        char digits[17];
+        at_st_hash_text(XXH3_64bits_digest(&h), digits);
+        memcpy(text + (i + 1) * 16, digits, sizeof digits);
+    }
+    if (s == AT_OK) s = at_st_writer_meta(c, w, AT_ST_HASH_KEY, text);
     at_free(text);
     return s;
 }
@@ -122,8 +203,8 @@ static char *header_text(const at_st_writer *w, const int64_t *order) {
     bool ok = head && cJSON_AddItemReferenceToObject(head, "__metadata__", w->meta);
     int64_t begin = 0;
     for (int64_t i = 0; ok && i < w->n; i++) {
-        ok = put_entry(head, &w->tensor[order[i]], begin);
-        begin += (int64_t)w->tensor[order[i]].bytes;
+        ok = put_entry(head, &w->item[order[i]].t, begin);
+        begin += (int64_t)w->item[order[i]].t.bytes;
     }
     char *text = ok ? cJSON_PrintUnformatted(head) : NULL;
     cJSON_Delete(head);
@@ -137,7 +218,7 @@ static int by_text(const void *a, const void *b) {
 static at_status refuse_twins(at_ctx *c, const at_st_writer *w) {
     const char **name = at_calloc(c, (size_t)w->n, sizeof *name);
     if (!name) return c->status;
-    for (int64_t i = 0; i < w->n; i++) name[i] = w->tensor[i].name;
+    for (int64_t i = 0; i < w->n; i++) name[i] = w->item[i].t.name;
     if (w->n > 1) qsort(name, (size_t)w->n, sizeof *name, by_text);
     at_status s = AT_OK;
     for (int64_t i = 1; !s && i < w->n; i++)
@@ -172,7 +253,7 @@ at_status at_st_writer_commit(at_ctx *c, at_st_writer *w) {
     if (!s && !text) s = at_error(c, AT_OOM, "%s: no memory for the header", w->path);
     if (!s) s = write_header(c, w, text);
     for (int64_t i = 0; !s && i < w->n; i++)
-        s = at_out_write(c, &w->out, w->tensor[order[i]].data, w->tensor[order[i]].bytes);
+        s = give(c, &w->item[order[i]], take_file, &(sink){c, &w->out});
     if (!s)
         s = at_out_commit(c, &w->out);
     else

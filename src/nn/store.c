@@ -18,6 +18,9 @@ void at_store_close(at_store *s) {
     at_store_init(s, s->ctx);
 }
 
+/* Every parameter starts on a cache line. */
+static int64_t room(const at_tensor *t) { return (at_numel(t) + 15) / 16 * 16; }
+
 at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64_t *dim,
                     const char *fmt, ...) {
     if (s->status != AT_OK) return NULL;
@@ -51,7 +54,7 @@ at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64
     e->first = s->numel;
     e->t = (at_tensor){.rank = rank, .name = e->path};
     memcpy(e->t.dim, dim, (size_t)rank * sizeof *dim);
-    s->numel += (numel + 15) / 16 * 16; /* every parameter starts on a cache line */
+    s->numel += room(&e->t);
     s->p[s->n++] = e;
     return &e->t;
 }
@@ -66,8 +69,17 @@ static at_real *slab(at_store *s) { return at_calloc(s->ctx, (size_t)s->numel, s
 
 at_status at_store_alloc(at_store *s) {
     if (s->status != AT_OK) return s->status;
-    if (!(s->value = slab(s))) return s->status = AT_OOM;
-    for (int64_t i = 0; i < s->n; i++) s->p[i]->t.data = s->value + s->p[i]->first;
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->n; i++)
+        if (!s->p[i]->t.data && !s->p[i]->t.bf16) n += room(&s->p[i]->t);
+    if (!(s->value = at_calloc(s->ctx, (size_t)n, sizeof(at_real)))) return s->status = AT_OOM;
+    n = 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        at_tensor *t = &s->p[i]->t;
+        if (t->data || t->bf16) continue;
+        t->data = s->value + n;
+        n += room(t);
+    }
     return AT_OK;
 }
 

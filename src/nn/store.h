@@ -25,7 +25,8 @@ typedef struct at_store {
     at_param_entry **p; /* entries never move */
     int64_t n, cap;
     int64_t numel;                 /* of all parameters               */
-    at_real *value, *grad, *m, *v; /* slabs; NULL until allocated   */
+    at_real *value, *grad, *m, *v; /* slabs; NULL until allocated; value holds the rest alone
+                                      where some values are borrowed    */
     at_status status;              /* first failure of at_param sticks */
 } at_store;
 
@@ -38,7 +39,7 @@ at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64
 /** The declared parameter of this path, or NULL. */
 at_param_entry *at_store_find(const at_store *s, const char *path);
 
-/** Space for the values; not initialised. */
+/** Space for the values of all parameters that have none (borrowed ones have); not initialised. */
 at_status at_store_alloc(at_store *s);
 /** Values by their kind from counter-based draws keyed by (seed, path): independent of order. */
 void at_store_randomise(at_store *s, uint64_t seed);

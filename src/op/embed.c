@@ -11,10 +11,16 @@ typedef struct {
 static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_node *n = arg;
     const int32_t *ids = ((const embed_attr *)n->attr)->ids;
+    const at_tensor *table = n->in[0];
     const int64_t c = at_cols(n->out);
     (void)worker;
-    for (int64_t i = begin; i < end; i++)
-        memcpy(n->out->data + i * c, n->in[0]->data + ids[i] * c, (size_t)c * sizeof(at_real));
+    for (int64_t i = begin; i < end; i++) {
+        at_real *to = n->out->data + i * c;
+        if (table->data)
+            memcpy(to, table->data + ids[i] * c, (size_t)c * sizeof *to);
+        else
+            n->run->cp->k.widen(c, table->bf16 + ids[i] * c, to);
+    }
 }
 static void embed_fwd(at_node *n) { at_run_par(n->run, n->out->dim[0], 64, fwd_part, n); }
 
@@ -45,5 +51,5 @@ at_tensor *at_embed(at_run *r, at_tensor *table, const int32_t *ids, int64_t n) 
         a->ids[i] = ids[i];
     }
     at_tensor *y = at_new2(r, n, table->dim[1]);
-    return at_apply(r, &at_op_embed, &table, 1, y, a);
+    return at_apply_bf16(r, &at_op_embed, &table, 1, y, a);
 }

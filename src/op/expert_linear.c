@@ -20,12 +20,21 @@ static at_groups groups(const at_node *n) {
     return (at_groups){a->ro.e, a->ro.first, a->ro.slot, a->per_slot ? 1 : a->ro.k};
 }
 
-/* The experts' matrices. */
-static const at_real **matrices(const at_node *n) {
+/* The experts' matrices, of one type. */
+typedef struct {
+    const at_real **w;
+    const uint16_t **w16; /* or these */
+} matrices;
+static bool collect(const at_node *n, matrices *m) {
     const int64_t e = routing(n)->e;
-    const at_real **w = at_save(n->run, (size_t)e * sizeof *w);
-    for (int64_t i = 0; w && i < e; i++) w[i] = n->in[1 + i]->data;
-    return w;
+    *m = (matrices){0};
+    if (n->in[1]->bf16)
+        m->w16 = at_save(n->run, (size_t)e * sizeof *m->w16);
+    else
+        m->w = at_save(n->run, (size_t)e * sizeof *m->w);
+    for (int64_t i = 0; m->w16 && i < e; i++) m->w16[i] = n->in[1 + i]->bf16;
+    for (int64_t i = 0; m->w && i < e; i++) m->w[i] = n->in[1 + i]->data;
+    return m->w || m->w16;
 }
 
 static void failed(const at_node *n, at_status s) {
@@ -35,14 +44,15 @@ static void failed(const at_node *n, at_status s) {
 static void expert_linear_fwd(at_node *n) {
     const int64_t in = at_cols(n->in[0]), out = at_cols(n->out);
     const at_mark mark = at_arena_mark(n->run->arena);
-    const at_real **w = matrices(n);
-    if (w)
+    matrices m;
+    if (collect(n, &m))
         failed(n, at_gemm_group_run(n->run->cp, &(at_gemm_group){.of = groups(n),
                                                                  .n = out,
                                                                  .k = in,
                                                                  .a = n->in[0]->data,
                                                                  .lda = in,
-                                                                 .b = w,
+                                                                 .b = m.w,
+                                                                 .b16 = m.w16,
                                                                  .ldb = out,
                                                                  .c = n->out->data,
                                                                  .ldc = out}));
@@ -79,16 +89,18 @@ static void grad_x(const at_node *n, at_real *dx, bool fresh) {
     const int64_t in = at_cols(n->in[0]), out = at_cols(n->out);
     at_groups of = groups(n);
     of.share = 1; /* dy has a row a slot */
-    const at_real **w = matrices(n);
+    matrices m;
+    const bool some = collect(n, &m);
     at_real *slots = a->per_slot ? dx : at_save(r, (size_t)(a->ro.n * a->ro.k * in) * sizeof *dx);
-    if (!w || !slots) return;
+    if (!some || !slots) return;
     failed(n, at_gemm_group_run(r->cp, &(at_gemm_group){.of = of,
                                                         .tb = true,
                                                         .n = in,
                                                         .k = out,
                                                         .a = n->out->grad,
                                                         .lda = out,
-                                                        .b = w,
+                                                        .b = m.w,
+                                                        .b16 = m.w16,
                                                         .ldb = out,
                                                         .c = slots,
                                                         .ldc = in,
@@ -146,8 +158,10 @@ at_tensor *at_expert_linear(at_run *r, at_tensor *x, at_tensor *const *w, const 
     *a = (expert_attr){*ro, per_slot};
     in[0] = x;
     memcpy(in + 1, w, (size_t)ro->e * sizeof *in);
+    bool all16 = true;
+    for (int64_t e = 0; e < ro->e; e++) all16 &= w[e]->bf16 != NULL;
     at_tensor *y = at_new(r, 3, (int64_t[]){ro->n, ro->k, w[0]->dim[1]});
-    return at_apply(r, &at_op_expert_linear, in, (int)(1 + ro->e), y, a);
+    return (all16 ? at_apply_bf16 : at_apply)(r, &at_op_expert_linear, in, (int)(1 + ro->e), y, a);
 }
 
 at_tensor *const *at_slices(at_run *r, at_tensor *t) {
@@ -162,7 +176,8 @@ at_tensor *const *at_slices(at_run *r, at_tensor *t) {
         slice[e] = *t;
         slice[e].rank--;
         memmove(slice[e].dim, t->dim + 1, (size_t)slice[e].rank * sizeof *t->dim);
-        slice[e].data = t->data + e * size;
+        slice[e].data = t->data ? t->data + e * size : NULL;
+        slice[e].bf16 = t->bf16 ? t->bf16 + e * size : NULL;
         slice[e].grad = t->grad ? t->grad + e * size : NULL;
         list[e] = &slice[e];
     }

@@ -56,6 +56,7 @@ static at_status project(at_node *n, const at_tensor *x, const at_tensor *w, int
                                               .a = x->data + begin * c,
                                               .lda = c,
                                               .b = w->data,
+                                              .b16 = w->bf16,
                                               .ldb = c,
                                               .c = logits,
                                               .ldc = v});
@@ -73,6 +74,7 @@ static at_status block_gradient(at_node *n, int64_t rows) {
                                                .a = a->logits,
                                                .lda = v,
                                                .b = w->data,
+                                               .b16 = w->bf16,
                                                .ldb = c,
                                                .c = a->dx + a->begin * c,
                                                .ldc = c});
@@ -189,5 +191,5 @@ at_tensor *at_head_loss(at_run *r, at_tensor *x, at_tensor *w, const at_head_spe
     memcpy(a->label, spec->label, (size_t)rows * sizeof *a->label);
     if ((a->n_labels = at_count_labels(r, "head_loss", a->label, rows, w->dim[0])) < 0) return NULL;
     at_tensor *y = at_new(r, 1, (int64_t[]){1});
-    return at_apply(r, &at_op_head_loss, (at_tensor *[]){x, w}, 2, y, a);
+    return at_apply_bf16(r, &at_op_head_loss, (at_tensor *[]){x, w}, 2, y, a);
 }

@@ -17,6 +17,7 @@ static void linear_fwd(at_node *n) {
                                                            .a = x->data,
                                                            .lda = in,
                                                            .b = w->data,
+                                                           .b16 = w->bf16,
                                                            .ldb = w->dim[1],
                                                            .c = n->out->data,
                                                            .ldc = out,
@@ -55,6 +56,7 @@ static void linear_bwd(at_node *n) {
                                        .a = dy,
                                        .lda = out,
                                        .b = w->data,
+                                       .b16 = w->bf16,
                                        .ldb = w->dim[1],
                                        .c = dx,
                                        .ldc = in,
@@ -106,7 +108,7 @@ static at_tensor *build(at_run *r, at_tensor *x, at_tensor *w, at_tensor *b, boo
     memcpy(dim, x->dim, sizeof dim);
     dim[x->rank - 1] = out;
     at_tensor *y = at_new(r, x->rank, dim);
-    return at_apply(r, &at_op_linear, (at_tensor *[]){x, w, b}, 3, y, a);
+    return at_apply_bf16(r, &at_op_linear, (at_tensor *[]){x, w, b}, 3, y, a);
 }
 
 at_tensor *at_linear(at_run *r, at_tensor *x, at_tensor *w, at_tensor *b) {

@@ -30,22 +30,35 @@ void *at_save(at_run *r, size_t bytes) {
     return p ? p : at_fail(r, AT_OOM, "%s", r->ctx->message);
 }
 
-static at_tensor *tensor(at_run *r, int rank, const int64_t *dim, at_real *data) {
+/* Without values of its own. */
+static at_tensor *shape(at_run *r, int rank, const int64_t *dim) {
     at_tensor *t = at_save(r, sizeof *t);
     if (!t) return NULL;
     memset(t, 0, sizeof *t);
     t->rank = rank;
     for (int i = 0; i < rank; i++) t->dim[i] = dim[i];
-    t->data = data ? data : at_save(r, (size_t)at_numel(t) * sizeof(at_real));
-    return t->data ? t : NULL;
+    return t;
 }
 
-at_tensor *at_new(at_run *r, int rank, const int64_t *dim) { return tensor(r, rank, dim, NULL); }
+/* With the values of t. */
+static at_tensor *alias(at_run *r, const at_tensor *t, int rank, const int64_t *dim) {
+    at_tensor *y = t ? shape(r, rank, dim) : NULL;
+    if (!y) return NULL;
+    y->data = t->data;
+    y->bf16 = t->bf16;
+    return y;
+}
+
+at_tensor *at_new(at_run *r, int rank, const int64_t *dim) {
+    at_tensor *t = shape(r, rank, dim);
+    if (t) t->data = at_save(r, (size_t)at_numel(t) * sizeof(at_real));
+    return t && t->data ? t : NULL;
+}
 
 at_tensor *at_new2(at_run *r, int64_t d0, int64_t d1) { return at_new(r, 2, (int64_t[]){d0, d1}); }
 
 at_tensor *at_view(at_run *r, at_tensor *t, int rank, const int64_t *dim) {
-    at_tensor *y = t ? tensor(r, rank, dim, t->data) : NULL;
+    at_tensor *y = alias(r, t, rank, dim);
     if (!y) return NULL;
     if (at_numel(y) != at_numel(t)) {
         char from[96], to[96];
@@ -57,12 +70,33 @@ at_tensor *at_view(at_run *r, at_tensor *t, int rank, const int64_t *dim) {
     return y;
 }
 
-at_tensor *at_detach(at_run *r, at_tensor *t) {
-    return t ? tensor(r, t->rank, t->dim, t->data) : NULL;
+at_tensor *at_detach(at_run *r, at_tensor *t) { return t ? alias(r, t, t->rank, t->dim) : NULL; }
+
+/* in with copies in place of what is in BF16; in itself where nothing is. */
+static at_tensor *const *widened(at_run *r, at_tensor *const *in, int n_in) {
+    at_tensor **all = NULL;
+    for (int i = 0; i < n_in; i++) {
+        if (!in[i] || !in[i]->bf16) continue;
+        if (!all) {
+            if (!(all = at_save(r, (size_t)n_in * sizeof *all))) return NULL;
+            memcpy(all, in, (size_t)n_in * sizeof *all);
+        }
+        if (!(all[i] = at_new(r, in[i]->rank, in[i]->dim))) return NULL;
+        all[i]->name = in[i]->name;
+        r->cp->k.widen(at_numel(in[i]), in[i]->bf16, all[i]->data);
+    }
+    return all ? all : in;
 }
 
 at_tensor *at_apply(at_run *r, const at_op *op, at_tensor *const *in, int n_in, at_tensor *out,
                     void *attr) {
+    if (r->status != AT_OK || !out) return NULL;
+    in = widened(r, in, n_in);
+    return in ? at_apply_bf16(r, op, in, n_in, out, attr) : NULL;
+}
+
+at_tensor *at_apply_bf16(at_run *r, const at_op *op, at_tensor *const *in, int n_in, at_tensor *out,
+                         void *attr) {
     if (r->status != AT_OK || !out) return NULL;
     at_node now, *n = &now;
     bool record = false;

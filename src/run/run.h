@@ -81,6 +81,11 @@ void *at_save(at_run *r, size_t bytes);
 at_tensor *at_apply(at_run *r, const at_op *op, at_tensor *const *in, int n_in, at_tensor *out,
                     void *attr);
 
+/** The same for an op that reads inputs in BF16 (t->bf16) itself.  at_apply gives an op copies of
+    such inputs in at_real instead, which live as long as the run. */
+at_tensor *at_apply_bf16(at_run *r, const at_op *op, at_tensor *const *in, int n_in, at_tensor *out,
+                         void *attr);
+
 /** Gradient buffer of input i, zeroed on first use, to be added to; NULL: not wanted. */
 at_real *at_grad(at_node *n, int i);
 /** The same, but on first use not zeroed and *fresh set: the op must then assign every value. */

@@ -9,8 +9,9 @@
 enum { AT_RANK_MAX = 4 };
 
 typedef struct at_tensor {
-    at_real *data; /* numel values                                          */
-    at_real *grad; /* same shape, or NULL until a gradient flows            */
+    at_real *data;        /* numel values; NULL: they are in bf16                  */
+    at_real *grad;        /* same shape, or NULL until a gradient flows            */
+    const uint16_t *bf16; /* read-only values in BF16 where they lie, or NULL */
     int64_t dim[AT_RANK_MAX];
     int rank;
     bool need_grad;         /* a parameter in training, or depends on one   */
