@@ -5,6 +5,10 @@
  * Parameters carry the names and the layout of the published checkpoints (experts stacked
  * [E, in, out]), so these are used as they lie.  There are no positions: order enters by the
  * attention alone, and any length can be read.
+ *
+ * Relatives to compare it with: softmax attention with rotary positions in place of stick-breaking;
+ * and with one expert a mixture is a plain layer, without a router, so that one of each is a dense
+ * model.
  */
 #include "arch/arch.h"
 #include "nn/layer.h"
@@ -17,7 +21,7 @@ typedef struct {
         eos_token_id;
     int activation, norm, gate_type, aux_loss_type, att_func;
     double aux_loss_weight, layer_norm_epsilon, initializer_range, resid_pdrop, embd_pdrop,
-        moe_pdrop, attn_pdrop;
+        moe_pdrop, attn_pdrop, rope_theta;
     bool tie_word_embeddings, renormalise_gates, pre_norm, universal;
 } config;
 
@@ -25,6 +29,7 @@ enum { GATE_MLP, GATE_LINEAR, GATE_GMM };
 enum { AUX_MI, AUX_SWITCH };
 enum { GELU_NEW = AT_GELU_TANH, GELU = AT_GELU_ERF, SWIGLU };
 enum { NORM_LAYER, NORM_RMS };
+enum { STICKBREAKING, SOFTMAX };
 enum { LONGEST = 1 << 15 }; /* tokens; nothing in the model ends there */
 
 #define AT(field) offsetof(config, field)
@@ -73,8 +78,10 @@ static const at_key keys[] = {
      "tokens before the block in the authors' training; kept for other programs"},
     {"sample_topk", AT_KEY_INT, AT(sample_topk), "0", 0, 65536, NULL,
      "experts drawn at random; only 0 is supported"},
-    {"att_func", AT_KEY_CHOICE, AT(att_func), "stickbreaking", 0, 0, "stickbreaking",
-     "kind of attention"},
+    {"att_func", AT_KEY_CHOICE, AT(att_func), "stickbreaking", 0, 0, "stickbreaking|softmax",
+     "kind of attention; softmax has rotary positions, which stick-breaking does without"},
+    {"rope_theta", AT_KEY_REAL, AT(rope_theta), "10000", 1, 1e12, NULL,
+     "of rotary positions: the slowest pair of a head turns about 1/theta a token"},
     {"pre_norm", AT_KEY_BOOL, AT(pre_norm), "true", 0, 0, NULL, "only true is supported"},
     {"universal", AT_KEY_BOOL, AT(universal), "false", 0, 0, NULL,
      "one block for all layers; only false is supported"},
@@ -102,6 +109,9 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
     if (g->k_mlp > g->n_mlp_experts)
         REFUSE("k_mlp", "%lld experts a token, but n_mlp_experts = %lld", (long long)g->k_mlp,
                (long long)g->n_mlp_experts);
+    if (g->att_func == SOFTMAX && g->att_hidden / g->n_head % 2)
+        REFUSE("att_hidden", "heads of %lld values have no pairs for rotary positions",
+               (long long)(g->att_hidden / g->n_head));
     if (g->sample_topk) REFUSE("sample_topk", "only 0 is supported");
     if (!g->pre_norm) REFUSE("pre_norm", "only true is supported");
     if (g->universal) REFUSE("universal", "only false is supported");
@@ -115,7 +125,7 @@ typedef struct {
     at_tensor *temperature;
 } gate;
 typedef struct {
-    gate gate;
+    gate gate;           /* nothing where there is one expert  */
     at_tensor *in, *out; /* [E, C, F], swiglu [E, C, 2 F]; [E, F, C] */
     int64_t k;
     at_layer_kind kind;
@@ -181,7 +191,7 @@ static mixture mixture_init(at_store *s, const config *c, const char *path, at_l
                     "%s.experts.weight", path);
     m.out = at_param(s, AT_INIT_UNIFORM, 1 / (double)F, 3, (int64_t[]){E, F, C},
                      "%s.output_experts.weight", path);
-    m.gate = gate_init(s, c, path, E);
+    if (E > 1) m.gate = gate_init(s, c, path, E);
     return m;
 }
 
@@ -245,44 +255,76 @@ static at_tensor *normalise(at_run *r, const config *c, const at_norm *n, at_ten
                                : at_layernorm(r, x, n->g, n->b, c->layer_norm_epsilon);
 }
 
-/* Gates [N, k] of the chosen experts; what the router owes the loss goes to the feed. */
-static at_tensor *route(at_run *r, const config *c, const mixture *m, at_tensor *x, at_aux *aux,
-                        at_routing *ro) {
+/* Who computes what: gates [N, k] of the chosen experts, NULL where there is one, whose gate is 1. */
+typedef struct {
+    at_tensor *gates;
+    at_routing ro;
+    bool one;
+} choice;
+
+/* What the router owes the loss goes to the feed. */
+static choice choose(at_run *r, const config *c, const mixture *m, at_tensor *x, at_aux *aux) {
+    choice h = {.one = m->in->dim[0] == 1};
+    if (h.one) return h;
     at_tensor *logits = gate_logits(r, c, &m->gate, x);
-    at_tensor *gates = at_route(r, logits, m->k, c->renormalise_gates, ro);
-    at_aux_router(r, aux, m->kind, logits, ro);
-    return gates;
+    h.gates = at_route(r, logits, m->k, c->renormalise_gates, &h.ro);
+    at_aux_router(r, aux, m->kind, logits, &h.ro);
+    return h;
+}
+
+/* Every slot through its expert. */
+static at_tensor *experts(at_run *r, const choice *h, at_tensor *x, at_tensor *w) {
+    at_tensor *const *each = at_slices(r, w);
+    if (!each) return NULL;
+    return h->one ? at_linear_io(r, x, each[0], NULL) : at_expert_linear(r, x, each, &h->ro);
+}
+
+/* Slots weighed and summed -> [N, C], and dropped out. */
+static at_tensor *join(at_run *r, const config *c, const choice *h, at_tensor *y) {
+    if (!h->one) y = at_expert_sum(r, y, h->gates);
+    return at_dropout(r, y, c->resid_pdrop);
+}
+
+/* Softmax attention: queries and keys carry rotary positions, values do not. */
+static at_tensor *softmax(at_run *r, const config *c, at_tensor *q, at_tensor *k, at_tensor *v,
+                          const at_feed *f, at_kv *cache, const at_angles *angles) {
+    const int heads = (int)c->n_head;
+    const int64_t from = cache ? cache->n : 0;
+    q = at_rope(r, q, f->T, c->k_att, from, angles);
+    k = at_rope(r, k, f->T, 1, from, angles);
+    return cache ? at_attention_slots_cached(r, q, k, v, cache, c->k_att, heads)
+                 : at_attention_slots(r, q, k, v, f->B, f->T, c->k_att, heads);
 }
 
 /* All the queries of a token, one an expert, see the same keys and values. */
 static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_tensor *x,
-                         const at_feed *f, at_kv *cache) {
+                         const at_feed *f, at_kv *cache, const at_angles *angles) {
     const config *c = &m->c;
-    at_routing ro;
-    at_tensor *gates = route(r, c, &b->attn, x, f->aux, &ro);
+    const choice h = choose(r, c, &b->attn, x, f->aux);
     at_tensor *key = x, *value = x;
     if (b->key.w) {
         key = at_linear(r, x, b->key.w, b->key.b);
         value = at_linear(r, x, b->value.w, b->value.b);
     }
-    at_tensor *y = at_expert_linear(r, x, at_slices(r, b->attn.in), &ro);
-    y = cache ? at_stickbreak_cached(r, y, key, value, cache, c->k_att, (int)c->n_head)
-              : at_stickbreak(r, y, key, value, f->B, f->T, c->k_att, (int)c->n_head);
-    y = at_expert_linear(r, y, at_slices(r, b->attn.out), &ro);
-    y = at_expert_sum(r, y, gates);
-    return at_dropout(r, y, c->resid_pdrop);
+    at_tensor *y = experts(r, &h, x, b->attn.in);
+    if (c->att_func == SOFTMAX)
+        y = softmax(r, c, y, key, value, f, cache, angles);
+    else if (cache)
+        y = at_stickbreak_cached(r, y, key, value, cache, c->k_att, (int)c->n_head);
+    else
+        y = at_stickbreak(r, y, key, value, f->B, f->T, c->k_att, (int)c->n_head);
+    y = experts(r, &h, y, b->attn.out);
+    return join(r, c, &h, y);
 }
 
 static at_tensor *feed_forward(at_run *r, const moduleformer *m, const block *b, at_tensor *x,
                                const at_feed *f) {
     const config *c = &m->c;
-    at_routing ro;
-    at_tensor *gates = route(r, c, &b->ffn, x, f->aux, &ro);
-    x = at_expert_linear(r, x, at_slices(r, b->ffn.in), &ro);
+    const choice h = choose(r, c, &b->ffn, x, f->aux);
+    x = experts(r, &h, x, b->ffn.in);
     x = c->activation == SWIGLU ? at_swiglu(r, x) : at_gelu(r, x, (at_gelu_form)c->activation);
-    x = at_expert_linear(r, x, at_slices(r, b->ffn.out), &ro);
-    x = at_expert_sum(r, x, gates);
-    return at_dropout(r, x, c->resid_pdrop);
+    x = experts(r, &h, x, b->ffn.out);
+    return join(r, c, &h, x);
 }
 
 static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_feed *f) {
@@ -290,10 +332,14 @@ static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_feed *f) 
     at_aux_begin(f->aux);
     at_tensor *x = at_embed(r, m->wte, f->ids, f->B * f->T);
     x = at_dropout(r, x, m->c.embd_pdrop);
+    const at_angles *angles = NULL;
+    if (m->c.att_func == SOFTMAX)
+        angles = at_angles_of(r, f->cache ? f->cache->n : 0, f->T, m->c.att_hidden / m->c.n_head,
+                              m->c.rope_theta);
     for (int i = 0; i < m->c.n_layer; i++) {
         const block *b = &m->h[i];
         at_tensor *y = normalise(r, &m->c, &b->ln_1, x);
-        y = attend(r, m, b, y, f, f->cache ? &f->cache[i] : NULL);
+        y = attend(r, m, b, y, f, f->cache ? &f->cache[i] : NULL, angles);
         x = at_add(r, x, y);
         y = normalise(r, &m->c, &b->ln_2, x);
         y = feed_forward(r, m, b, y, f);
@@ -307,23 +353,31 @@ static at_tensor *moduleformer_head(void *model) { return ((moduleformer *)model
 /* Parameters of a router, all of which every token uses. */
 static int64_t gate_size(const config *c, int64_t experts) {
     const int64_t C = c->n_embd, R = c->gating_size;
+    if (experts == 1) return 0;
     return c->gate_type == GATE_LINEAR ? experts * C
            : c->gate_type == GATE_MLP  ? R * C + R + experts * R
                                        : R * C + experts * R + 1;
 }
 
+/* Values a router keeps for backward. */
+static int64_t gate_kept(const config *c, int64_t experts) {
+    const int64_t R = c->gate_type == GATE_LINEAR ? 0 : c->gating_size;
+    return experts == 1 ? 0 : 2 * (R + experts);
+}
+
 static void moduleformer_dims(const void *cfg, at_dims *d) {
     const config *c = cfg;
     const int64_t C = c->n_embd, L = c->n_layer, A = c->att_hidden, F = c->ffd_hidden,
-                  M = c->activation == SWIGLU ? 3 : 2,
-                  R = c->gate_type == GATE_LINEAR ? 0 : 2 * c->gating_size;
+                  M = c->activation == SWIGLU ? 3 : 2;
     const int64_t keys_values = identity_keys(c) ? 0 : 2 * A;
     const int64_t norm_size = c->norm == NORM_RMS ? C : 2 * C;
     const int64_t layer = 2 * norm_size + keys_values * (C + 1) + 2 * c->k_att * C * A +
                           M * c->k_mlp * C * F + gate_size(c, c->n_att_experts) +
                           gate_size(c, c->n_mlp_experts);
-    const int64_t kept = 8 * C + keys_values + c->k_att * (2 * A + C) + c->k_mlp * (M * F + C) +
-                         2 * R + 2 * (c->n_att_experts + c->n_mlp_experts);
+    const int64_t turned = c->att_func == SOFTMAX ? c->k_att * (A + c->n_head) + A : 0;
+    const int64_t kept = 8 * C + keys_values + turned + c->k_att * (2 * A + C) +
+                         c->k_mlp * (M * F + C) + gate_kept(c, c->n_att_experts) +
+                         gate_kept(c, c->n_mlp_experts);
     *d = (at_dims){.vocab = c->vocab_size,
                    .context = LONGEST,
                    .layers = L,
@@ -333,7 +387,7 @@ static void moduleformer_dims(const void *cfg, at_dims *d) {
                    .attention_flops = (double)(4 * L * c->k_att * A),
                    .activations = L * kept + 2 * C,
                    .head_size = A / c->n_head,
-                   .one_cache = identity_keys(c),
+                   .one_cache = identity_keys(c) && c->att_func == STICKBREAKING,
                    .any_length = true};
 }
 

@@ -1,10 +1,14 @@
 /*
  * attention.c - causal attention in tiles of the matrix micro-kernel.
  *
+ * Queries, keys and values are rows at any distance, so one code serves the packed form, where they
+ * lie side by side, and the form with a tensor for each, where all slots of a token are neighbouring
+ * queries that see the same keys.
+ *
  * One task is one head of one sequence, so that no two workers write the same value.  Operands are
  * packed once per task into the panels `tile` reads; scores exist for a block of w = nr queries
  * (forward) or keys (backward) at a time and are laid out so that the product that consumes them
- * reads them as a packed panel where they lie.  Extra memory is O(T) per worker.
+ * reads them as a packed panel where they lie.  Extra memory is O(S) per worker.
  *
  *   forward, w queries:   S^T = K Q^T [keys, w],  P^T = softmax down the columns,
  *                         Y^T = V^T P^T [D, w]
@@ -17,33 +21,48 @@
 #include "op/tiled.h"
 #include <math.h>
 
+/* A row a query in q and y, a row a key in k and v; a list is one head of one sequence. */
 typedef struct {
-    int64_t B, T, C, D;
-    int H;
-    at_real *lse; /* [B,H,T] */
-    at_real *d;   /* backward: gradient of qkv; fresh: assign it */
-    bool fresh;
-    at_real *scratch; /* per worker, at_scratch */
+    int64_t U, slots, S, past; /* queries of a sequence, of a token; keys, keys before it     */
+    int64_t D, H, lists;
+    int64_t ldq, ldk, ldy; /* from row to row                                             */
+    const at_real *q, *k, *v;
+    at_real *lse;                   /* [lists, U]                                          */
+    at_real *dq, *dk, *dv;          /* backward; NULL: not wanted                          */
+    bool fresh_q, fresh_k, fresh_v; /* assign it; one buffer may be several of them: dq first, */
+    at_real *scratch;               /* then dk, then dv.  Per worker, at_scratch           */
     int64_t stride;
 } attention_attr;
+
+static int64_t query_at(const attention_attr *a, int64_t list) {
+    return list / a->H * a->U * a->ldq + list % a->H * a->D;
+}
+static int64_t key_at(const attention_attr *a, int64_t list) {
+    return list / a->H * a->S * a->ldk + list % a->H * a->D;
+}
+static int64_t out_at(const attention_attr *a, int64_t list) {
+    return list / a->H * a->U * a->ldy + list % a->H * a->D;
+}
+/* Keys that query u sees. */
+static int64_t sight(const attention_attr *a, int64_t u) { return a->past + u / a->slots + 1; }
 
 /* ---- forward ---- */
 
 typedef struct {
     at_real *keys;      /* K as panels of mr keys, depth D           */
-    at_real *values;    /* V^T as panels of mr values, depth T       */
+    at_real *values;    /* V^T as panels of mr values, depth S       */
     at_real *query;     /* Q^T, one panel of nr queries, depth D     */
-    at_real *s;         /* [T up to mr, nr]                          */
+    at_real *s;         /* [S up to mr, nr]                          */
     at_real *y, *tmp;   /* [D up to mr, nr], and turned              */
     at_real *top, *sum; /* [nr]                                      */
 } fwd_memory;
 
-static int64_t fwd_cut(fwd_memory *m, at_real *base, const at_kernels *k, int64_t T, int64_t D) {
+static int64_t fwd_cut(fwd_memory *m, at_real *base, const at_kernels *k, int64_t S, int64_t D) {
     at_cutter c = {base, 0};
-    m->keys = at_cut(&c, at_up(T, k->mr) * D);
-    m->values = at_cut(&c, at_up(D, k->mr) * T);
+    m->keys = at_cut(&c, at_up(S, k->mr) * D);
+    m->values = at_cut(&c, at_up(D, k->mr) * S);
     m->query = at_cut(&c, k->nr * D);
-    m->s = at_cut(&c, at_up(T, k->mr) * k->nr);
+    m->s = at_cut(&c, at_up(S, k->mr) * k->nr);
     m->y = at_cut(&c, at_up(D, k->mr) * k->nr);
     m->tmp = at_cut(&c, k->nr * D);
     m->top = at_cut(&c, k->nr);
@@ -51,26 +70,29 @@ static int64_t fwd_cut(fwd_memory *m, at_real *base, const at_kernels *k, int64_
     return c.used;
 }
 
-static void fwd_head(const at_kernels *k, const attention_attr *a, const fwd_memory *m,
-                     const at_real *q, at_real *y, at_real *lse) {
-    const int64_t T = a->T, D = a->D, ld = 3 * a->C;
+static void fwd_list(const at_kernels *k, const attention_attr *a, const fwd_memory *m,
+                     int64_t list, at_real *y) {
+    const int64_t S = a->S, D = a->D;
+    const at_real *q = a->q + query_at(a, list);
     const at_real scale = (at_real)(1 / sqrt((double)D));
     const int w = k->nr;
-    k->pack_turn(D, T, k->mr, q + a->C, ld, m->keys);
-    k->pack_copy(T, D, k->mr, q + 2 * a->C, ld, m->values);
-    for (int64_t j0 = 0; j0 < T; j0 += w) {
-        const int64_t n = at_least(w, T - j0), keys = j0 + n;
-        k->pack_turn(D, n, w, q + j0 * ld, ld, m->query);
+    k->pack_turn(D, S, k->mr, a->k + key_at(a, list), a->ldk, m->keys);
+    k->pack_copy(S, D, k->mr, a->v + key_at(a, list), a->ldk, m->values);
+    for (int64_t u = 0; u < a->U; u += w) {
+        const int64_t n = at_least(w, a->U - u), keys = sight(a, u + n - 1);
+        k->pack_turn(D, n, w, q + u * a->ldq, a->ldq, m->query);
         for (int64_t i = 0; i < keys; i += k->mr)
             k->tile(D, m->keys + i * D, m->query, 0, m->s + i * w, w);
-        for (int64_t i = j0; i < keys; i++) /* keys after the query */
-            for (int64_t j = j0; j < i; j++) m->s[i * w + j - j0] = (at_real)-INFINITY;
+        for (int64_t i = sight(a, u); i < keys; i++) /* keys after the query */
+            for (int64_t j = 0; j < n && sight(a, u + j) <= i; j++)
+                m->s[i * w + j] = (at_real)-INFINITY;
         k->soft_down(keys, w, scale, m->s, m->top, m->sum);
         for (int64_t d = 0; d < D; d += k->mr)
-            k->tile(keys, m->values + d * T, m->s, 0, m->y + d * w, w);
-        at_turn_out(k, n, D, m->y, m->sum, m->tmp, y + j0 * a->C, a->C, false);
+            k->tile(keys, m->values + d * S, m->s, 0, m->y + d * w, w);
+        at_turn_out(k, n, D, m->y, m->sum, m->tmp, y + u * a->ldy, a->ldy, false);
+        at_real *lse = a->lse + list * a->U + u;
         for (int64_t j = 0; j < n; j++)
-            lse[j0 + j] = (at_real)((double)(scale * m->top[j]) + log((double)m->sum[j]));
+            lse[j] = (at_real)((double)(scale * m->top[j]) + log((double)m->sum[j]));
     }
 }
 
@@ -79,35 +101,31 @@ static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const attention_attr *a = n->attr;
     const at_kernels *k = &n->run->cp->k;
     fwd_memory m;
-    (void)fwd_cut(&m, a->scratch + worker * a->stride, k, a->T, a->D);
-    for (int64_t bh = begin; bh < end; bh++) {
-        const int64_t row = bh / a->H * a->T, h = bh % a->H * a->D;
-        fwd_head(k, a, &m, n->in[0]->data + row * 3 * a->C + h, n->out->data + row * a->C + h,
-                 a->lse + bh * a->T);
-    }
+    (void)fwd_cut(&m, a->scratch + worker * a->stride, k, a->S, a->D);
+    for (int64_t i = begin; i < end; i++) fwd_list(k, a, &m, i, n->out->data + out_at(a, i));
 }
 
 /* ---- backward ---- */
 
 typedef struct {
     at_real *q, *dy;      /* as panels of mr rows, depth D              */
-    at_real *qt, *dyt;    /* transposed, as panels of mr values, depth T */
+    at_real *qt, *dyt;    /* transposed, as panels of mr values, depth U */
     at_real *key, *value; /* one panel of nr keys, depth D             */
     at_real *flat;        /* the same keys as panels of nr values, depth nr */
-    at_real *p, *ds;      /* [T up to mr, nr]                           */
+    at_real *p, *ds;      /* [U up to mr, nr]                           */
     at_real *turned;      /* dS as panels of mr queries, depth nr       */
     at_real *t, *tmp;     /* [D up to mr, nr], and turned               */
     at_real *edge;        /* [mr, nr]                                   */
-    at_real *dot;         /* [T] rowsum(dY Y)                           */
+    at_real *dot;         /* [U] rowsum(dY Y)                           */
 } bwd_memory;
 
-static int64_t bwd_cut(bwd_memory *m, at_real *base, const at_kernels *k, int64_t T, int64_t D) {
+static int64_t bwd_cut(bwd_memory *m, at_real *base, const at_kernels *k, int64_t U, int64_t D) {
     at_cutter c = {base, 0};
-    const int64_t rows = at_up(T, k->mr) + k->mr;
+    const int64_t rows = at_up(U, k->mr) + k->mr;
     m->q = at_cut(&c, rows * D);
     m->dy = at_cut(&c, rows * D);
-    m->qt = at_cut(&c, at_up(D, k->mr) * T);
-    m->dyt = at_cut(&c, at_up(D, k->mr) * T);
+    m->qt = at_cut(&c, at_up(D, k->mr) * U);
+    m->dyt = at_cut(&c, at_up(D, k->mr) * U);
     m->key = at_cut(&c, k->nr * D);
     m->value = at_cut(&c, k->nr * D);
     m->flat = at_cut(&c, at_up(D, k->nr) * k->nr);
@@ -117,7 +135,7 @@ static int64_t bwd_cut(bwd_memory *m, at_real *base, const at_kernels *k, int64_
     m->t = at_cut(&c, at_up(D, k->mr) * k->nr);
     m->tmp = at_cut(&c, k->nr * D);
     m->edge = at_cut(&c, k->mr * k->nr);
-    m->dot = at_cut(&c, T);
+    m->dot = at_cut(&c, U);
     return c.used;
 }
 
@@ -144,53 +162,54 @@ static void bwd_query(const at_kernels *k, const bwd_memory *m, int64_t rows, in
     }
 }
 
-/* Gradients through keys [j0, j0+n) of one head; q, dq at the head's first row. */
-static void bwd_keys(const at_kernels *k, const attention_attr *a, const bwd_memory *m, int64_t j0,
-                     const at_real *q, const at_real *lse, at_real *dq) {
-    const int64_t T = a->T, D = a->D, ld = 3 * a->C, n = at_least(k->nr, T - j0);
-    const int64_t i0 = j0 / k->mr * k->mr, rows = T - i0, skip = j0 - i0; /* whole panels */
-    const at_real *key = q + a->C + j0 * ld, *value = key + a->C;
-    const at_real scale = (at_real)(1 / sqrt((double)D));
+/* Gradients through keys [j0, j0+n) of a list. */
+static void bwd_keys(const at_kernels *k, const attention_attr *a, const bwd_memory *m,
+                     int64_t list, int64_t j0) {
+    const int64_t D = a->D, ld = a->ldk, n = at_least(k->nr, a->S - j0);
+    const int64_t u0 = j0 > a->past ? (j0 - a->past) * a->slots : 0; /* the first to see a key */
+    const int64_t i0 = u0 / k->mr * k->mr, rows = a->U - i0, skip = u0 - i0; /* whole panels */
+    const int64_t at = key_at(a, list) + j0 * ld;
+    const at_real scale = (at_real)(1 / sqrt((double)D)), *lse = a->lse + list * a->U;
     const int w = k->nr;
-    k->pack_turn(D, n, w, key, ld, m->key);
-    k->pack_turn(D, n, w, value, ld, m->value);
-    k->pack_copy(n, D, w, key, ld, m->flat);
+    k->pack_turn(D, n, w, a->k + at, ld, m->key);
+    k->pack_turn(D, n, w, a->v + at, ld, m->value);
+    k->pack_copy(n, D, w, a->k + at, ld, m->flat);
     for (int64_t i = 0; i < rows; i += k->mr) {
         k->tile(D, m->q + (i0 + i) * D, m->key, 0, m->p + i * w, w);
         k->tile(D, m->dy + (i0 + i) * D, m->value, 0, m->ds + i * w, w);
     }
-    for (int64_t i = 0; i < rows && i < skip + n; i++) /* queries before the key */
-        for (int64_t j = i < skip ? 0 : i - skip + 1; j < w; j++)
-            m->p[i * w + j] = (at_real)-INFINITY;
+    for (int64_t i = 0; i < rows && sight(a, i0 + i) < j0 + w; i++) { /* queries before the key */
+        const int64_t seen = sight(a, i0 + i) - j0;
+        for (int64_t j = seen > 0 ? seen : 0; j < w; j++) m->p[i * w + j] = (at_real)-INFINITY;
+    }
     k->soft_grad(rows, w, scale, lse + i0, m->dot + i0, m->p, m->ds);
-    at_real *dk = dq + a->C + j0 * ld, *dv = dk + a->C;
-    for (int64_t d = 0; d < D; d += k->mr)
-        k->tile(T - j0, m->dyt + d * T + j0 * k->mr, m->p + skip * w, 0, m->t + d * w, w);
-    at_turn_out(k, n, D, m->t, NULL, m->tmp, dv, ld, !a->fresh);
-    for (int64_t d = 0; d < D; d += k->mr)
-        k->tile(T - j0, m->qt + d * T + j0 * k->mr, m->ds + skip * w, 0, m->t + d * w, w);
-    at_turn_out(k, n, D, m->t, NULL, m->tmp, dk, ld, !a->fresh);
-    bwd_query(k, m, rows, n, D, dq + i0 * ld, ld, !a->fresh || j0 > 0);
+    if (a->dq)
+        bwd_query(k, m, rows, n, D, a->dq + query_at(a, list) + i0 * a->ldq, a->ldq,
+                  !a->fresh_q || j0 > 0);
+    for (int64_t d = 0; d < D && a->dk; d += k->mr)
+        k->tile(rows - skip, m->qt + d * a->U + u0 * k->mr, m->ds + skip * w, 0, m->t + d * w, w);
+    if (a->dk) at_turn_out(k, n, D, m->t, NULL, m->tmp, a->dk + at, ld, !a->fresh_k);
+    for (int64_t d = 0; d < D && a->dv; d += k->mr)
+        k->tile(rows - skip, m->dyt + d * a->U + u0 * k->mr, m->p + skip * w, 0, m->t + d * w, w);
+    if (a->dv) at_turn_out(k, n, D, m->t, NULL, m->tmp, a->dv + at, ld, !a->fresh_v);
 }
 
 static void bwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_node *n = arg;
     const attention_attr *a = n->attr;
     const at_kernels *k = &n->run->cp->k;
-    const int64_t T = a->T, D = a->D, ld = 3 * a->C;
+    const int64_t U = a->U, D = a->D;
     bwd_memory m;
-    (void)bwd_cut(&m, a->scratch + worker * a->stride, k, T, D);
-    for (int64_t bh = begin; bh < end; bh++) {
-        const int64_t row = bh / a->H * T, h = bh % a->H * D;
-        const at_real *q = n->in[0]->data + row * ld + h, *y = n->out->data + row * a->C + h;
-        const at_real *dy = n->out->grad + row * a->C + h;
-        k->pack_turn(D, T, k->mr, q, ld, m.q);
-        k->pack_copy(T, D, k->mr, q, ld, m.qt);
-        k->pack_turn(D, T, k->mr, dy, a->C, m.dy);
-        k->pack_copy(T, D, k->mr, dy, a->C, m.dyt);
-        for (int64_t i = 0; i < T; i++) m.dot[i] = k->dot(D, dy + i * a->C, y + i * a->C);
-        for (int64_t j0 = 0; j0 < T; j0 += k->nr)
-            bwd_keys(k, a, &m, j0, q, a->lse + bh * T, a->d + row * ld + h);
+    (void)bwd_cut(&m, a->scratch + worker * a->stride, k, U, D);
+    for (int64_t list = begin; list < end; list++) {
+        const at_real *q = a->q + query_at(a, list), *y = n->out->data + out_at(a, list);
+        const at_real *dy = n->out->grad + out_at(a, list);
+        k->pack_turn(D, U, k->mr, q, a->ldq, m.q);
+        k->pack_copy(U, D, k->mr, q, a->ldq, m.qt);
+        k->pack_turn(D, U, k->mr, dy, a->ldy, m.dy);
+        k->pack_copy(U, D, k->mr, dy, a->ldy, m.dyt);
+        for (int64_t i = 0; i < U; i++) m.dot[i] = k->dot(D, dy + i * a->ldy, y + i * a->ldy);
+        for (int64_t j = 0; j < a->S; j += k->nr) bwd_keys(k, a, &m, list, j);
     }
 }
 
@@ -207,19 +226,35 @@ static bool lend(at_node *n, int64_t values) {
 static void attention_fwd(at_node *n) {
     const attention_attr *a = n->attr;
     fwd_memory m;
-    if (lend(n, fwd_cut(&m, NULL, &n->run->cp->k, a->T, a->D)))
-        at_run_par(n->run, a->B * a->H, 1, fwd_part, n);
+    if (lend(n, fwd_cut(&m, NULL, &n->run->cp->k, a->S, a->D)))
+        at_run_par(n->run, a->lists, 1, fwd_part, n);
 }
 
 static void attention_bwd(at_node *n) {
     attention_attr *a = n->attr;
     bwd_memory m;
-    a->d = at_grad_fresh(n, 0, &a->fresh);
-    if (a->d && lend(n, bwd_cut(&m, NULL, &n->run->cp->k, a->T, a->D)))
-        at_run_par(n->run, a->B * a->H, 1, bwd_part, n);
+    a->dq = at_grad_fresh(n, 0, &a->fresh_q);
+    if (n->n_in == 1) { /* side by side */
+        a->dk = a->dq ? a->dq + (a->k - a->q) : NULL;
+        a->dv = a->dq ? a->dq + (a->v - a->q) : NULL;
+        a->fresh_k = a->fresh_v = a->fresh_q;
+    } else {
+        a->dk = at_grad_fresh(n, 1, &a->fresh_k);
+        a->dv = at_grad_fresh(n, 2, &a->fresh_v);
+    }
+    if (n->run->status == AT_OK && lend(n, bwd_cut(&m, NULL, &n->run->cp->k, a->U, a->D)))
+        at_run_par(n->run, a->lists, 1, bwd_part, n);
 }
 
 const at_op at_op_attention = {"attention", attention_fwd, attention_bwd};
+
+static attention_attr *keep(at_run *r, const attention_attr *sizes) {
+    attention_attr *a = at_save(r, sizeof *a);
+    if (!a) return NULL;
+    *a = *sizes;
+    a->lse = at_save(r, (size_t)(a->lists * a->U) * sizeof *a->lse);
+    return a->lse ? a : NULL;
+}
 
 at_tensor *at_attention(at_run *r, at_tensor *qkv, int64_t B, int64_t T, int heads) {
     if (!qkv) return NULL;
@@ -229,11 +264,48 @@ at_tensor *at_attention(at_run *r, at_tensor *qkv, int64_t B, int64_t T, int hea
         return at_fail(r, AT_SHAPE, "attention: qkv %s for %lld x %lld tokens and %d heads",
                        at_shape_text(qkv, s), (long long)B, (long long)T, heads);
     }
-    attention_attr *a = at_save(r, sizeof *a);
-    if (!a) return NULL;
-    *a = (attention_attr){.B = B, .T = T, .C = C, .D = C / heads, .H = heads};
-    a->lse = at_save(r, (size_t)(B * T * heads) * sizeof *a->lse);
-    if (!a->lse) return NULL;
-    at_tensor *y = at_new2(r, B * T, C);
-    return at_apply(r, &at_op_attention, &qkv, 1, y, a);
+    attention_attr *a = keep(r, &(attention_attr){.U = T,
+                                                  .slots = 1,
+                                                  .S = T,
+                                                  .D = C / heads,
+                                                  .H = heads,
+                                                  .lists = B * heads,
+                                                  .ldq = 3 * C,
+                                                  .ldk = 3 * C,
+                                                  .ldy = C,
+                                                  .q = qkv->data,
+                                                  .k = qkv->data + C,
+                                                  .v = qkv->data + 2 * C});
+    at_tensor *y = a ? at_new2(r, B * T, C) : NULL;
+    return y ? at_apply(r, &at_op_attention, &qkv, 1, y, a) : NULL;
+}
+
+at_tensor *at_attention_slots(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B,
+                              int64_t T, int64_t slots, int heads) {
+    if (!q || !k || !v) return NULL;
+    const int64_t A = at_cols(k), S = B > 0 ? at_rows(k) / B : 0;
+    const bool sane = B > 0 && T > 0 && slots > 0 && heads > 0;
+    if (!sane || A % heads != 0 || S < T || at_rows(k) != B * S || at_cols(v) != A ||
+        at_rows(v) != B * S || at_cols(q) != A || at_rows(q) != B * T * slots) {
+        char qs[96], ks[96], vs[96];
+        return at_fail(r, AT_SHAPE,
+                       "attention: q %s, k %s, v %s for %lld x %lld tokens, %lld slots, %d heads",
+                       at_shape_text(q, qs), at_shape_text(k, ks), at_shape_text(v, vs),
+                       (long long)B, (long long)T, (long long)slots, heads);
+    }
+    attention_attr *a = keep(r, &(attention_attr){.U = T * slots,
+                                                  .slots = slots,
+                                                  .S = S,
+                                                  .past = S - T,
+                                                  .D = A / heads,
+                                                  .H = heads,
+                                                  .lists = B * heads,
+                                                  .ldq = A,
+                                                  .ldk = A,
+                                                  .ldy = A,
+                                                  .q = q->data,
+                                                  .k = k->data,
+                                                  .v = v->data});
+    at_tensor *y = a ? at_new(r, 3, (int64_t[]){B * T, slots, A}) : NULL;
+    return y ? at_apply(r, &at_op_attention, (at_tensor *[]){q, k, v}, 3, y, a) : NULL;
 }

@@ -2,18 +2,23 @@
  * attention_cached.c - attention of new tokens on cached keys and values, for generation.
  *
  * Few queries against keys where they lie: nothing is packed.  Heads are independent, workers
- * share them when there is enough to do.
+ * share them when there is enough to do.  Many queries with a tensor of their own go in tiles like a
+ * whole sequence.
  */
 #include "op/op.h"
+#include "op/tiled.h"
 #include <math.h>
-#include <string.h>
+
+enum { MANY = 16 }; /* queries that pay for packing */
 
 typedef struct {
     const at_run *r;
-    const at_real *q;   /* [T, 3C] */
-    const at_kv *kv;    /* the new rows already in */
-    at_real *y;         /* [T, C] */
-    int64_t T, C, D, n; /* n: rows of the cache before */
+    const at_real *q;  /* [U, ldq] */
+    const at_kv *kv;   /* the new rows already in */
+    at_real *y;        /* [U, A] */
+    int64_t U, slots;  /* queries, queries of a token */
+    int64_t ldq, A, D; /* of a row of q; widths of all heads and of one */
+    int64_t past;      /* rows of the cache before */
     at_real *scratch;
     int64_t stride;
 } cached;
@@ -23,22 +28,57 @@ static void heads_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_kernels *k = &a->r->cp->k;
     const at_real scale = (at_real)(1 / sqrt((double)a->D));
     at_real *p = a->scratch + worker * a->stride;
-    const int64_t ld = a->n + a->T; /* of p */
+    const int64_t ld = a->kv->n; /* of p */
     for (int64_t h = begin * a->D; h < end * a->D; h += a->D)
-        for (int64_t t = 0; t < a->T; t += AT_FEW) {
-            const int m = a->T - t < AT_FEW ? (int)(a->T - t) : AT_FEW;
-            const int64_t seen = a->n + t + m; /* by the last of the m queries */
-            k->few_turn(m, seen, a->D, a->q + t * 3 * a->C + h, 3 * a->C, a->kv->k + h, a->C, 0, p,
-                        ld);
+        for (int64_t u = 0; u < a->U; u += AT_FEW) {
+            const int m = (int)at_least(AT_FEW, a->U - u);
+            const int64_t seen = a->past + (u + m - 1) / a->slots + 1; /* by the last of the m */
+            k->few_turn(m, seen, a->D, a->q + u * a->ldq + h, a->ldq, a->kv->k + h, a->A, 0, p, ld);
             for (int i = 0; i < m; i++) {
                 at_real *row = p + i * ld;
-                const int64_t mine = a->n + t + i + 1;
+                const int64_t mine = a->past + (u + i) / a->slots + 1;
                 const at_real top = k->max(mine, row);
                 k->scale(mine, 1 / k->expsum(mine, scale, top, row, row), row);
                 for (int64_t j = mine; j < seen; j++) row[j] = 0;
             }
-            k->few(m, a->D, seen, p, ld, a->kv->v + h, a->C, 0, a->y + t * a->C + h, a->C);
+            k->few(m, a->D, seen, p, ld, a->kv->v + h, a->A, 0, a->y + u * a->A + h, a->A);
         }
+}
+
+static void append(at_kv *kv, int64_t T, int64_t A, const at_real *k, const at_real *v,
+                   int64_t ld) {
+    for (int64_t t = 0; t < T; t++, kv->n++) {
+        memcpy(kv->k + kv->n * A, k + t * ld, (size_t)A * sizeof *k);
+        memcpy(kv->v + kv->n * A, v + t * ld, (size_t)A * sizeof *v);
+    }
+}
+
+static bool room(at_run *r, const at_kv *kv, int64_t T) {
+    if (T > kv->cap - kv->n)
+        at_fail(r, AT_ARG, "attention: %lld tokens after %lld cached ones exceed %lld",
+                (long long)T, (long long)kv->n, (long long)kv->cap);
+    return r->status == AT_OK;
+}
+
+/* a says what the queries are; k and v of T new tokens, ld from row to row, join the cache. */
+static at_tensor *few(at_run *r, cached *a, at_kv *kv, int64_t T, int heads, const at_real *k,
+                      const at_real *v, int64_t ld, at_tensor *y) {
+    if (!y) return NULL;
+    const int64_t values = AT_FEW * (kv->n + T);
+    a->scratch = at_scratch(r->cp, values);
+    a->stride = at_scratch_stride(values);
+    if (!a->scratch) return at_fail(r, AT_OOM, "attention: %s", r->ctx->message);
+    a->r = r;
+    a->kv = kv;
+    a->y = y->data;
+    a->past = kv->n;
+    append(kv, T, a->A, k, v, ld);
+    enum { WORTH = 1 << 18 }; /* multiply-adds that pay for waking the workers */
+    if (a->U * kv->n * a->A < WORTH)
+        heads_part(a, 0, heads, 0);
+    else
+        at_run_par(r, heads, 1, heads_part, a);
+    return y;
 }
 
 at_tensor *at_attention_cached(at_run *r, at_tensor *qkv, at_kv *kv, int heads) {
@@ -48,26 +88,39 @@ at_tensor *at_attention_cached(at_run *r, at_tensor *qkv, at_kv *kv, int heads) 
         char s[96];
         return at_fail(r, AT_SHAPE, "attention: qkv %s for %d heads", at_shape_text(qkv, s), heads);
     }
-    if (T > kv->cap - kv->n)
-        return at_fail(r, AT_ARG, "attention: %lld tokens after %lld cached ones exceed %lld",
-                       (long long)T, (long long)kv->n, (long long)kv->cap);
-    at_tensor *y = at_new2(r, T, C);
-    if (!y) return NULL;
-    cached a = {.r = r, .q = qkv->data, .kv = kv, .y = y->data, .T = T, .C = C, .D = C / heads};
-    a.n = kv->n;
-    const int64_t values = AT_FEW * (a.n + T);
-    a.scratch = at_scratch(r->cp, values);
-    a.stride = at_scratch_stride(values);
-    if (!a.scratch) return at_fail(r, AT_OOM, "attention: %s", r->ctx->message);
-    for (int64_t t = 0; t < T; t++, kv->n++) {
-        const at_real *from = qkv->data + t * 3 * C + C;
-        memcpy(kv->k + kv->n * C, from, (size_t)C * sizeof *from);
-        memcpy(kv->v + kv->n * C, from + C, (size_t)C * sizeof *from);
-    }
-    enum { WORTH = 1 << 18 }; /* multiply-adds that pay for waking the workers */
-    if (T * kv->n * C < WORTH)
-        heads_part(&a, 0, heads, 0);
-    else
-        at_run_par(r, heads, 1, heads_part, &a);
+    if (!room(r, kv, T)) return NULL;
+    cached a = {.q = qkv->data, .U = T, .slots = 1, .ldq = 3 * C, .A = C, .D = C / heads};
+    return few(r, &a, kv, T, heads, qkv->data + C, qkv->data + 2 * C, 3 * C, at_new2(r, T, C));
+}
+
+/* All cached keys in tiles, without recording. */
+static at_tensor *many(at_run *r, at_tensor *q, at_kv *kv, const at_tensor *k, const at_tensor *v,
+                       int64_t slots, int heads) {
+    const int64_t T = at_rows(k), A = at_cols(k);
+    append(kv, T, A, k->data, v->data, A);
+    at_tensor keys = {.data = kv->k, .rank = 2, .dim = {kv->n, A}}, values = keys;
+    values.data = kv->v;
+    const bool train = r->train;
+    r->train = false;
+    at_tensor *y = at_attention_slots(r, q, &keys, &values, 1, T, slots, heads);
+    r->train = train;
+    if (!y) kv->n -= T;
     return y;
+}
+
+at_tensor *at_attention_slots_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, at_kv *kv,
+                                     int64_t slots, int heads) {
+    if (!q || !k || !v) return NULL;
+    const int64_t T = at_rows(k), A = at_cols(k);
+    if (slots < 1 || heads < 1 || A % heads != 0 || at_cols(q) != A || at_rows(q) != T * slots ||
+        at_cols(v) != A || at_rows(v) != T) {
+        char qs[96], ks[96], vs[96];
+        return at_fail(r, AT_SHAPE, "attention: q %s, k %s, v %s for %lld slots and %d heads",
+                       at_shape_text(q, qs), at_shape_text(k, ks), at_shape_text(v, vs),
+                       (long long)slots, heads);
+    }
+    if (!room(r, kv, T)) return NULL;
+    if (T * slots >= MANY) return many(r, q, kv, k, v, slots, heads);
+    cached a = {.q = q->data, .U = T * slots, .slots = slots, .ldq = A, .A = A, .D = A / heads};
+    return few(r, &a, kv, T, heads, k->data, v->data, A, at_new(r, 3, (int64_t[]){T, slots, A}));
 }

@@ -19,6 +19,7 @@
     X(embed)              \
     X(dropout)            \
     X(attention)          \
+    X(rope)               \
     X(stickbreak)         \
     X(xent)               \
     X(distill)            \
@@ -84,6 +85,34 @@ typedef struct at_kv {
 /** The same for T new tokens of one sequence after the n cached ones: their keys and values are
     appended to the cache (n grows by T), nothing is recorded.  qkv [T, 3C] -> [T, C]. */
 at_tensor *at_attention_cached(at_run *r, at_tensor *qkv, at_kv *cache, int heads);
+/**
+ * The same with a tensor for each and several queries a token, all of which see the keys and values
+ * of their head: q [B*T, slots, A], k and v [B*S, A], A = heads D, S >= T -> like q.  The first
+ * S - T keys of a sequence are its history.  k and v may be the same tensor.
+ */
+at_tensor *at_attention_slots(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B,
+                              int64_t T, int64_t slots, int heads);
+/** For T new tokens of one sequence after the n cached ones: q [T, slots, A], k and v [T, A],
+    appended to the cache (n grows by T), nothing is recorded. */
+at_tensor *at_attention_slots_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v,
+                                     at_kv *cache, int64_t slots, int heads);
+
+/** Cosines and sines of rotary positions [first, first + n), for heads of D = 2 half values: pair i
+    turns by position theta^(-2 i / D).  Lives as long as the run; made once, used by every layer. */
+typedef struct at_angles {
+    int64_t first, n, half;
+    const at_real *cosine, *sine; /* [n, half] */
+} at_angles;
+const at_angles *at_angles_of(at_run *r, int64_t first, int64_t n, int64_t D, double theta);
+/**
+ * Rotary positions: pair (i, i + D/2) of every head, turned by its angle.  x [B*T, slots, A], A a
+ * multiple of D; token t of a sequence is at position from + t, within those of the angles.
+ *   y_i = x_i cos - x_{i+D/2} sin,  y_{i+D/2} = x_{i+D/2} cos + x_i sin
+ * Scores of turned queries and keys depend on how far apart they are, not on where.
+ * Source: Su et al. 2021, arXiv 2104.09864; pairs as in Llama.
+ */
+at_tensor *at_rope(at_run *r, at_tensor *x, int64_t T, int64_t slots, int64_t from,
+                   const at_angles *angles);
 
 /**
  * Stick-breaking attention: the newest key takes its share of the query's stick first, what is left

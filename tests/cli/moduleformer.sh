@@ -56,6 +56,21 @@ run 0 "$ARTEL" inspect run/model
 run 0 "$ARTEL" train recipe.yaml -o whole -q --set losses.scope=step --set train.accumulate=2 \
     --set train.steps=2
 
+# Relatives: softmax attention with rotary positions, and one expert of each kind.
+run 0 "$ARTEL" train recipe.yaml -o rotary -q --set model.att_func=softmax --threads 1
+run 0 "$ARTEL" train recipe.yaml -o rotary2 -q --set model.att_func=softmax --threads 2
+check "other bits on two threads" cmp -s rotary/model/model.safetensors rotary2/model/model.safetensors
+run 0 "$ARTEL" eval rotary/model --data data --context 128
+run 0 "$ARTEL" generate rotary/model -p "mino" -n 80 --seed 1
+for func in softmax stickbreaking; do
+    run 0 "$ARTEL" train recipe.yaml -o plain.$func -q --set model.att_func=$func --set model.n_att_experts=1 \
+        --set model.k_att=1 --set model.n_mlp_experts=1 --set model.k_mlp=1
+    run 0 "$ARTEL" eval plain.$func/model --data data --context 128
+    run 0 "$ARTEL" inspect plain.$func/model/model.safetensors
+    prints "attn.q_proj.experts.weight"
+    check "no router for one expert" awk '/\.gate\./ { exit 1 }' "$work/.out"
+done
+
 run 1 "$ARTEL" train recipe.yaml -o x --set model.k_mlp=7
 says "k_mlp"
 run 1 "$ARTEL" train recipe.yaml -o x --set model.n_head=5

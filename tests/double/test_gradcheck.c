@@ -68,6 +68,36 @@ static at_tensor *b_attention_twice(at_run *r, at_tensor **t) { /* added to, bot
     at_tensor *z = at_attention(r, t[0], 1, 18, 1);
     return at_add(r, y, z);
 }
+static at_tensor *b_slots(at_run *r, at_tensor **t) {
+    return at_attention_slots(r, t[0], t[1], t[2], 2, 5, 2, 2);
+}
+static at_tensor *b_slots_past(at_run *r, at_tensor **t) {
+    return at_attention_slots(r, t[0], t[1], t[2], 2, 4, 1, 1);
+}
+static at_tensor *b_slots_three(at_run *r, at_tensor **t) { /* a panel ends inside a token */
+    return at_attention_slots(r, t[0], t[1], t[2], 1, 13, 3, 1);
+}
+static at_tensor *b_slots_same(at_run *r, at_tensor **t) {
+    return at_attention_slots(r, t[0], t[1], t[1], 1, 13, 2, 1);
+}
+static at_tensor *b_slots_inner(at_run *r, at_tensor **t) { /* one buffer for all gradients */
+    at_tensor *x = at_gelu(r, t[0], AT_GELU_TANH);
+    return at_attention_slots(r, x, x, x, 1, 37, 1, 1);
+}
+static at_tensor *b_slots_twice(at_run *r, at_tensor **t) { /* gradients are added to */
+    at_tensor *y = at_attention_slots(r, t[0], t[1], t[1], 1, 4, 1, 1);
+    at_tensor *z = at_attention_slots(r, t[0], t[1], t[0], 1, 4, 1, 1);
+    return at_add(r, y, z);
+}
+static at_tensor *b_rope(at_run *r, at_tensor **t) {
+    return at_rope(r, t[0], 3, 2, 5, at_angles_of(r, 4, 6, 4, 100));
+}
+static at_tensor *b_rope_twice(at_run *r, at_tensor **t) { /* gradients are added to */
+    const at_angles *a = at_angles_of(r, 0, 7, 6, 10);
+    at_tensor *y = at_rope(r, t[0], 4, 1, 3, a);
+    at_tensor *z = at_rope(r, t[0], 2, 2, 0, a);
+    return at_add(r, y, z);
+}
 static at_tensor *b_stick(at_run *r, at_tensor **t) {
     return at_stickbreak(r, t[0], t[1], t[2], 2, 5, 2, 2);
 }
@@ -234,6 +264,14 @@ static const row rows[] = {
     {"attention/long",    b_attention_long, 1, {{37, 9}}},
     {"attention/wide",    b_attention_one,  1, {{3, 57}}},
     {"attention/twice",   b_attention_twice, 1, {{18, 27}}},
+    {"attention/slots",   b_slots,          3, {{10, 2, 6}, {10, 6}, {10, 6}}},
+    {"attention/past",    b_slots_past,     3, {{8, 1, 5}, {14, 5}, {14, 5}}},
+    {"attention/panels",  b_slots_three,    3, {{13, 3, 5}, {13, 5}, {13, 5}}},
+    {"attention/same",    b_slots_same,     2, {{13, 2, 5}, {13, 5}}},
+    {"attention/inner",   b_slots_inner,    1, {{37, 1, 3}}},
+    {"attention/added",   b_slots_twice,    2, {{4, 1, 5}, {4, 5}}},
+    {"rope",              b_rope,           1, {{6, 2, 8}}},
+    {"rope/twice",        b_rope_twice,     1, {{4, 1, 12}}},
     {"stickbreak",        b_stick,          3, {{10, 2, 6}, {10, 6}, {10, 6}}},
     {"stickbreak/one",    b_stick_one,      3, {{3, 1, 6}, {3, 6}, {3, 6}}},
     {"stickbreak/slots",  b_stick_slots,    3, {{9, 3, 5}, {9, 5}, {9, 5}}},

@@ -153,7 +153,10 @@ static void bad_configurations(void **state) {
     refuse("model: {arch: moduleformer, n_head: 3}\n", "n_head");
     refuse("model: {arch: moduleformer, gate_type: hash}\n", "gate_type");
     refuse("model: {arch: moduleformer, aux_loss_type: none}\n", "aux_loss_type");
-    refuse("model: {arch: moduleformer, att_func: softmax}\n", "att_func");
+    refuse("model: {arch: moduleformer, att_func: linear}\n", "att_func");
+    refuse("model: {arch: moduleformer, rope_theta: 0}\n", "rope_theta");
+    refuse("model: {arch: moduleformer, att_func: softmax, att_hidden: 15, n_head: 5}\n",
+           "heads of 3 values");
     refuse("model: {arch: moduleformer, universal: true}\n", "universal");
     refuse("model: {arch: moduleformer, pre_norm: false}\n", "pre_norm");
     refuse("model: {arch: moduleformer, sample_topk: 1}\n", "sample_topk");
@@ -178,6 +181,10 @@ static void sizes(void **state) {
         {"model: {arch: moduleformer, vocab_size: 50, n_embd: 24, att_hidden: 24, k_att: 16, "
          "k_mlp: 32, gate_type: linear}\n",
          0, 0},
+        {"model: {arch: moduleformer, vocab_size: 50, n_embd: 24, att_hidden: 36, n_head: 3, "
+         "n_att_experts: 1, k_att: 1, n_mlp_experts: 1, k_mlp: 1, ffd_hidden: 48, n_layer: 2, "
+         "att_func: softmax}\n",
+         2 * 50 * 24 + 2 * 24 + 2 * (2 * 2 * 24 + 2 * 25 * 36 + 2 * 24 * 36 + 2 * 24 * 48), 0},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         at_conf *f = NULL;
