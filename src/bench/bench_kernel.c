@@ -6,6 +6,7 @@
  * the rest with the reference kernels.  Where memory is the limit, bytes read count.
  */
 #include "bench/bench_kernel.h"
+#include "bench/bench_bf16.h"
 #include "bench/bench_group.h"
 #include "bench/blas.h"
 #include "kernel/peak.h"
@@ -283,6 +284,7 @@ static at_status on_threads(at_ctx *c, at_bench_emit emit, void *user) {
         s = at_interrupted(c) ? at_error(c, AT_INTERRUPTED, "bench: interrupted")
                               : bench_product(c, i, &p, emit, user);
     if (s == AT_OK) s = at_bench_group(c, p.fma, emit, user);
+    if (s == AT_OK) s = at_bench_bf16(c, p.fma, p.read, emit, user);
     if (s == AT_OK) s = bench_attention(c, false, &p, emit, user);
     if (s == AT_OK) s = bench_attention(c, true, &p, emit, user);
     if (s == AT_OK) s = bench_sticks(c, false, &p, emit, user);

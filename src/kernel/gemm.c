@@ -8,13 +8,14 @@
  *   on the workers, but never changes a bit of C.
  *
  * Three ways, by shape:
- *   few   m <= AT_FEW: B is read once where it lies; workers share the columns.
+ *   few   m <= AT_FEW: B is read once where it lies, see gemm_few.c.
  *   thin  A fits a core's cache: A is packed once for all, workers share the columns and pack
  *         their own slice of B.
  *   fat   B is packed once for all, workers share the rows and pack their own slice of A.
  */
 #include "kernel/gemm.h"
 #include "base/par.h"
+#include "kernel/gemm_few.h"
 
 enum {
     KC = 512,          /* most of k in a block: a panel pair stays in the first two caches      */
@@ -23,7 +24,7 @@ enum {
     NC = 4096,         /* most columns of B packed for all                                       */
     ALL = 1 << 20,     /* values packed for all: in the third cache                              */
     THIN = 128 * 1024, /* values of A in a k block: below, every worker keeps all of them near   */
-    WORTH = 1 << 20,   /* values of B read, or multiply-adds, that pay for waking the workers   */
+    WORTH = 1 << 20,   /* multiply-adds that pay for waking the workers                          */
     ALIGN = 64,
     PANEL_MAX = 64 /* mr and nr stay below */
 };
@@ -148,20 +149,20 @@ static void multiply(const at_kernels *k, const at_gemm *g, int64_t i0, int64_t 
         }
 }
 
-/* Columns [j0, j0+nb) without packing. */
-static void few(const at_kernels *k, const at_gemm *g, int64_t j0, int64_t nb) {
-    const at_real beta = g->accumulate ? 1 : 0;
-    at_real *c = g->c + j0;
-    const int64_t at = g->tb ? j0 * g->ldb : j0;
-    const int m = (int)g->m;
-    if (g->b16)
-        (g->tb ? k->few_turn16 : k->few16)(m, nb, g->k, g->a, g->lda, g->b16 + at, g->ldb, beta, c,
-                                           g->ldc);
-    else
-        (g->tb ? k->few_turn : k->few)(m, nb, g->k, g->a, g->lda, g->b + at, g->ldb, beta, c,
-                                       g->ldc);
-    if (g->bias)
-        for (int64_t i = 0; i < g->m; i++) k->acc(nb, g->bias + j0, c + i * g->ldc);
+/* A few rows, without packing. */
+static at_status run_few(at_compute *cp, const at_gemm *g, int threads) {
+    const at_few_shape s = {g->tb, g->accumulate, g->n, g->k, g->ldb};
+    at_few f = {.m = (int)g->m, .b = g->b, .b16 = g->b16};
+    for (int i = 0; i < f.m; i++) {
+        f.a[i] = g->a + i * g->lda;
+        f.c[i] = g->c + i * g->ldc;
+    }
+    const int64_t need = at_few_room(&s, 1, threads);
+    at_real *room = need > 0 ? share(cp, need) : NULL;
+    if (need > 0 && !room) return AT_OOM;
+    at_few_run(&cp->k, &s, &f, 1, threads, room);
+    for (int i = 0; g->bias && i < f.m; i++) cp->k.acc(g->n, g->bias, f.c[i]);
+    return AT_OK;
 }
 
 /* k = 0: the sum is empty. */
@@ -184,10 +185,7 @@ at_status at_gemm_serial(at_compute *cp, const at_gemm *g, int worker) {
         no_product(k, g);
         return AT_OK;
     }
-    if (g->m <= AT_FEW && !g->ta) {
-        few(k, g, 0, g->n);
-        return AT_OK;
-    }
+    if (g->m <= AT_FEW && !g->ta) return run_few(cp, g, 1);
     const int64_t kc = block_k(g->k), mc = MC / k->mr * k->mr, nc = NS / k->nr * k->nr;
     for (int64_t j = 0; j < g->n; j += nc)
         for (int64_t p = 0; p < g->k; p += kc) {
@@ -213,12 +211,6 @@ typedef struct job {
     int64_t kc, p0, p1, stride;
     int64_t j0, nb;
 } job;
-
-static void few_columns(void *arg, int64_t begin, int64_t end, int worker) {
-    const job *w = arg;
-    (void)worker;
-    few(&w->cp->k, w->g, begin, end - begin);
-}
 
 static void thin_pack(void *arg, int64_t begin, int64_t end, int worker) {
     const job *w = arg;
@@ -326,12 +318,7 @@ at_status at_gemm_run(at_compute *cp, const at_gemm *g) {
         no_product(&cp->k, g);
         return AT_OK;
     }
-    if (g->m <= AT_FEW && !g->ta) {
-        job w = {.cp = cp, .g = g};
-        const int threads = g->k * g->n < WORTH ? 1 : cp->threads;
-        at_par_for(threads, g->n, share_of(g->n, 256, g->n + 256, threads), few_columns, &w);
-        return AT_OK;
-    }
+    if (g->m <= AT_FEW && !g->ta) return run_few(cp, g, cp->threads);
     if (g->m * g->k * g->n < WORTH) return at_gemm_serial(cp, g, 0);
     const int64_t kc = block_k(g->k);
     return g->m * kc <= THIN && g->n >= g->m ? run_thin(cp, g, kc) : run_fat(cp, g, kc);

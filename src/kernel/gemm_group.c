@@ -11,13 +11,13 @@
  */
 #include "kernel/gemm_group.h"
 #include "base/par.h"
+#include "kernel/gemm_few.h"
 
 enum {
     KC = 512,        /* most of k in a block                                    */
     MC = 168,        /* most rows of C in a task: MC x KC of A in the second cache */
     NS = 256,        /* most columns of C in a task of an outer product         */
     PANEL_MAX = 64,  /* mr and nr stay below                                    */
-    FEW_NS = 1024,   /* columns of few rows at a time                           */
     FEW_MORE = 96,   /* rows up to which reading B is what takes time           */
     AHEAD = 1 << 16, /* values of B in a block then                             */
     TASKS = 4,       /* at least, for each worker, where there is enough to cut */
@@ -55,33 +55,28 @@ static int64_t even8(int64_t n, int64_t most) {
 
 /* ---- rows of A against B ---- */
 
-/* Rows as few as these go along B's rows at the speed at which it is read. */
-static void few_rows(const at_kernels *k, const at_gemm_group *g, const task *t, at_real *x,
-                     at_real *y) {
-    const int64_t m = t->i1 - t->i0, kc = even8(g->k, KC);
-    for (int64_t j = t->j0; j < t->j1; j += FEW_NS) {
-        const int64_t nb = min64(FEW_NS, t->j1 - j);
-        for (int64_t p = 0; p < g->k; p += kc) {
-            const int64_t kb = min64(kc, g->k - p);
-            for (int64_t i = 0; i < m; i++) {
-                const at_real *from = g->a + g->of.row[t->i0 + i] / g->of.share * g->lda + p;
-                for (int64_t l = 0; l < kb; l++) x[i * kb + l] = from[l];
-            }
-            const int64_t at = g->tb ? j * g->ldb + p : p * g->ldb + j;
-            const at_real beta = p > 0 ? 1 : 0;
-            if (g->b16)
-                (g->tb ? k->few_turn16 : k->few16)((int)m, nb, kb, x, kb, g->b16[t->x] + at, g->ldb,
-                                                   beta, y, nb);
-            else
-                (g->tb ? k->few_turn : k->few)((int)m, nb, kb, x, kb, g->b[t->x] + at, g->ldb, beta,
-                                               y, nb);
-        }
-        for (int64_t i = 0; i < m; i++) {
-            at_real *to = g->c + g->of.row[t->i0 + i] * g->ldc + j;
-            for (int64_t l = 0; l < nb; l++)
-                to[l] = g->accumulate ? to[l] + y[i * nb + l] : y[i * nb + l];
+/* All matrices that have few rows. */
+static at_status few_rows(at_compute *cp, const at_gemm_group *g) {
+    const at_few_shape s = {g->tb, g->accumulate, g->n, g->k, g->ldb};
+    at_few *f = at_malloc(cp->ctx, (size_t)g->of.e * sizeof *f);
+    if (!f) return AT_OOM;
+    int64_t count = 0;
+    for (int64_t x = 0; x < g->of.e; x++) {
+        const int64_t *row = g->of.row + g->of.first[x], rows = g->of.first[x + 1] - g->of.first[x];
+        if (rows < 1 || rows > AT_FEW) continue;
+        at_few *to = &f[count++];
+        *to =
+            (at_few){.m = (int)rows, .b = g->b ? g->b[x] : NULL, .b16 = g->b16 ? g->b16[x] : NULL};
+        for (int i = 0; i < to->m; i++) {
+            to->a[i] = g->a + row[i] / g->of.share * g->lda;
+            to->c[i] = g->c + row[i] * g->ldc;
         }
     }
+    const int64_t need = at_few_room(&s, count, cp->threads);
+    at_real *room = need > 0 ? at_scratch(cp, need) : NULL;
+    if (need == 0 || room) at_few_run(&cp->k, &s, f, count, cp->threads, room);
+    at_free(f);
+    return need == 0 || room ? AT_OK : AT_OOM;
 }
 
 /* Columns of one panel: all rows of the task, a tile after the other. */
@@ -170,10 +165,7 @@ static void group_part(void *arg, int64_t begin, int64_t end, int worker) {
     for (int64_t i = begin; i < end; i++) {
         const int64_t then = i + w->threads < w->count ? i + w->threads : i;
         const int64_t next = w->tasks[then].x;
-        if (w->tasks[i].i1 - w->tasks[i].i0 <= AT_FEW)
-            few_rows(w->k, w->g, &w->tasks[i], pa, pb);
-        else
-            many_rows(w->k, w->g, &w->tasks[i], next, pa, pb);
+        many_rows(w->k, w->g, &w->tasks[i], next, pa, pb);
     }
 }
 
@@ -219,12 +211,10 @@ static void run(at_compute *cp, job *w, int64_t count, int64_t work, at_par_fn f
     at_par_for(w->threads, count, 1, f, w);
 }
 
-at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
+/* Matrices with more than a few rows, `blocks` blocks of them. */
+static at_status many(at_compute *cp, const at_gemm_group *g, int64_t blocks, int64_t total) {
     const int64_t *first = g->of.first, nr = cp->k.nr;
-    const int64_t total = first[g->of.e] - first[0];
-    if (total <= 0 || g->n <= 0) return AT_OK;
-    int64_t blocks = 0, count = 0;
-    for (int64_t x = 0; x < g->of.e; x++) blocks += parts_of(first[x + 1] - first[x], MC);
+    int64_t count = 0;
     /* columns are cut where blocks of rows are too few to share out: A is packed for each cut */
     const int64_t wanted =
         min64(parts_of((int64_t)cp->threads * TASKS, blocks), parts_of(g->n, 64));
@@ -237,7 +227,8 @@ at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
         return AT_OOM;
     }
     for (int64_t x = 0; x < g->of.e; x++) {
-        const int64_t size = even(first[x + 1] - first[x], MC);
+        const int64_t rows = first[x + 1] - first[x], size = even(rows, MC);
+        if (rows <= AT_FEW) continue;
         for (int64_t j = 0; j < g->n; j += cols)
             for (int64_t i = first[x]; i < first[x + 1]; i += size)
                 t[count++] = (task){x, i, min64(i + size, first[x + 1]), j, min64(j + cols, g->n)};
@@ -245,6 +236,21 @@ at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
     run(cp, &w, count, total * g->n * g->k, group_part);
     at_free(t);
     return AT_OK;
+}
+
+at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
+    int64_t blocks = 0, total = 0, few = 0;
+    for (int64_t x = 0; x < g->of.e && g->n > 0; x++) {
+        const int64_t rows = g->of.first[x + 1] - g->of.first[x];
+        if (rows > AT_FEW) {
+            blocks += parts_of(rows, MC);
+            total += rows;
+        } else if (rows > 0)
+            few++;
+    }
+    at_status s = few > 0 ? few_rows(cp, g) : AT_OK;
+    if (s == AT_OK && blocks > 0) s = many(cp, g, blocks, total);
+    return s;
 }
 
 at_status at_gemm_outer_run(at_compute *cp, const at_gemm_outer *g) {

@@ -31,6 +31,17 @@ typedef struct at_rows_tile {
     int64_t c0;
 } at_rows_tile;
 
+/** Few rows of A and C, which lie anywhere, against b where it lies: c[i] (+)= a[i] b. */
+typedef struct at_few_tile {
+    int64_t n, k;
+    const at_real *const *a;
+    const at_real *b;
+    const uint16_t *b16; /* NULL, or b in BF16, in place of b */
+    int64_t ldb;
+    bool add; /* to C, which is else only written */
+    at_real *const *c;
+} at_few_tile;
+
 typedef struct at_kernels {
     const char *name; /* "ref", "avx2", "avx512" */
 
@@ -123,16 +134,14 @@ typedef struct at_kernels {
     /** The same with b[n,k]: row j of b against row i of a. */
     void (*few_turn)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
                      int64_t ldb, at_real beta, at_real *c, int64_t ldc);
+    /** `few`, or `few_turn`, of rows that lie anywhere. */
+    void (*few_rows)(int m, bool turn, const at_few_tile *t);
 
     /* ---- B in BF16: the same sums of the same values, widened as they are read ---- */
     /** y = x as at_real. */
     void (*widen)(int64_t n, const uint16_t *x, at_real *y);
     void (*pack_copy16)(int64_t k, int64_t n, int w, const uint16_t *x, int64_t ldx, at_real *p);
     void (*pack_turn16)(int64_t k, int64_t n, int w, const uint16_t *x, int64_t ldx, at_real *p);
-    void (*few16)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const uint16_t *b,
-                  int64_t ldb, at_real beta, at_real *c, int64_t ldc);
-    void (*few_turn16)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda,
-                       const uint16_t *b, int64_t ldb, at_real beta, at_real *c, int64_t ldc);
 
     /* ---- measuring, see peak.h ---- */
     /** Multiply-adds on registers alone, `rounds` times a fixed number; returns how many

@@ -31,27 +31,29 @@ static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
         }
 }
 
-static void OF_B(few)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const BT *b,
-                      int64_t ldb, at_real beta, at_real *c, int64_t ldc) {
+static void OF_B(few_along)(int m, const at_few_tile *t) {
+    const BT *b = TILE_B(t);
     for (int i = 0; i < m; i++) {
-        at_real *y = c + i * ldc;
-        if (beta == 0)
-            for (int64_t j = 0; j < n; j++) y[j] = 0;
-        for (int64_t l = 0; l < k; l++)
-            for (int64_t j = 0; j < n; j++) y[j] += a[i * lda + l] * AS_REAL(b[l * ldb + j]);
+        const at_real *a = t->a[i];
+        at_real *y = t->c[i];
+        for (int64_t j = 0; !t->add && j < t->n; j++) y[j] = 0;
+        for (int64_t l = 0; l < t->k; l++)
+            for (int64_t j = 0; j < t->n; j++) y[j] += a[l] * AS_REAL(b[l * t->ldb + j]);
     }
 }
 
-static void OF_B(few_turn)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const BT *b,
-                           int64_t ldb, at_real beta, at_real *c, int64_t ldc) {
-    for (int i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j++) {
-            at_real *y = c + i * ldc + j;
+static void OF_B(few_across)(int m, const at_few_tile *t) {
+    const BT *b = TILE_B(t);
+    for (int i = 0; i < m; i++) {
+        const at_real *a = t->a[i];
+        at_real *y = t->c[i];
+        for (int64_t j = 0; j < t->n; j++) {
             double s = 0;
-            for (int64_t l = 0; l < k; l++)
-                s += (double)a[i * lda + l] * (double)AS_REAL(b[j * ldb + l]);
-            *y = beta != 0 ? *y + (at_real)s : (at_real)s;
+            for (int64_t l = 0; l < t->k; l++)
+                s += (double)a[l] * (double)AS_REAL(b[j * t->ldb + l]);
+            y[j] = t->add ? y[j] + (at_real)s : (at_real)s;
         }
+    }
 }
 
 #undef BT

@@ -439,10 +439,9 @@ static void fill(at_kernels *k) {
     k->tile_rows = tile_rows_any;
     k->few = few;
     k->few_turn = few_turn;
+    k->few_rows = few_rows;
     k->widen = widen;
     k->pack_copy16 = pack_copy16;
     k->pack_turn16 = pack_turn16;
-    k->few16 = few16;
-    k->few_turn16 = few_turn16;
     k->burn = burn;
 }

@@ -146,17 +146,18 @@ static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
 }
 
 /* One vector of columns of c for m rows: c += sum of `deep` <= 8 rows of b. */
-static inline void OF_B(few_column)(int m, int deep, const float *a, int64_t lda, const BT *b,
-                                    int64_t ldb, bool fresh, float *c, int64_t ldc, int64_t wide) {
+static inline __attribute__((always_inline)) void
+OF_B(few_column)(int m, int deep, const float *const *a, int64_t l, const BT *b, int64_t ldb,
+                 bool fresh, float *const *c, int64_t j, int64_t wide) {
     vf bv[8], s;
     for (int u = 0; u < deep; u++) {
         AHEAD(b, (8 + u) * ldb);
         bv[u] = wide == W ? BLOAD(b + u * ldb) : BLOAD_N(b + u * ldb, wide);
     }
     for (int i = 0; i < m; i++) {
-        float *y = c + i * ldc;
+        float *y = c[i] + j;
         s = fresh ? vzero() : wide == W ? vload(y) : vload_n(y, wide);
-        for (int u = 0; u < deep; u++) s = vfma(vset1(a[i * lda + u]), bv[u], s);
+        for (int u = 0; u < deep; u++) s = vfma(vset1(a[i][l + u]), bv[u], s);
         if (wide == W)
             vstore(y, s);
         else
@@ -165,79 +166,93 @@ static inline void OF_B(few_column)(int m, int deep, const float *a, int64_t lda
 }
 
 /* m is a constant where this is inlined. */
-static inline void OF_B(few_m)(int m, int64_t n, int64_t k, const float *a, int64_t lda,
-                               const BT *b, int64_t ldb, float beta, float *c, int64_t ldc) {
-    enum { COLUMNS = 1024 }; /* of c at a time: they stay in the first cache for all of k */
-    for (int64_t j0 = 0; j0 < n; j0 += COLUMNS) {
-        const int64_t end = n - j0 < COLUMNS ? n : j0 + COLUMNS;
+static inline __attribute__((always_inline)) void OF_B(few_m)(int m, int64_t n, int64_t k,
+                                                              const float *const *a, const BT *b,
+                                                              int64_t ldb, bool add,
+                                                              float *const *c) {
+    const int64_t most = 4096 / m; /* columns of c at a time: they stay in the first cache */
+    for (int64_t j0 = 0; j0 < n; j0 += most) {
+        const int64_t end = n - j0 < most ? n : j0 + most;
         for (int64_t l = 0; l < k; l += 8) {
-            const bool fresh = l == 0 && beta == 0;
-            const float *al = a + l;
+            const bool fresh = l == 0 && !add;
             const BT *bl = b + l * ldb;
             const int deep = k - l < 8 ? (int)(k - l) : 8;
             int64_t j = j0;
             if (deep == 8)
                 for (; j + W <= end; j += W)
-                    OF_B(few_column)(m, 8, al, lda, bl + j, ldb, fresh, c + j, ldc, W);
+                    OF_B(few_column)(m, 8, a, l, bl + j, ldb, fresh, c, j, W);
             for (; j < end; j += W)
                 OF_B(few_column)
-                (m, deep, al, lda, bl + j, ldb, fresh, c + j, ldc, end - j < W ? end - j : W);
+                (m, deep, a, l, bl + j, ldb, fresh, c, j, end - j < W ? end - j : W);
         }
     }
 }
 
-static void OF_B(few)(int m, int64_t n, int64_t k, const float *a, int64_t lda, const BT *b,
-                      int64_t ldb, float beta, float *c, int64_t ldc) {
+static void OF_B(few_along)(int m, int64_t n, int64_t k, const float *const *a, const BT *b,
+                            int64_t ldb, bool add, float *const *c) {
     switch (m) {
-    case 1: OF_B(few_m)(1, n, k, a, lda, b, ldb, beta, c, ldc); break;
-    case 2: OF_B(few_m)(2, n, k, a, lda, b, ldb, beta, c, ldc); break;
-    case 3: OF_B(few_m)(3, n, k, a, lda, b, ldb, beta, c, ldc); break;
-    default: OF_B(few_m)(4, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    case 1: OF_B(few_m)(1, n, k, a, b, ldb, add, c); break;
+    case 2: OF_B(few_m)(2, n, k, a, b, ldb, add, c); break;
+    case 3: OF_B(few_m)(3, n, k, a, b, ldb, add, c); break;
+    default: OF_B(few_m)(4, n, k, a, b, ldb, add, c); break;
     }
 }
 
 /* m x q dot products, each one vector sum over k in order: the same bits however they are
-   grouped. */
-static inline void OF_B(few_dots)(int m, int q, int64_t k, const float *a, int64_t lda, const BT *b,
-                                  int64_t ldb, float beta, float *c, int64_t ldc) {
+   grouped.  The next q rows are asked for meanwhile. */
+static inline __attribute__((always_inline)) void OF_B(few_dots)(int m, int q, int64_t k,
+                                                                 const float *const *a, const BT *b,
+                                                                 int64_t ldb, bool add,
+                                                                 float *const *c, int64_t at) {
+    enum { LINE = 64 / (int)sizeof *b, STEP = LINE > W ? LINE : W };
     vf s[4][8], bv[8];
     for (int i = 0; i < m; i++)
         for (int j = 0; j < q; j++) s[i][j] = vzero();
     int64_t l = 0;
-    for (; l + W <= k; l += W) {
-        for (int j = 0; j < q; j++) bv[j] = BLOAD(b + j * ldb + l);
+    for (; l + STEP <= k; l += STEP) {
+        for (int j = 0; j < q; j++) AHEAD(b, (q + j) * ldb + l);
+#pragma GCC unroll 4
+        for (int u = 0; u < STEP; u += W) {
+            for (int j = 0; j < q; j++) bv[j] = BLOAD(b + j * ldb + l + u);
+            for (int i = 0; i < m; i++) {
+                const vf av = vload(a[i] + l + u);
+                for (int j = 0; j < q; j++) s[i][j] = vfma(av, bv[j], s[i][j]);
+            }
+        }
+    }
+    for (; l < k; l += W) {
+        const int64_t wide = k - l < W ? k - l : W;
+        for (int j = 0; j < q; j++)
+            bv[j] = wide == W ? BLOAD(b + j * ldb + l) : BLOAD_N(b + j * ldb + l, wide);
         for (int i = 0; i < m; i++) {
-            const vf av = vload(a + i * lda + l);
+            const vf av = wide == W ? vload(a[i] + l) : vload_n(a[i] + l, wide);
             for (int j = 0; j < q; j++) s[i][j] = vfma(av, bv[j], s[i][j]);
         }
     }
-    if (l < k)
-        for (int i = 0; i < m; i++)
-            for (int j = 0; j < q; j++)
-                s[i][j] =
-                    vfma(vload_n(a + i * lda + l, k - l), BLOAD_N(b + j * ldb + l, k - l), s[i][j]);
     for (int i = 0; i < m; i++)
         for (int j = 0; j < q; j++) {
-            float *y = c + i * ldc + j;
+            float *y = c[i] + at + j;
             const float t = vsum(s[i][j]);
-            *y = beta != 0 ? *y + t : t;
+            *y = add ? *y + t : t;
         }
 }
 
-static inline void OF_B(few_turn_m)(int m, int q, int64_t n, int64_t k, const float *a, int64_t lda,
-                                    const BT *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+static inline __attribute__((always_inline)) void OF_B(few_turn_m)(int m, int q, int64_t n,
+                                                                   int64_t k, const float *const *a,
+                                                                   const BT *b, int64_t ldb,
+                                                                   bool add, float *const *c) {
     int64_t j = 0;
-    for (; j + q <= n; j += q) OF_B(few_dots)(m, q, k, a, lda, b + j * ldb, ldb, beta, c + j, ldc);
-    for (; j < n; j++) OF_B(few_dots)(m, 1, k, a, lda, b + j * ldb, ldb, beta, c + j, ldc);
+    for (; j + q <= n; j += q) OF_B(few_dots)(m, q, k, a, b + j * ldb, ldb, add, c, j);
+    for (; j < n; j++) OF_B(few_dots)(m, 1, k, a, b + j * ldb, ldb, add, c, j);
 }
 
-static void OF_B(few_turn)(int m, int64_t n, int64_t k, const float *a, int64_t lda, const BT *b,
-                           int64_t ldb, float beta, float *c, int64_t ldc) {
+static void OF_B(few_across)(int m, int64_t n, int64_t k, const float *const *a, const BT *b,
+                             int64_t ldb, bool add, float *const *c) {
     switch (m) { /* m * q sums fit the registers */
-    case 1: OF_B(few_turn_m)(1, 8, n, k, a, lda, b, ldb, beta, c, ldc); break;
-    case 2: OF_B(few_turn_m)(2, 4, n, k, a, lda, b, ldb, beta, c, ldc); break;
-    case 3: OF_B(few_turn_m)(3, 4, n, k, a, lda, b, ldb, beta, c, ldc); break;
-    default: OF_B(few_turn_m)(4, W == 16 ? 4 : 2, n, k, a, lda, b, ldb, beta, c, ldc); break;
+    case 1: OF_B(few_turn_m)(1, 8, n, k, a, b, ldb, add, c); break;
+    case 2: OF_B(few_turn_m)(2, 4, n, k, a, b, ldb, add, c); break;
+    case 3: OF_B(few_turn_m)(3, 4, n, k, a, b, ldb, add, c); break;
+    default: OF_B(few_turn_m)(4, W == 16 ? 4 : 2, n, k, a, b, ldb, add, c); break;
     }
 }
 

@@ -136,3 +136,33 @@ static void widen(int64_t n, const uint16_t *x, float *y) {
     for (; i + W <= n; i += W) vstore(y + i, vwiden(x + i));
     if (i < n) vstore_n(y + i, n - i, vwiden_n(x + i, n - i));
 }
+
+static void few_rows(int m, bool turn, const at_few_tile *t) {
+    if (t->b16)
+        (turn ? few_across16 : few_along16)(m, t->n, t->k, t->a, t->b16, t->ldb, t->add, t->c);
+    else
+        (turn ? few_across : few_along)(m, t->n, t->k, t->a, t->b, t->ldb, t->add, t->c);
+}
+
+static void few_strided(int m, bool turn, at_few_tile *t, const float *a, int64_t lda, float *c,
+                        int64_t ldc) {
+    const float *rows_a[AT_FEW];
+    float *rows_c[AT_FEW];
+    for (int i = 0; i < m; i++) {
+        rows_a[i] = a + i * lda;
+        rows_c[i] = c + i * ldc;
+    }
+    t->a = rows_a;
+    t->c = rows_c;
+    few_rows(m, turn, t);
+}
+static void few(int m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                int64_t ldb, float beta, float *c, int64_t ldc) {
+    at_few_tile t = {.n = n, .k = k, .b = b, .ldb = ldb, .add = beta != 0};
+    few_strided(m, false, &t, a, lda, c, ldc);
+}
+static void few_turn(int m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                     int64_t ldb, float beta, float *c, int64_t ldc) {
+    at_few_tile t = {.n = n, .k = k, .b = b, .ldb = ldb, .add = beta != 0};
+    few_strided(m, true, &t, a, lda, c, ldc);
+}

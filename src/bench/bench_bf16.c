@@ -1,0 +1,175 @@
+/*
+ * bench_bf16.c - every matrix is one of many that fill far more than the caches, and calls go
+ * through them in no order, as decoding goes through experts: what counts is how fast B is read.
+ */
+#include "bench/bench_bf16.h"
+#include "kernel/gemm_group.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { VALUES = 128 << 20, CALLS = 24, PAIR_MS = 150, FEW_E = 16, FEW_ROWS = 256 };
+
+typedef struct desk {
+    at_compute cp;
+    bool tb;
+    int64_t e, rows, in, out; /* matrices; rows for each that has any */
+    int64_t used;             /* matrices with rows in a call         */
+    uint16_t *w16;            /* [e, in out]                          */
+    at_real *w, *x, *y;       /* w: the same in float, or NULL        */
+    const uint16_t **mats16;
+    const at_real **mats;
+    int64_t *first, *row;
+    uint64_t turn;
+    at_status status;
+} desk;
+
+static bool desk_open(desk *d, at_ctx *c, bool also_float) {
+    if (at_compute_open(&d->cp, c) != AT_OK) return false;
+    const int64_t size = d->in * d->out, slots = d->used * d->rows;
+    d->w16 = at_malloc(c, (size_t)(d->e * size) * sizeof *d->w16);
+    d->x = at_calloc(c, (size_t)(slots * d->in), sizeof *d->x);
+    d->y = at_calloc(c, (size_t)(slots * d->out), sizeof *d->y);
+    d->mats16 = at_malloc(c, (size_t)d->e * sizeof *d->mats16);
+    d->mats = at_malloc(c, (size_t)d->e * sizeof *d->mats);
+    d->first = at_calloc(c, (size_t)d->e + 1, sizeof *d->first);
+    d->row = at_malloc(c, (size_t)slots * sizeof *d->row);
+    if (also_float) d->w = at_malloc(c, (size_t)(d->e * size) * sizeof *d->w);
+    if (!d->w16 || !d->x || !d->y || !d->mats16 || !d->mats || !d->first || !d->row) return false;
+    if (also_float && !d->w) return false;
+    for (int64_t i = 0; i < d->e * size; i++)
+        d->w16[i] = (uint16_t)(0x3c00 | (i & 0xff) | (i & 1) << 15); /* about +-0.01 */
+    if (d->w) d->cp.k.widen(d->e * size, d->w16, d->w);
+    for (int64_t i = 0; i < slots * d->in; i++) d->x[i] = (at_real)(i % 7 - 3);
+    for (int64_t i = 0; i < slots; i++) d->row[i] = i;
+    for (int64_t i = 0; i < d->e; i++) {
+        d->mats16[i] = d->w16 + i * size;
+        d->mats[i] = d->w ? d->w + i * size : NULL;
+    }
+    return true;
+}
+
+static void desk_close(desk *d) {
+    at_compute_close(&d->cp);
+    at_free(d->w16);
+    at_free(d->w);
+    at_free(d->x);
+    at_free(d->y);
+    at_free((void *)d->mats16);
+    at_free((void *)d->mats);
+    at_free(d->first);
+    at_free(d->row);
+}
+
+/* Two matrices that differ get rows, or, where all are used, all do. */
+static void choose(desk *d) {
+    d->turn = d->turn * 6364136223846793005u + 1442695040888963407u;
+    const int64_t one = (int64_t)(d->turn >> 33) % d->e;
+    const int64_t other = (one + d->e / 2) % d->e;
+    for (int64_t x = 0; x < d->e; x++)
+        d->first[x + 1] = d->first[x] + (d->used == d->e || x == one || x == other ? d->rows : 0);
+}
+
+static void group(desk *d, bool in_16) {
+    choose(d);
+    const at_status s =
+        at_gemm_group_run(&d->cp, &(at_gemm_group){.of = {d->e, d->first, d->row, 1},
+                                                   .tb = d->tb,
+                                                   .n = d->out,
+                                                   .k = d->in,
+                                                   .a = d->x,
+                                                   .lda = d->in,
+                                                   .b = in_16 ? NULL : d->mats,
+                                                   .b16 = in_16 ? d->mats16 : NULL,
+                                                   .ldb = d->tb ? d->in : d->out,
+                                                   .c = d->y,
+                                                   .ldc = d->out});
+    if (s != AT_OK) d->status = s;
+}
+static void group16(void *arg) { group(arg, true); }
+static void group32(void *arg) { group(arg, false); }
+static void decode(void *arg) {
+    for (int i = 0; i < CALLS; i++) group(arg, true);
+}
+
+static void head(void *arg) {
+    desk *d = arg;
+    const at_status s = at_gemm_run(&d->cp, &(at_gemm){.tb = d->tb,
+                                                       .m = 1,
+                                                       .n = d->out,
+                                                       .k = d->in,
+                                                       .a = d->x,
+                                                       .lda = d->in,
+                                                       .b16 = d->w16,
+                                                       .ldb = d->tb ? d->in : d->out,
+                                                       .c = d->y,
+                                                       .ldc = d->out});
+    if (s != AT_OK) d->status = s;
+}
+
+enum { HEAD, DECODE, MANY };
+
+static at_status measure(at_ctx *c, desk *d, int kind, double limit, at_bench_emit emit,
+                         void *user) {
+    static const char *const names[] = {"gemv_bf16", "decode_bf16", "experts_bf16"};
+    if (at_interrupted(c)) return at_error(c, AT_INTERRUPTED, "bench: interrupted");
+    at_status s =
+        desk_open(d, c, kind == MANY) ? AT_OK : at_error(c, AT_OOM, "bench: out of memory");
+    if (s == AT_OK) {
+        char shape[80];
+        at_bench_row row = {.name = names[kind], .shape = shape, .threads = c->threads};
+        at_timing base;
+        at_time_pair(kind == HEAD     ? head
+                     : kind == DECODE ? decode
+                                      : group16,
+                     kind == MANY ? group32 : NULL, d, PAIR_MS * 1e-3, &row.time, &base);
+        const char *turned = d->tb ? " B transposed" : "";
+        const long long in = d->in, out = d->out, e = d->e, rows = d->rows;
+        const double values = (double)(d->in * d->out);
+        if (kind == HEAD)
+            (void)snprintf(shape, sizeof shape, "1x%lldx%lld%s", out, in, turned);
+        else if (kind == DECODE)
+            (void)snprintf(shape, sizeof shape, "2 of %lld experts, 1 row, %lldx%lld%s", e, in, out,
+                           turned);
+        else
+            (void)snprintf(shape, sizeof shape, "%lld experts, %lld rows, %lldx%lld%s", e, rows, in,
+                           out, turned);
+        if (kind == MANY) {
+            row.limit = "fma";
+            row.gflops = 2e-9 * (double)(d->used * d->rows) * values / row.time.min;
+            row.peak = 100 * row.gflops / limit;
+            row.baseline = "float";
+            row.ratio = base.min / row.time.min;
+        } else {
+            row.limit = "read";
+            row.gbytes = 1e-9 * 2 * values * (kind == HEAD ? 1 : 2 * CALLS) / row.time.min;
+            row.gflops = row.gbytes; /* two operations for two bytes */
+            row.peak = 100 * row.gbytes / limit;
+        }
+        s = d->status == AT_OK ? emit(user, &row) : d->status;
+    }
+    desk_close(d);
+    return s;
+}
+
+at_status at_bench_bf16(at_ctx *c, double fma, double read, at_bench_emit emit, void *user) {
+    static const int64_t sizes[][2] = {{1024, 1024}, {1024, 2048}, {2048, 1024}};
+    at_status s = AT_OK;
+    for (int tb = 1; tb >= 0 && s == AT_OK && read > 0; tb--) {
+        desk d = {.tb = tb, .e = 1, .used = 1, .rows = 1, .in = 1024, .out = 50304};
+        s = measure(c, &d, HEAD, read, emit, user);
+    }
+    for (int i = 0; i < 6 && s == AT_OK && read > 0; i++) {
+        desk d = {.tb = i % 2, .used = 2, .rows = 1};
+        d.in = sizes[i / 2][0];
+        d.out = sizes[i / 2][1];
+        d.e = VALUES / (d.in * d.out);
+        s = measure(c, &d, DECODE, read, emit, user);
+    }
+    for (int i = 0; i < 4 && s == AT_OK; i++) {
+        desk d = {.tb = i % 2, .e = FEW_E, .used = FEW_E, .rows = FEW_ROWS};
+        d.in = sizes[i / 2][0];
+        d.out = sizes[i / 2][1];
+        s = measure(c, &d, MANY, fma, emit, user);
+    }
+    return s;
+}

@@ -1,0 +1,31 @@
+/*
+ * gemm_few.h - products of up to AT_FEW rows each: matrices are read once, where they lie, at the
+ * speed of memory.  Inside kernel/, behind gemm.h and gemm_group.h.
+ */
+#ifndef AT_GEMM_FEW_H
+#define AT_GEMM_FEW_H
+#include "kernel/gemm.h"
+
+/** What the products of one call have in common: c[i][n] (+)= a[i][k] op(B)[k,n], k >= 1. */
+typedef struct at_few_shape {
+    bool tb;         /* B is stored [n,k], else [k,n]; rows ldb apart */
+    bool accumulate; /* to C                                          */
+    int64_t n, k, ldb;
+} at_few_shape;
+
+typedef struct at_few {
+    int m; /* 1 .. AT_FEW */
+    const at_real *a[AT_FEW];
+    at_real *c[AT_FEW];
+    const at_real *b;
+    const uint16_t *b16; /* NULL, or B in BF16 in place of b */
+} at_few;
+
+/** at_few_run needs so much room, in values. */
+int64_t at_few_room(const at_few_shape *s, int64_t count, int threads);
+
+/** All of `count` products on up to `threads` workers. */
+void at_few_run(const at_kernels *k, const at_few_shape *s, const at_few *f, int64_t count,
+                int threads, at_real *room);
+
+#endif
