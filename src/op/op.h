@@ -16,6 +16,7 @@
     X(layernorm)          \
     X(gelu)               \
     X(add)                \
+    X(prepend)            \
     X(embed)              \
     X(dropout)            \
     X(attention)          \
@@ -60,6 +61,9 @@ at_tensor *at_gelu(at_run *r, at_tensor *x, at_gelu_form form);
 
 /** a + b, same number of values. */
 at_tensor *at_add(at_run *r, at_tensor *a, at_tensor *b);
+
+/** Rows of each sequence behind rows that come before: past [B*H, C], x [B*T, C] -> [B*(H+T), C]. */
+at_tensor *at_prepend(at_run *r, at_tensor *past, at_tensor *x, int64_t B);
 
 /** Rows of table [V, C] at ids[n] -> [n, C].  AT_ARG names the first id outside [0, V). */
 at_tensor *at_embed(at_run *r, at_tensor *table, const int32_t *ids, int64_t n);
@@ -129,6 +133,11 @@ at_tensor *at_rope(at_run *r, at_tensor *x, int64_t T, int64_t slots, int64_t fr
  */
 at_tensor *at_stickbreak(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B, int64_t T,
                          int64_t slots, int heads);
+/** The same where sequence b begins at key from[b] of its S, for instance after padding: keys before
+    take nothing, and a query there sees no key: y = 0.  from: [B], borrowed as long as the run; NULL:
+    all begin at 0. */
+at_tensor *at_stickbreak_from(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B,
+                              int64_t T, int64_t slots, int heads, const int32_t *from);
 /** The same for T new tokens of one sequence after the n cached ones: q [T, slots, A], k and v
     [T, A], appended to the cache (n grows by T; where cache->k == cache->v, k and v are one), nothing
     is recorded. */

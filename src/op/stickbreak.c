@@ -15,6 +15,7 @@ at_stick_block at_stick_block_at(const at_stick *a, int nr, int64_t index) {
     at_stick_block b = {.list = index / a->per_list, .first = index % a->per_list * nr};
     b.n = at_least(nr, a->U - b.first);
     b.at = (b.list / a->H * a->U + b.first) * a->A + b.list % a->H * a->D;
+    b.from = a->from ? a->from[b.list / a->H] : 0;
     b.all = a->past + b.first / a->slots + 1;
     b.seen = a->past + (b.first + b.n - 1) / a->slots + 1;
     return b;
@@ -75,13 +76,14 @@ int64_t at_stick_weights(const at_kernels *k, const at_stick *a, const at_stick_
     for (int j = 0; j < w; j++) left[j] = j < b->n ? 1 : 0; /* columns past the end take nothing */
     int64_t end = b->seen;
     bool some = true;
-    while (some && end > 0) {
+    while (some && end > b->from) {
         const int64_t begin = (end - 1) / chunk * chunk;
         for (int64_t i = begin; i < end; i += k->mr)
             k->tile(a->D, keys + i * a->D, query, 0, p + i * w, w);
         for (int64_t i = begin > b->all ? begin : b->all; i < end; i++) /* keys after the query */
             for (int64_t j = 0; j < b->n && a->past + (b->first + j) / a->slots < i; j++)
                 p[i * w + j] = (at_real)-INFINITY;
+        for (int64_t i = begin * w; i < at_least(b->from, end) * w; i++) p[i] = (at_real)-INFINITY;
         some = k->stick_down(end - begin, w, scale, p + begin * w, share ? share + begin * w : NULL,
                              left);
         end = begin;
@@ -149,8 +151,24 @@ static void stickbreak_fwd(at_node *n) {
 
 const at_op at_op_stickbreak = {"stickbreak", stickbreak_fwd, at_stick_bwd};
 
+/* Of a query before `from` nothing is left: no key, no weight, y = 0. */
+static bool sane_from(at_run *r, const int32_t *from, int64_t B, int64_t S) {
+    for (int64_t b = 0; from && b < B; b++)
+        if (from[b] < 0 || from[b] > S) {
+            (void)at_fail(r, AT_ARG, "stickbreak: sequence %lld begins at %d of %lld keys",
+                          (long long)b, from[b], (long long)S);
+            return false;
+        }
+    return true;
+}
+
 at_tensor *at_stickbreak(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B, int64_t T,
                          int64_t slots, int heads) {
+    return at_stickbreak_from(r, q, k, v, B, T, slots, heads, NULL);
+}
+
+at_tensor *at_stickbreak_from(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B,
+                              int64_t T, int64_t slots, int heads, const int32_t *from) {
     if (!q || !k || !v) return NULL;
     const int64_t A = at_cols(k), S = B > 0 ? at_rows(k) / B : 0;
     const bool sane = B > 0 && T > 0 && slots > 0 && heads > 0;
@@ -162,11 +180,13 @@ at_tensor *at_stickbreak(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, in
                        at_shape_text(q, qs), at_shape_text(k, ks), at_shape_text(v, vs),
                        (long long)B, (long long)T, (long long)slots, heads);
     }
+    if (!sane_from(r, from, B, S)) return NULL;
     at_stick *a = at_save(r, sizeof *a);
     at_tensor *y = a ? at_new(r, 3, (int64_t[]){B * T, slots, A}) : NULL;
     if (!y) return NULL;
     *a = (at_stick){.S = S, .A = A, .D = A / heads, .U = T * slots, .slots = slots, .past = S - T};
     a->H = heads;
+    a->from = from;
     a->lists = B * heads;
     a->per_list = (a->U + r->cp->k.nr - 1) / r->cp->k.nr;
     return at_apply(r, &at_op_stickbreak, (at_tensor *[]){q, k, v}, 3, y, a);

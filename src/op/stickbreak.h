@@ -11,12 +11,13 @@
 #include "op/tiled.h"
 
 typedef struct at_stick {
-    int64_t S, A, D;  /* keys of a sequence, width, width of a head        */
-    int64_t U, slots; /* queries of a sequence = tokens x slots            */
-    int64_t past;     /* keys before the first token                       */
-    int64_t H, lists; /* heads; lists of keys = sequences x heads          */
-    int64_t per_list; /* blocks of queries of a list                       */
-    at_real *scratch; /* per worker, at_scratch                            */
+    int64_t S, A, D;     /* keys of a sequence, width, width of a head        */
+    int64_t U, slots;    /* queries of a sequence = tokens x slots            */
+    int64_t past;        /* keys before the first token                       */
+    int64_t H, lists;    /* heads; lists of keys = sequences x heads          */
+    int64_t per_list;    /* blocks of queries of a list                       */
+    const int32_t *from; /* [B] first key of each sequence that counts; NULL: 0 */
+    at_real *scratch;    /* per worker, at_scratch                            */
     int64_t stride;
     const at_real *keys, *values; /* packed, see at_stick_pack              */
 } at_stick;
@@ -26,6 +27,7 @@ typedef struct at_stick_block {
     int64_t first; /* first query within the sequence                      */
     int64_t n;     /* queries, at most nr                                  */
     int64_t at;    /* offset of the first query's values in q, y, dq, dy   */
+    int64_t from;  /* keys before take nothing                              */
     int64_t all;   /* keys that every query of the block sees              */
     int64_t seen;  /* keys that the last one sees                          */
 } at_stick_block;

@@ -39,6 +39,12 @@ static at_tensor *b_gelu(at_run *r, at_tensor **t) { return at_gelu(r, t[0], AT_
 static at_tensor *b_gelu_erf(at_run *r, at_tensor **t) { return at_gelu(r, t[0], AT_GELU_ERF); }
 static at_tensor *b_add(at_run *r, at_tensor **t) { return at_add(r, t[0], t[1]); }
 static at_tensor *b_add_self(at_run *r, at_tensor **t) { return at_add(r, t[0], t[0]); }
+static at_tensor *b_prepend(at_run *r, at_tensor **t) { return at_prepend(r, t[0], t[1], 2); }
+static at_tensor *b_prepend_twice(at_run *r, at_tensor **t) {
+    at_tensor *y = at_prepend(r, t[0], t[1], 1);
+    at_tensor *z = at_prepend(r, t[1], t[0], 1);
+    return at_add(r, y, z);
+}
 static at_tensor *b_view(at_run *r, at_tensor **t) {
     at_tensor *y = at_gelu(r, t[0], AT_GELU_TANH);
     at_tensor *v = at_view(r, y, 2, (int64_t[]){6, 4});
@@ -109,6 +115,15 @@ static at_tensor *b_stick_slots(at_run *r, at_tensor **t) { /* a block ends insi
 }
 static at_tensor *b_stick_past(at_run *r, at_tensor **t) {
     return at_stickbreak(r, t[0], t[1], t[2], 2, 4, 1, 1);
+}
+static at_tensor *b_stick_from(at_run *r,
+                               at_tensor **t) { /* padding ends inside a block, and after it */
+    static const int32_t from[3] = {3, 0, 9};
+    return at_stickbreak_from(r, t[0], t[1], t[2], 3, 11, 2, 1, from);
+}
+static at_tensor *b_stick_from_past(at_run *r, at_tensor **t) {
+    static const int32_t from[2] = {50, 7};
+    return at_stickbreak_from(r, t[0], t[1], t[2], 2, 5, 1, 2, from);
 }
 static at_tensor *b_stick_tile(at_run *r, at_tensor **t) {
     return at_stickbreak(r, t[0], t[1], t[2], 1, 8, 1, 2);
@@ -256,6 +271,8 @@ static const row rows[] = {
     {"gelu/erf",          b_gelu_erf,       1, {{2, 2, 5}}},
     {"add",               b_add,            2, {{4, 5}, {4, 5}}},
     {"add/self",          b_add_self,       1, {{2, 2, 5}}},
+    {"prepend",           b_prepend,        2, {{6, 3}, {4, 3}}},
+    {"prepend/twice",     b_prepend_twice,  2, {{5, 3}, {4, 3}}},
     {"view",              b_view,           1, {{2, 3, 4}}},
     {"embed/repeat",      b_embed,          1, {{5, 3}}},
     {"dropout",           b_dropout,        1, {{5, 7}}},
@@ -276,6 +293,8 @@ static const row rows[] = {
     {"stickbreak/one",    b_stick_one,      3, {{3, 1, 6}, {3, 6}, {3, 6}}},
     {"stickbreak/slots",  b_stick_slots,    3, {{9, 3, 5}, {9, 5}, {9, 5}}},
     {"stickbreak/past",   b_stick_past,     3, {{8, 1, 5}, {14, 5}, {14, 5}}},
+    {"stickbreak/from",   b_stick_from,     3, {{33, 2, 5}, {33, 5}, {33, 5}}},
+    {"stickbreak/from_past", b_stick_from_past, 3, {{10, 1, 6}, {112, 6}, {112, 6}}},
     {"stickbreak/tile",   b_stick_tile,     3, {{8, 1, 8}, {8, 8}, {8, 8}}},
     {"stickbreak/long",   b_stick_long,     3, {{61, 1, 3}, {61, 3}, {61, 3}}},
     {"stickbreak/same",   b_stick_same,     2, {{13, 2, 5}, {13, 5}}},

@@ -346,6 +346,72 @@ static void test_cached(void **state) {
     cached(&(shape){1, 300, 0, 1, 1, 64, false, 1.5});
 }
 
+/* Padding before a sequence is as if it were not there: values and gradients are those of the rest
+   alone, and padding itself has neither, whatever it holds. */
+static void without_padding(const bench *all, const shape *w, int64_t b, int64_t from) {
+    const int64_t A = w->heads * w->D, S = w->T + w->past, row = w->slots * A;
+    const int64_t gone = from > w->past ? from - w->past : 0; /* queries */
+    const int64_t T = w->T - gone, keys = (S - from) * A, at = (b * S + from) * A;
+    const int64_t q = (b * w->T + gone) * row;
+    const size_t bytes = (size_t)(T * row) * sizeof(at_real);
+    for (int64_t j = b * w->T * row; j < q; j++)
+        assert_true(all->y->data[j] == 0 && all->q.grad[j] == 0);
+    for (int64_t j = b * S * A; j < at; j++)
+        assert_true(all->k.grad[j] == 0 && all->v.grad[j] == 0);
+    if (!T) return;
+    const shape rest = {1, T, S - from - T, w->slots, w->heads, w->D, w->same, 0};
+    bench one;
+    start(&one, &rest, 2, at_cpu_features());
+    memcpy(one.q.data, all->q.data + q, bytes);
+    memcpy(one.k.data, all->k.data + at, (size_t)keys * sizeof(at_real));
+    memcpy(one.v.data, all->v.data + at, (size_t)keys * sizeof(at_real));
+    forward(&one, &rest);
+    one.y->grad = at_save(&one.r, bytes);
+    memcpy(one.y->grad, all->y->grad + q, bytes);
+    one.y->keep_grad = true;
+    assert_int_equal(at_backward_from(&one.r, one.y), AT_OK);
+    for (int64_t j = 0; j < T * row; j++) {
+        assert_true(fabs((double)(one.y->data[j] - all->y->data[q + j])) < 3e-6);
+        assert_true(fabs((double)(one.q.grad[j] - all->q.grad[q + j])) < 1e-4);
+    }
+    for (int64_t j = 0; j < keys; j++) {
+        assert_true(fabs((double)(one.k.grad[j] - all->k.grad[at + j])) < 1e-4);
+        assert_true(fabs((double)(one.v.grad[j] - all->v.grad[at + j])) < 1e-4);
+    }
+    stop(&one);
+}
+
+static void test_from(void **state) {
+    (void)state;
+    static const int32_t from[4] = {0, 5, 48, 130};
+    static const shape both[2] = {{4, 130, 0, 2, 1, 20, false, -0.3},
+                                  {4, 40, 90, 1, 2, 12, true, 0}};
+    for (int i = 0; i < 2; i++) {
+        const shape *w = &both[i];
+        const int64_t A = w->heads * w->D, S = w->T + w->past;
+        bench all;
+        start(&all, w, 2, at_cpu_features());
+        for (int64_t b = 0; b < 4; b++)
+            for (int64_t j = 0; j < from[b] * A; j++) all.k.data[b * S * A + j] = 1000;
+        all.y = at_stickbreak_from(&all.r, &all.q, all.kv[0], all.kv[1], 4, w->T, w->slots,
+                                   w->heads, from);
+        assert_non_null(all.y);
+        all.y->grad = at_save(&all.r, (size_t)at_numel(all.y) * sizeof(at_real));
+        noise(all.y->grad, at_numel(all.y), 4, 0);
+        all.y->keep_grad = true;
+        assert_int_equal(at_backward_from(&all.r, all.y), AT_OK);
+        for (int64_t b = 0; b < 4; b++) without_padding(&all, w, b, from[b]);
+        stop(&all);
+    }
+    bench b;
+    start(&b, &both[0], 1, at_cpu_features());
+    static const int32_t beyond[4] = {0, 0, 131, 0};
+    assert_null(at_stickbreak_from(&b.r, &b.q, &b.k, &b.v, 4, 130, 2, 1, beyond));
+    assert_int_equal(b.r.status, AT_ARG);
+    assert_non_null(strstr(b.r.message, "sequence 2 begins at 131 of 130 keys"));
+    stop(&b);
+}
+
 /* One token on a long cache, the work of one head shared by all workers. */
 static void test_decode_threads(void **state) {
     (void)state;
@@ -573,13 +639,21 @@ static void test_cached_oom(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_definition), cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_golden),     cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_cached),     cmocka_unit_test(test_decode_threads),
-        cmocka_unit_test(test_spent),      cmocka_unit_test(test_newest_first),
-        cmocka_unit_test(test_causal),     cmocka_unit_test(test_early_exit),
-        cmocka_unit_test(test_nan_shows),  cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_oom),
+        cmocka_unit_test(test_definition),
+        cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_cached),
+        cmocka_unit_test(test_from),
+        cmocka_unit_test(test_decode_threads),
+        cmocka_unit_test(test_spent),
+        cmocka_unit_test(test_newest_first),
+        cmocka_unit_test(test_causal),
+        cmocka_unit_test(test_early_exit),
+        cmocka_unit_test(test_nan_shows),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_oom),
         cmocka_unit_test(test_cached_oom),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
