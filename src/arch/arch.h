@@ -6,6 +6,7 @@
 #ifndef AT_ARCH_H
 #define AT_ARCH_H
 #include "arch/aux.h"
+#include "arch/history.h"
 #include "conf/conf.h"
 #include "nn/store.h"
 #include "op/op.h"
@@ -15,7 +16,8 @@ typedef struct at_feed {
     const int32_t *ids; /* [B, T] */
     int64_t B, T;
     at_kv *cache;
-    at_aux *aux; /* losses of the routers, wanted beside the hidden states; or NULL */
+    at_aux *aux;         /* losses of the routers, wanted beside the hidden states; or NULL */
+    at_history *history; /* of tokens before these, see history.h; or NULL.  at_dims.history */
 } at_feed;
 
 /** The sizes other parts need. */
@@ -28,6 +30,7 @@ typedef struct at_dims {
     int64_t head_size;      /* of attention                                      */
     bool one_cache;         /* keys are values: k and v of the cache may be one  */
     bool any_length;        /* no position is learnt: context only limits memory */
+    bool history;           /* at_feed.history is read                           */
 } at_dims;
 
 typedef struct at_arch {

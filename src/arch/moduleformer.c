@@ -75,7 +75,8 @@ static const at_key keys[] = {
     {"block_size", AT_KEY_INT, AT(block_size), "512", 1, 1 << 20, NULL,
      "tokens of a block in the authors' training; kept for other programs"},
     {"history_length", AT_KEY_INT, AT(history_length), "512", 0, 1 << 20, NULL,
-     "tokens before the block in the authors' training; kept for other programs"},
+     "tokens before the block in the authors' training; kept for other programs, see "
+     "train.history"},
     {"sample_topk", AT_KEY_INT, AT(sample_topk), "0", 0, 65536, NULL,
      "experts drawn at random; only 0 is supported"},
     {"att_func", AT_KEY_CHOICE, AT(att_func), "stickbreaking", 0, 0, "stickbreaking|softmax",
@@ -306,13 +307,18 @@ static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_te
         key = at_linear(r, x, b->key.w, b->key.b);
         value = at_linear(r, x, b->value.w, b->value.b);
     }
+    const int64_t layer = b - m->h;
+    const bool one = key == value;
+    key = at_history_join(r, f->history, layer, 0, key);
+    value = one ? key : at_history_join(r, f->history, layer, 1, value);
+    const int32_t *from = f->history ? f->history->from : NULL;
     at_tensor *y = experts(r, &h, x, b->attn.in);
     if (c->att_func == SOFTMAX)
         y = softmax(r, c, y, key, value, f, cache, angles);
     else if (cache)
         y = at_stickbreak_cached(r, y, key, value, cache, c->k_att, (int)c->n_head);
     else
-        y = at_stickbreak(r, y, key, value, f->B, f->T, c->k_att, (int)c->n_head);
+        y = at_stickbreak_from(r, y, key, value, f->B, f->T, c->k_att, (int)c->n_head, from);
     y = experts(r, &h, y, b->attn.out);
     return join(r, c, &h, y);
 }
@@ -388,7 +394,8 @@ static void moduleformer_dims(const void *cfg, at_dims *d) {
                    .activations = L * kept + 2 * C,
                    .head_size = A / c->n_head,
                    .one_cache = identity_keys(c) && c->att_func == STICKBREAKING,
-                   .any_length = true};
+                   .any_length = true,
+                   .history = c->att_func == STICKBREAKING};
 }
 
 static double moduleformer_aux(const void *cfg, at_aux *a) {

@@ -51,18 +51,25 @@ static void memory(plan *p) {
     const double values = size * p->numel, grads = size * p->numel, moments = 2 * size * p->numel;
     double activations = size * batch * (double)p->m->dims.activations;
     const double head = size * (embedding(p->m) + (double)(8 << 20)); /* see head_loss */
+    /* two buffers, and the keys of a step with their history */
+    const double kinds = p->m->dims.one_cache ? 1 : 2, history = (double)p->r->train.history;
+    const double a_key = size * (double)(p->m->dims.layers * p->m->dims.cache_width) * kinds;
+    const double kept = 2 * a_key * (double)(p->r->train.batch * p->r->train.accumulate) * history;
+    if (history > 0) activations += a_key * (batch + (double)p->r->train.batch * history);
     if (p->teacher) activations += size * batch * (double)p->teacher->dims.activations;
     const double teacher = p->teacher ? size * (double)at_model_numel(p->teacher) : 0;
-    const double total = values + grads + moments + activations + head + teacher;
+    const double total = values + grads + moments + activations + head + teacher + kept;
     cJSON *o = cJSON_AddObjectToObject(p->out, "memory_bytes");
     cJSON_AddNumberToObject(o, "parameters", values);
     cJSON_AddNumberToObject(o, "gradients", grads);
     cJSON_AddNumberToObject(o, "moments", moments);
     cJSON_AddNumberToObject(o, "activations", activations + head);
     if (p->teacher) cJSON_AddNumberToObject(o, "teacher", teacher);
+    if (history > 0) cJSON_AddNumberToObject(o, "history", kept);
     cJSON_AddNumberToObject(o, "total", total);
     cJSON_AddNumberToObject(p->out, "disk_bytes",
-                            size * p->numel * (3 * (double)p->r->train.keep + 1));
+                            size * p->numel * (3 * (double)p->r->train.keep + 1) +
+                                kept / 2 * (double)p->r->train.keep);
 }
 
 static double flops_a_token(const at_model *m, double context, double passes) {
@@ -70,7 +77,7 @@ static double flops_a_token(const at_model *m, double context, double passes) {
 }
 
 static void work(plan *p) {
-    const double context = (double)p->r->train.context;
+    const double context = (double)(p->r->train.context + 2 * p->r->train.history);
     double a_token = flops_a_token(p->m, context, 3);
     if (p->teacher) a_token += flops_a_token(p->teacher, context, 1);
     const double flops = a_token * p->tokens, peak = 1e9 * at_fma_peak(p->c, p->c->threads);
@@ -101,6 +108,9 @@ static void suspect(plan *p) {
               "trained on %lld tokens at a time, the model takes %lld: later positions stay "
               "untrained",
               (long long)r->train.context, (long long)d->context);
+    if (r->train.history && !d->history)
+        doubt(p, "train.history: %s reads each sequence by itself: the run will be refused",
+              p->m->arch->name);
     if (r->train.warmup == 0) doubt(p, "no warm-up: Adam's first steps are large");
     if (r->train.clip == 0) doubt(p, "gradients are not clipped");
 }

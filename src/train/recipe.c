@@ -27,6 +27,9 @@ static const at_key train_keys[] = {
     {"tokens", AT_KEY_INT, TRAIN(tokens), "0", 0, 1e15, NULL, "stands for steps"},
     {"batch", AT_KEY_INT, TRAIN(batch), "8", 1, 65536, NULL, "sequences of a micro-batch"},
     {"context", AT_KEY_INT, TRAIN(context), "256", 1, 1 << 20, NULL, "tokens of a sequence"},
+    {"history", AT_KEY_INT, TRAIN(history), "0", 0, 1 << 20, NULL,
+     "tokens before the sequence whose keys and values attention sees too; 0: none, else sequences "
+     "read on where they were"},
     {"accumulate", AT_KEY_INT, TRAIN(accumulate), "1", 1, 65536, NULL, "micro-batches a step"},
     {"lr", AT_KEY_REAL, TRAIN(lr), "6e-4", 0, 10, NULL, "highest learning rate"},
     {"schedule", AT_KEY_CHOICE, TRAIN(schedule), "cosine", 0, 0, "constant|linear|cosine",

@@ -146,8 +146,59 @@ static at_status moments(at_ctx *c, const char *dir, at_store *s, bool save) {
     return st;
 }
 
+/* ---- keys and values of the blocks before ---- */
+
+static const char history_name[] = "history.safetensors";
+
+static at_status save_history(at_ctx *c, const char *dir, const at_history *h, int64_t n) {
+    if (!h) return AT_OK;
+    at_st_writer *w = NULL;
+    char *path = at_join(c, dir, history_name);
+    at_status s = path ? at_st_writer_open(c, path, &w) : AT_OOM;
+    const at_dtype type = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
+    for (int64_t i = 0; i < n && s == AT_OK; i++) {
+        const int64_t dim[] = {h[i].layers * h[i].kinds, h[i].B, h[i].length, h[i].width};
+        char name[40];
+        (void)snprintf(name, sizeof name, "micro_batch.%lld", (long long)i);
+        s = at_st_writer_add(c, w, name, type, 4, dim, h[i].now);
+    }
+    if (s == AT_OK) s = at_st_writer_commit(c, w);
+    at_st_writer_close(w);
+    at_free(path);
+    return s;
+}
+
+static at_status read_history(at_ctx *c, const at_st *st, int64_t i, at_history *h) {
+    char name[40];
+    (void)snprintf(name, sizeof name, "micro_batch.%lld", (long long)i);
+    const at_st_tensor *t = at_st_find(st, name);
+    const int64_t dim[] = {h->layers * h->kinds, h->B, h->length, h->width};
+    bool same = t && t->rank == 4;
+    for (int k = 0; same && k < 4; k++) same = t->dim[k] == dim[k];
+    if (!same)
+        return at_error(c, AT_FORMAT, "%s: expected a tensor `%s` of shape [%lld,%lld,%lld,%lld]",
+                        at_st_path(st), name, (long long)dim[0], (long long)dim[1],
+                        (long long)dim[2], (long long)dim[3]);
+    const at_status s = sizeof(at_real) == 4 ? at_st_to_f32(c, t, (float *)(void *)h->now)
+                                             : at_st_to_f64(c, t, (double *)(void *)h->now);
+    return s == AT_OK ? s : at_error_in(c, at_st_path(st));
+}
+
+static at_status load_history(at_ctx *c, const char *dir, at_history *h, int64_t n) {
+    if (!h) return AT_OK;
+    at_st *st = NULL;
+    char *path = at_join(c, dir, history_name);
+    at_status s = path ? at_st_open(c, path, &st) : AT_OOM;
+    if (s == AT_OK) s = at_st_verify(c, st);
+    for (int64_t i = 0; i < n && s == AT_OK; i++) s = read_history(c, st, i, &h[i]);
+    at_st_close(st);
+    at_free(path);
+    return s;
+}
+
 at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_optim *o,
-                            const at_train_state *p, const char *tokenizer, int64_t keep) {
+                            const at_train_state *p, const at_history *history, int64_t histories,
+                            const char *tokenizer, int64_t keep) {
     at_ctx *c = r->ctx;
     char *final = step_path(r, p->step);
     const size_t n = final ? strlen(final) + 10 : 0;
@@ -156,6 +207,7 @@ at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_optim *
     if (s == AT_OK) (void)snprintf(temp, n, "%s.partial", final);
     if (s == AT_OK) s = at_model_save(c, m, temp, tokenizer);
     if (s == AT_OK) s = moments(c, temp, (at_store *)(uintptr_t)&m->store, true);
+    if (s == AT_OK) s = save_history(c, temp, history, histories);
     if (s == AT_OK) s = write_state(c, temp, o, p);
     if (s == AT_OK) s = at_replace_dir(c, temp, final);
     if (s == AT_OK)
@@ -212,7 +264,7 @@ static at_status read_state(at_ctx *c, const char *dir, int64_t step, at_optim *
 }
 
 at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim *o,
-                            at_train_state *p) {
+                            at_train_state *p, at_history *history, int64_t histories) {
     at_ctx *c = r->ctx;
     char *dir = step_path(r, step);
     if (!dir) return AT_OOM;
@@ -223,6 +275,7 @@ at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &w, &how);
     at_weights_close(&w);
     if (s == AT_OK) s = moments(c, dir, &m->store, false);
+    if (s == AT_OK) s = load_history(c, dir, history, histories);
     at_free(dir);
     return s;
 }

@@ -3,10 +3,11 @@
  * model/.
  *
  * A checkpoint is a folder checkpoints/step-NNNNNNNN that appears whole or not at all: a model
- * folder plus Adam's moments and state.json.
+ * folder plus Adam's moments, state.json, and history.safetensors where sequences read on.
  */
 #ifndef AT_RUNFOLDER_H
 #define AT_RUNFOLDER_H
+#include "arch/history.h"
 #include "arch/model.h"
 #include "nn/optim.h"
 #include <stdio.h>
@@ -37,13 +38,14 @@ at_status at_runfolder_recipe(at_runfolder *r, const char *text, bool resume);
 
 /** Step of the newest checkpoint, or -1. */
 int64_t at_runfolder_latest(at_runfolder *r);
-/** Save, then remove all but the newest `keep`. */
+/** Save, then remove all but the newest `keep`.  history [histories]: of the micro-batches, or NULL. */
 at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_optim *o,
-                            const at_train_state *p, const char *tokenizer, int64_t keep);
-/** Fill parameters and moments of m, *o and *p from the checkpoint of `step`.  AT_MISMATCH when it
-    was made with another data set than p->data says. */
+                            const at_train_state *p, const at_history *history, int64_t histories,
+                            const char *tokenizer, int64_t keep);
+/** Fill parameters and moments of m, *o, *p and the histories from the checkpoint of `step`.
+    AT_MISMATCH when it was made with another data set than p->data says. */
 at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim *o,
-                            at_train_state *p);
+                            at_train_state *p, at_history *history, int64_t histories);
 /** Append one line to metrics.jsonl (deletes o). */
 at_status at_runfolder_log(at_runfolder *r, cJSON *o);
 /** Drop the lines beyond `step` (a resume will write them again), then append. */

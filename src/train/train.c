@@ -106,7 +106,9 @@ static at_status resume(loop *l, int64_t *step) {
     }
     at_log(l->c, AT_LOG_INFO, "resuming %s at step %lld of %lld", l->run.path, (long long)*step,
            (long long)l->recipe.train.steps);
-    return at_runfolder_load(&l->run, *step, l->model, &l->trainer.optim, &l->trainer.progress);
+    at_trainer *t = &l->trainer;
+    return at_runfolder_load(&l->run, *step, l->model, &t->optim, &t->progress, t->history,
+                             l->recipe.train.accumulate);
 }
 
 static at_status hash_data(loop *l) {
@@ -202,8 +204,9 @@ static at_status validate(loop *l) {
 }
 
 static at_status save(loop *l) {
-    return at_runfolder_save(&l->run, l->model, &l->trainer.optim, &l->trainer.progress,
-                             l->tokenizer, l->recipe.train.keep);
+    const at_trainer *t = &l->trainer;
+    return at_runfolder_save(&l->run, l->model, &t->optim, &t->progress, t->history,
+                             l->recipe.train.accumulate, l->tokenizer, l->recipe.train.keep);
 }
 
 static bool due(int64_t step, int64_t every) { return every > 0 && step % every == 0; }

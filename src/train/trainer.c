@@ -24,6 +24,39 @@ static at_status aux_weights(at_ctx *c, const at_recipe *r, const at_model *m, a
     return AT_OK;
 }
 
+/* One history a micro-batch: its sequences are its own from step to step. */
+static at_status open_history(at_trainer *t) {
+    const at_recipe *r = t->recipe;
+    const at_dims *d = &t->model->dims;
+    const int64_t n = r->train.accumulate;
+    if (!r->train.history) return AT_OK;
+    if (!d->history)
+        return at_error(t->ctx, AT_CONFIG,
+                        "train.history: %s reads each sequence by itself; only stick-breaking "
+                        "attention looks back beyond it",
+                        t->model->arch->name);
+    if (t->teacher)
+        return at_error(
+            t->ctx, AT_CONFIG,
+            "train.history: a teacher reads each sequence by itself and would know less "
+            "than its student");
+    if (r->train.history + r->train.context > d->context)
+        return at_error(t->ctx, AT_CONFIG,
+                        "train.history is %lld and train.context %lld, together more than the %lld "
+                        "tokens the model takes",
+                        (long long)r->train.history, (long long)r->train.context,
+                        (long long)d->context);
+    at_status s = at_sampler_walk(t->ctx, &t->sampler, n);
+    if (s != AT_OK) return s;
+    t->kept = at_calloc(t->ctx, (size_t)r->train.batch, sizeof *t->kept);
+    t->history = at_calloc(t->ctx, (size_t)n, sizeof *t->history);
+    if (!t->kept || !t->history) return AT_OOM;
+    for (int64_t i = 0; i < n && s == AT_OK; i++)
+        s = at_history_open(t->ctx, d->layers, d->cache_width, d->one_cache, r->train.batch,
+                            r->train.history, &t->history[i]);
+    return s;
+}
+
 at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_model *model,
                           at_model *teacher, const at_dataset *data, at_trainer *t) {
     *t = (at_trainer){.ctx = c, .cp = cp, .recipe = r, .model = model, .teacher = teacher};
@@ -47,6 +80,7 @@ at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_mode
         s = at_sampler_init(c, &t->sampler, data, r->data.domains.item, r->data.domains.n,
                             (uint64_t)r->top.seed, r->train.batch, r->train.context);
     t->usage.slots_only = true;
+    if (s == AT_OK) s = open_history(t);
     if (s == AT_OK) s = at_store_train(&model->store, true);
     const size_t bytes = (size_t)(r->train.batch * r->train.context) * sizeof *t->input;
     if (s == AT_OK && !((t->input = at_malloc(c, bytes)) && (t->target = at_malloc(c, bytes))))
@@ -58,6 +92,10 @@ void at_trainer_close(at_trainer *t) {
     at_loads_close(&t->loads);
     at_usage_close(&t->usage);
     at_arena_close(&t->arena);
+    for (int64_t i = 0; t->history && i < t->recipe->train.accumulate; i++)
+        at_history_close(&t->history[i]);
+    at_free(t->history);
+    at_free(t->kept);
     at_free(t->input);
     at_free(t->target);
 }
@@ -76,6 +114,13 @@ static void begin(at_trainer *t, int64_t index, at_run *run, at_feed *feed) {
     at_sampler_batch(&t->sampler, index, t->input, t->target);
     at_run_init(run, t->cp, &t->arena, true, seed);
     *feed = (at_feed){.ids = t->input, .B = r->train.batch, .T = r->train.context};
+    if (!t->history) return;
+    for (int64_t b = 0; b < feed->B; b++) {
+        const int64_t read = at_sampler_walked(&t->sampler, index, b) * feed->T;
+        t->kept[b] = (int32_t)(read < r->train.history ? read : r->train.history);
+    }
+    feed->history = &t->history[index % r->train.accumulate];
+    at_history_begin(feed->history, t->kept);
 }
 
 /* Loads of the routers over all micro-batches, dropout and all: a forward pass for them alone. */
@@ -180,6 +225,8 @@ at_status at_trainer_step(at_trainer *t, at_step_report *out) {
     out->lr = r->train.lr * at_schedule_factor((at_schedule)r->train.schedule, p->step,
                                                r->train.steps, r->train.warmup, r->train.floor);
     at_optim_step(t->cp, &t->model->store, &t->optim, out->lr, out->norm);
+    for (int64_t i = 0; t->history && i < r->train.accumulate; i++)
+        at_history_advance(&t->history[i]);
     const double weight = p->loss_n < 50 ? 1 / (double)(p->loss_n + 1) : 0.02;
     p->loss_mean += weight * (out->loss - p->loss_mean);
     p->loss_n++;

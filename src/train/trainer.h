@@ -1,8 +1,8 @@
 /*
  * trainer.h - one optimiser step: batches, forward, backward, guard, AdamW.
  *
- * A step is a function of (parameters, moments, step number, recipe): batches and dropout come
- * from counter-based draws, so a resumed run repeats an uninterrupted one bit for bit.
+ * A step is a function of (parameters, moments, history, step number, recipe): batches and dropout
+ * come from counter-based draws, so a resumed run repeats an uninterrupted one bit for bit.
  */
 #ifndef AT_TRAINER_H
 #define AT_TRAINER_H
@@ -33,6 +33,8 @@ typedef struct at_trainer {
     at_optim optim;
     at_train_state progress;
     int32_t *input, *target; /* [batch, context] */
+    at_history *history;     /* [accumulate], where the recipe has train.history */
+    int32_t *kept;           /* [batch] */
     at_aux aux;              /* weights of the routers' losses */
     at_loads loads;          /* of a whole step, where asked   */
     at_usage usage;          /* of a step's experts            */

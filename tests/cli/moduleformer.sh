@@ -71,6 +71,28 @@ for func in softmax stickbreaking; do
     check "no router for one expert" awk '/\.gate\./ { exit 1 }' "$work/.out"
 done
 
+# ---- sequences that read on: the same bits across kill and resume ----------------------------------
+on="--set train.history=48 --set train.steps=14 --set train.save_every=3 --set train.accumulate=2"
+run 0 "$ARTEL" plan recipe.yaml $on --json
+prints '"history":'
+run 0 "$ARTEL" train recipe.yaml -o far -q $on --threads 1
+check "history is saved" test -s far/checkpoints/step-00000014/history.safetensors
+"$ARTEL" train recipe.yaml -o killed -q $on --threads 2 >/dev/null 2>&1 &
+pid=$!
+while [ ! -d killed/checkpoints/step-00000006 ] && kill -0 $pid 2>/dev/null; do :; done
+kill -9 $pid 2>/dev/null
+wait $pid 2>/dev/null
+rm -rf killed/model # should it have got so far
+[ -d killed/checkpoints/step-00000006 ] && rm -rf killed/checkpoints/step-00000009 \
+    killed/checkpoints/step-00000012 killed/checkpoints/step-00000014
+run 0 "$ARTEL" train recipe.yaml -o killed -q $on --resume --threads 3
+check "killed and resumed: other bits" cmp -s far/model/model.safetensors killed/model/model.safetensors
+check "other history" cmp -s far/checkpoints/step-00000014/history.safetensors \
+    killed/checkpoints/step-00000014/history.safetensors
+rm -rf killed/checkpoints/step-00000014/history.safetensors
+run 1 "$ARTEL" train recipe.yaml -o killed -q $on --resume
+says "history.safetensors: cannot open"
+
 run 1 "$ARTEL" train recipe.yaml -o x --set model.k_mlp=7
 says "k_mlp"
 run 1 "$ARTEL" train recipe.yaml -o x --set model.n_head=5
@@ -87,5 +109,10 @@ train: {steps: 1, batch: 4, context: 32}
 Y
 run 1 "$ARTEL" train dense.yaml -o x
 says "no routers"
+sed -i /losses/d dense.yaml
+run 1 "$ARTEL" train dense.yaml -o x --set train.history=32
+says "train.history: gpt2 reads each sequence by itself"
+run 1 "$ARTEL" train recipe.yaml -o x --set train.history=32 --set model.att_func=softmax
+says "stick-breaking"
 check "a refused run leaves a folder" test ! -e x
 done_testing

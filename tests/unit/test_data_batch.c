@@ -116,6 +116,65 @@ static void test_short(void **state) {
     }
 }
 
+/* Sequences that walk: window after window of a stretch of their own, all stretches of an epoch apart;
+   then a new epoch, with other places.  Micro-batches are parts of a larger batch. */
+static void test_walk(void **state) {
+    (void)state;
+    at_sampler s, large;
+    assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 7, 4, CONTEXT), AT_OK);
+    assert_int_equal(at_sampler_init(&ctx, &large, &data, NULL, 0, 7, 12, CONTEXT), AT_OK);
+    assert_int_equal(at_sampler_walked(&s, 5, 1), 0); /* windows are drawn */
+    assert_int_equal(at_sampler_walk(&ctx, &s, 3), AT_OK);
+    assert_int_equal(at_sampler_walk(&ctx, &large, 1), AT_OK);
+    const int64_t stretch = 101 / 6; /* 12 sequences, 2 domains */
+    int32_t last[12], first[3][12];
+    for (int64_t epoch = 0; epoch < 3; epoch++) {
+        bool seen[2][TOKENS] = {0};
+        for (int64_t step = 0; step < stretch; step++) {
+            int32_t x[12 * CONTEXT], y[12 * CONTEXT], z[12 * CONTEXT], w[12 * CONTEXT];
+            const int64_t at = epoch * stretch + step;
+            for (int64_t i = 0; i < 3; i++)
+                at_sampler_batch(&s, 3 * at + i, x + i * 4 * CONTEXT, y + i * 4 * CONTEXT);
+            at_sampler_batch(&large, at, z, w);
+            assert_memory_equal(x, z, sizeof x);
+            assert_memory_equal(y, w, sizeof y);
+            for (int lane = 0; lane < 12; lane++) {
+                const int32_t *v = x + lane * CONTEXT;
+                const int d = v[0] >= 2000;
+                assert_int_equal(d, lane % 2);
+                assert_int_equal(at_sampler_walked(&s, 3 * at + lane / 4, lane % 4), step);
+                if (step)
+                    assert_int_equal(v[0], last[lane] + CONTEXT);
+                else
+                    first[epoch][lane] = v[0];
+                last[lane] = v[0];
+                for (int j = 0; j < CONTEXT; j++) {
+                    assert_int_equal(v[j], v[0] + j);
+                    assert_int_equal(y[lane * CONTEXT + j], v[j] + 1);
+                    assert_true(v[j] - 2000 * d < TOKENS - 1);
+                    assert_false(seen[d][v[j] - 2000 * d]);
+                    seen[d][v[j] - 2000 * d] = true;
+                }
+            }
+        }
+    }
+    assert_memory_not_equal(first[0], first[1], sizeof first[0]);
+    assert_memory_not_equal(first[1], first[2], sizeof first[0]);
+}
+
+static void test_walk_refuses(void **state) {
+    (void)state;
+    at_sampler s;
+    assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 7, 3, CONTEXT), AT_OK);
+    assert_int_equal(at_sampler_walk(&ctx, &s, 1), AT_CONFIG);
+    expect_says(&ctx, "the 3 sequences of a step");
+    expect_says(&ctx, "over 2 domains");
+    assert_int_equal(at_sampler_walk(&ctx, &s, 2), AT_OK);
+    assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 7, 102, CONTEXT), AT_OK);
+    assert_int_equal(at_sampler_walk(&ctx, &s, 1), AT_CONFIG);
+    expect_says(&ctx, "domain \"a\": expected more than 1020 training tokens");
+}
+
 static void test_refuses(void **state) {
     (void)state;
     at_sampler s;
@@ -166,6 +225,7 @@ int main(void) {
         cmocka_unit_test(test_epoch),        cmocka_unit_test(test_pure),
         cmocka_unit_test(test_balanced),     cmocka_unit_test(test_independent),
         cmocka_unit_test(test_short),        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_walk),         cmocka_unit_test(test_walk_refuses),
         cmocka_unit_test(test_eval_windows),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

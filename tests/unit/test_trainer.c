@@ -327,6 +327,122 @@ static void loads_of_a_whole_step(void **state) {
     }
 }
 
+/* ---- recurrence ---- */
+
+static at_recipe reading_on(void) {
+    at_recipe r = plain;
+    r.train.history = 50; /* a block of 37 and part of the one before */
+    r.train.accumulate = 2;
+    r.with_losses = true;
+    r.losses.mutual_information = 0.1;
+    r.losses.attention = r.losses.feed_forward = 1;
+    r.losses.scope = AT_SCOPE_STEP;
+    return r;
+}
+
+static void same_history(const bench *a, const bench *b) {
+    const int64_t n = at_history_numel(&a->t.history[0]);
+    assert_int_equal(n, at_history_numel(&b->t.history[0]));
+    for (int i = 0; i < 2; i++)
+        assert_memory_equal(a->t.history[i].now, b->t.history[i].now, (size_t)n * sizeof(at_real));
+}
+
+/* 4 sequences walk over 27 blocks each, so that a new epoch begins on the way. */
+static void history_on_any_threads(void **state) {
+    (void)state;
+    const at_recipe r = reading_on();
+    bench b[3];
+    for (int i = 0; i < 3; i++) {
+        bench_open(&b[i], &r, model_of(mixture, 1), NULL, i + 1);
+        (void)steps(&b[i], 30);
+        if (i > 0) same_state(&b[i].model->store, &b[0].model->store, "other threads");
+        if (i > 0) same_history(&b[i], &b[0]);
+        assert_int_equal(b[i].t.history[0].ahead, 50);
+        assert_int_equal(b[i].t.history[0].from[0], 0); /* 2 blocks into the second epoch */
+    }
+    for (int i = 0; i < 3; i++) bench_close(&b[i]);
+}
+
+/* What comes before is seen: the first step is that of plain blocks, the second is not; and 2
+   micro-batches of 2 are the batch of 4. */
+static void history_is_read(void **state) {
+    (void)state;
+    static const char calm[] =
+        "model: {arch: moduleformer, n_layer: 2, n_embd: 24, att_hidden: 24, ffd_hidden: 20, "
+        "gating_size: 8, n_att_experts: 4, n_mlp_experts: 6, initializer_range: 0.5}\n";
+    at_recipe many = plain;
+    many.train.history = 50;
+    many.train.accumulate = 2;
+    at_recipe large = many;
+    large.train.batch = 4;
+    large.train.accumulate = 1;
+    bench a, b, blind;
+    bench_open(&a, &many, model_of(calm, 1), NULL, 2);
+    bench_open(&b, &large, model_of(calm, 1), NULL, 2);
+    bench_open(&blind, &many, model_of(calm, 1), NULL, 2);
+    for (int step = 0; step < 3; step++) {
+        for (int i = 0; i < 2; i++) /* forgets each time */
+            memset(blind.t.history[i].now, 0,
+                   (size_t)at_history_numel(&blind.t.history[i]) * sizeof(at_real));
+        const at_step_report ra = steps(&a, 1), rb = steps(&b, 1), rc = steps(&blind, 1);
+        assert_true(fabs(ra.loss - rb.loss) < 2e-5 * rb.loss);
+        assert_true((ra.loss == rc.loss) == (step == 0));
+    }
+    bench_close(&a);
+    bench_close(&b);
+    bench_close(&blind);
+}
+
+/* A step that is refused leaves history where it was: repaired, the run goes on with the same bits. */
+static void history_of_a_refused_step(void **state) {
+    (void)state;
+    const at_recipe r = reading_on();
+    bench b, calm;
+    bench_open(&b, &r, model_of(mixture, 1), NULL, 2);
+    bench_open(&calm, &r, model_of(mixture, 1), NULL, 2);
+    (void)steps(&b, 2);
+    at_real *p = &at_store_find(&b.model->store, "transformer.h.1.ln_2.weight")->t.data[7];
+    const at_real was = *p;
+    at_step_report rep;
+    *p = (at_real)NAN;
+    assert_int_equal(at_trainer_step(&b.t, &rep), AT_NUMERIC);
+    *p = was;
+    (void)steps(&b, 1);
+    (void)steps(&calm, 3);
+    same_state(&b.model->store, &calm.model->store, "after a repair");
+    same_history(&b, &calm);
+    bench_close(&b);
+    bench_close(&calm);
+}
+
+static void refuse_history(const at_recipe *r, at_model *m, at_model *teacher, const char *says) {
+    at_compute cp;
+    at_trainer t;
+    OK(at_compute_open(&cp, &ctx));
+    assert_int_equal(at_trainer_open(&ctx, &cp, r, m, teacher, &data, &t), AT_CONFIG);
+    expect_says(&ctx, says);
+    at_trainer_close(&t);
+    at_model_close(m);
+    at_model_close(teacher);
+    at_compute_close(&cp);
+}
+
+static void history_refused(void **state) {
+    (void)state;
+    at_recipe r = plain;
+    r.train.history = 50;
+    refuse_history(&r, model_of(small, 1), NULL,
+                   "train.history: gpt2 reads each sequence by itself");
+    refuse_history(&r, model_of(mixture, 1), model_of(small, 1), "train.history: a teacher");
+    r.train.history = 1 << 15;
+    refuse_history(&r, model_of(mixture, 1), NULL,
+                   "train.history is 32768 and train.context 37, together more than the 32768");
+    r.train.history = 50;
+    r.train.batch = 60;
+    refuse_history(&r, model_of(mixture, 1), NULL,
+                   "domain \"random\": expected more than 4440 training tokens");
+}
+
 static void losses_need_routers(void **state) {
     (void)state;
     at_recipe r = plain;
@@ -544,6 +660,10 @@ int main(void) {
         cmocka_unit_test(mixtures_on_any_threads),
         cmocka_unit_test(loads_of_a_whole_step),
         cmocka_unit_test(losses_need_routers),
+        cmocka_unit_test(history_on_any_threads),
+        cmocka_unit_test(history_is_read),
+        cmocka_unit_test(history_of_a_refused_step),
+        cmocka_unit_test(history_refused),
         cmocka_unit_test(dropout_differs_by_step_and_seed),
         cmocka_unit_test(frozen_parameters_stay),
         cmocka_unit_test(alpha_one_is_plain_training),
