@@ -20,6 +20,7 @@
     X(eval, "loss and perplexity on each domain of a data set")         \
     X(generate, "text from a model")                                    \
     X(logits, "raw logits of given token ids")                          \
+    X(convert, "a model folder in another shape, proved by its logits") \
     X(inspect, "what a model, data set, run or tensor file holds")      \
     X(report, "a self-contained HTML page from a description or a run") \
     X(bench, "speed against the limit of this machine")

@@ -208,6 +208,20 @@ ARTEL_API artel_status artel_eval(artel *a, const char *model, const char *data,
     ids: "FILE.safetensors" (tensor input_ids) or "FILE.safetensors:NAME". */
 ARTEL_API artel_status artel_logits(artel *a, const char *model, const char *ids, const char *out);
 
+typedef struct artel_convert_options {
+    const char *to;   /* "hf": as the programs of its authors read it, every tensor under its name,
+                         buffers included; "artel": its parameters alone, by their full names     */
+    const char *type; /* of the parameters: "f32" or "bf16"; NULL: as they are                    */
+    uint64_t seed;    /* of the ids whose logits are compared                                     */
+} artel_convert_options;
+/** Writes the plain model folder `model` as the folder `out`, which must not exist: every tensor once,
+    into one model.safetensors, without ever holding it in memory.  Then both answer some random ids;
+    ARTEL_MISMATCH, and no folder, when their logits differ: by a bit, or where values were narrowed
+    by more than a tenth of their size.  Emits {"source","target","to","type","files","tensors_read",
+    "tensors_written","left_out","bytes","logits":{"ids","difference","largest","allowed"},"seconds"}. */
+ARTEL_API artel_status artel_convert(artel *a, const char *model, const char *out,
+                                     const artel_convert_options *o, artel_emit emit, void *user);
+
 typedef struct artel_generate_options {
     const char *prompt;
     const int32_t *ids; /* n_ids token ids in place of the prompt; NULL: a text             */

@@ -9,6 +9,7 @@
 #include "check.h"
 #include "data_fixture.h"
 #include "infer/compose.h"
+#include "infer/convert.h"
 #include "infer/generate.h"
 #include "infer/session.h"
 #include "token/tokenizer.h"
@@ -272,6 +273,16 @@ static void write_case(const char *name, at_status (*what)(void)) {
     assert_true(files_in("out") > 0);
 }
 
+static at_status convert_out(void) {
+    at_compute cp;
+    at_conversion r;
+    at_status s = at_compute_open(&cp, &ctx);
+    if (s == AT_OK)
+        s = at_convert(&cp, in_root("plain"), in_root("out/m"), AT_TO_HF, AT_DT_BF16, 1, &r);
+    at_compute_close(&cp);
+    return s;
+}
+
 static void writing(void **state) {
     (void)state;
     write_case("safetensors write", write_tensors);
@@ -279,6 +290,7 @@ static void writing(void **state) {
     write_case("router save", save_router);
     write_case("tokenizer save", save_tokenizer);
     write_case("compose", compose_out);
+    write_case("convert", convert_out);
 }
 
 /* ---- computing --------------------------------------------------------------------------- */
