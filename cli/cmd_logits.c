@@ -9,7 +9,9 @@ int cmd_logits(int argc, char **argv) {
     const char *ids = NULL, *out = NULL;
     const opt table[] = {
         {"ids", 0, OPT_STRING, &ids, OPT_REQUIRED, "FILE[:NAME]",
-         "integer tensor [B,T] in a safetensors file (name: input_ids)", 0, 0},
+         "integer tensor [B,T] in a safetensors file (name: input_ids); attention_mask beside it "
+         "tells padding",
+         0, 0},
         {"output", 'o', OPT_STRING, &out, OPT_REQUIRED, "FILE",
          "gets `logits`, F32 [B,T,V], and `aux_loss` of routers", 0, 0},
         UI_OPTIONS(&u),

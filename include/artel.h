@@ -204,7 +204,9 @@ ARTEL_API artel_status artel_eval(artel *a, const char *model, const char *data,
                                   const artel_eval_options *o, artel_emit emit, void *user);
 
 /** Logits F32 [B,T,V] of an integer tensor [B,T] into a safetensors file under "logits"; of a model
-    with routers also their auxiliary loss over all tokens, unweighted, a scalar "aux_loss".
+    with routers also their auxiliary loss over all tokens, unweighted, a scalar "aux_loss".  Where
+    the file has a tensor "attention_mask" [B,T] of 0 and 1, tokens under 0 are padding, before or
+    after their sequence: no other logit and no loss depends on them, and their own logits are 0.
     ids: "FILE.safetensors" (tensor input_ids) or "FILE.safetensors:NAME". */
 ARTEL_API artel_status artel_logits(artel *a, const char *model, const char *ids, const char *out);
 

@@ -15,6 +15,8 @@
 typedef struct at_feed {
     const int32_t *ids; /* [B, T] */
     int64_t B, T;
+    const int32_t *first, *end; /* [B] real tokens of each sequence: [first, end), the others are
+                                   padding; NULL: from 0, to T */
     at_kv *cache;
     at_aux *aux;         /* losses of the routers, wanted beside the hidden states; or NULL */
     at_history *history; /* of tokens before these, see history.h; or NULL.  at_dims.history */

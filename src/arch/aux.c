@@ -63,8 +63,24 @@ bool at_aux_wanted(const at_aux *a) {
     return any;
 }
 
-void at_aux_begin(at_aux *a) {
+/* Rows of the tokens that are no padding. */
+static void find_real(at_run *r, at_aux *a, int64_t B, int64_t T, const int32_t *first,
+                      const int32_t *end) {
+    a->real = NULL;
+    a->n_real = 0;
+    int32_t *row = first || end ? at_save(r, (size_t)(B * T) * sizeof *row) : NULL;
+    if (!row) return;
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t t = first ? first[b] : 0; t < (end ? end[b] : T); t++)
+            row[a->n_real++] = (int32_t)(b * T + t);
+    a->real = row;
+    if (!a->n_real) at_fail(r, AT_ARG, "routers: every token is padding");
+}
+
+void at_aux_begin(at_run *r, at_aux *a, int64_t B, int64_t T, const int32_t *first,
+                  const int32_t *end) {
     if (!a) return;
+    find_real(r, a, B, T, first, end);
     a->loss = NULL;
     memset(a->value, 0, sizeof a->value);
     at_usage_begin(a->usage);
@@ -75,7 +91,13 @@ void at_aux_begin(at_aux *a) {
 
 void at_aux_router(at_run *r, at_aux *a, at_layer_kind layer, at_tensor *logits,
                    const at_routing *ro) {
+    at_routing real;
     if (!a || !logits || r->status != AT_OK) return;
+    if (a->real) {
+        logits = at_embed(r, logits, a->real, a->n_real);
+        if (!at_routing_rows(r, ro, a->real, a->n_real, &real) || !logits) return;
+        ro = &real;
+    }
     if (a->collect) {
         collect(r, a->loads, ro);
         return;

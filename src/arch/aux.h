@@ -3,7 +3,8 @@
  *
  * The caller fills the weights and hangs the struct into at_feed; the architecture calls
  * at_aux_begin, then at_aux_router for each router; the caller finds the weighted sum in `loss`.
- * Means are over the tokens of one forward pass, as the authors of ModuleFormer take them.  When
+ * Means are over the tokens of one forward pass, as the authors of ModuleFormer take them, but not
+ * over padding, which they count too.  When
  * gradients are accumulated this is not the loss of the whole batch: mutual information, for one, is
  * at least as large on the average of the parts.  at_loads makes it so: all parts are passed once
  * with `collect` set, then once more with the loads collected, which costs a forward pass.
@@ -36,6 +37,8 @@ typedef struct at_aux {
     at_loads *loads;               /* in: of the whole batch, or NULL                          */
     bool collect;                  /* in: add to the loads, make no loss                       */
     at_usage *usage;               /* in: count the choices here too, or NULL                  */
+    const int32_t *real;           /* rows that are no padding; NULL: all                      */
+    int64_t n_real;
 } at_aux;
 
 /** Before the first pass that collects; after the last. */
@@ -45,8 +48,9 @@ void at_loads_close(at_loads *l);
 
 /** Does anything weigh? */
 bool at_aux_wanted(const at_aux *a);
-/** a may be NULL in both: then nothing is done. */
-void at_aux_begin(at_aux *a);
+/** a may be NULL in both: then nothing is done.  first, end: those of the feed. */
+void at_aux_begin(at_run *r, at_aux *a, int64_t B, int64_t T, const int32_t *first,
+                  const int32_t *end);
 void at_aux_router(at_run *r, at_aux *a, at_layer_kind layer, at_tensor *logits,
                    const at_routing *ro);
 

@@ -154,6 +154,8 @@ static at_tensor *positions(at_run *r, const gpt2 *m, const at_feed *f) {
 
 static at_tensor *gpt2_hidden(at_run *r, void *model, const at_feed *f) {
     const gpt2 *m = model;
+    if (f->first)
+        return at_fail(r, AT_ARG, "gpt2: padding before a sequence would shift its positions");
     at_tensor *pos = positions(r, m, f);
     at_tensor *x = at_embed(r, m->wte, f->ids, f->B * f->T);
     x = at_add(r, x, pos);

@@ -311,7 +311,7 @@ static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_te
     const bool one = key == value;
     key = at_history_join(r, f->history, layer, 0, key);
     value = one ? key : at_history_join(r, f->history, layer, 1, value);
-    const int32_t *from = f->history ? f->history->from : NULL;
+    const int32_t *from = f->history ? f->history->from : f->first;
     at_tensor *y = experts(r, &h, x, b->attn.in);
     if (c->att_func == SOFTMAX)
         y = softmax(r, c, y, key, value, f, cache, angles);
@@ -335,7 +335,11 @@ static at_tensor *feed_forward(at_run *r, const moduleformer *m, const block *b,
 
 static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_feed *f) {
     const moduleformer *m = model;
-    at_aux_begin(f->aux);
+    if (f->first && (m->c.att_func == SOFTMAX || f->cache || f->history))
+        return at_fail(r, AT_ARG,
+                       "moduleformer: padding before a sequence is for stick-breaking "
+                       "attention without cache and history");
+    at_aux_begin(r, f->aux, f->B, f->T, f->first, f->end);
     at_tensor *x = at_embed(r, m->wte, f->ids, f->B * f->T);
     x = at_dropout(r, x, m->c.embd_pdrop);
     const at_angles *angles = NULL;

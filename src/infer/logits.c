@@ -1,11 +1,13 @@
-/* logits.c - one sequence at a time, so that memory beside the result is that of one; a model with
-   routers reads all of them at once, since its auxiliary loss is about all of them. */
+/* logits.c - one sequence at a time, without its padding, so that memory beside the result is that of
+   one; a model with routers reads all of them at once, since its auxiliary loss is about all of them. */
 #include "infer/logits.h"
 #include <string.h>
 
 typedef struct {
     int64_t B, T;
     int32_t *id;
+    int32_t *first, *end; /* [B] real tokens of each sequence; NULL: all */
+    bool left;            /* some sequence has padding before it         */
 } tokens;
 
 static at_status convert_ids(at_ctx *c, const at_st_tensor *t, const char *path, const at_lm *m,
@@ -38,6 +40,59 @@ static at_status convert_ids(at_ctx *c, const at_st_tensor *t, const char *path,
     return s;
 }
 
+/* Real tokens of a sequence are one run: first and one past the last. */
+static at_status find_run(at_ctx *c, const char *path, const int64_t *mask, int64_t b, int64_t T,
+                          tokens *out) {
+    int64_t first = 0, end = T;
+    for (int64_t i = 0; i < T; i++)
+        if (mask[i] != 0 && mask[i] != 1)
+            return at_error(c, AT_FORMAT,
+                            "%s: tensor `attention_mask`: expected 0 or 1, found %lld in sequence "
+                            "%lld",
+                            path, (long long)mask[i], (long long)b);
+    while (first < T && !mask[first]) first++;
+    while (end > first && !mask[end - 1]) end--;
+    if (first == end)
+        return at_error(c, AT_FORMAT,
+                        "%s: tensor `attention_mask`: sequence %lld is nothing but padding", path,
+                        (long long)b);
+    for (int64_t i = first; i < end; i++)
+        if (!mask[i])
+            return at_error(c, AT_FORMAT,
+                            "%s: tensor `attention_mask`: sequence %lld has a hole at position "
+                            "%lld; padding stands before or after a sequence",
+                            path, (long long)b, (long long)i);
+    out->first[b] = (int32_t)first;
+    out->end[b] = (int32_t)end;
+    out->left |= first > 0;
+    return AT_OK;
+}
+
+/* Truth values are bytes. */
+static at_status mask_values(at_ctx *c, const at_st_tensor *t, int64_t *out) {
+    if (t->dtype != AT_DT_BOOL) return at_st_to_i64(c, t, out);
+    for (size_t i = 0; i < t->bytes; i++) out[i] = ((const uint8_t *)t->data)[i];
+    return AT_OK;
+}
+
+static at_status read_mask(at_ctx *c, const at_st_tensor *ids, const at_st_tensor *t,
+                           const char *path, tokens *out) {
+    bool same = t->rank == ids->rank;
+    for (int i = 0; same && i < t->rank; i++) same = t->dim[i] == ids->dim[i];
+    if (!same)
+        return at_error(c, AT_FORMAT, "%s: tensor `attention_mask`: expected the shape of `%s`",
+                        path, ids->name);
+    int64_t *mask = at_malloc(c, (size_t)(out->B * out->T) * sizeof *mask);
+    out->first = at_malloc(c, (size_t)out->B * sizeof *out->first);
+    out->end = at_malloc(c, (size_t)out->B * sizeof *out->end);
+    at_status s = mask && out->first && out->end ? mask_values(c, t, mask) : AT_OOM;
+    if (s == AT_FORMAT) (void)at_error_in(c, path);
+    for (int64_t b = 0; b < out->B && s == AT_OK; b++)
+        s = find_run(c, path, mask + b * out->T, b, out->T, out);
+    at_free(mask);
+    return s;
+}
+
 /* The name follows the last ':' when the part before it ends in .safetensors. */
 static at_status read_ids(at_ctx *c, const char *spec, const at_lm *m, tokens *out) {
     static const char ending[] = ".safetensors";
@@ -56,22 +111,23 @@ static at_status read_ids(at_ctx *c, const char *spec, const at_lm *m, tokens *o
     if (s == AT_OK)
         s = t ? convert_ids(c, t, path, m, out)
               : at_error(c, AT_FORMAT, "%s: no tensor `%s` in it", path, name);
+    const at_st_tensor *mask = s == AT_OK ? at_st_find(st, "attention_mask") : NULL;
+    if (mask) s = read_mask(c, t, mask, path, out);
     at_st_close(st);
     at_free(path);
     return s;
 }
 
-/* B sequences through one network; out [B T, V]: an expert may have more tokens than another one, all
-   have the first V.  aux may be NULL. */
-static at_status forward(at_compute *cp, at_model *x, at_arena *arena, const int32_t *ids,
-                         int64_t B, int64_t T, int64_t V, at_aux *aux, float *out) {
+/* A feed through one network; out [B T, V]: an expert may have more tokens than another one, all have
+   the first V. */
+static at_status forward(at_compute *cp, at_model *x, at_arena *arena, const at_feed *feed,
+                         int64_t V, float *out) {
     const at_mark mark = at_arena_mark(arena);
     at_run r;
     at_run_init(&r, cp, arena, false, 0);
-    const at_feed feed = {.ids = ids, .B = B, .T = T, .aux = aux};
-    at_tensor *h = x->arch->hidden(&r, x->impl, &feed);
+    at_tensor *h = x->arch->hidden(&r, x->impl, feed);
     at_tensor *l = at_linear(&r, h, x->arch->head(x->impl), NULL);
-    for (int64_t i = 0; l && i < B * T * V; i++)
+    for (int64_t i = 0; l && i < feed->B * feed->T * V; i++)
         out[i] = (float)l->data[i / V * x->dims.vocab + i % V];
     const at_status s = at_run_status(&r);
     at_arena_rewind(arena, mark);
@@ -81,16 +137,27 @@ static at_status forward(at_compute *cp, at_model *x, at_arena *arena, const int
 static at_status sequence(at_compute *cp, at_lm *m, at_arena *arena, const int32_t *ids, int64_t T,
                           float *out) {
     int e = 0;
+    const at_feed feed = {.ids = ids, .B = 1, .T = T};
     const at_status s = at_lm_route(cp->ctx, m, ids, T, NULL, NULL, &e);
-    return s == AT_OK ? forward(cp, m->expert[e].model, arena, ids, 1, T, m->vocab, NULL, out) : s;
+    return s == AT_OK ? forward(cp, m->expert[e].model, arena, &feed, m->vocab, out) : s;
 }
 
 /* The auxiliary loss is a mean over all tokens: they go through together. */
 static at_status together(at_compute *cp, at_model *x, at_arena *arena, const tokens *t,
                           float *logits, float *loss) {
     at_aux aux;
+    const int64_t V = x->dims.vocab;
+    const at_feed feed = {.ids = t->id,
+                          .B = t->B,
+                          .T = t->T,
+                          .first = t->left ? t->first : NULL,
+                          .end = t->end,
+                          .aux = &aux};
     (void)x->arch->aux(x->config, &aux);
-    const at_status s = forward(cp, x, arena, t->id, t->B, t->T, x->dims.vocab, &aux, logits);
+    const at_status s = forward(cp, x, arena, &feed, V, logits);
+    for (int64_t i = 0; t->first && i < t->B * t->T; i++) /* of padding nothing is told */
+        if (i % t->T < t->first[i / t->T] || i % t->T >= t->end[i / t->T])
+            memset(logits + i * V, 0, (size_t)V * sizeof *logits);
     double sum = 0;
     for (int i = 0; i < AT_AUX_KINDS; i++) sum += aux.weight[i] * aux.value[i];
     *loss = (float)sum;
@@ -110,8 +177,11 @@ at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *
     if (s == AT_OK && !logits) s = AT_OOM;
     const bool routers = m->n_experts == 1 && m->expert[0].model->arch->aux;
     if (s == AT_OK && routers) s = together(cp, m->expert[0].model, &arena, &t, logits, &loss);
-    for (int64_t b = 0; b < t.B && s == AT_OK && !routers; b++)
-        s = sequence(cp, m, &arena, t.id + b * t.T, t.T, logits + b * t.T * V);
+    for (int64_t b = 0; b < t.B && s == AT_OK && !routers; b++) {
+        const int64_t first = t.first ? t.first[b] : 0, end = t.end ? t.end[b] : t.T;
+        const int64_t at = b * t.T + first;
+        s = sequence(cp, m, &arena, t.id + at, end - first, logits + at * V);
+    }
     at_st_writer *w = NULL;
     if (s == AT_OK) s = at_st_writer_open(c, out, &w);
     if (s == AT_OK)
@@ -122,6 +192,8 @@ at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *
     at_st_writer_close(w);
     at_free(logits);
     at_free(t.id);
+    at_free(t.first);
+    at_free(t.end);
     at_arena_close(&arena);
     return s;
 }

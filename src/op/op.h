@@ -204,6 +204,9 @@ typedef struct at_routing {
  * AT_ARG: k outside [1, E].  Source: Shen et al. 2023, arXiv 2306.04640.
  */
 at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, at_routing *ro);
+/** The routing of n of its tokens, in this order.  false: no memory. */
+bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_t n,
+                     at_routing *out);
 
 /**
  * y[n,j,:] = x[n,:] W[pick[n,j]]; W[e] [in, out].  x [N, in], or [N, K, in] with a row a slot ->

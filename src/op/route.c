@@ -84,12 +84,12 @@ static void route_bwd(at_node *n) {
 const at_op at_op_route = {"route", route_fwd, route_bwd};
 
 /* Counting sort of the slots by expert, stable. */
-static void sort_slots(const route_attr *a, int64_t slots, int64_t e, int64_t *slot,
+static void sort_slots(const int32_t *pick, int64_t slots, int64_t e, int64_t *slot,
                        int64_t *first) {
     memset(first, 0, (size_t)(e + 2) * sizeof *first);
-    for (int64_t s = 0; s < slots; s++) first[a->pick[s] + 2]++;
+    for (int64_t s = 0; s < slots; s++) first[pick[s] + 2]++;
     for (int64_t j = 2; j < e + 2; j++) first[j] += first[j - 1];
-    for (int64_t s = 0; s < slots; s++) slot[first[a->pick[s] + 1]++] = s;
+    for (int64_t s = 0; s < slots; s++) slot[first[pick[s] + 1]++] = s;
 }
 
 at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, at_routing *ro) {
@@ -109,7 +109,26 @@ at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, a
     a->pick = at_save(r, (size_t)(n * k) * sizeof *a->pick);
     at_tensor *g = at_new2(r, n, k);
     if (!(g = at_apply(r, &at_op_route, &logits, 1, g, a))) return NULL;
-    sort_slots(a, n * k, e, slot, first);
+    sort_slots(a->pick, n * k, e, slot, first);
     *ro = (at_routing){n, k, e, a->pick, slot, first, a->p, a->lse};
     return g;
+}
+
+bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_t n,
+                     at_routing *out) {
+    const int64_t k = ro->k, e = ro->e;
+    int32_t *pick = at_save(r, (size_t)(n * k) * sizeof *pick);
+    int64_t *slot = at_save(r, (size_t)(n * k) * sizeof *slot);
+    int64_t *first = at_save(r, (size_t)(e + 2) * sizeof *first);
+    at_real *p = at_save(r, (size_t)(n * e) * sizeof *p);
+    double *lse = at_save(r, (size_t)n * sizeof *lse);
+    if (!pick || !slot || !first || !p || !lse) return false;
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(pick + i * k, ro->pick + row[i] * k, (size_t)k * sizeof *pick);
+        memcpy(p + i * e, ro->p + row[i] * e, (size_t)e * sizeof *p);
+        lse[i] = ro->lse[row[i]];
+    }
+    sort_slots(pick, n * k, e, slot, first);
+    *out = (at_routing){n, k, e, pick, slot, first, p, lse};
+    return true;
 }

@@ -56,6 +56,37 @@ run 0 "$ARTEL" logits "$golden" --ids "$t" -o "$work/one.safetensors"
 run 0 "$ARTEL" inspect "$work/one.safetensors"
 check "[T] is a batch of one" grep -q 'logits  *F32  *1 x 3 x 97 ' "$work/.out"
 
+# Padding: the real tokens get the logits they have alone, the others none.
+two='{"input_ids":{"dtype":"U8","shape":[2,4],"data_offsets":[0,8]},'
+mask() { tensors "$t" "$two\"attention_mask\":{\"dtype\":\"$1\",\"shape\":[$2],\"data_offsets\":[8,16]}}" "$3"; }
+for model in "$golden" tests/golden/moduleformer/molm; do
+    rows=97
+    [ "$model" = "$golden" ] || rows=61
+    tensors "$t" '{"input_ids":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}' '\1\2\3'
+    run 0 "$ARTEL" logits "$model" --ids "$t" -o "$work/alone.safetensors"
+    mask BOOL 2,4 '\7\1\2\3\1\2\3\7\0\1\1\1\1\1\1\0'
+    run 0 "$ARTEL" logits "$model" --ids "$t" -o "$work/padded.safetensors"
+    values "$work/alone.safetensors" logits >"$work/want"
+    values "$work/padded.safetensors" logits >"$work/got"
+    n=$((3 * rows))
+    check "logits after padding" sh -c "sed -n '$((rows + 1)),$((rows + n))p' '$work/got' | paste - '$work/want' |
+        awk '{ d = \$1 - \$2; bad += d > 1e-5 || d < -1e-5 } END { exit !(NR == $n && !bad) }'"
+    check "logits before padding" sh -c "sed -n '$((4 * rows + 1)),$((4 * rows + n))p' '$work/got' |
+        paste - '$work/want' | awk '{ d = \$1 - \$2; bad += d > 1e-5 || d < -1e-5 } END { exit !(NR == $n && !bad) }'"
+    check "padding has none" sh -c "sed -n '1,${rows}p;$((7 * rows + 1)),$((8 * rows))p' '$work/got' |
+        awk '\$1 != 0 { bad++ } END { exit !(NR == $((2 * rows)) && !bad) }'"
+done
+mask I8 2,4 '\7\1\2\3\1\2\3\7\0\1\0\1\1\1\1\0'
+refuse 'sequence 0 has a hole at position 2'
+mask I8 2,4 '\7\1\2\3\1\2\3\7\0\1\1\1\0\0\0\0'
+refuse 'sequence 1 is nothing but padding'
+mask I8 2,4 '\7\1\2\3\1\2\3\7\0\1\1\1\1\1\2\0'
+refuse 'expected 0 or 1, found 2 in sequence 1'
+mask I8 4,2 '\7\1\2\3\1\2\3\7\0\1\1\1\1\1\1\0'
+refuse 'tensor `attention_mask`: expected the shape of `input_ids`'
+mask F16 2,2 '\7\1\2\3\1\2\3\7\0\1\1\1\1\1\1\0'
+refuse 'tensor `attention_mask`: expected the shape of `input_ids`'
+
 tensors "$t" '{"input_ids":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}' '\1\2\141'
 refuse 'tensor `input_ids`: id 97 at position 2 is outside [0,97)'
 tensors "$t" '{"input_ids":{"dtype":"I8","shape":[1,3],"data_offsets":[0,3]}}' '\1\377\3'

@@ -1,0 +1,236 @@
+/*
+ * test_padding.c - padding before and after sequences is as if it were not there: logits, losses of
+ * routers, counts and gradients are those of the sequences alone.
+ *
+ * Compiled in float, and again in double (tests/double/test_padding_double.c).
+ */
+#include "arch/model.h"
+#include "base/rng.h"
+#include "golden_fixture.h"
+#include "infer/session.h"
+#include <math.h>
+#include <stdio.h>
+
+static at_compute cp;
+static at_arena arena;
+static const bool in_double = sizeof(at_real) == 8;
+static const int32_t first[2] = {4, 0}, end[2] = {11, 8};
+enum { REAL = 15 };
+
+static void open_model(fixture *f) {
+    open_fixture("tests/golden/moduleformer/molm", f);
+    assert_int_equal(f->B, 2);
+    assert_int_equal(f->T, 11);
+    OK(at_store_train(&f->m->store, false));
+    for (int i = 0; i < 22; i++) /* a label each real token but the last of its sequence */
+        if (i % 11 < first[i / 11] || i % 11 >= end[i / 11] - 1) f->labels[i] = -1;
+}
+
+static at_feed padded(const fixture *f, at_aux *aux) {
+    return (at_feed){.ids = f->ids, .B = 2, .T = 11, .first = first, .end = end, .aux = aux};
+}
+
+static at_tensor *logits_of(at_run *r, at_model *m, const at_feed *f) {
+    at_tensor *x = m->arch->hidden(r, m->impl, f);
+    at_tensor *l = at_linear(r, x, m->arch->head(m->impl), NULL);
+    OK(at_run_status(r));
+    return l;
+}
+
+static void same_logits(const at_real *a, const at_real *b, int64_t n, const char *what) {
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs((double)(a[i] - b[i])) <=
+              (in_double ? 1e-13 : 1e-6) * (1 + fabs((double)b[i]))))
+            fail_msg("%s: value %d: %.9g and %.9g", what, (int)i, (double)a[i], (double)b[i]);
+}
+
+static void logits_and_losses(void **state) {
+    (void)state;
+    fixture f;
+    open_model(&f);
+    const int64_t V = f.m->dims.vocab;
+    at_run r;
+    at_run_init(&r, &cp, &arena, false, 0);
+    at_usage usage = {0}, part = {0}, sum = {0};
+    at_aux aux = {.factor = {1, 1}, .weight = {1, 1, 1, 1}, .usage = &usage};
+    const at_feed all = padded(&f, &aux);
+    const at_tensor *l = logits_of(&r, f.m, &all);
+    for (int64_t i = 0; i < 22 * V; i++) assert_true(isfinite((double)l->data[i]));
+    double z = 0;
+    for (int b = 0; b < 2; b++) {
+        at_usage_reset(&part);
+        at_aux one = {.factor = {1, 1}, .weight = {[AT_AUX_Z] = 1}, .usage = &part};
+        const int64_t n = end[b] - first[b];
+        const at_feed alone = {.ids = f.ids + b * 11 + first[b], .B = 1, .T = n, .aux = &one};
+        const at_tensor *w = logits_of(&r, f.m, &alone);
+        same_logits(l->data + (b * 11 + first[b]) * V, w->data, n * V, "alone");
+        z += one.value[AT_AUX_Z] * (double)n / REAL;
+        OK(at_usage_add(&ctx, &sum, &part));
+        at_session s; /* token by token */
+        const at_real *step;
+        OK(at_session_open(&cp, f.m, n, &s));
+        for (int64_t i = 0; i < n; i++) {
+            OK(at_session_feed(&s, alone.ids + i, 1, &step));
+            same_logits(l->data + (b * 11 + first[b] + i) * V, step, V, "cached");
+        }
+        at_session_close(&s);
+    }
+    double information = 0, concentration = 0;
+    for (int64_t i = 0; i < sum.n; i++) {
+        at_usage_report one, both;
+        at_usage_summary(&usage.router[i], NULL, &both);
+        at_usage_summary(&sum.router[i], NULL, &one);
+        assert_int_equal(usage.router[i].tokens, REAL);
+        assert_true(fabs(one.load_entropy - both.load_entropy) < 1e-12);
+        information += one.information;
+        for (int64_t e = 0; e < sum.router[i].e; e++) {
+            const double p = sum.router[i].p[e] / REAL;
+            concentration -= p * log(p);
+        }
+    }
+    const double tight = in_double ? 1e-6 : 1e-5; /* the loss adds 1e-8 within its logarithm */
+    assert_true(fabs(aux.value[AT_AUX_MUTUAL] + information) < tight);
+    assert_true(fabs(aux.value[AT_AUX_CONCENTRATION] - concentration) < tight);
+    assert_true(fabs(aux.value[AT_AUX_Z] - z) < tight * (1 + z));
+    at_usage *u[] = {&usage, &part, &sum};
+    for (int i = 0; i < 3; i++) at_usage_close(u[i]);
+    at_arena_rewind(&arena, (at_mark){0});
+    close_fixture(&f);
+}
+
+/* CE of the real tokens and what the routers add, weighed; gradients are added to the store's. */
+static double loss_of(fixture *f, const at_feed *feed, const int32_t *label, double aux,
+                      double scale) {
+    at_run r;
+    at_run_init(&r, &cp, &arena, true, 0);
+    at_tensor *x = f->m->arch->hidden(&r, f->m->impl, feed);
+    const at_head_spec spec = {.label = label};
+    at_tensor *loss = at_head_loss(&r, x, f->m->arch->head(f->m->impl), &spec, NULL);
+    if (aux != 0)
+        loss = at_weighted_sum(&r, (at_tensor *[]){loss, feed->aux->loss}, (double[]){1, aux}, 2);
+    OK(at_run_status(&r));
+    const double v = (double)loss->data[0];
+    if (scale > 0) OK(at_backward(&r, loss, (at_real)scale));
+    at_arena_rewind(&arena, (at_mark){0});
+    return v;
+}
+
+static void gradients(void **state) {
+    (void)state;
+    fixture f;
+    open_model(&f);
+    at_store *s = &f.m->store;
+    const at_feed all = padded(&f, NULL);
+    at_store_zero_grad(s);
+    (void)loss_of(&f, &all, f.labels, 0, 1);
+    at_real *whole = malloc((size_t)s->numel * sizeof *whole);
+    memcpy(whole, s->grad, (size_t)s->numel * sizeof *whole);
+    at_store_zero_grad(s);
+    for (int b = 0; b < 2; b++) {
+        const int64_t n = end[b] - first[b], at = b * 11 + first[b];
+        const at_feed alone = {.ids = f.ids + at, .B = 1, .T = n};
+        (void)loss_of(&f, &alone, f.labels + at, 0, (double)(n - 1) / (REAL - 2));
+    }
+    double off = 0, size = 0;
+    for (int64_t i = 0; i < s->numel; i++) {
+        off += pow((double)(whole[i] - s->grad[i]), 2);
+        size += pow((double)s->grad[i], 2);
+    }
+    if (!(sqrt(off) < (in_double ? 1e-13 : 1e-6) * sqrt(size)))
+        fail_msg("off by %g of %g", sqrt(off), sqrt(size));
+    free(whole);
+    close_fixture(&f);
+}
+
+/* With the losses of the routers: the derivative, in double. */
+static void derivative_of_the_routers(void **state) {
+    (void)state;
+    if (!in_double) return;
+    fixture f;
+    open_model(&f);
+    at_aux aux = {.factor = {1, 0.7}, .weight = {0.3, -0.2, 0.25, 0.1}};
+    const at_feed all = padded(&f, &aux);
+    at_store_zero_grad(&f.m->store);
+    (void)loss_of(&f, &all, f.labels, 1, 1);
+    for (int64_t i = 0; i < f.m->store.n; i++) {
+        at_tensor *t = &f.m->store.p[i]->t;
+        const double step = 1e-6;
+        double along = 0, v[2];
+        for (int64_t j = 0; j < at_numel(t); j++)
+            along += at_normal(11, (uint64_t)i, (uint64_t)j) * (double)t->grad[j];
+        for (int k = 0; k < 2; k++) {
+            for (int64_t j = 0; j < at_numel(t); j++)
+                t->data[j] +=
+                    (at_real)((k ? -2 * step : step) * at_normal(11, (uint64_t)i, (uint64_t)j));
+            v[k] = loss_of(&f, &all, f.labels, 1, 0);
+        }
+        for (int64_t j = 0; j < at_numel(t); j++)
+            t->data[j] += (at_real)(step * at_normal(11, (uint64_t)i, (uint64_t)j));
+        const double want = (v[0] - v[1]) / (2 * step);
+        if (!(fabs(along - want) < 1e-6 * (1 + fabs(want))))
+            fail_msg("%s: %.12g, difference %.12g", f.m->store.p[i]->path, along, want);
+    }
+    close_fixture(&f);
+}
+
+/* What padding holds changes no bit. */
+static void whatever_it_holds(void **state) {
+    (void)state;
+    fixture f;
+    open_model(&f);
+    const int64_t V = f.m->dims.vocab;
+    at_run r;
+    at_run_init(&r, &cp, &arena, false, 0);
+    at_aux one = {.factor = {1, 1}, .weight = {1, 1, 1, 1}}, two = one;
+    const at_feed all = padded(&f, &one), again = padded(&f, &two);
+    const at_tensor *a = logits_of(&r, f.m, &all);
+    for (int i = 0; i < 22; i++)
+        if (i % 11 < first[i / 11] || i % 11 >= end[i / 11]) f.ids[i] = 60 - f.ids[i];
+    const at_tensor *b = logits_of(&r, f.m, &again);
+    for (int s = 0; s < 2; s++)
+        assert_memory_equal(a->data + (s * 11 + first[s]) * V, b->data + (s * 11 + first[s]) * V,
+                            (size_t)((end[s] - first[s]) * V) * sizeof(at_real));
+    assert_memory_equal(one.value, two.value, sizeof one.value);
+    at_arena_rewind(&arena, (at_mark){0});
+    close_fixture(&f);
+}
+
+static void refused(void **state) {
+    (void)state;
+    fixture f;
+    open_fixture("tests/golden/gpt2", &f);
+    static const int32_t one[2] = {1, 1}, all[2] = {11, 11};
+    at_run r;
+    at_run_init(&r, &cp, &arena, false, 0);
+    at_feed feed = {.ids = f.ids, .B = 2, .T = 19, .first = one};
+    assert_null(f.m->arch->hidden(&r, f.m->impl, &feed));
+    assert_int_equal(at_run_status(&r), AT_ARG);
+    expect_says(&ctx, "padding");
+    close_fixture(&f);
+    open_model(&f);
+    at_aux aux = {.factor = {1, 1}, .weight = {1}};
+    feed = (at_feed){.ids = f.ids, .B = 2, .T = 11, .first = all, .end = all, .aux = &aux};
+    at_run_init(&r, &cp, &arena, false, 0);
+    assert_null(f.m->arch->hidden(&r, f.m->impl, &feed));
+    assert_int_equal(at_run_status(&r), AT_ARG);
+    expect_says(&ctx, "every token is padding");
+    at_arena_rewind(&arena, (at_mark){0});
+    close_fixture(&f);
+}
+
+int main(void) {
+    at_ctx_init(&ctx, 2);
+    at_arena_init(&arena, &ctx);
+    if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(logits_and_losses),
+        cmocka_unit_test(gradients),
+        cmocka_unit_test(derivative_of_the_routers),
+        cmocka_unit_test(whatever_it_holds),
+        cmocka_unit_test(refused),
+    };
+    const int bad = cmocka_run_group_tests(tests, NULL, NULL);
+    at_compute_close(&cp);
+    at_arena_close(&arena);
+    return bad;
+}
