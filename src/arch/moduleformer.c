@@ -78,7 +78,7 @@ static const at_key keys[] = {
      "tokens before the block in the authors' training; kept for other programs, see "
      "train.history"},
     {"sample_topk", AT_KEY_INT, AT(sample_topk), "0", 0, 65536, NULL,
-     "experts drawn at random; only 0 is supported"},
+     "of the experts a token uses, so many are drawn at random in training"},
     {"att_func", AT_KEY_CHOICE, AT(att_func), "stickbreaking", 0, 0, "stickbreaking|softmax",
      "kind of attention; softmax has rotary positions, which stick-breaking does without"},
     {"rope_theta", AT_KEY_REAL, AT(rope_theta), "10000", 1, 1e12, NULL,
@@ -113,7 +113,10 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
     if (g->att_func == SOFTMAX && g->att_hidden / g->n_head % 2)
         REFUSE("att_hidden", "heads of %lld values have no pairs for rotary positions",
                (long long)(g->att_hidden / g->n_head));
-    if (g->sample_topk) REFUSE("sample_topk", "only 0 is supported");
+    if ((g->n_att_experts > 1 && g->sample_topk > g->k_att) ||
+        (g->n_mlp_experts > 1 && g->sample_topk > g->k_mlp))
+        REFUSE("sample_topk", "%lld experts drawn, but k_att = %lld and k_mlp = %lld",
+               (long long)g->sample_topk, (long long)g->k_att, (long long)g->k_mlp);
     if (!g->pre_norm) REFUSE("pre_norm", "only true is supported");
     if (g->universal) REFUSE("universal", "only false is supported");
 #undef REFUSE
@@ -268,7 +271,7 @@ static choice choose(at_run *r, const config *c, const mixture *m, at_tensor *x,
     choice h = {.one = m->in->dim[0] == 1};
     if (h.one) return h;
     at_tensor *logits = gate_logits(r, c, &m->gate, x);
-    h.gates = at_route(r, logits, m->k, c->renormalise_gates, &h.ro);
+    h.gates = at_route_drawn(r, logits, m->k, c->sample_topk, c->renormalise_gates, &h.ro);
     at_aux_router(r, aux, m->kind, logits, &h.ro);
     return h;
 }

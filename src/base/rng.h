@@ -16,6 +16,7 @@ enum {
     AT_STREAM_SAMPLE,   /* generation                      */
     AT_STREAM_SHUFFLE,  /* document order                  */
     AT_STREAM_TEST,
+    AT_STREAM_ROUTE, /* + number of the draw: experts drawn in training */
 };
 
 /** 64 random bits. */

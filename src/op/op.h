@@ -190,7 +190,7 @@ at_tensor *at_head_loss(at_run *r, at_tensor *x, at_tensor *w, const at_head_spe
  */
 typedef struct at_routing {
     int64_t n, k, e;      /* N tokens, K experts each, of E                                */
-    const int32_t *pick;  /* [N, K] experts, the most probable first                       */
+    const int32_t *pick;  /* [N, K] experts, the most probable first, then those drawn     */
     const int64_t *slot;  /* [N K] slots by expert, ascending within one                   */
     const int64_t *first; /* [E + 1] expert x has slot[first[x]] ... slot[first[x+1] - 1]  */
     const at_real *p;     /* [N, E] probabilities of all experts                           */
@@ -204,6 +204,14 @@ typedef struct at_routing {
  * AT_ARG: k outside [1, E].  Source: Shen et al. 2023, arXiv 2306.04640.
  */
 at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, at_routing *ro);
+/**
+ * The same while the run trains with the last `drawn` of the k experts drawn at random instead: without
+ * replacement, with probabilities in proportion to p + 1e-6 of those not yet chosen.  Gates are p of
+ * the chosen all the same.  A draw depends on the run's seed, the number of the draw and the token.
+ * Without training, or with drawn = 0: at_route.  AT_ARG: drawn outside [0, k].
+ */
+at_tensor *at_route_drawn(at_run *r, at_tensor *logits, int64_t k, int64_t drawn, bool renormalise,
+                          at_routing *ro);
 /** The routing of n of its tokens, in this order.  false: no memory. */
 bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_t n,
                      at_routing *out);

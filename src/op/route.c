@@ -4,6 +4,7 @@
  * Probabilities and log-sum-exp of each row are kept for backward and for the losses of
  * router_loss.h, so that nothing is computed from logits twice.
  */
+#include "base/rng.h"
 #include "op/softmax_row.h"
 #include <string.h>
 
@@ -13,7 +14,8 @@ typedef struct {
     at_real *p;    /* [n, e] */
     double *lse;   /* [n]    */
     int32_t *pick; /* [n, k] */
-    int64_t k;
+    int64_t k, drawn;
+    uint64_t stream; /* of what is drawn */
     bool renormalise;
     at_real *dx; /* during backward */
 } route_attr;
@@ -31,6 +33,27 @@ static void choose(const at_real *p, int64_t e, int64_t k, int32_t *pick) {
     }
 }
 
+/* One more expert beside the n picked, in proportion to p + 1e-6; rounding ends at the last one. */
+static int32_t draw(const at_real *p, int64_t e, const int32_t *pick, int64_t n, double u) {
+    int32_t last = -1;
+    double left = 0;
+    for (int pass = 0; pass < 2; pass++) { /* their sum, then where u of it falls */
+        if (pass) left *= u;
+        for (int32_t j = 0; j < e; j++) {
+            bool used = false;
+            for (int64_t i = 0; i < n && !used; i++) used = pick[i] == j;
+            if (used) continue;
+            const double w = (double)p[j] + 1e-6;
+            last = j;
+            if (!pass)
+                left += w;
+            else if ((left -= w) < 0)
+                return j;
+        }
+    }
+    return last;
+}
+
 static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_node *n = arg;
     const route_attr *a = n->attr;
@@ -40,7 +63,10 @@ static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
         at_real *p = a->p + i * e, *g = n->out->data + i * k, sum = 0;
         int32_t *pick = a->pick + i * k;
         a->lse[i] = at_row_softmax(&n->run->cp->k, e, 1, n->in[0]->data + i * e, p);
-        choose(p, e, k, pick);
+        choose(p, e, k - a->drawn, pick);
+        for (int64_t t = k - a->drawn; t < k; t++)
+            pick[t] = draw(p, e, pick, t,
+                           at_uniform(n->run->seed, a->stream, (uint64_t)(i * a->drawn + t)));
         for (int64_t t = 0; t < k; t++) sum += g[t] = p[pick[t]];
         for (int64_t t = 0; t < k && a->renormalise; t++) g[t] /= sum;
     }
@@ -93,15 +119,27 @@ static void sort_slots(const int32_t *pick, int64_t slots, int64_t e, int64_t *s
 }
 
 at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, at_routing *ro) {
+    return at_route_drawn(r, logits, k, 0, renormalise, ro);
+}
+
+at_tensor *at_route_drawn(at_run *r, at_tensor *logits, int64_t k, int64_t drawn, bool renormalise,
+                          at_routing *ro) {
     *ro = (at_routing){0};
     if (!logits) return NULL;
     const int64_t n = at_rows(logits), e = at_cols(logits);
     if (k < 1 || k > e || e > INT32_MAX)
         return at_fail(r, AT_ARG, "route: %lld of %lld experts cannot be chosen", (long long)k,
                        (long long)e);
+    if (drawn < 0 || drawn > k)
+        return at_fail(r, AT_ARG, "route: %lld of %lld choices cannot be drawn", (long long)drawn,
+                       (long long)k);
     route_attr *a = at_save(r, sizeof *a);
     if (!a) return NULL;
     *a = (route_attr){.k = k, .renormalise = renormalise};
+    if (drawn && r->train) {
+        a->drawn = drawn;
+        a->stream = AT_STREAM_ROUTE + (++r->draw << 8);
+    }
     int64_t *slot = at_save(r, (size_t)(n * k) * sizeof *slot);
     int64_t *first = at_save(r, (size_t)(e + 2) * sizeof *first);
     a->p = at_save(r, (size_t)(n * e) * sizeof *a->p);

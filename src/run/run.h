@@ -48,8 +48,8 @@ struct at_run {
     at_pool pool;
     at_node *tape; /* last node recorded; NULL when not training         */
     bool train;    /* record                                             */
-    uint64_t seed; /* of dropout                                         */
-    uint64_t draw; /* dropout masks drawn so far                         */
+    uint64_t seed; /* of dropout, and of experts drawn                   */
+    uint64_t draw; /* times that either was drawn so far                 */
     int n_nodes;
     at_status status; /* the first error sticks                          */
     char message[512];

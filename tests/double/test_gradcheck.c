@@ -191,6 +191,16 @@ static at_tensor *b_route_norm(at_run *r, at_tensor **t) {
     at_routing ro;
     return at_route(r, t[0], 3, true, &ro);
 }
+static at_tensor *drawn(at_run *r, at_tensor **t, int64_t k, int64_t s, bool renormalise) {
+    at_routing ro; /* which experts belongs to the draw, not to the recording */
+    const bool train = r->train;
+    r->train = true;
+    at_tensor *y = at_route_drawn(r, t[0], k, s, renormalise, &ro);
+    r->train = train;
+    return y;
+}
+static at_tensor *b_route_drawn(at_run *r, at_tensor **t) { return drawn(r, t, 3, 2, false); }
+static at_tensor *b_route_drawn_norm(at_run *r, at_tensor **t) { return drawn(r, t, 2, 2, true); }
 static at_tensor *b_expert(at_run *r, at_tensor **t) {
     at_routing ro;
     routed(r, t[0]->dim[0], t[1]->dim[0], 2, t[1]->dim[0] > 3, &ro);
@@ -308,6 +318,8 @@ static const row rows[] = {
     {"route",             b_route,          1, {{7, 5}}},
     {"route/all",         b_route_all,      1, {{3, 4}}},
     {"route/renormalise", b_route_norm,     1, {{7, 5}}},
+    {"route/drawn",       b_route_drawn,    1, {{9, 6}}},
+    {"route/drawn_norm",  b_route_drawn_norm, 1, {{9, 4}}},
     {"expert_linear",     b_expert,         2, {{6, 4}, {3, 4, 3}}},
     {"expert_linear/slots", b_expert,       2, {{6, 2, 4}, {3, 4, 3}}},
     {"expert_linear/idle",  b_expert,       2, {{6, 4}, {5, 4, 3}}},

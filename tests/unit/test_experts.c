@@ -75,6 +75,104 @@ static void not_a_number(void **state) {
     done();
 }
 
+/* ---- experts drawn in training ---- */
+
+static at_tensor *equal_rows(at_run *r, int64_t n, const double *p, int64_t e) {
+    at_tensor *l = at_new2(r, n, e);
+    for (int64_t i = 0; i < n * e; i++) l->data[i] = (at_real)log(p[i % e]);
+    return l;
+}
+
+/* Pairs (first drawn, second drawn) of 5 experts beside the best, against their probabilities: chi
+   squared of 11 degrees of freedom is above 35 once in 4000 times; of 19, above 47.  */
+static void drawn_as_probable(void **state) {
+    (void)state;
+    enum { N = 20000, E = 5 };
+    static const double p[E] = {0.1, 0.4, 0.05, 0.25, 0.2};
+    for (int best = 0; best < 2; best++) {
+        at_run r;
+        at_run_init(&r, &cp, &arena, true, 11);
+        at_tensor *l = equal_rows(&r, N, p, E);
+        at_routing ro;
+        const int64_t k = 2 + best;
+        const at_tensor *g = at_route_drawn(&r, l, k, 2, false, &ro);
+        assert_non_null(g);
+        double count[E][E] = {{0}}, chi = 0, rest = best ? 0.6 : 1;
+        for (int64_t i = 0; i < N; i++) {
+            const int32_t *pick = ro.pick + i * k;
+            if (best) assert_int_equal(pick[0], 1);
+            count[pick[best]][pick[best + 1]]++;
+            for (int64_t j = 0; j < k; j++)
+                assert_true(fabs((double)g->data[i * k + j] - p[pick[j]]) < 1e-6);
+        }
+        for (int a = 0; a < E; a++)
+            for (int b = 0; b < E; b++) {
+                const bool can = a != b && !(best && (a == 1 || b == 1));
+                const double want = can ? N * p[a] / rest * p[b] / (rest - p[a]) : 0;
+                if (!can) assert_true(count[a][b] == 0);
+                if (can) chi += pow(count[a][b] - want, 2) / want;
+            }
+        if (!(chi < (best ? 35 : 47))) fail_msg("chi squared %g", chi);
+        done();
+    }
+}
+
+/* A draw depends on seed, number and token; not on threads, nor on what the others are. */
+static void drawn_by_number(void **state) {
+    (void)state;
+    enum { N = 500 };
+    static const double p[4] = {0.3, 0.3, 0.2, 0.2};
+    int32_t first[N * 2], more[3][N * 2];
+    for (int i = 0; i < 4; i++) {
+        at_ctx c = ctx;
+        at_compute own;
+        c.threads = i ? i : 2;
+        assert_int_equal(at_compute_open(&own, &c), AT_OK);
+        at_run r;
+        at_run_init(&r, &own, &arena, true, 5 + (i == 0));
+        at_routing a, b, half;
+        at_tensor *l = equal_rows(&r, N, p, 4);
+        assert_non_null(at_route_drawn(&r, l, 2, 1, false, &a));
+        if (!i) memcpy(first, a.pick, sizeof first);
+        if (i) memcpy(more[i - 1], a.pick, sizeof first);
+        assert_non_null(at_route_drawn(&r, l, 2, 1, false, &b));
+        assert_memory_not_equal(a.pick, b.pick, sizeof first); /* another number */
+        at_run_init(&r, &own, &arena, true, 5 + (i == 0));
+        l = equal_rows(&r, N / 2, p, 4);
+        assert_non_null(at_route_drawn(&r, l, 2, 1, false, &half));
+        assert_memory_equal(a.pick, half.pick, sizeof first / 2);
+        r.train = false; /* plain */
+        assert_non_null(at_route_drawn(&r, l, 2, 1, false, &half));
+        for (int j = 0; j < N / 2; j++) assert_true(half.pick[2 * j] + half.pick[2 * j + 1] == 1);
+        done();
+        at_compute_close(&own);
+    }
+    assert_memory_not_equal(first, more[0], sizeof first); /* another seed */
+    assert_memory_equal(more[0], more[1], sizeof first);
+    assert_memory_equal(more[0], more[2], sizeof first);
+}
+
+/* Different experts whatever the numbers: certain ones, and none at all. */
+static void drawn_of_nothing(void **state) {
+    (void)state;
+    at_run r;
+    at_run_init(&r, &cp, &arena, true, 5);
+    at_tensor *l = at_new2(&r, 3, 4);
+    for (int i = 0; i < 12; i++) l->data[i] = i < 4 ? (at_real)NAN : i == 6 ? 1000 : 0;
+    at_routing ro;
+    assert_non_null(at_route_drawn(&r, l, 4, 3, false, &ro));
+    for (int i = 0; i < 3; i++) {
+        int seen = 0;
+        for (int j = 0; j < 4; j++) seen |= 1 << ro.pick[4 * i + j];
+        assert_int_equal(seen, 15);
+    }
+    assert_int_equal(ro.pick[4], 2);
+    assert_null(at_route_drawn(&r, l, 2, 3, false, &ro));
+    assert_int_equal(r.status, AT_ARG);
+    assert_non_null(strstr(r.message, "3 of 2 choices cannot be drawn"));
+    done();
+}
+
 static void errors(void **state) {
     (void)state;
     at_run r;
@@ -369,6 +467,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ties_and_lists),
         cmocka_unit_test(not_a_number),
+        cmocka_unit_test(drawn_as_probable),
+        cmocka_unit_test(drawn_by_number),
+        cmocka_unit_test(drawn_of_nothing),
         cmocka_unit_test(errors),
         cmocka_unit_test(idle_expert_is_left_alone),
         cmocka_unit_test(threads_change_no_bit),

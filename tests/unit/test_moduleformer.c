@@ -159,7 +159,8 @@ static void bad_configurations(void **state) {
            "heads of 3 values");
     refuse("model: {arch: moduleformer, universal: true}\n", "universal");
     refuse("model: {arch: moduleformer, pre_norm: false}\n", "pre_norm");
-    refuse("model: {arch: moduleformer, sample_topk: 1}\n", "sample_topk");
+    refuse("model: {arch: moduleformer, sample_topk: 3}\n", "3 experts drawn, but k_att = 2");
+    refuse("model: {arch: moduleformer, sample_topk: 2, k_mlp: 1}\n", "sample_topk");
     refuse("model: {arch: moduleformer, activation_function: relu}\n", "activation_function");
 }
 

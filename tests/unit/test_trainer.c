@@ -233,7 +233,7 @@ static void threads_change_no_bit(void **state) {
 static const char mixture[] =
     "model: {arch: moduleformer, n_layer: 2, n_embd: 24, att_hidden: 24, ffd_hidden: 20, "
     "gating_size: 8, n_att_experts: 4, n_mlp_experts: 6, aux_loss_weight: 0.01, "
-    "resid_pdrop: 0.1, moe_pdrop: 0.1}\n";
+    "sample_topk: 1, resid_pdrop: 0.1, moe_pdrop: 0.1}\n";
 
 /* Losses of the routers are part of the loss, weighed by the recipe, or else by the model. */
 static void losses_of_routers(void **state) {
