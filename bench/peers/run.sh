@@ -1,25 +1,31 @@
 #!/bin/sh
 # artel against PyTorch on one training step, in turns: A B A B ..., same shapes, same threads, one after the other.
 #
-#     PYTHON=/tmp/venv/bin/python bench/peers/run.sh [--rounds N] [--threads N] [--compile]
+#     PYTHON=/tmp/venv/bin/python bench/peers/run.sh [--peer gpt2|moduleformer] [--rounds N] [--threads N] [-- OPTIONS]
 #
-# Prints every measurement as one JSON line, then the ratio of the medians: above 1, artel is faster.
-# Run it on a machine that does nothing else.
+# OPTIONS go to the peer, for instance --compile (gpt2) or --tuned (moduleformer).  Prints every measurement as one JSON
+# line, then the ratio of the medians: above 1, artel is faster.  Run it on a machine that does nothing else.
 set -eu
 cd "$(dirname "$0")/../.."
 
+peer=gpt2
 rounds=3
 threads=$(nproc)
-compile=""
 while [ $# -gt 0 ]; do
     case $1 in
+    --peer) peer=$2; shift ;;
     --rounds) rounds=$2; shift ;;
     --threads) threads=$2; shift ;;
-    --compile) compile=--compile ;;
-    *) echo "usage: bench/peers/run.sh [--rounds N] [--threads N] [--compile]" >&2; exit 2 ;;
+    --) shift; break ;;
+    *) peer=unknown; break ;;
     esac
     shift
 done
+case $peer in
+gpt2) recipe="" ;;
+moduleformer) recipe=bench/peers/moduleformer.yaml ;;
+*) echo "usage: bench/peers/run.sh [--peer gpt2|moduleformer] [--rounds N] [--threads N] [-- OPTIONS]" >&2; exit 2 ;;
+esac
 python=${PYTHON:-python3}
 artel=${ARTEL:-build/artel}
 results=$(mktemp)
@@ -27,8 +33,8 @@ trap 'rm -f "$results"' EXIT
 
 round=0
 while [ $round -lt "$rounds" ]; do
-    "$artel" bench step --json --threads "$threads" | grep '"tokens_per_s"' | sed 's/^/A /'
-    "$python" bench/peers/torch_gpt2.py --threads "$threads" $compile | sed 's/^/B /'
+    "$artel" bench step $recipe --json --threads "$threads" | grep '"tokens_per_s"' | sed 's/^/A /'
+    "$python" "bench/peers/torch_$peer.py" --threads "$threads" "$@" | sed 's/^/B /'
     round=$((round + 1))
 done | tee "$results"
 
