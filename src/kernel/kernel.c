@@ -81,6 +81,21 @@ static void gelu_grad(int64_t n, const at_real *x, const at_real *dy, at_real *d
     }
 }
 
+/* Phi(x), the share of a normal distribution below x. */
+static double normal_below(double x) { return 0.5 * erfc(-x * 0.70710678118654752440); }
+
+static void gelu_erf(int64_t n, const at_real *x, at_real *y) {
+    for (int64_t i = 0; i < n; i++) y[i] = (at_real)((double)x[i] * normal_below((double)x[i]));
+}
+
+static void gelu_erf_grad(int64_t n, const at_real *x, const at_real *dy, at_real *dx) {
+    for (int64_t i = 0; i < n; i++) { /* Phi + x phi */
+        const double v = (double)x[i];
+        const double d = normal_below(v) + v * exp(-0.5 * v * v) * 0.39894228040143267794;
+        dx[i] += (at_real)(d * (double)dy[i]);
+    }
+}
+
 static void layernorm(int64_t c, at_real eps, const at_real *x, const at_real *g, const at_real *b,
                       at_real *y, at_real *mean, at_real *rstd) {
     double s = 0, v = 0;
@@ -290,6 +305,8 @@ void at_kernels_ref(at_kernels *k) {
         .expsum = expsum,
         .gelu = gelu,
         .gelu_grad = gelu_grad,
+        .gelu_erf = gelu_erf,
+        .gelu_erf_grad = gelu_erf_grad,
         .layernorm = layernorm,
         .layernorm_grad = layernorm_grad,
         .soft_down = soft_down,

@@ -68,6 +68,9 @@ typedef struct at_kernels {
     void (*gelu)(int64_t n, const at_real *x, at_real *y);
     /** dx += dy gelu'(x). */
     void (*gelu_grad)(int64_t n, const at_real *x, const at_real *dy, at_real *dx);
+    /** The same in the erf form: x/2 (1 + erf(x / sqrt 2)). */
+    void (*gelu_erf)(int64_t n, const at_real *x, at_real *y);
+    void (*gelu_erf_grad)(int64_t n, const at_real *x, const at_real *dy, at_real *dx);
 
     /* ---- rows ---- */
     /** y = g (x - mean) rstd + b over c values; writes mean and rstd = 1/sqrt(var + eps).

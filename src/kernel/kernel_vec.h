@@ -150,6 +150,65 @@ static void gelu_grad(int64_t n, const float *x, const float *dy, float *dx) {
     }
 }
 
+static inline vf poly(vf x, const float *c, int n) {
+    vf p = vset1(c[0]);
+    for (int i = 1; i < n; i++) p = vfma(p, x, vset1(c[i]));
+    return p;
+}
+
+/* Phi(x) = erfc(-x / sqrt 2) / 2, and e = exp(-x^2 / 2).  erf by a polynomial below 1, above by
+   erfc(z) = exp(-z^2) / z p(1/z^2), one p up to 2 and one beyond (coefficients of the Cephes library,
+   S. Moshier). */
+static inline vf normal_below(vf x, vf *e) {
+    static const float T[] = {7.853861353153693e-5f, -8.010193625184903e-4f,
+                              5.188327685732524e-3f, -2.685381193529856e-2f,
+                              1.128358514861418e-1f, -3.761262582423300e-1f,
+                              1.128379165726710e+0f};
+    static const float P[] = {
+        2.326819970068386e-2f,  -1.387039388740657e-1f, 3.687424674597105e-1f,
+        -5.824733027278666e-1f, 6.210004621745983e-1f,  -4.944515323274145e-1f,
+        3.404879937665872e-1f,  -2.741127028184656e-1f, 5.638259427386472e-1f};
+    static const float R[] = {-1.047766399936249e+1f, 1.297719955372516e+1f,
+                              -7.495518717768503e+0f, 2.921019019210786e+0f,
+                              -1.015265279202700e+0f, 4.218463358204948e-1f,
+                              -2.820767439740514e-1f, 5.641895067754075e-1f};
+    const vf z = vmul(x, vset1(0.70710678118654752440f)), up = vmax(z, vsub(vzero(), z));
+    const vf z2 = vmul(z, z), inverse = vdiv(vset1(1.0f), vmax(vset1(1.0f), up));
+    *e = vexp(vmul(vmul(x, x), vset1(-0.5f)));
+    const vf y = vmul(inverse, inverse);
+    const vf p = vpick(vsub(up, vset1(2.0f)), poly(y, R, 8), poly(y, P, 9));
+    const vf tail = vmul(vmul(*e, inverse), vmul(vset1(0.5f), p)); /* Phi(-|x|) where |z| >= 1 */
+    const vf far = vpick(x, vsub(vset1(1.0f), tail), tail);
+    const vf half = vmul(vset1(0.5f), z), near = vfma(half, poly(z2, T, 7), vset1(0.5f));
+    return vpick(vsub(up, vset1(1.0f)), far, near);
+}
+
+static inline vf vgelu_erf(vf x) {
+    vf e;
+    return vmul(x, normal_below(x, &e));
+}
+static inline vf vgelu_erf_grad(vf x) {
+    vf e;
+    const vf below = normal_below(x, &e);
+    return vfma(vmul(x, vset1(0.39894228040143267794f)), e, below);
+}
+
+static void gelu_erf(int64_t n, const float *x, float *y) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W) vstore(y + i, vgelu_erf(vload(x + i)));
+    if (i < n) vstore_n(y + i, n - i, vgelu_erf(vload_n(x + i, n - i)));
+}
+
+static void gelu_erf_grad(int64_t n, const float *x, const float *dy, float *dx) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W)
+        vstore(dx + i, vfma(vload(dy + i), vgelu_erf_grad(vload(x + i)), vload(dx + i)));
+    if (i < n) {
+        const vf d = vgelu_erf_grad(vload_n(x + i, n - i));
+        vstore_n(dx + i, n - i, vfma(vload_n(dy + i, n - i), d, vload_n(dx + i, n - i)));
+    }
+}
+
 /* ---- rows ---- */
 
 /* sum (x - shift)^power over c values, power 1 or 2, four sums at a time. */
@@ -421,6 +480,8 @@ static void fill(at_kernels *k) {
     k->expsum = expsum;
     k->gelu = gelu;
     k->gelu_grad = gelu_grad;
+    k->gelu_erf = gelu_erf;
+    k->gelu_erf_grad = gelu_erf_grad;
     k->layernorm = layernorm;
     k->layernorm_grad = layernorm_grad;
     k->soft_down = soft_down;

@@ -1,6 +1,5 @@
-/* gelu.c - Gaussian error linear unit; the tanh form is a kernel, the erf form a plain loop. */
+/* gelu.c - Gaussian error linear unit in both its forms. */
 #include "op/op.h"
-#include <math.h>
 
 enum { GRAIN = 16384 };
 
@@ -11,35 +10,20 @@ typedef struct {
 
 static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_node *n = arg;
-    const at_real *x = n->in[0]->data;
-    at_real *y = n->out->data;
+    const at_kernels *k = &n->run->cp->k;
+    const bool tanh_form = ((const gelu_attr *)n->attr)->form == AT_GELU_TANH;
     (void)worker;
-    if (((const gelu_attr *)n->attr)->form == AT_GELU_TANH) {
-        n->run->cp->k.gelu(end - begin, x + begin, y + begin);
-        return;
-    }
-    for (int64_t i = begin; i < end; i++) {
-        const double v = (double)x[i];
-        y[i] = (at_real)(0.5 * v * (1 + erf(v * 0.70710678118654752440)));
-    }
+    (tanh_form ? k->gelu : k->gelu_erf)(end - begin, n->in[0]->data + begin, n->out->data + begin);
 }
 static void gelu_fwd(at_node *n) { at_run_par(n->run, at_numel(n->out), GRAIN, fwd_part, n); }
 
 static void bwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_node *n = arg;
+    const at_kernels *k = &n->run->cp->k;
     const gelu_attr *a = n->attr;
-    const at_real *x = n->in[0]->data, *dy = n->out->grad;
     (void)worker;
-    if (a->form == AT_GELU_TANH) {
-        n->run->cp->k.gelu_grad(end - begin, x + begin, dy + begin, a->dx + begin);
-        return;
-    }
-    for (int64_t i = begin; i < end; i++) { /* Phi(x) + x phi(x) */
-        const double v = (double)x[i];
-        const double d = 0.5 * (1 + erf(v * 0.70710678118654752440)) +
-                         v * exp(-0.5 * v * v) * 0.39894228040143267794;
-        a->dx[i] += (at_real)(d * (double)dy[i]);
-    }
+    (a->form == AT_GELU_TANH ? k->gelu_grad : k->gelu_erf_grad)(
+        end - begin, n->in[0]->data + begin, n->out->grad + begin, a->dx + begin);
 }
 static void gelu_bwd(at_node *n) {
     gelu_attr *a = n->attr;

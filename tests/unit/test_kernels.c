@@ -49,6 +49,8 @@ CALL(c_expsum) { s->out[0] = (double)k->expsum(n, 3, 1, V(0), V(1)); }
 CALL(c_expsum_onto) { s->out[0] = (double)k->expsum(n, -3, 0, V(0), V(0)); }
 CALL(c_gelu) { k->gelu(n, V(0), V(1)); }
 CALL(c_gelu_grad) { k->gelu_grad(n, V(0), V(1), V(2)); }
+CALL(c_gelu_erf) { k->gelu_erf(n, V(0), V(1)); }
+CALL(c_gelu_erf_grad) { k->gelu_erf_grad(n, V(0), V(1), V(2)); }
 
 static void norm(const at_kernels *k, int64_t n, int at, vars *s, const at_real *b) {
     at_real mean, rstd;
@@ -125,6 +127,8 @@ static const row ROWS[] = {
     {"expsum in place", 0, 4e-7, c_expsum_onto},
     {"gelu", 0, 3e-7, c_gelu},
     {"gelu_grad", 0, 1e-6, c_gelu_grad},
+    {"gelu_erf", 0, 3e-7, c_gelu_erf},
+    {"gelu_erf_grad", 0, 1e-6, c_gelu_erf_grad},
     {"layernorm", 1, 4e-6, c_layernorm},
     {"layernorm, no bias", 1, 4e-6, c_layernorm_nobias},
     {"layernorm_grad dx dg", 1, 2e-6, c_norm_grad},
@@ -234,22 +238,45 @@ static void test_exp(void **state) {
 }
 
 static void far_gelu(const at_kernels *k) {
-    at_real x[6] = {-1000, -20, -8, 8, 20, 1000}, y[6], d[6] = {0};
+    at_real x[6] = {-1000, -20, -8, 8, 20, 1000}, y[6], d[6] = {0}, e[6], f[6] = {0};
     const at_real one[6] = {1, 1, 1, 1, 1, 1};
     k->gelu(6, x, y);
     k->gelu_grad(6, x, one, d);
+    k->gelu_erf(6, x, e);
+    k->gelu_erf_grad(6, x, one, f);
     for (int i = 0; i < 6; i++) {
         near(k->name, "gelu far out", 6, (double)y[i], i < 3 ? 0 : (double)x[i], 1e-6);
         near(k->name, "gelu_grad far out", 6, (double)d[i], i < 3 ? 0 : 1, 1e-6);
+        near(k->name, "gelu_erf far out", 6, (double)e[i], i < 3 ? 0 : (double)x[i], 1e-6);
+        near(k->name, "gelu_erf_grad far out", 6, (double)f[i], i < 3 ? 0 : 1, 1e-6);
     }
     at_real nan = (at_real)NAN;
     k->gelu(1, &nan, y);
-    assert_true(isnan(y[0]));
+    k->gelu_erf(1, &nan, y + 1);
+    assert_true(isnan(y[0]) && isnan(y[1]));
+}
+
+/* The erf form over all its pieces, tails to their last digits. */
+static void every_erf(const at_kernels *k) {
+    at_real x[2000], y[2000], d[2000] = {0}, one[2000];
+    for (int i = 0; i < 2000; i++) {
+        x[i] = (at_real)(i - 1000) / 100;
+        one[i] = 1;
+    }
+    k->gelu_erf(2000, x, y);
+    k->gelu_erf_grad(2000, x, one, d);
+    for (int i = 0; i < 2000; i++) {
+        const double v = (double)x[i], below = 0.5 * erfc(-v * 0.70710678118654752440);
+        const double slope = below + v * exp(-0.5 * v * v) * 0.39894228040143267794;
+        near(k->name, "gelu_erf", i, (double)y[i], v * below, 4e-6 * fabs(v * below) + 1e-37);
+        near(k->name, "gelu_erf_grad", i, (double)d[i], slope, 4e-7);
+    }
 }
 
 static void test_far_gelu(void **state) {
     (void)state;
     each_set(far_gelu);
+    each_set(every_erf);
 }
 
 /* Both ends of the logistic function keep their digits; sticks end at the smallest normal number;
