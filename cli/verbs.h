@@ -23,6 +23,7 @@
     X(convert, "a model folder in another shape, proved by its logits") \
     X(inspect, "what a model, data set, run or tensor file holds")      \
     X(report, "a self-contained HTML page from a description or a run") \
+    X(lab, "a paper's claims, tried on real data")                      \
     X(bench, "speed against the limit of this machine")
 
 #define X(name, about) int cmd_##name(int argc, char **argv);

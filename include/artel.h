@@ -306,6 +306,26 @@ ARTEL_API artel_status artel_inspect(artel *a, const char *path, artel_emit emit
  */
 ARTEL_API artel_status artel_bench_kernel(artel *a, artel_emit emit, void *user);
 
+/* ---- labs --------------------------------------------------------------------------------- */
+
+/** {"lab","title","source","claims":[..]} for each lab there is. */
+ARTEL_API artel_status artel_labs(artel *a, artel_emit emit, void *user);
+
+typedef struct artel_lab_options {
+    const char *out;   /* folder of the lab's runs, results and report          */
+    const char *data;  /* a data set folder                                     */
+    const char *scale; /* "quick" (20 minutes on two cores), "full" (hours) or "tiny" (a test) */
+} artel_lab_options;
+/**
+ * Tries a paper's claims on real data: trains what they compare, measures, concludes.  Writes
+ * results.jsonl (a line a run), claims.jsonl, report.html and runs/NAME/ in `out`; what is finished
+ * there is not done again, so after ARTEL_INTERRUPTED the same call goes on.
+ * Emits {"claim","holds","effect","ci":[lo,hi],"p","n","unit",..} a claim, then {"lab","scale",
+ * "runs","seconds","report"}.  A claim that does not hold is a result, not a failure.
+ */
+ARTEL_API artel_status artel_lab(artel *a, const char *name, const artel_lab_options *o,
+                                 artel_emit emit, void *user);
+
 /* ---- reports ------------------------------------------------------------------------------ */
 
 /** A self-contained HTML page from a JSON description (docs/report.md lists its fields). */

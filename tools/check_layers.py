@@ -22,6 +22,7 @@ MAY = {  # folder under src/ -> folders it may include besides itself
     "infer": ["base", "tensor", "run", "op", "nn", "arch", "conf", "io", "token", "data", "route"],
     "train": ["base", "tensor", "kernel", "run", "op", "nn", "arch", "conf", "token", "data", "io", "route", "infer", "report"],
     "bench": ["base", "tensor", "kernel", "run", "op", "nn", "arch", "conf", "data", "io", "train", "infer"],
+    "lab": ["base", "tensor", "run", "op", "arch", "conf", "data", "infer", "train", "report", "bench"],
     "api": None,  # everything
 }
 

@@ -17,6 +17,7 @@ enum {
     AT_STREAM_SHUFFLE,  /* document order                  */
     AT_STREAM_TEST,
     AT_STREAM_ROUTE, /* + number of the draw: experts drawn in training */
+    AT_STREAM_LAB,   /* resampling of measurements      */
 };
 
 /** 64 random bits. */

@@ -18,6 +18,7 @@ typedef struct {
     const at_dataset *data;
     cJSON *out, *doubts;
     double numel, tokens;
+    bool timed;
 } plan;
 
 static void doubt(plan *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -80,8 +81,10 @@ static void work(plan *p) {
     const double context = (double)(p->r->train.context + 2 * p->r->train.history);
     double a_token = flops_a_token(p->m, context, 3);
     if (p->teacher) a_token += flops_a_token(p->teacher, context, 1);
-    const double flops = a_token * p->tokens, peak = 1e9 * at_fma_peak(p->c, p->c->threads);
+    const double flops = a_token * p->tokens;
     cJSON_AddNumberToObject(p->out, "flops", flops);
+    if (!p->timed) return;
+    const double peak = 1e9 * at_fma_peak(p->c, p->c->threads);
     cJSON_AddNumberToObject(p->out, "peak_flops_per_s", peak);
     cJSON_AddNumberToObject(p->out, "assumed_share_of_peak", REACHED);
     cJSON_AddNumberToObject(p->out, "seconds", flops / (REACHED * peak));
@@ -141,7 +144,7 @@ static at_status open_parts(at_ctx *c, at_conf *f, const at_recipe *r, at_datase
     return s == AT_OK ? at_conf_finish(c, f) : s;
 }
 
-cJSON *at_plan(at_ctx *c, at_conf *f, bool distilling) {
+cJSON *at_plan(at_ctx *c, at_conf *f, bool distilling, bool timed) {
     at_recipe r;
     at_dataset *data = NULL;
     at_model *m = NULL, *teacher = NULL;
@@ -149,7 +152,7 @@ cJSON *at_plan(at_ctx *c, at_conf *f, bool distilling) {
     if (s == AT_OK) s = open_parts(c, f, &r, &data, &m, &teacher);
     cJSON *out = NULL;
     if (s == AT_OK) {
-        plan p = {.c = c, .r = &r, .m = m, .teacher = teacher, .data = data};
+        plan p = {.c = c, .r = &r, .m = m, .teacher = teacher, .data = data, .timed = timed};
         p.out = out = cJSON_CreateObject();
         p.doubts = cJSON_CreateArray();
         p.numel = (double)at_model_numel(m);

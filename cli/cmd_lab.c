@@ -1,0 +1,81 @@
+/* cmd_lab.c - artel lab [NAME -o DIR]. */
+#include "artel.h"
+#include "opt.h"
+#include "ui.h"
+#include "verbs.h"
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+
+static const char *text(const cJSON *o, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsString(v) ? v->valuestring : "";
+}
+
+static double number(const cJSON *v) { return cJSON_IsNumber(v) ? v->valuedouble : (double)NAN; }
+
+static void draw_lab(void *user, const char *json) {
+    (void)user;
+    cJSON *o = cJSON_Parse(json);
+    const cJSON *claim;
+    printf("%s: %s\n  %s\n", text(o, "lab"), text(o, "title"), text(o, "source"));
+    cJSON_ArrayForEach(claim, cJSON_GetObjectItemCaseSensitive(o, "claims"))
+        printf("  - %s\n", claim->valuestring);
+    cJSON_Delete(o);
+}
+
+/* A claim: verdict, what was claimed, the number behind it. */
+static void draw_claim(const cJSON *o) {
+    const cJSON *ci = cJSON_GetObjectItemCaseSensitive(o, "ci");
+    const double lo = number(cJSON_GetArrayItem(ci, 0)), hi = number(cJSON_GetArrayItem(ci, 1));
+    const bool holds = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "holds"));
+    printf("%-14s %s\n", holds ? "holds" : "does not hold", text(o, "claim"));
+    printf("%14s %.4g", "", number(cJSON_GetObjectItemCaseSensitive(o, "effect")));
+    if (!isnan(lo)) printf(" (%.4g to %.4g)", lo, hi);
+    printf(" %s; ", text(o, "unit"));
+    const double p = number(cJSON_GetObjectItemCaseSensitive(o, "p"));
+    if (!isnan(p)) printf("p = %.2g, ", p);
+    printf("%.0f seeds\n", number(cJSON_GetObjectItemCaseSensitive(o, "n")));
+}
+
+static void draw(void *user, const char *json) {
+    (void)user;
+    cJSON *o = cJSON_Parse(json);
+    if (cJSON_HasObjectItem(o, "claim"))
+        draw_claim(o);
+    else
+        printf("%.0f runs, %.0f s; everything is in %s\n",
+               number(cJSON_GetObjectItemCaseSensitive(o, "runs")),
+               number(cJSON_GetObjectItemCaseSensitive(o, "seconds")), text(o, "report"));
+    cJSON_Delete(o);
+}
+
+int cmd_lab(int argc, char **argv) {
+    ui u = {0};
+    artel_lab_options o = {0};
+    const opt table[] = {
+        {"output", 'o', OPT_STRING, &o.out, NULL, "DIR", "runs, results and report", 0, 0},
+        {"data", 0, OPT_STRING, &o.data, "build/demo/data", "DIR",
+         "data set; the demo's fits (./demo.sh)", 0, 0},
+        {"scale", 0, OPT_STRING, &o.scale, "quick", "SCALE",
+         "quick: 20 minutes on two cores; full: hours", 0, 0},
+        UI_OPTIONS(&u),
+        {0}};
+    const opt_verb verb = {
+        "lab",
+        "[NAME]",
+        0,
+        1,
+        "Tries the claims of a paper on real data: trains what they compare with "
+        "several seeds,\nmeasures, and says which hold.  Without NAME: the labs "
+        "there are.  Nothing else should\nrun meanwhile.  After an interrupt the "
+        "same command goes on.",
+        table};
+    const int rc = opt_parse(&verb, &argc, argv);
+    if (rc >= 0) return rc;
+    if (argc > 0 && !o.out) return ui_usage("lab", "--output DIR is required");
+    if (!ui_open(&u, "lab")) return 1;
+    const artel_status s = argc > 0 ? artel_lab(u.a, argv[0], &o, u.json ? ui_json : draw, &u)
+                                    : artel_labs(u.a, u.json ? ui_json : draw_lab, &u);
+    return ui_close(&u, s);
+}

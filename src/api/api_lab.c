@@ -1,0 +1,48 @@
+/* api_lab.c - labs. */
+#include "api/api.h"
+#include "lab/lab.h"
+#include <string.h>
+
+artel_status artel_labs(artel *a, artel_emit emit, void *user) {
+    artel_status s = ARTEL_OK;
+    for (int i = 0; at_labs[i] && s == ARTEL_OK; i++) {
+        const at_lab *l = at_labs[i];
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "lab", l->name);
+        cJSON_AddStringToObject(o, "title", l->title);
+        cJSON_AddStringToObject(o, "source", l->source);
+        cJSON *list = cJSON_AddArrayToObject(o, "claims");
+        for (int k = 0; l->claims[k]; k++)
+            cJSON_AddItemToArray(list, cJSON_CreateString(l->claims[k]));
+        s = at_emit(a, emit, user, o);
+    }
+    return s;
+}
+
+typedef struct {
+    artel *a;
+    artel_emit emit;
+    void *user;
+} sink;
+
+static at_status pass_on(void *user, cJSON *object) {
+    const sink *k = user;
+    return (at_status)at_emit(k->a, k->emit, k->user, object);
+}
+
+static at_status scale_of(at_ctx *c, const char *name, at_lab_scale *out) {
+    for (int i = 0; i < AT_LAB_SCALES; i++)
+        if (!strcmp(name, at_lab_scale_name[i])) {
+            *out = (at_lab_scale)i;
+            return AT_OK;
+        }
+    return at_error(c, AT_ARG, "scale `%s`: expected quick or full", name);
+}
+
+artel_status artel_lab(artel *a, const char *name, const artel_lab_options *o, artel_emit emit,
+                       void *user) {
+    sink k = {a, emit, user};
+    at_lab_options options = {.out = o->out, .data = o->data, .emit = pass_on, .user = &k};
+    at_status s = scale_of(&a->ctx, o->scale, &options.scale);
+    return (artel_status)(s == AT_OK ? at_lab_run(&a->ctx, name, &options) : s);
+}

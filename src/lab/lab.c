@@ -1,0 +1,148 @@
+/* lab.c - the table of labs, and what happens around each of them. */
+#include "lab/lab.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/nearest.h"
+#include "base/sha256.h"
+#include "base/text.h"
+#include "lab/lab_trial.h"
+#include "report/report.h"
+#include <stdio.h>
+#include <string.h>
+
+const char *const at_lab_scale_name[AT_LAB_SCALES] = {"quick", "full", "tiny"};
+const at_lab *const at_labs[] = {&at_lab_moduleformer, NULL};
+
+static const at_lab *find(at_ctx *c, const char *name) {
+    const char *known[16];
+    int n = 0;
+    for (; at_labs[n] && n < 16; n++) {
+        if (!strcmp(at_labs[n]->name, name)) return at_labs[n];
+        known[n] = at_labs[n]->name;
+    }
+    const char *near = at_nearest(name, known, n);
+    (void)at_error(c, AT_ARG, "no lab is called `%s`%s%s%s; `artel lab` lists them", name,
+                   near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "");
+    return NULL;
+}
+
+static at_status open_data(at_lab_session *l) {
+    const char *path = l->o->data;
+    char *manifest = at_join(l->c, path, "manifest.json");
+    if (!manifest) return AT_OOM;
+    at_status s = AT_OK;
+    if (!at_exists(manifest))
+        s = at_error(l->c, AT_IO,
+                     "%s: there is no data set; ./demo.sh makes the one labs use, `artel data "
+                     "build` makes others, --data names them",
+                     path);
+    if (s == AT_OK) s = at_dataset_open_checked(l->c, path, &l->data);
+    if (s == AT_OK) s = at_sha256_file(l->c, manifest, l->data_hash);
+    at_free(manifest);
+    return s;
+}
+
+/* lab.json says what the folder is for: results of two scales or data sets are not mixed. */
+static at_status claim_folder(at_lab_session *l) {
+    const char *want[3][2] = {{"lab", l->lab->name},
+                              {"scale", at_lab_scale_name[l->o->scale]},
+                              {"data_sha256", l->data_hash}};
+    char *path = at_join(l->c, l->o->out, "lab.json");
+    at_status s = path ? at_make_dir(l->c, l->o->out) : AT_OOM;
+    if (s == AT_OK && at_exists(path)) {
+        cJSON *o = at_json_read(l->c, path);
+        s = o ? AT_OK : l->c->status;
+        for (int i = 0; i < 3 && s == AT_OK; i++) {
+            const char *is = NULL;
+            s = at_json_string(l->c, path, o, want[i][0], &is);
+            if (s == AT_OK && strcmp(is, want[i][1]))
+                s = at_error(l->c, AT_ARG,
+                             "%s: the folder holds another lab's results (%s is %s, not %s); "
+                             "choose another one",
+                             path, want[i][0], is, want[i][1]);
+        }
+        cJSON_Delete(o);
+    } else if (s == AT_OK) {
+        cJSON *o = cJSON_CreateObject();
+        for (int i = 0; i < 3; i++) cJSON_AddStringToObject(o, want[i][0], want[i][1]);
+        cJSON_AddStringToObject(o, "data", l->o->data);
+        s = at_json_write(l->c, path, o);
+        cJSON_Delete(o);
+    }
+    at_free(path);
+    return s;
+}
+
+static at_status write_lines(at_lab_session *l, const char *name, const cJSON *list) {
+    at_text t;
+    const cJSON *o;
+    at_text_init(&t, l->c, 0);
+    cJSON_ArrayForEach(o, list) {
+        char *s = cJSON_PrintUnformatted(o);
+        at_text_add(&t, s ? s : "");
+        at_text_add(&t, "\n");
+        cJSON_free(s);
+    }
+    char *path = at_join(l->c, l->o->out, name);
+    const at_status s = t.failed ? t.failed : path ? at_write_file(l->c, path, t.s, t.n) : AT_OOM;
+    at_free(path);
+    at_text_close(&t);
+    return s;
+}
+
+static at_status write_page(at_lab_session *l, char **page) {
+    char subtitle[200];
+    (void)snprintf(subtitle, sizeof subtitle, "%s, scale %s, %d threads", l->lab->source,
+                   at_lab_scale_name[l->o->scale], l->c->threads);
+    cJSON *spec = cJSON_CreateObject();
+    cJSON_AddStringToObject(spec, "title", l->lab->title);
+    cJSON_AddStringToObject(spec, "subtitle", subtitle);
+    cJSON_AddItemReferenceToObject(spec, "sections", l->page);
+    char *path = at_join(l->c, l->o->out, "report.json");
+    *page = at_join(l->c, l->o->out, "report.html");
+    at_status s = path && *page ? at_json_write(l->c, path, spec) : AT_OOM;
+    if (s == AT_OK) s = at_report_spec(l->c, path, *page);
+    at_free(path);
+    cJSON_Delete(spec);
+    return s;
+}
+
+static at_status conclude(at_lab_session *l) {
+    char *page = NULL;
+    at_status s = write_lines(l, "claims.jsonl", l->claims);
+    if (s == AT_OK) s = write_page(l, &page);
+    if (s == AT_OK) {
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "lab", l->lab->name);
+        cJSON_AddStringToObject(o, "scale", at_lab_scale_name[l->o->scale]);
+        cJSON_AddNumberToObject(o, "runs", (double)l->n);
+        cJSON_AddNumberToObject(o, "seconds", at_now() - l->began);
+        cJSON_AddStringToObject(o, "report", page);
+        s = l->o->emit(l->o->user, o);
+    }
+    at_free(page);
+    return s;
+}
+
+at_status at_lab_run(at_ctx *c, const char *name, const at_lab_options *o) {
+    at_lab_session l = {.c = c, .o = o, .began = at_now(), .log = c->log, .log_user = c->log_user};
+    if (!(l.lab = find(c, name))) return c->status;
+    at_status s = open_data(&l);
+    if (s == AT_OK) s = claim_folder(&l);
+    if (s == AT_OK && !(l.results_path = at_join(c, o->out, "results.jsonl"))) s = AT_OOM;
+    if (s == AT_OK) s = at_lab_results_open(&l);
+    if (s == AT_OK) s = at_compute_open(&l.cp, c);
+    const bool computing = s == AT_OK;
+    l.claims = cJSON_CreateArray();
+    l.page = cJSON_CreateArray();
+    if (s == AT_OK) s = l.lab->run(&l);
+    if (s == AT_OK) s = conclude(&l);
+    if (computing) at_compute_close(&l.cp);
+    at_lab_trials_close(&l);
+    cJSON_Delete(l.results);
+    cJSON_Delete(l.claims);
+    cJSON_Delete(l.page);
+    at_dataset_close(l.data);
+    at_free(l.results_path);
+    return s;
+}

@@ -1,0 +1,105 @@
+/* lab_probe.c - hidden states once a group of windows, then the loss of each part of each window:
+   rows of one window's part lie together, so a part is a matrix in place. */
+#include "lab/lab_probe.h"
+#include "base/file.h"
+#include <string.h>
+
+enum { ROWS = 2048 }; /* tokens of a group of windows */
+
+typedef struct {
+    at_compute *cp;
+    at_model *m;
+    const at_shard *s;
+    at_usage *usage;
+    at_arena arena;
+    int32_t *ids, *label; /* [B, T] */
+} prober;
+
+/* Windows [first, first + B), each of T tokens and ending at a multiple of stride; nats
+   [B, buckets]. */
+static at_status group(prober *p, const int64_t *start, int64_t B, int64_t T, int64_t buckets,
+                       double *nats) {
+    const at_mark mark = at_arena_mark(&p->arena);
+    at_aux aux = {.usage = p->usage};
+    at_run r;
+    at_run_init(&r, p->cp, &p->arena, false, 0);
+    for (int64_t b = 0; b < B; b++) {
+        at_shard_read(p->s, start[b], T, p->ids + b * T);
+        at_shard_read(p->s, start[b] + 1, T, p->label + b * T);
+    }
+    const at_feed feed = {.ids = p->ids, .B = B, .T = T, .aux = p->usage ? &aux : NULL};
+    at_tensor *x = p->m->arch->hidden(&r, p->m->impl, &feed);
+    const int64_t rows = T / buckets;
+    for (int64_t i = 0; x && i < B * buckets; i++) {
+        at_tensor part = *x;
+        const at_head_spec spec = {.label = p->label + i * rows};
+        at_head_report rep = {0};
+        part.data += i * rows * at_cols(x);
+        part.dim[0] = rows;
+        part.rank = 2;
+        part.dim[1] = at_cols(x);
+        (void)at_head_loss(&r, &part, p->m->arch->head(p->m->impl), &spec, &rep);
+        nats[i] = rep.ce * (double)rep.n_labels;
+    }
+    const at_status s = at_run_status(&r);
+    at_arena_rewind(&p->arena, mark);
+    return s;
+}
+
+static at_status whole_windows(prober *p, const at_probe_spec *spec, at_probe *out) {
+    const int64_t T = spec->context, most = T < ROWS ? ROWS / T : 1;
+    int64_t start[ROWS];
+    at_status s = AT_OK;
+    for (int64_t w = 0; w < out->windows && s == AT_OK; w += most) {
+        const int64_t B = out->windows - w < most ? out->windows - w : most;
+        for (int64_t b = 0; b < B; b++) start[b] = (w + b + 1) * spec->stride - T;
+        if (at_interrupted(p->cp->ctx)) s = at_error(p->cp->ctx, AT_INTERRUPTED, "interrupted");
+        if (s == AT_OK) s = group(p, start, B, T, spec->buckets, out->nats + w * spec->buckets);
+    }
+    return s;
+}
+
+at_status at_probe_run(at_compute *cp, at_model *m, const at_shard *s, const at_probe_spec *spec,
+                       at_usage *usage, at_probe *out) {
+    at_ctx *c = cp->ctx;
+    const int64_t T = spec->context, most = T < ROWS ? ROWS / T : 1;
+    *out = (at_probe){.buckets = spec->buckets, .per_bucket = T / spec->buckets};
+    if (T < 1 || T > spec->stride || T % spec->buckets || T > m->dims.context)
+        return at_error(c, AT_ARG, "windows of %lld tokens in %lld parts do not fit", (long long)T,
+                        (long long)spec->buckets);
+    out->windows = s->n_tokens > 0 ? (s->n_tokens - 1) / spec->stride : 0;
+    if (spec->limit && out->windows > spec->limit) out->windows = spec->limit;
+    prober p = {.cp = cp, .m = m, .s = s, .usage = usage};
+    at_arena_init(&p.arena, c);
+    p.ids = at_malloc(c, (size_t)(most * T) * sizeof *p.ids);
+    p.label = at_malloc(c, (size_t)(most * T) * sizeof *p.label);
+    out->nats = at_calloc(c, (size_t)(out->windows * spec->buckets + 1), sizeof *out->nats);
+    at_status st = p.ids && p.label && out->nats ? AT_OK : AT_OOM;
+    if (st == AT_OK) st = whole_windows(&p, spec, out);
+    const int64_t done = out->windows * spec->stride, left = s->n_tokens - 1 - done;
+    if (st == AT_OK && spec->tail && left > 0 && left <= T) {
+        st = group(&p, &done, 1, left, 1, &out->tail_nats);
+        out->tail_tokens = left;
+    }
+    at_arena_close(&p.arena);
+    at_free(p.ids);
+    at_free(p.label);
+    return st;
+}
+
+void at_probe_close(at_probe *p) {
+    at_free(p->nats);
+    *p = (at_probe){0};
+}
+
+double at_probe_loss(const at_probe *p) {
+    double sum = p->tail_nats;
+    for (int64_t i = 0; i < p->windows * p->buckets; i++) sum += p->nats[i];
+    return sum / (double)(p->windows * p->buckets * p->per_bucket + p->tail_tokens);
+}
+
+double at_probe_bucket(const at_probe *p, int64_t bucket) {
+    double sum = 0;
+    for (int64_t w = 0; w < p->windows; w++) sum += p->nats[w * p->buckets + bucket];
+    return sum / (double)(p->windows * p->per_bucket);
+}

@@ -1,0 +1,244 @@
+/* lab_result.c - a finished model over the validation split, and its training in numbers. */
+#include "lab/lab_result.h"
+#include "base/file.h"
+#include "lab/lab_probe.h"
+#include "lab/lab_trial.h"
+#include "report/jsonl.h"
+#include "report/points.h"
+#include "train/recipe.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONTEXTS = 3, POSITIONS = 16 }; /* trained, twice and four times that; parts of the last */
+
+typedef struct {
+    at_lab_session *l;
+    const at_trial *t;
+    at_model *m;
+    at_usage usage;
+    int64_t context;
+    cJSON *line, *windows;
+} measuring;
+
+static void number(cJSON *o, const char *key, double v) { cJSON_AddNumberToObject(o, key, v); }
+
+/* ---- validation loss ---- */
+
+static void keep_windows(measuring *w, const char *domain, const at_probe *p) {
+    cJSON *list = cJSON_AddArrayToObject(cJSON_GetObjectItem(w->windows, "loss"), domain);
+    for (int64_t i = 0; i < p->windows; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateNumber(p->nats[i] / (double)p->per_bucket));
+}
+
+static at_status validation(measuring *w) {
+    at_lab_session *l = w->l;
+    const at_probe_spec spec = {
+        .context = w->context, .stride = w->context, .buckets = 1, .tail = true};
+    double nats = 0, tokens = 0;
+    at_status s = AT_OK;
+    cJSON *by = cJSON_CreateObject();
+    for (int d = 0; d < l->data->n_domains && s == AT_OK; d++) {
+        at_probe p;
+        const at_shard *shard = &l->data->domain[d].shard[AT_VALIDATION];
+        if (shard->n_tokens < 2) continue;
+        s = at_probe_run(&l->cp, w->m, shard, &spec, &w->usage, &p);
+        if (s == AT_OK) {
+            const double n = (double)(p.windows * p.per_bucket + p.tail_tokens);
+            const double loss = at_probe_loss(&p);
+            number(by, l->data->domain[d].name, loss);
+            keep_windows(w, l->data->domain[d].name, &p);
+            nats += loss * n;
+            tokens += n;
+        }
+        at_probe_close(&p);
+    }
+    if (s == AT_OK && tokens <= 0)
+        s = at_error(l->c, AT_FORMAT, "%s: the validation split is empty", l->o->data);
+    number(w->line, "val_loss", nats / tokens);
+    number(w->line, "val_tokens", tokens);
+    cJSON_AddItemToObject(w->line, "by_domain", by);
+    return s;
+}
+
+/* ---- routers ---- */
+
+static at_status loads(measuring *w) {
+    double entropy = 0, dead = 0, experts = 0;
+    const at_usage *u = &w->usage;
+    if (!u->n) return AT_OK;
+    cJSON *list = cJSON_AddArrayToObject(w->line, "load");
+    for (int64_t i = 0; i < u->n; i++) {
+        const at_router_usage *r = &u->router[i];
+        at_usage_report report;
+        double *share = at_malloc(w->l->c, (size_t)r->e * sizeof *share);
+        if (!share) return AT_OOM;
+        at_usage_summary(r, share, &report);
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "kind", at_layer_kind_name[r->kind]);
+        number(o, "layer", (double)r->layer);
+        number(o, "entropy", report.load_entropy);
+        number(o, "dead", (double)report.dead);
+        number(o, "information", report.information);
+        cJSON_AddItemToObject(o, "share", cJSON_CreateDoubleArray(share, (int)r->e));
+        cJSON_AddItemToArray(list, o);
+        at_free(share);
+        entropy += report.load_entropy / (double)u->n;
+        dead += (double)report.dead;
+        experts += (double)r->e;
+    }
+    number(w->line, "load_entropy", entropy);
+    number(w->line, "dead", dead);
+    number(w->line, "experts", experts);
+    return AT_OK;
+}
+
+/* ---- texts longer than those it was trained on ---- */
+
+/* Adds the parts' sums over all domains to nats [buckets]; *tokens of each. */
+static at_status probe_all(measuring *w, const at_probe_spec *spec, double *nats, double *tokens) {
+    const at_lab_session *l = w->l;
+    at_status s = AT_OK;
+    *tokens = 0;
+    for (int d = 0; d < l->data->n_domains && s == AT_OK; d++) {
+        at_probe p;
+        const at_shard *shard = &l->data->domain[d].shard[AT_VALIDATION];
+        s = at_probe_run(&w->l->cp, w->m, shard, spec, NULL, &p);
+        for (int64_t b = 0; s == AT_OK && p.windows && b < p.buckets; b++)
+            nats[b] += at_probe_bucket(&p, b) * (double)(p.windows * p.per_bucket);
+        *tokens += (double)(p.windows * p.per_bucket);
+        at_probe_close(&p);
+    }
+    return s;
+}
+
+static at_status lengths(measuring *w) {
+    const int64_t longest = w->context << (CONTEXTS - 1);
+    cJSON *contexts = cJSON_AddArrayToObject(w->line, "by_context");
+    cJSON *positions = cJSON_AddArrayToObject(w->line, "by_position");
+    at_status s = AT_OK;
+    double tokens = 0;
+    for (int i = 0; i < CONTEXTS && s == AT_OK; i++) {
+        double nats[1 << (CONTEXTS - 1)] = {0};
+        const at_probe_spec spec = {
+            .context = w->context << i, .stride = longest, .buckets = (int64_t)1 << i};
+        s = probe_all(w, &spec, nats, &tokens);
+        if (tokens <= 0) break;
+        cJSON *o = cJSON_CreateObject();
+        number(o, "context", (double)spec.context);
+        number(o, "loss", nats[spec.buckets - 1] / tokens);
+        number(o, "tokens", tokens);
+        cJSON_AddItemToArray(contexts, o);
+    }
+    double nats[POSITIONS] = {0};
+    const at_probe_spec spec = {.context = longest, .stride = longest, .buckets = POSITIONS};
+    if (s == AT_OK) s = probe_all(w, &spec, nats, &tokens);
+    for (int i = 0; s == AT_OK && tokens > 0 && i < POSITIONS; i++) {
+        cJSON *o = cJSON_CreateObject();
+        number(o, "position", ((double)i + 0.5) * (double)longest / POSITIONS);
+        number(o, "loss", nats[i] / tokens);
+        cJSON_AddItemToArray(positions, o);
+    }
+    return s;
+}
+
+/* ---- the training ---- */
+
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static at_status training(measuring *w) {
+    at_curve curve[3] = {
+        {.x = "step", .y = "tok_s"}, {.x = "wall", .y = "loss"}, {.x = "step", .y = "tokens"}};
+    char *path = at_lab_path(w->l, w->t, "metrics.jsonl");
+    at_status s = path ? at_curves_read(w->l->c, path, curve, 3) : AT_OOM;
+    at_free(path);
+    if (s == AT_OK && curve[0].points.n && curve[1].points.n && curve[2].points.n) {
+        const int64_t n = curve[0].points.n, tail = curve[1].points.n < 20 ? curve[1].points.n : 20;
+        qsort(curve[0].points.y, (size_t)n, sizeof(double), by_value);
+        double loss = 0;
+        for (int64_t i = 0; i < tail; i++)
+            loss += curve[1].points.y[curve[1].points.n - 1 - i] / (double)tail;
+        number(w->line, "steps", (double)n);
+        number(w->line, "tokens", curve[2].points.y[curve[2].points.n - 1]);
+        number(w->line, "train_loss", loss); /* mean of the last steps */
+        number(w->line, "seconds", curve[1].points.x[curve[1].points.n - 1]);
+        number(w->line, "tokens_per_s", curve[0].points.y[n / 2]);
+    }
+    for (int i = 0; i < 3; i++) at_points_free(&curve[i].points);
+    return s;
+}
+
+static void planned(measuring *w) {
+    double v;
+    const cJSON *memory = cJSON_GetObjectItemCaseSensitive(w->t->plan, "memory_bytes");
+    const char *arch = at_jsonl_string(w->t->plan, "arch");
+    cJSON_AddStringToObject(w->line, "arch", arch ? arch : "");
+    if (at_jsonl_number(w->t->plan, "parameters", &v)) number(w->line, "parameters", v);
+    if (at_jsonl_number(w->t->plan, "active", &v)) number(w->line, "active", v);
+    if (at_jsonl_number(memory, "total", &v)) number(w->line, "peak_bytes", v);
+}
+
+static at_status context_of(measuring *w) {
+    at_conf *f = NULL;
+    at_recipe r;
+    at_status s = at_conf_parse(w->l->c, w->t->name, w->t->recipe, strlen(w->t->recipe), &f);
+    if (s == AT_OK) s = at_recipe_bind(w->l->c, f, false, &r);
+    if (s == AT_OK) w->context = r.train.context;
+    at_conf_close(f);
+    return s;
+}
+
+at_status at_lab_result(at_lab_session *l, const at_trial *t, const char *hash, cJSON **out) {
+    measuring w = {.l = l, .t = t};
+    w.line = cJSON_CreateObject();
+    w.windows = cJSON_CreateObject();
+    cJSON_AddObjectToObject(w.windows, "loss");
+    cJSON_AddStringToObject(w.line, "name", t->name);
+    cJSON_AddStringToObject(w.line, "group", t->group);
+    number(w.line, "seed", (double)t->seed);
+    cJSON_AddStringToObject(w.line, "recipe", hash);
+    planned(&w);
+    char *model = at_lab_path(l, t, "model"), *windows = at_lab_path(l, t, AT_LAB_WINDOWS);
+    at_status s = model && windows ? context_of(&w) : AT_OOM;
+    if (s == AT_OK) s = at_model_load(l->c, model, false, &w.m);
+    if (s == AT_OK) s = training(&w);
+    if (s == AT_OK) s = validation(&w);
+    if (s == AT_OK) s = loads(&w);
+    if (s == AT_OK && t->lengths) s = lengths(&w);
+    if (s == AT_OK) s = at_json_write(l->c, windows, w.windows);
+    at_free(model);
+    at_free(windows);
+    at_usage_close(&w.usage);
+    at_model_close(w.m);
+    cJSON_Delete(w.windows);
+    if (s != AT_OK) {
+        cJSON_Delete(w.line);
+        w.line = NULL;
+    }
+    *out = w.line;
+    return s;
+}
+
+at_status at_lab_windows(at_lab_session *l, const at_trial *t, double **loss, int64_t *n) {
+    char *path = at_lab_path(l, t, AT_LAB_WINDOWS);
+    cJSON *file = path ? at_json_read(l->c, path) : NULL;
+    const cJSON *by = NULL, *domain, *v;
+    int64_t cap = 0;
+    *loss = NULL;
+    *n = 0;
+    at_status s = file ? at_json_object(l->c, path, file, "loss", &by) : l->c->status;
+    if (s == AT_OK) cJSON_ArrayForEach(domain, by) {
+            cJSON_ArrayForEach(v, domain) {
+                if (s == AT_OK && !cJSON_IsNumber(v))
+                    s = at_error(l->c, AT_FORMAT, "%s: expected numbers", path);
+                if (s == AT_OK && !at_reserve(l->c, loss, &cap, *n + 1, sizeof **loss)) s = AT_OOM;
+                if (s == AT_OK) (*loss)[(*n)++] = v->valuedouble;
+            }
+        }
+    cJSON_Delete(file);
+    at_free(path);
+    return s;
+}

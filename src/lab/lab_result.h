@@ -1,0 +1,11 @@
+/* lab_result.h - what is measured of a finished run: its line of results.jsonl. */
+#ifndef AT_LAB_RESULT_H
+#define AT_LAB_RESULT_H
+#include "lab/lab_session.h"
+
+#define AT_LAB_WINDOWS "validation.json" /* in the run's folder: the loss of each window */
+
+/** The line described in lab_trial.h; `hash` becomes its "recipe". */
+at_status at_lab_result(at_lab_session *l, const at_trial *t, const char *hash, cJSON **out);
+
+#endif

@@ -1,0 +1,41 @@
+/* lab_session.h - what the parts of a lab share while it runs. */
+#ifndef AT_LAB_SESSION_H
+#define AT_LAB_SESSION_H
+#include "data/dataset.h"
+#include "lab/lab.h"
+#include "run/run.h"
+
+/** One training run of the lab. */
+typedef struct at_trial {
+    char name[64], group[48]; /* "k4-s2", "k4": runs of a group differ by the seed alone */
+    int64_t seed;
+    char *recipe;  /* text of it                                             */
+    bool lengths;  /* evaluate beyond the training context, too              */
+    double flops;  /* of the training, for the estimate of time              */
+    cJSON *plan;   /* what `artel plan` says of it                           */
+    cJSON *result; /* its line of results.jsonl; NULL until done (borrowed)  */
+} at_trial;
+
+struct at_lab_session {
+    at_ctx *c;
+    const at_lab *lab;
+    const at_lab_options *o;
+    at_dataset *data;
+    at_compute cp;
+    char data_hash[65]; /* of the data set's manifest                    */
+    char *results_path;
+    at_trial *trial;
+    int64_t n, cap;
+    cJSON *results; /* lines of results.jsonl                            */
+    cJSON *claims;  /* so far                                            */
+    cJSON *page;    /* "sections" of the report                          */
+    /* for the estimate of the time left */
+    double worked, work_seconds; /* flops done here, and how long they took */
+    double later;                /* seconds of what follows the training    */
+    double began, trial_began;
+    int64_t current; /* index of the trial in progress, or -1 */
+    at_log_fn log;   /* the caller's, behind ours             */
+    void *log_user;
+};
+
+#endif

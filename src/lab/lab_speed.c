@@ -1,0 +1,210 @@
+/* lab_speed.c - all models open at once, timed in turns. */
+#include "lab/lab_speed.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/sha256.h"
+#include "base/text.h"
+#include "bench/timing.h"
+#include "infer/session.h"
+#include "lab/lab_trial.h"
+#include "lab/stats.h"
+#include "train/trainer.h"
+#include <math.h>
+#include <string.h>
+
+enum { STEPS = 2, DECODED = 48, ROUNDS_MAX = 64 };
+
+typedef struct {
+    at_conf *conf;
+    at_recipe recipe;
+    at_model *model;
+    at_trainer trainer;
+    at_session session;
+    at_arena arena;
+    bool open;
+    double train[ROUNDS_MAX], forward[ROUNDS_MAX], decode[ROUNDS_MAX]; /* seconds a token */
+} racer;
+
+static at_status racer_open(at_lab_session *l, const at_trial *t, racer *r) {
+    char *model = at_lab_path(l, t, "model");
+    at_arena_init(&r->arena, l->c);
+    at_status s = model ? AT_OK : AT_OOM;
+    if (s == AT_OK) s = at_conf_parse(l->c, t->name, t->recipe, strlen(t->recipe), &r->conf);
+    if (s == AT_OK) s = at_recipe_bind(l->c, r->conf, false, &r->recipe);
+    if (s == AT_OK) s = at_model_load(l->c, model, true, &r->model);
+    r->recipe.train.lr = 0; /* the weights stay */
+    r->recipe.train.spike = 0;
+    if (s == AT_OK) {
+        s = at_trainer_open(l->c, &l->cp, &r->recipe, r->model, NULL, l->data, &r->trainer);
+        r->open = true;
+    }
+    const int64_t batch = r->recipe.train.batch * r->recipe.train.context; /* the text there is */
+    if (s == AT_OK)
+        s = at_session_open(&l->cp, r->model, batch < DECODED ? batch : DECODED, &r->session);
+    at_free(model);
+    return s;
+}
+
+static void racer_close(racer *r) {
+    if (r->open) at_trainer_close(&r->trainer);
+    if (r->session.model) at_session_close(&r->session);
+    at_arena_close(&r->arena);
+    at_model_close(r->model);
+    at_conf_close(r->conf);
+}
+
+static at_status run_train(racer *r, double *seconds) {
+    at_step_report rep;
+    double best = 0;
+    for (int i = 0; i < STEPS; i++) {
+        const at_status s = at_trainer_step(&r->trainer, &rep);
+        if (s != AT_OK) return s;
+        if (!i || rep.seconds < best) best = rep.seconds;
+    }
+    *seconds = best / (double)rep.tokens;
+    return AT_OK;
+}
+
+/* The batch the last training step read, scored without a tape. */
+static at_status run_forward(at_lab_session *l, racer *r, double *seconds) {
+    at_run run;
+    const at_feed feed = {
+        .ids = r->trainer.input, .B = r->recipe.train.batch, .T = r->recipe.train.context};
+    const at_head_spec spec = {.label = r->trainer.target};
+    const double began = at_now();
+    at_run_init(&run, &l->cp, &r->arena, false, 0);
+    at_tensor *x = r->model->arch->hidden(&run, r->model->impl, &feed);
+    (void)at_head_loss(&run, x, r->model->arch->head(r->model->impl), &spec, NULL);
+    const at_status s = at_run_status(&run);
+    at_arena_rewind(&r->arena, (at_mark){0});
+    *seconds = (at_now() - began) / (double)(feed.B * feed.T);
+    return s;
+}
+
+static at_status run_decode(racer *r, double *seconds) {
+    const at_real *logits;
+    const int64_t n = r->session.cap, prompt = n / 3;
+    at_session_rewind(&r->session, 0);
+    at_status s = at_session_feed(&r->session, r->trainer.input, prompt, &logits);
+    const double began = at_now();
+    for (int64_t i = prompt; i < n && s == AT_OK; i++)
+        s = at_session_feed(&r->session, r->trainer.input + i, 1, &logits);
+    *seconds = (at_now() - began) / (double)(n - prompt);
+    return s;
+}
+
+static at_status rounds_of(at_lab_session *l, racer *r, int n, int rounds) {
+    at_status s = AT_OK;
+    for (int k = -1; k < rounds; k++) /* the first one warms up */
+        for (int i = 0; i < n && s == AT_OK; i++) {
+            const int at = k < 0 ? 0 : k;
+            if (at_interrupted(l->c)) s = at_error(l->c, AT_INTERRUPTED, "interrupted");
+            if (s == AT_OK) s = run_train(&r[i], &r[i].train[at]);
+            if (s == AT_OK) s = run_forward(l, &r[i], &r[i].forward[at]);
+            if (s == AT_OK) s = run_decode(&r[i], &r[i].decode[at]);
+            at_log(l->c, AT_LOG_PROGRESS, "%s: measuring speed, round %d of %d", l->lab->name,
+                   at + 1, rounds);
+        }
+    return s;
+}
+
+/* Median of seconds a token -> tokens a second, with the standard error of its logarithm (that of a
+   median is 1.25 times that of a mean). */
+static double summary(double *seconds, int rounds, double *error) {
+    for (int i = 0; i < rounds; i++) seconds[i] = log(seconds[i]);
+    *error = rounds > 1 ? 1.2533 * at_stat_sd(seconds, rounds) / sqrt((double)rounds) : 0;
+    return exp(-at_time_summary(seconds, rounds).median);
+}
+
+static at_status measure(at_lab_session *l, const at_trial *const *t, int n, int rounds,
+                         at_speed *out) {
+    racer *r = at_calloc(l->c, (size_t)n, sizeof *r);
+    at_status s = r ? AT_OK : AT_OOM;
+    for (int i = 0; i < n && s == AT_OK; i++) s = racer_open(l, t[i], &r[i]);
+    if (s == AT_OK) s = rounds_of(l, r, n, rounds);
+    for (int i = 0; i < n && r; i++) {
+        if (s == AT_OK) {
+            out[i].train = summary(r[i].train, rounds, &out[i].error[0]);
+            out[i].forward = summary(r[i].forward, rounds, &out[i].error[1]);
+            out[i].decode = summary(r[i].decode, rounds, &out[i].error[2]);
+        }
+        racer_close(&r[i]);
+    }
+    at_free(r);
+    return s;
+}
+
+/* ---- kept ---- */
+
+static at_status key_of(at_lab_session *l, const at_trial *const *t, int n, char *hex) {
+    at_text x;
+    at_text_init(&x, l->c, 0);
+    at_textf(&x, "%s %d", l->data_hash, l->c->threads);
+    for (int i = 0; i < n; i++) at_text_add(&x, t[i]->recipe);
+    if (!x.failed) at_sha256_text(x.s, x.n, hex);
+    at_text_close(&x);
+    return x.failed;
+}
+
+static bool field(const cJSON *o, const char *key, double *out) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    *out = cJSON_IsNumber(v) ? v->valuedouble : 0;
+    return *out > 0;
+}
+
+static bool recall(const cJSON *kept, const char *key, int n, at_speed *out) {
+    const cJSON *was = cJSON_GetObjectItemCaseSensitive(kept, "key");
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(kept, "models");
+    if (!cJSON_IsString(was) || strcmp(was->valuestring, key) || cJSON_GetArraySize(list) != n)
+        return false;
+    bool all = true;
+    for (int i = 0; i < n; i++) {
+        const cJSON *o = cJSON_GetArrayItem(list, i);
+        all &= field(o, "train", &out[i].train) && field(o, "forward", &out[i].forward) &&
+               field(o, "decode", &out[i].decode);
+        const cJSON *error = cJSON_GetObjectItemCaseSensitive(o, "error");
+        for (int k = 0; k < 3; k++) {
+            const cJSON *v = cJSON_GetArrayItem(error, k);
+            all &= cJSON_IsNumber(v) != 0;
+            out[i].error[k] = v ? v->valuedouble : 0;
+        }
+    }
+    return all;
+}
+
+static at_status keep(at_lab_session *l, const char *path, const char *key,
+                      const at_trial *const *t, int n, const at_speed *speed) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "key", key);
+    cJSON_AddNumberToObject(o, "threads", l->c->threads);
+    cJSON *list = cJSON_AddArrayToObject(o, "models");
+    for (int i = 0; i < n; i++) {
+        cJSON *m = cJSON_CreateObject();
+        cJSON_AddStringToObject(m, "name", t[i]->name);
+        cJSON_AddNumberToObject(m, "train", speed[i].train);
+        cJSON_AddNumberToObject(m, "forward", speed[i].forward);
+        cJSON_AddNumberToObject(m, "decode", speed[i].decode);
+        cJSON_AddItemToObject(m, "error", cJSON_CreateDoubleArray(speed[i].error, 3));
+        cJSON_AddItemToArray(list, m);
+    }
+    const at_status s = at_json_write(l->c, path, o);
+    cJSON_Delete(o);
+    return s;
+}
+
+at_status at_lab_speed(at_lab_session *l, const at_trial *const *t, int n, int rounds,
+                       at_speed *out) {
+    char key[AT_SHA256_TEXT];
+    if (n < 1 || n > AT_SPEED_MODELS || rounds < 1 || rounds > ROUNDS_MAX)
+        return at_error(l->c, AT_ARG, "%d models, %d rounds", n, rounds);
+    char *path = at_join(l->c, l->o->out, "speed.json");
+    at_status s = path ? key_of(l, t, n, key) : AT_OOM;
+    cJSON *kept = s == AT_OK && at_exists(path) ? at_json_read(l->c, path) : NULL;
+    if (s == AT_OK && !recall(kept, key, n, out)) {
+        s = measure(l, t, n, rounds, out);
+        if (s == AT_OK) s = keep(l, path, key, t, n, out);
+    }
+    cJSON_Delete(kept);
+    at_free(path);
+    return s;
+}

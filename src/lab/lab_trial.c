@@ -1,0 +1,229 @@
+/* lab_trial.c - declared runs, done once. */
+#include "lab/lab_trial.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/sha256.h"
+#include "base/text.h"
+#include "lab/lab_result.h"
+#include "report/jsonl.h"
+#include "train/plan.h"
+#include "train/train.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- results.jsonl ---- */
+
+at_status at_lab_results_open(at_lab_session *l) {
+    at_jsonl j;
+    cJSON *line = NULL;
+    l->results = cJSON_CreateArray();
+    if (!at_exists(l->results_path)) return AT_OK;
+    at_status s = at_jsonl_open(l->c, l->results_path, &j);
+    while (s == AT_OK && (s = at_jsonl_next(l->c, &j, &line)) == AT_OK && line)
+        cJSON_AddItemToArray(l->results, line);
+    at_jsonl_close(&j);
+    return s;
+}
+
+/* The whole file again: it is small, and never torn. */
+static at_status results_write(at_lab_session *l) {
+    at_text t;
+    at_text_init(&t, l->c, 0);
+    const cJSON *line;
+    cJSON_ArrayForEach(line, l->results) {
+        char *s = cJSON_PrintUnformatted(line);
+        at_text_add(&t, s ? s : "");
+        at_text_add(&t, "\n");
+        cJSON_free(s);
+    }
+    const at_status s = t.failed ? t.failed : at_write_file(l->c, l->results_path, t.s, t.n);
+    at_text_close(&t);
+    return s;
+}
+
+static cJSON *result_of(const at_lab_session *l, const char *name) {
+    cJSON *line;
+    cJSON_ArrayForEach(line, l->results) {
+        const char *s = at_jsonl_string(line, "name");
+        if (s && !strcmp(s, name)) return line;
+    }
+    return NULL;
+}
+
+/* ---- declaring ---- */
+
+void at_lab_trials_close(at_lab_session *l) {
+    for (int64_t i = 0; i < l->n; i++) {
+        at_free(l->trial[i].recipe);
+        cJSON_Delete(l->trial[i].plan);
+    }
+    at_free(l->trial);
+    l->trial = NULL;
+    l->n = l->cap = 0;
+}
+
+const at_trial *at_lab_trial(const at_lab_session *l, const char *group, int64_t seed) {
+    for (int64_t i = 0; i < l->n; i++)
+        if (l->trial[i].seed == seed && !strcmp(l->trial[i].group, group)) return &l->trial[i];
+    return NULL;
+}
+
+char *at_lab_path(at_lab_session *l, const at_trial *t, const char *part) {
+    at_text x;
+    at_text_init(&x, l->c, 0);
+    at_textf(&x, "%s/runs/%s%s%s", l->o->out, t->name, part ? "/" : "", part ? part : "");
+    return at_text_take(&x);
+}
+
+/* Of data and recipe; 16 digits are enough to tell runs apart. */
+static at_status hash_of(at_lab_session *l, const at_trial *t, char *hex) {
+    at_text x;
+    at_text_init(&x, l->c, 0);
+    at_textf(&x, "%s\n%s", l->data_hash, t->recipe);
+    if (!x.failed) at_sha256_text(x.s, x.n, hex);
+    hex[16] = 0;
+    at_text_close(&x);
+    return x.failed;
+}
+
+/* Finished: a line with the hash, and everything the line stands for. */
+static at_status look_up(at_lab_session *l, at_trial *t) {
+    char hex[AT_SHA256_TEXT];
+    if (hash_of(l, t, hex) != AT_OK) return AT_OOM;
+    cJSON *line = result_of(l, t->name);
+    const char *was = line ? at_jsonl_string(line, "recipe") : NULL;
+    char *model = at_lab_path(l, t, "model/config.json");
+    char *windows = at_lab_path(l, t, AT_LAB_WINDOWS);
+    t->result = NULL;
+    if (model && windows && was && !strcmp(was, hex) && at_exists(model) && at_exists(windows))
+        t->result = line;
+    const at_status s = model && windows ? AT_OK : AT_OOM;
+    at_free(model);
+    at_free(windows);
+    return s;
+}
+
+static at_status conf_of(at_lab_session *l, const at_trial *t, at_conf **f) {
+    return at_conf_parse(l->c, t->name, t->recipe, strlen(t->recipe), f);
+}
+
+static at_status plan_of(at_lab_session *l, at_trial *t) {
+    at_conf *f = NULL;
+    at_status s = conf_of(l, t, &f);
+    if (s == AT_OK && !(t->plan = at_plan(l->c, f, false, false))) s = l->c->status;
+    at_conf_close(f);
+    (void)(t->plan && at_jsonl_number(t->plan, "flops", &t->flops));
+    return s;
+}
+
+at_status at_lab_declare(at_lab_session *l, const char *group, int64_t seed, bool lengths,
+                         const char *recipe) {
+    at_trial *t = NULL;
+    for (int64_t i = 0; i < l->n; i++)
+        if (l->trial[i].seed == seed && !strcmp(l->trial[i].group, group)) t = &l->trial[i];
+    if (!t) {
+        if (!at_reserve(l->c, &l->trial, &l->cap, l->n + 1, sizeof *l->trial)) return AT_OOM;
+        t = &l->trial[l->n++];
+        *t = (at_trial){.seed = seed, .lengths = lengths};
+        (void)snprintf(t->group, sizeof t->group, "%s", group);
+        (void)snprintf(t->name, sizeof t->name, "%s-s%lld", group, (long long)seed);
+    }
+    at_free(t->recipe);
+    if (!(t->recipe = at_strdup(l->c, recipe))) return AT_OOM;
+    const at_status s = t->plan ? AT_OK : plan_of(l, t);
+    return s == AT_OK ? look_up(l, t) : s;
+}
+
+/* ---- time left ---- */
+
+static double seconds_left(const at_lab_session *l) {
+    double left = 0;
+    for (int64_t i = 0; i < l->n; i++)
+        if (!l->trial[i].result) left += l->trial[i].flops;
+    const double guess = 1e11 * l->c->threads; /* until something was measured */
+    const double speed = l->worked > 0 ? l->worked / l->work_seconds : guess;
+    const double s = left / speed - (at_now() - l->trial_began);
+    return (s > 0 ? s : 0) + l->later;
+}
+
+/* Progress of a run becomes progress of the lab; what a run tells of its own stays out. */
+static void log_trial(void *user, at_log_level level, const char *line) {
+    const at_lab_session *l = user;
+    if (!l->log || level == AT_LOG_INFO) return;
+    const double left = seconds_left(l);
+    char text[512];
+    (void)snprintf(text, sizeof text, "%s %lld/%lld, %d:%02d left: %s  %.300s", l->lab->name,
+                   (long long)l->current + 1, (long long)l->n, (int)(left / 60), (int)left % 60,
+                   l->trial[l->current].name, line);
+    l->log(l->log_user, level, text);
+}
+
+/* ---- doing ---- */
+
+/* Continues what an interrupt left.  What another recipe left is begun again. */
+static at_status train(at_lab_session *l, const at_trial *t, const char *folder,
+                       at_train_result *r) {
+    char *state = at_lab_path(l, t, "checkpoints");
+    at_status s = state ? AT_MISMATCH : AT_OOM;
+    for (int resume = state && at_exists(state); s == AT_MISMATCH && resume >= 0; resume--) {
+        at_conf *f = NULL;
+        const at_train_options o = {.resume = resume != 0};
+        s = o.resume ? AT_OK : at_remove_tree(l->c, folder);
+        if (s == AT_OK) s = conf_of(l, t, &f);
+        if (s == AT_OK) s = at_train(l->c, f, folder, &o, r);
+        at_conf_close(f);
+    }
+    if (s == AT_OK) s = at_remove_tree(l->c, state); /* three times the model, and of no use now */
+    at_free(state);
+    return s;
+}
+
+static at_status one(at_lab_session *l, at_trial *t) {
+    at_train_result r;
+    cJSON *line = NULL;
+    char hex[AT_SHA256_TEXT], *folder = at_lab_path(l, t, NULL);
+    l->trial_began = at_now();
+    l->c->log = log_trial;
+    l->c->log_user = l;
+    at_status s = folder ? train(l, t, folder, &r) : AT_OOM;
+    l->c->log = l->log;
+    l->c->log_user = l->log_user;
+    if (s == AT_OK) s = hash_of(l, t, hex);
+    if (s == AT_OK) s = at_lab_result(l, t, hex, &line);
+    at_free(folder);
+    if (s != AT_OK) return s;
+    cJSON *old = result_of(l, t->name);
+    if (old) cJSON_Delete(cJSON_DetachItemViaPointer(l->results, old));
+    cJSON_AddItemToArray(l->results, line);
+    if ((s = results_write(l)) != AT_OK) return s;
+    t->result = line;
+    l->worked += t->flops;
+    l->work_seconds += at_now() - l->trial_began;
+    double loss = 0;
+    (void)at_jsonl_number(line, "val_loss", &loss);
+    at_log(l->c, AT_LOG_INFO, "%s: validation loss %.4f, %.0f s", t->name, loss,
+           at_now() - l->trial_began);
+    return AT_OK;
+}
+
+at_status at_lab_train(at_lab_session *l, int64_t first) {
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < first && s == AT_OK; i++) {
+        l->current = i;
+        if (at_interrupted(l->c)) s = AT_INTERRUPTED;
+        if (s == AT_OK && !l->trial[i].result) s = one(l, &l->trial[i]);
+    }
+    return s == AT_INTERRUPTED
+               ? at_error(l->c, s, "interrupted in run %lld of %lld; the same command goes on",
+                          (long long)l->current + 1, (long long)l->n)
+               : s;
+}
+
+bool at_lab_numbers(const at_lab_session *l, const char *group, const char *key, int64_t n,
+                    double *out) {
+    for (int64_t i = 0; i < n; i++) {
+        const at_trial *t = at_lab_trial(l, group, i + 1);
+        if (!t || !t->result || !at_jsonl_number(t->result, key, &out[i])) return false;
+    }
+    return true;
+}

@@ -1,0 +1,221 @@
+/* mf_page.c - the report of the ModuleFormer lab. */
+#include "lab/lab_page.h"
+#include "lab/mf_lab.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static double mean(const double *x, int64_t n) { return at_stat_mean(x, n); }
+
+static double of_first(const mf *m, const char *group, const char *key) {
+    double v = 0;
+    const at_trial *t = at_lab_trial(m->l, group, 1);
+    (void)mf_number(t->result, key, &v);
+    return v;
+}
+
+/* "4.3712 +- 0.0080" */
+static const char *spread(char out[64], const double *x, int64_t n) {
+    (void)snprintf(out, 64, "%.4f \xc2\xb1 %.4f", mean(x, n), n > 1 ? at_stat_sd(x, n) : 0);
+    return out;
+}
+
+/* Every model: sizes, quality, speed. */
+static void overview(mf *m) {
+    cJSON *s = at_page_section(
+        m->l, "Models",
+        "Same data, tokens, batch and schedule; the learning rate of each size is the best of a "
+        "sweep (below), that of the variants is the mixture's. Loss is that of the whole "
+        "validation "
+        "split, mean and standard deviation over seeds. Speeds are medians of rounds in which the "
+        "models took turns. Memory is what a training run is planned to need.");
+    cJSON *t = at_page_table(s, NULL,
+                             "model|parameters (M)|active a token (M)|validation loss|training "
+                             "tokens/s|reading tokens/s|writing tokens/s|memory (MB)");
+    for (int i = 0; i < mf_models(m); i++) {
+        char loss[64];
+        const char *group = mf_at(m, i)->group;
+        at_page_row(t, "%s|%.2f|%.2f|%s|%.0f|%.0f|%.0f|%.0f", mf_at(m, i)->title,
+                    1e-6 * of_first(m, group, "parameters"), 1e-6 * of_first(m, group, "active"),
+                    spread(loss, m->loss[i], m->scale->seeds), m->speed[i].train,
+                    m->speed[i].forward, m->speed[i].decode,
+                    1e-6 * of_first(m, group, "peak_bytes"));
+    }
+}
+
+static void frontier(mf *m, const char *title, int what) {
+    const int dense = m->scale->n_dense;
+    const char *const axis[3] = {"training tokens/s", "reading tokens/s", "writing tokens/s"};
+    cJSON *chart = at_page_chart(at_page_section(m->l, NULL, NULL), title, axis[what],
+                                 "validation loss, nats a token");
+    cJSON *line = at_page_points(chart, "dense models");
+    cJSON_AddTrueToObject(chart, "log_x");
+    for (int i = 0; i < mf_models(m); i++) {
+        const at_speed *v = &m->speed[i];
+        if (i >= dense) line = at_page_points(chart, mf_at(m, i)->title);
+        at_page_point(line,
+                      what == 0   ? v->train
+                      : what == 1 ? v->forward
+                                  : v->decode,
+                      mean(m->loss[i], m->scale->seeds));
+    }
+}
+
+static void curves(mf *m, const char *title, const char *x, const char *label) {
+    cJSON *chart = at_page_chart(at_page_section(m->l, NULL, NULL), title, label,
+                                 "validation loss, nats a token");
+    for (int i = 0; i < mf_models(m); i++)
+        at_page_metrics(chart, at_lab_trial(m->l, mf_at(m, i)->group, 1), mf_at(m, i)->title, x,
+                        "val_loss");
+}
+
+/* The lines of validation have no clock: steps are turned into seconds by the measured speed. */
+static void seconds(mf *m) {
+    cJSON *chart = at_page_chart(at_page_section(m->l, NULL, NULL),
+                                 "Training loss against seconds of training (seed 1)", "seconds",
+                                 "nats a token");
+    for (int i = 0; i <= m->scale->n_dense; i++) {
+        at_page_metrics(chart, at_lab_trial(m->l, mf_at(m, i)->group, 1), mf_at(m, i)->title,
+                        "wall", m->scale->n_dense == i ? "ce" : "loss");
+        cJSON *list = cJSON_GetObjectItem(chart, "series");
+        cJSON_AddTrueToObject(cJSON_GetArrayItem(list, i), "smooth");
+    }
+}
+
+/* ---- load ---- */
+
+static int falling(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x < y) - (x > y);
+}
+
+/* Shares of the experts, most used first, mean over routers of a kind and over seeds. */
+static void load_line(mf *m, cJSON *chart, const mf_model *x, const char *kind) {
+    double share[256], sum[256] = {0};
+    int n = 0, routers = 0;
+    for (int64_t seed = 1; seed <= m->scale->seeds; seed++) {
+        const cJSON *r, *list = cJSON_GetObjectItemCaseSensitive(
+                            at_lab_trial(m->l, x->group, seed)->result, "load");
+        cJSON_ArrayForEach(r, list) {
+            const char *is = cJSON_GetStringValue(cJSON_GetObjectItem(r, "kind"));
+            const cJSON *v = cJSON_GetObjectItem(r, "share");
+            if (!is || *is != *kind) continue;
+            n = cJSON_GetArraySize(v) < 256 ? cJSON_GetArraySize(v) : 256;
+            for (int e = 0; e < n; e++) share[e] = cJSON_GetNumberValue(cJSON_GetArrayItem(v, e));
+            qsort(share, (size_t)n, sizeof *share, falling);
+            for (int e = 0; e < n; e++) sum[e] += share[e];
+            routers++;
+        }
+    }
+    cJSON *line = at_page_points(chart, x->title);
+    for (int e = 0; e < n; e++) at_page_point(line, e + 1, sum[e] / routers);
+}
+
+static void load(mf *m) {
+    const mf_model *shown = m->scale->variant; /* the first three differ by their losses */
+    const int64_t n = m->scale->seeds;
+    cJSON *s = at_page_section(
+        m->l, "Load of the experts",
+        "Load entropy is that of the shares of the tokens, over its maximum: 1 is an even load. An "
+        "expert is dead when it gets less than a hundredth of its even share of the validation "
+        "split.");
+    cJSON *t = at_page_table(s, NULL, "loss of the routers|load entropy|dead experts|of|loss");
+    for (int i = 0; i < 3; i++) {
+        double entropy[MF_SEEDS_MAX] = {0}, dead[MF_SEEDS_MAX] = {0};
+        char a[64], b[64];
+        (void)at_lab_numbers(m->l, shown[i].group, "load_entropy", n, entropy);
+        (void)at_lab_numbers(m->l, shown[i].group, "dead", n, dead);
+        at_page_row(t, "%s|%s|%.1f|%.0f|%s", shown[i].title, spread(a, entropy, n), mean(dead, n),
+                    of_first(m, shown[i].group, "experts"),
+                    spread(b, m->loss[m->scale->n_dense + i], n));
+    }
+    const char *const kind[2] = {"attention", "feed_forward"};
+    const char *const title[2] = {"Share of the tokens, attention experts, most used first",
+                                  "Share of the tokens, feed-forward experts, most used first"};
+    for (int k = 0; k < 2; k++) {
+        cJSON *chart = at_page_chart(at_page_section(m->l, NULL, NULL), title[k], "expert",
+                                     "share of the choices");
+        for (int i = 0; i < 3; i++) load_line(m, chart, &shown[i], kind[k]);
+    }
+}
+
+/* ---- length ---- */
+
+static const mf_model *with_lengths(const mf *m, int i) {
+    return &m->scale->variant[i ? MF_VARIANTS - 1 : 0];
+}
+
+static void length(mf *m) {
+    const int64_t n = m->scale->seeds, context = m->scale->context;
+    char text[512];
+    (void)snprintf(
+        text, sizeof text,
+        "Trained at %lld tokens. The table has the loss of the same tokens, the last %lld "
+        "of each window of %lld, read with more or less text before them; the chart the "
+        "loss at each place of the long windows.",
+        (long long)context, (long long)context, (long long)(4 * context));
+    cJSON *s = at_page_section(m->l, "Beyond the training length", text);
+    cJSON *t = at_page_table(s, NULL, "attention|trained length|twice|four times");
+    cJSON *chart = at_page_chart(s, "Loss by position", "position in the window", "nats a token");
+    for (int i = 0; i < 2; i++) {
+        double loss[3][MF_SEEDS_MAX];
+        char a[64], b[64], c[64];
+        const mf_model *x = with_lengths(m, i);
+        for (int k = 0; k < n; k++)
+            for (int w = 0; w < 3; w++)
+                loss[w][k] = mf_context_loss(at_lab_trial(m->l, x->group, k + 1), w);
+        at_page_row(t, "%s|%s|%s|%s", i ? "softmax, rotary positions" : "stick-breaking",
+                    spread(a, loss[0], n), spread(b, loss[1], n), spread(c, loss[2], n));
+        cJSON *line = at_page_points(chart, i ? "softmax, rotary positions" : "stick-breaking");
+        const cJSON *first =
+            cJSON_GetObjectItem(at_lab_trial(m->l, x->group, 1)->result, "by_position");
+        for (int p = 0; p < cJSON_GetArraySize(first); p++) {
+            double at = 0, sum = 0, v;
+            for (int k = 0; k < n; k++) {
+                const cJSON *o = cJSON_GetArrayItem(
+                    cJSON_GetObjectItem(at_lab_trial(m->l, x->group, k + 1)->result, "by_position"),
+                    p);
+                if (mf_number(o, "loss", &v)) sum += v / (double)n;
+                (void)mf_number(o, "position", &at);
+            }
+            at_page_point(line, at, sum);
+        }
+    }
+}
+
+static void tuning(mf *m) {
+    char columns[160] = "model", *at = columns + 5;
+    const int dense = m->scale->n_dense;
+    cJSON *s = at_page_section(m->l, "Learning rates",
+                               "Validation loss of short runs with a seed of their own; the best "
+                               "rate of each size is used for all of its runs.");
+    for (int i = 0; i < m->scale->rates; i++)
+        at += snprintf(at, sizeof columns - (size_t)(at - columns), "|%g", m->scale->lr[i]);
+    (void)snprintf(at, sizeof columns - (size_t)(at - columns), "|chosen");
+    cJSON *t = at_page_table(s, NULL, columns);
+    for (int k = 0; k <= dense; k++) {
+        char row[200], *r = row;
+        for (int i = 0; i < m->scale->rates; i++) {
+            char group[48];
+            double v = (double)NAN;
+            mf_tune_group(mf_at(m, k), m->scale->lr[i], group, sizeof group);
+            (void)mf_number(at_lab_trial(m->l, group, MF_TUNE_SEED)->result, "val_loss", &v);
+            r += snprintf(r, sizeof row - (size_t)(r - row), "|%.4f", v);
+        }
+        at_page_row(t, "%s%s|%g", mf_at(m, k)->title, row, m->rate[k]);
+    }
+}
+
+at_status mf_page(mf *m) {
+    at_page_claims(m->l);
+    overview(m);
+    frontier(m, "Quality against training throughput", 0);
+    frontier(m, "Quality against throughput reading", 1);
+    frontier(m, "Quality against throughput writing", 2);
+    curves(m, "Validation loss against training tokens (seed 1)", "tokens", "tokens");
+    seconds(m);
+    load(m);
+    length(m);
+    tuning(m);
+    return AT_OK;
+}
