@@ -1,4 +1,4 @@
-/* cmd_bench.c - artel bench kernel|step. */
+/* cmd_bench.c - artel bench kernel|step|decode. */
 #include "artel.h"
 #include "recipe_args.h"
 #include "verbs.h"
@@ -95,10 +95,65 @@ static int bench_step(int argc, char **argv) {
     return rc;
 }
 
+static void draw_decode(void *user, const char *json) {
+    (void)user;
+    cJSON *o = cJSON_Parse(json);
+    const cJSON *t = cJSON_GetObjectItemCaseSensitive(o, "seconds");
+    const cJSON *m = cJSON_GetObjectItemCaseSensitive(o, "resident");
+    printf("%s: %s (%s parameters, %s active), %.0f threads\n", text(o, "arch"), text(o, "shape"),
+           ui_count(number(o, "parameters")), ui_count(number(o, "active_parameters")),
+           number(o, "threads"));
+    printf("  opened in %.3f s, %.0f prompt tokens in %.3f s\n", number(o, "load_seconds"),
+           number(o, "prompt_tokens"), number(o, "prompt_seconds"));
+    printf("  %.2f ms a token (best %.2f), %.1f tokens/s\n", 1e3 * number(t, "median"),
+           1e3 * number(t, "min"), number(o, "tokens_per_s"));
+    printf("  %s a token: %.1f GB/s, %.1f%% of the %.1f tokens/s that memory allows (%.1f GB/s)\n",
+           ui_bytes(number(o, "bytes_per_token")), number(o, "gbytes_per_s"),
+           number(o, "percent_of_bound"), number(o, "bound_tokens_per_s"), number(o, "read_peak"));
+    if (m)
+        printf("  resident: %s of files, %s of its own\n", ui_bytes(number(m, "file")),
+               ui_bytes(number(m, "anonymous")));
+    cJSON_Delete(o);
+}
+
+static int bench_decode(int argc, char **argv) {
+    ui u = {0};
+    recipe_args r = {0};
+    int64_t tokens = 0;
+    const opt table[] = {
+        {"tokens", 'n', OPT_INT, &tokens, "128", "N", "timed tokens, after 8 that are not", 1,
+         4096},
+        {"set", 0, OPT_PILE, &r.set, NULL, "A.B=V", "change a size, as model.n_layer=12", 0, 0},
+        UI_OPTIONS(&u),
+        {0},
+    };
+    const opt_verb verb = {
+        "bench decode",
+        "MODEL|RECIPE",
+        1,
+        1,
+        "Continuing a text, a token at a time, against the speed at which memory "
+        "delivers what a token needs.\nRandom tokens; a RECIPE's section model "
+        "gives the sizes of random parameters.",
+        table};
+    int rc = opt_parse(&verb, &argc, argv);
+    if (rc < 0 && !ui_open(&u, "bench decode")) rc = 1;
+    if (rc < 0) {
+        artel_status s = ARTEL_OOM;
+        u.seed = -1; /* of a recipe, which this measurement does not ask for */
+        if (recipe_ready(&r, &u, argv[0]))
+            s = artel_bench_decode(u.a, &r.recipe, tokens, u.json ? ui_json : draw_decode, &u);
+        rc = ui_close(&u, s);
+    }
+    recipe_free(&r);
+    return rc;
+}
+
 int cmd_bench(int argc, char **argv) {
     static const opt_sub subs[] = {
         {"kernel", "matrix products, attention, optimiser", bench_kernel},
         {"step", "one training step", bench_step},
+        {"decode", "continuing a text, a token at a time", bench_decode},
         {NULL, NULL, NULL},
     };
     return opt_dispatch("artel bench", subs, argc, argv);

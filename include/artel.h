@@ -293,6 +293,16 @@ ARTEL_API artel_status artel_router_explain(artel *a, const char *router, const 
 ARTEL_API artel_status artel_bench_step(artel *a, const artel_recipe *r, int64_t steps,
                                         artel_emit emit, void *user);
 
+/** Time single tokens: random ids through the model folder r->path, or through random parameters of a
+    recipe's section model.  The bound is what memory can deliver: a token needs the bytes of the
+    experts chosen for it, of routers, norms and output, and of keys and values.  Emits one object:
+    name, arch, shape, threads, parameters, active_parameters, load_seconds, prompt_tokens,
+    prompt_seconds, tokens, seconds {min, median}, tokens_per_s, bytes_per_token, gbytes_per_s,
+    read_peak (1e9 bytes a second, measured), bound_tokens_per_s, percent_of_bound and, where the
+    system tells, resident {bytes, anonymous, file}. */
+ARTEL_API artel_status artel_bench_decode(artel *a, const artel_recipe *r, int64_t tokens,
+                                          artel_emit emit, void *user);
+
 /** What a path holds, after checking it: {"kind":"tensors"|"model"|"dataset"|"run","path":..,...},
     and for tensor files one {"tensor":..,"dtype":..,"shape":[..],"bytes":N} for each. */
 ARTEL_API artel_status artel_inspect(artel *a, const char *path, artel_emit emit, void *user);

@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "base/file.h"
 #include "data/dataset.h"
+#include "infer/lm.h"
 #include "io/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
@@ -122,15 +123,14 @@ static artel_status inspect_dataset(const report *r) {
     return finish(r, o, add_json(r, o, "manifest.json", "manifest"));
 }
 
-static at_status add_file(const report *r, cJSON *files, const char *name, double *parameters) {
+static at_status add_file(const report *r, cJSON *files, const char *name, double *values) {
     char *path = at_join(&r->a->ctx, r->path, name);
     at_st *st = NULL;
     const at_status s = path ? open_whole(r, path, &st) : AT_OOM;
     if (!s) {
         cJSON *o = cJSON_CreateObject();
         cJSON_AddStringToObject(o, "file", name);
-        const double values = add_summary(o, st);
-        if (!strstr(name, "router.safetensors")) *parameters += values;
+        *values += add_summary(o, st);
         (void)cJSON_AddItemToArray(files, o);
     }
     at_st_close(st);
@@ -138,20 +138,53 @@ static at_status add_file(const report *r, cJSON *files, const char *name, doubl
     return s;
 }
 
+/* Does this file of the folder hold parameters of the model: the one file, those an index lists, those
+   of experts? */
+static bool of_model(const cJSON *shards, const char *name) {
+    if (!shards && !strcmp(name, "model.safetensors")) return true;
+    if (!strncmp(name, "experts/", 8)) return true;
+    for (const cJSON *e = shards ? shards->child : NULL; e; e = e->next)
+        if (cJSON_IsString(e) && !strcmp(e->valuestring, name)) return true;
+    return false;
+}
+
+/* Parameters as loading finds them; where it cannot, the values of all their tensors. */
+static double parameters_of(const report *r, double values) {
+    at_ctx *c = &r->a->ctx;
+    at_lm *m = NULL;
+    double n = 0;
+    if (at_lm_load(c, r->path, &m) == AT_OK)
+        for (int i = 0; i < m->n_experts; i++) n += (double)at_model_numel(m->expert[i].model);
+    else
+        n = values;
+    at_error_clear(c);
+    at_lm_close(m);
+    return n;
+}
+
 static at_status add_files(const report *r, cJSON *o) {
+    at_ctx *c = &r->a->ctx;
     at_list l;
-    double parameters = 0;
-    at_status s = at_list_tree(&r->a->ctx, r->path, &l);
+    double values = 0, others = 0;
+    at_status s = at_list_tree(c, r->path, &l);
     if (s) return s;
-    cJSON *files = cJSON_AddArrayToObject(o, "files");
+    cJSON *index = NULL, *files = cJSON_AddArrayToObject(o, "files");
+    if (!has(r, "model.safetensors") && has(r, "model.safetensors.index.json")) {
+        char *path = at_join(c, r->path, "model.safetensors.index.json");
+        index = path ? at_json_read(c, path) : NULL;
+        at_free(path);
+        if (!index) s = c->status;
+    }
+    const cJSON *shards = cJSON_GetObjectItemCaseSensitive(index, "weight_map");
     static const char end[] = ".safetensors";
     for (int64_t i = 0; i < l.n && !s; i++) {
         const size_t n = strlen(l.item[i]);
         if (n >= sizeof end && !strcmp(l.item[i] + n - (sizeof end - 1), end))
-            s = add_file(r, files, l.item[i], &parameters);
+            s = add_file(r, files, l.item[i], of_model(shards, l.item[i]) ? &values : &others);
     }
     at_list_free(&l);
-    cJSON_AddNumberToObject(o, "parameters", parameters);
+    cJSON_Delete(index);
+    if (!s) cJSON_AddNumberToObject(o, "parameters", parameters_of(r, values));
     return s;
 }
 

@@ -20,6 +20,20 @@ Y
 run 0 "$ARTEL" bench step "$work/mixture.yaml" --steps 1
 prints "moduleformer: layers 1, width 16"
 
+run 0 "$ARTEL" bench decode "$work/mixture.yaml" --tokens 5 --json
+prints '"name":"decode"'
+prints '"tokens":5'
+prints '"bytes_per_token":'
+prints '"percent_of_bound":'
+run 0 "$ARTEL" bench decode tests/golden/gpt2 --tokens 4
+prints "tokens/s"
+prints "that memory allows"
+run 2 "$ARTEL" bench decode tests/golden/gpt2 --set model.n_layer=2
+says "cannot be set"
+run 2 "$ARTEL" bench decode "$work/mixture.yaml" --tokens 0
+run 2 "$ARTEL" bench decode
+run 1 "$ARTEL" bench decode "$work/none"
+
 run 1 "$ARTEL" bench step $tiny --set model.n_head=5
 says "n_embd = 32 is not a multiple of n_head = 5"
 silent

@@ -13,6 +13,8 @@ for case in molm dense gmm_gate linear_gate_switch; do
     prints "2 x 11 x 61"
     prints "aux_loss"
 done
+run 0 "$ARTEL" inspect "$golden/molm" # without the buffers in it
+prints "parameters: 61120"
 run 0 "$ARTEL" logits "$golden/molm" --ids "$golden/molm/golden.safetensors" -o one.safetensors --threads 1
 run 0 "$ARTEL" logits "$golden/molm" --ids "$golden/molm/golden.safetensors" -o two.safetensors --threads 2
 check "other bits on two threads" cmp -s one.safetensors two.safetensors

@@ -8,6 +8,7 @@
 #include "base/half.h"
 #include "check.h"
 #include "infer/session.h"
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -230,6 +231,31 @@ static void saves_numbers(void **state) {
     free(dir);
 }
 
+/* A session takes memory as its text grows, and forgets nothing while it moves. */
+static void session_grows(void **state) {
+    (void)state;
+    enum { N = 300 };
+    at_model *m = fresh(mixture);
+    const int64_t V = m->dims.vocab;
+    int32_t ids[N];
+    for (int i = 0; i < N; i++) ids[i] = (int32_t)((i * 61 + 3) % V);
+    at_session a, b;
+    const at_real *x = NULL, *y = NULL;
+    OK(at_session_open(&cp, m, 0, &a));
+    OK(at_session_open(&cp, m, N, &b));
+    OK(at_session_feed(&a, ids, 100, &x));
+    assert_in_range(a.cache[0].cap, 100, 200);
+    for (int i = 100; i < N; i++) OK(at_session_feed(&a, ids + i, 1, &x));
+    assert_in_range(a.cache[0].cap, N, 2 * N);
+    OK(at_session_feed(&b, ids, N, &y));
+    assert_int_equal(b.cache[0].cap, N);
+    for (int64_t i = 0; i < V; i++) assert_true(fabs((double)(x[i] - y[i])) < 1e-4);
+    assert_int_equal(at_session_feed(&b, ids, 1, &y), AT_ARG);
+    at_session_close(&a);
+    at_session_close(&b);
+    at_model_close(m);
+}
+
 /* ---- inputs in BF16 where they are not expected ------------------------------------------------ */
 
 enum { ROWS = 6, COLS = 16 };
@@ -375,6 +401,7 @@ int main(void) {
         cmocka_unit_test(as_expanded_dense),
         cmocka_unit_test(saves_numbers),
         cmocka_unit_test(any_op),
+        cmocka_unit_test(session_grows),
         cmocka_unit_test(through),
         cmocka_unit_test(refused),
         cmocka_unit_test(keeps_unknown_keys),

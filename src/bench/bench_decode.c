@@ -1,0 +1,141 @@
+/* bench_decode.c - a session fed one token at a time. */
+#include "bench/bench_decode.h"
+#include "base/clock.h"
+#include "base/rng.h"
+#include "infer/lm.h"
+#include "infer/session.h"
+#include "kernel/peak.h"
+#include "train/recipe.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { VOCAB = 8192, PROMPT = 16, WARM = 8 };
+
+/* Values of the token's active parameters by the size they have: matrices may be in BF16, what is small
+   is in at_real then. */
+static double parameter_bytes(const at_model *m) {
+    double small = 0;
+    bool bf16 = false;
+    for (int64_t i = 0; i < m->store.n; i++) {
+        const at_tensor *t = &m->store.p[i]->t;
+        bf16 |= t->bf16 != NULL;
+        if (t->data && t->rank < 3) small += (double)at_numel(t); /* stacks hold idle experts */
+    }
+    const double active = (double)m->dims.active;
+    if (!bf16) return active * sizeof(at_real);
+    if (small > active) small = active;
+    return (active - small) * sizeof(uint16_t) + small * sizeof(at_real);
+}
+
+static double cache_bytes(const at_dims *d, double length) {
+    return (double)d->layers * (double)d->cache_width * (d->one_cache ? 1 : 2) * sizeof(at_real) *
+           length;
+}
+
+/* The kernel's own count; elsewhere nothing is said. */
+static void resident(at_bench_decode *out) {
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    while (f && fgets(line, sizeof line, f)) {
+        double kb;
+        if (sscanf(line, "VmRSS: %lf", &kb) == 1) out->rss = 1024 * kb;
+        if (sscanf(line, "RssAnon: %lf", &kb) == 1) out->rss_anon = 1024 * kb;
+        if (sscanf(line, "RssFile: %lf", &kb) == 1) out->rss_file = 1024 * kb;
+    }
+    if (f) (void)fclose(f);
+}
+
+static at_status feed(at_session *s, int64_t n, uint64_t *at, double *seconds) {
+    int32_t ids[PROMPT];
+    for (int64_t i = 0; i < n; i++)
+        ids[i] = (int32_t)at_below((uint64_t)s->model->dims.vocab, 1, AT_STREAM_TEST, (*at)++);
+    const at_real *logits;
+    const double began = at_now();
+    const at_status st = at_session_feed(s, ids, n, &logits);
+    *seconds = at_now() - began;
+    if (st == AT_OK && at_interrupted(s->cp->ctx))
+        return at_error(s->cp->ctx, AT_INTERRUPTED, "interrupted");
+    return st;
+}
+
+static at_status measure(at_compute *cp, at_model *m, int64_t tokens, at_bench_decode *out) {
+    double *t = at_malloc(cp->ctx, (size_t)(WARM + tokens) * sizeof *t);
+    at_session s;
+    if (!t) return AT_OOM;
+    at_status st = at_session_open(cp, m, 0, &s);
+    if (st != AT_OK) {
+        at_free(t);
+        return st;
+    }
+    uint64_t at = 0;
+    const int64_t room = s.cap - WARM - 1;
+    out->prompt = PROMPT < room - tokens ? PROMPT : 1;
+    out->tokens = tokens < room ? tokens : room;
+    if (out->tokens < 1)
+        st = at_error(cp->ctx, AT_ARG, "a context of %lld tokens is too short to measure in",
+                      (long long)s.cap);
+    if (st == AT_OK) st = feed(&s, out->prompt, &at, &out->prompt_s);
+    for (int64_t i = 0; i < WARM + out->tokens && st == AT_OK; i++)
+        st = feed(&s, 1, &at, &t[i < WARM ? i : i - WARM]);
+    if (st == AT_OK) out->time = at_time_summary(t, (int)out->tokens);
+    resident(out);
+    const double length = (double)(out->prompt + WARM) + (double)out->tokens / 2;
+    out->bytes = parameter_bytes(m) + cache_bytes(&m->dims, length);
+    at_session_close(&s);
+    at_free(t);
+    return st;
+}
+
+/* The other sections of a recipe are looked at only for keys that are none. */
+static at_status make(at_ctx *c, at_conf *f, at_model **m) {
+    at_recipe r;
+    at_status s = AT_OK;
+    if (!at_conf_has(f, "data.train")) s = at_conf_set(c, f, "data.train=random", "bench decode");
+    if (s == AT_OK && !at_conf_has(f, "train.steps"))
+        s = at_conf_set(c, f, "train.steps=1", "bench decode");
+    if (s == AT_OK) s = at_recipe_bind(c, f, false, &r);
+    if (s == AT_OK) s = at_model_new(c, f, "model", VOCAB, 1, m);
+    if (s == AT_OK) s = at_conf_finish(c, f);
+    return s;
+}
+
+static void describe(const at_model *m, at_bench_decode *out) {
+    (void)snprintf(out->arch, sizeof out->arch, "%s", m->arch->name);
+    (void)snprintf(out->shape, sizeof out->shape, "layers %lld, width %lld, vocabulary %lld",
+                   (long long)m->dims.layers, (long long)m->dims.width, (long long)m->dims.vocab);
+    out->parameters = at_model_numel(m);
+    out->active = m->dims.active;
+}
+
+at_status at_bench_decode_run(at_ctx *c, const char *dir, at_conf *recipe, int64_t tokens,
+                              at_bench_decode *out) {
+    *out = (at_bench_decode){0};
+    if (tokens < 1 || tokens > AT_DECODE_MAX)
+        return at_error(c, AT_ARG, "%lld tokens: expected 1 to %d", (long long)tokens,
+                        AT_DECODE_MAX);
+    at_compute cp;
+    at_lm *lm = NULL;
+    at_model *made = NULL;
+    at_status s = at_compute_open(&cp, c);
+    if (s != AT_OK) return s;
+    const double before = at_read_peak(c, c->threads);
+    const double began = at_now();
+    s = dir ? at_lm_load(c, dir, &lm) : make(c, recipe, &made);
+    out->load_s = at_now() - began;
+    if (s == AT_OK) {
+        at_model *m = dir ? lm->expert[0].model : made;
+        describe(m, out);
+        s = measure(&cp, m, tokens, out);
+    }
+    at_lm_close(lm);
+    at_model_close(made);
+    at_compute_close(&cp);
+    if (s != AT_OK) return s;
+    out->peak = at_read_peak(c, c->threads);
+    if (out->peak < before) out->peak = before; /* others may have read meanwhile */
+    out->tokens_per_s = 1 / out->time.median;
+    out->gbytes = out->bytes * out->tokens_per_s * 1e-9;
+    out->bound = out->peak * 1e9 / out->bytes;
+    out->percent = out->peak > 0 ? 100 * out->gbytes / out->peak : 0;
+    return AT_OK;
+}

@@ -1,0 +1,28 @@
+/* bench_decode.h - speed of a text being continued, a token at a time, against what memory can deliver. */
+#ifndef AT_BENCH_DECODE_H
+#define AT_BENCH_DECODE_H
+#include "bench/timing.h"
+#include "conf/conf.h"
+
+typedef struct at_bench_decode {
+    char arch[64], shape[160];
+    int64_t parameters, active; /* active: used for a token, without the embedding's row      */
+    double load_s, prompt_s;    /* opening the model; reading the prompt                       */
+    int64_t prompt, tokens;     /* how many were read at once, then one by one                 */
+    at_timing time;             /* of a token                                                  */
+    double tokens_per_s;        /* by the median                                               */
+    double bytes;               /* of parameters, keys and values a token needs: chosen experts,
+                                   routers, norms, output; a cache of half the length          */
+    double gbytes, peak;        /* 1e9 bytes a second: read by the median, and what memory gives */
+    double bound, percent;      /* tokens a second at that peak; what of it was reached        */
+    double rss, rss_anon, rss_file; /* bytes resident after the last token; 0: not known       */
+} at_bench_decode;
+
+enum { AT_DECODE_MAX = 4096 };
+
+/** Random tokens (their cost does not depend on what they say) through a model folder, or through
+    random parameters of a recipe's section model (dir NULL). 1 <= tokens <= AT_DECODE_MAX. */
+at_status at_bench_decode_run(at_ctx *c, const char *dir, at_conf *recipe, int64_t tokens,
+                              at_bench_decode *out);
+
+#endif
