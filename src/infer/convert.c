@@ -1,6 +1,5 @@
 /* convert.c - tensors go from the map to the new file one after the other; then both models answer. */
 #include "infer/convert.h"
-#include "arch/model.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/rng.h"

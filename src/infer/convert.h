@@ -4,8 +4,7 @@
  */
 #ifndef AT_CONVERT_H
 #define AT_CONVERT_H
-#include "io/safetensors.h"
-#include "kernel/gemm.h"
+#include "arch/model.h"
 
 typedef enum at_convert_to {
     AT_TO_HF, /* every tensor under its name in the source, buffers included; config.json as it is */
