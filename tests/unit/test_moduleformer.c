@@ -232,6 +232,53 @@ static void wrong_shapes(void **state) {
     close_fixture(&f);
 }
 
+/* ---- long texts ---- */
+
+/* Most bytes of the arena while one layer reads T tokens and, with `train`, learns from them. */
+static size_t peak_of(int64_t T, bool train) {
+    static const char yaml[] = "model: {arch: moduleformer, vocab_size: 20, n_layer: 1, n_embd: 8, "
+                               "att_hidden: 8, ffd_hidden: 8, gating_size: 4, n_att_experts: 3, "
+                               "n_mlp_experts: 3, k_att: 1, k_mlp: 1}\n";
+    at_conf *f = NULL;
+    at_model *m = NULL;
+    OK(at_conf_parse(&ctx, "long", yaml, strlen(yaml), &f));
+    OK(at_model_new(&ctx, f, "model", 20, 1, &m));
+    at_conf_close(f);
+    if (train) OK(at_store_train(&m->store, false));
+    int32_t *ids = malloc((size_t)T * sizeof *ids);
+    for (int64_t i = 0; i < T; i++) ids[i] = (int32_t)(i * i % 19);
+    at_arena own;
+    at_arena_init(&own, &ctx);
+    at_run r;
+    at_run_init(&r, &cp, &own, train, 0);
+    at_aux aux = {.factor = {1, 1}, .weight = {1}};
+    const at_feed feed = {.ids = ids, .B = 1, .T = T, .aux = &aux};
+    at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
+    const at_head_spec spec = {.label = ids};
+    at_tensor *loss = at_head_loss(&r, x, m->arch->head(m->impl), &spec, NULL);
+    OK(at_run_status(&r));
+    assert_true(isfinite((double)loss->data[0]));
+    if (train) OK(at_backward(&r, loss, 1));
+    const size_t peak = own.peak;
+    at_arena_close(&own);
+    at_model_close(m);
+    free(ids);
+    return peak;
+}
+
+/* 32768 tokens: memory grows with the text, not with its square. */
+static void long_texts(void **state) {
+    (void)state;
+    for (int train = 0; train < 2; train++) {
+        const size_t small = peak_of(2048, train), large = peak_of(32768, train);
+        if (!(large < 17 * small)) fail_msg("%zu bytes of 2048 tokens, %zu of 32768", small, large);
+        assert_true(large <
+                    (size_t)32768 * 1600 * sizeof(at_real)); /* weights alone: 20 times that */
+        print_message("%s: %.0f bytes a token\n", train ? "training" : "reading",
+                      (double)large / 32768);
+    }
+}
+
 int main(void) {
     at_ctx_init(&ctx, 2);
     at_arena_init(&arena, &ctx);
@@ -246,6 +293,7 @@ int main(void) {
         cmocka_unit_test(bad_configurations),
         cmocka_unit_test(wrong_shapes),
         cmocka_unit_test(sizes),
+        cmocka_unit_test(long_texts),
     };
     const int bad = cmocka_run_group_tests(tests, NULL, NULL);
     at_compute_close(&cp);
