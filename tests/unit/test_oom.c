@@ -308,19 +308,21 @@ static at_recipe step_recipe(void) {
                        .distill = {.temperature = 2, .alpha = 0.5}};
 }
 
-static at_status step_with(const char *yaml, bool distilling) {
+static at_status step_with(const char *yaml, bool distilling, int64_t history) {
     at_compute cp = {0};
     at_model *m = NULL, *teacher = NULL;
     at_dataset *d = NULL;
     at_trainer t = {0};
     at_step_report rep;
     at_recipe r = step_recipe();
+    r.train.history = history;
     r.losses.scope = AT_SCOPE_STEP; /* loads are collected, too, where there are routers */
     at_status s = at_compute_open(&cp, &ctx);
     if (s == AT_OK) s = model_of(yaml, &m);
     if (s == AT_OK && distilling) s = at_model_load(&ctx, in_root("plain"), false, &teacher);
     if (s == AT_OK) s = at_dataset_open(&ctx, in_root("data"), &d);
     if (s == AT_OK) s = at_trainer_open(&ctx, &cp, &r, m, teacher, d, &t);
+    t.progress.step = history > 0; /* the second one has something before it */
     if (s == AT_OK) s = at_trainer_step(&t, &rep);
     at_trainer_close(&t);
     at_dataset_close(d);
@@ -329,9 +331,9 @@ static at_status step_with(const char *yaml, bool distilling) {
     at_compute_close(&cp);
     return s;
 }
-static at_status train_step(void) { return step_with(recipe, false); }
-static at_status distill_step(void) { return step_with(recipe, true); }
-static at_status mixture_step(void) { return step_with(mixture, false); }
+static at_status train_step(void) { return step_with(recipe, false, 0); }
+static at_status distill_step(void) { return step_with(recipe, true, 0); }
+static at_status mixture_step(void) { return step_with(mixture, false, 10); }
 
 /* A failed session can be used again: what it held is as it was. */
 static at_status session(void) {
