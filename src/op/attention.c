@@ -84,8 +84,7 @@ static void fwd_list(const at_kernels *k, const attention_attr *a, const fwd_mem
         for (int64_t i = 0; i < keys; i += k->mr)
             k->tile(D, m->keys + i * D, m->query, 0, m->s + i * w, w);
         for (int64_t i = sight(a, u); i < keys; i++) /* keys after the query */
-            for (int64_t j = 0; j < n && sight(a, u + j) <= i; j++)
-                m->s[i * w + j] = (at_real)-INFINITY;
+            at_hide(m->s + i * w, at_least(n, (i - a->past) * a->slots - u));
         k->soft_down(keys, w, scale, m->s, m->top, m->sum);
         for (int64_t d = 0; d < D; d += k->mr)
             k->tile(keys, m->values + d * S, m->s, 0, m->y + d * w, w);
@@ -180,7 +179,8 @@ static void bwd_keys(const at_kernels *k, const attention_attr *a, const bwd_mem
     }
     for (int64_t i = 0; i < rows && sight(a, i0 + i) < j0 + w; i++) { /* queries before the key */
         const int64_t seen = sight(a, i0 + i) - j0;
-        for (int64_t j = seen > 0 ? seen : 0; j < w; j++) m->p[i * w + j] = (at_real)-INFINITY;
+        const int64_t j = seen > 0 ? seen : 0;
+        at_hide(m->p + i * w + j, w - j);
     }
     k->soft_grad(rows, w, scale, lse + i0, m->dot + i0, m->p, m->ds);
     if (a->dq)

@@ -81,8 +81,7 @@ int64_t at_stick_weights(const at_kernels *k, const at_stick *a, const at_stick_
         for (int64_t i = begin; i < end; i += k->mr)
             k->tile(a->D, keys + i * a->D, query, 0, p + i * w, w);
         for (int64_t i = begin > b->all ? begin : b->all; i < end; i++) /* keys after the query */
-            for (int64_t j = 0; j < b->n && a->past + (b->first + j) / a->slots < i; j++)
-                p[i * w + j] = (at_real)-INFINITY;
+            at_hide(p + i * w, at_least(b->n, (i - a->past) * a->slots - b->first));
         for (int64_t i = begin * w; i < at_least(b->from, end) * w; i++) p[i] = (at_real)-INFINITY;
         some = k->stick_down(end - begin, w, scale, p + begin * w, share ? share + begin * w : NULL,
                              left);

@@ -1,14 +1,20 @@
 /*
  * tiled.h - what ops built on the matrix micro-kernel share: rounding to panels, cutting a worker's
- * memory into buffers, writing a transposed block out.
+ * memory into buffers, hiding scores, writing a transposed block out.
  */
 #ifndef AT_TILED_H
 #define AT_TILED_H
 #include "kernel/gemm.h"
+#include <math.h>
 #include <string.h>
 
 static inline int64_t at_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 static inline int64_t at_least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/** Scores of n keys a query does not see, or of n queries that do not see a key. */
+static inline void at_hide(at_real *score, int64_t n) {
+    for (int64_t i = 0; i < n; i++) score[i] = (at_real)-INFINITY;
+}
 
 /** Cuts a worker's memory into aligned buffers, or with base NULL only counts. */
 typedef struct at_cutter {
