@@ -11,63 +11,51 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SPARSE(layers, width, hidden, att, ffn, k)                                   \
-    "arch: moduleformer, n_layer: " layers ", n_embd: " width ", att_hidden: " width \
-    ", n_head: 1, ffd_hidden: " hidden ", n_att_experts: " att ", k_att: " k         \
-    ", n_mlp_experts: " ffn ", k_mlp: " k ", gating_size: 64, tie_word_embeddings: true"
-#define DENSE(layers, width, hidden) SPARSE(layers, width, hidden, "1", "1", "1")
-#define MI                           "mutual_information: 0.001"
-#define SOFTMAX                      ", att_func: softmax"
+enum { RATES = 3 };
 
-/* Variants of the mixture: the same for every scale but for the sizes. */
-#define VARIANTS(s1, s2, s4)                                                                       \
-    {                                                                                              \
-        {MF_MAIN, "ModuleFormer, k = 2", s2, MI, true},                                            \
-            {MF_PLAIN, "without the mutual-information loss", s2, "mutual_information: 0", false}, \
-            {MF_SWITCH, "switch balance instead", s2, "switch: 0.01", false},                      \
-            {MF_K1, "k = 1", s1, MI, false}, {MF_K4, "k = 4", s4, MI, false}, {                    \
-            MF_SOFTMAX, "softmax attention, rotary positions", s2 SOFTMAX, MI, true                \
-        }                                                                                          \
-    }
+/* What differs between the mixtures of one scale. */
+static const struct {
+    const char *group, *title, *losses;
+    int k;
+    bool softmax, lengths, extra; /* extra: not at the quick scale */
+} variants[MF_VARIANTS] = {
+    {MF_MAIN, "ModuleFormer, k = 2", "mutual_information: 0.001", 2, false, true, false},
+    {MF_PLAIN, "without the mutual-information loss", "mutual_information: 0", 2, false, false,
+     false},
+    {MF_SWITCH, "switch balance instead", "switch: 0.01", 2, false, false, true},
+    {MF_K1, "k = 1", "mutual_information: 0.001", 1, false, false, false},
+    {MF_K4, "k = 4", "mutual_information: 0.001", 4, false, false, false},
+    {MF_SOFTMAX, "softmax attention, rotary positions", "mutual_information: 0.001", 2, true, true,
+     false},
+};
 
+/* Layers, width, hidden width of a feed-forward expert, experts of both kinds. */
 static const mf_scale scales[AT_LAB_SCALES] = {
-    [AT_LAB_QUICK] =
-        {.seeds = 3,
-         .tokens = 600000,
-         .tune_tokens = 250000,
-         .batch = 4,
-         .context = 256,
-         .rounds = 12,
-         .eval_windows = 16,
-         .lr = {3e-3, 6e-3, 12e-3},
-         .rates = 3,
-         .dense = {{"dense-128", "dense, width 128", DENSE("3", "128", "512"), NULL, false},
-                   {"dense-192", "dense, width 192", DENSE("4", "192", "768"), NULL, false},
-                   {"dense-256", "dense, width 256", DENSE("4", "256", "1024"), NULL, false}},
-         .n_dense = 3,
-         .variant = VARIANTS(SPARSE("3", "128", "256", "8", "16", "1"),
-                             SPARSE("3", "128", "256", "8", "16", "2"),
-                             SPARSE("3", "128", "256", "8", "16", "4"))},
-    [AT_LAB_FULL] =
-        {.seeds = 5,
-         .tokens = 4000000,
-         .tune_tokens = 1500000,
-         .batch = 8,
-         .context = 256,
-         .rounds = 20,
-         .eval_windows =
-             32,
-         .save_every = 500,
-         .lr = {1.5e-3, 3e-3, 6e-3, 12e-3},
-         .rates = 4,
-         .dense = {{"dense-128", "dense, width 128", DENSE("3", "128", "512"), NULL, false},
-                   {"dense-192", "dense, width 192", DENSE("4", "192", "768"), NULL, false},
-                   {"dense-256", "dense, width 256", DENSE("4", "256", "1024"), NULL, false},
-                   {"dense-384", "dense, width 384", DENSE("6", "384", "1536"), NULL, false}},
-         .n_dense = 4,
-         .variant = VARIANTS(SPARSE("4", "192", "384", "8", "16", "1"),
-                             SPARSE("4", "192", "384", "8", "16", "2"),
-                             SPARSE("4", "192", "384", "8", "16", "4"))},
+    [AT_LAB_QUICK] = {.seeds = 3,
+                      .tokens = 800000,
+                      .tune_tokens = 240000,
+                      .batch = 4,
+                      .context = 256,
+                      .rounds = 12,
+                      .eval_windows = 12,
+                      .dense = {{3, 128, 512, 1, 1}, {4, 192, 768, 1, 1}, {4, 256, 1024, 1, 1}},
+                      .n_dense = 3,
+                      .sparse = {3, 128, 128, 8, 16}},
+    [AT_LAB_FULL] = {.seeds = 5,
+                     .tokens = 4000000,
+                     .tune_tokens = 1200000,
+                     .batch = 8,
+                     .context = 256,
+                     .rounds = 20,
+                     .eval_windows = 32,
+                     .save_every = 500,
+                     .extra = true,
+                     .dense = {{3, 128, 512, 1, 1},
+                               {4, 192, 768, 1, 1},
+                               {4, 256, 1024, 1, 1},
+                               {6, 384, 1536, 1, 1}},
+                     .n_dense = 4,
+                     .sparse = {4, 192, 192, 8, 16}},
     [AT_LAB_TINY] = {.seeds = 2,
                      .tokens = 512,
                      .tune_tokens = 256,
@@ -75,16 +63,17 @@ static const mf_scale scales[AT_LAB_SCALES] = {
                      .context = 16,
                      .rounds = 2,
                      .eval_windows = 2,
-                     .lr = {3e-3, 6e-3},
-                     .rates = 2,
-                     .dense = {{"dense-8", "dense, width 8", DENSE("1", "8", "16"), NULL, false},
-                               {"dense-16", "dense, width 16", DENSE("1", "16", "32"), NULL,
-                                false}},
+                     .extra = true,
+                     .dense = {{1, 8, 16, 1, 1}, {1, 16, 32, 1, 1}},
                      .n_dense = 2,
-                     .variant = VARIANTS(SPARSE("1", "8", "8", "4", "4", "1"),
-                                         SPARSE("1", "8", "8", "4", "4", "2"),
-                                         SPARSE("1", "8", "8", "4", "4", "4"))},
+                     .sparse = {1, 8, 8, 4, 4}},
 };
+
+/* At width 128; the best rate of Adam falls with the width, so what is tried does. */
+static const double rates[RATES] = {3e-3, 6e-3, 12e-3};
+
+double mf_rate(const mf_model *x, int i) { return rates[i] * 128 / (double)x->shape.width; }
+int mf_rates(void) { return RATES; }
 
 static const char *const claims[] = {
     "a ModuleFormer has the quality of a dense model at more than twice its throughput: in "
@@ -96,19 +85,47 @@ static const char *const claims[] = {
     "and reads on beyond the length it was trained on",
     NULL};
 
-/* ---- recipes ---- */
+/* ---- models ---- */
+
+static void models(mf *m) {
+    const mf_scale *z = m->scale;
+    for (int i = 0; i < z->n_dense; i++) {
+        mf_model *x = &m->model[m->n++];
+        *x = (mf_model){.shape = z->dense[i], .k = 1};
+        (void)snprintf(x->group, sizeof x->group, "dense-%d", x->shape.width);
+        (void)snprintf(x->title, sizeof x->title, "dense, width %d", x->shape.width);
+    }
+    for (int i = 0; i < MF_VARIANTS; i++) {
+        if (variants[i].extra && !z->extra) continue;
+        mf_model *x = &m->model[m->n++];
+        *x = (mf_model){.shape = z->sparse,
+                        .k = variants[i].k,
+                        .losses = variants[i].losses,
+                        .softmax = variants[i].softmax,
+                        .lengths = variants[i].lengths};
+        (void)snprintf(x->group, sizeof x->group, "%s", variants[i].group);
+        (void)snprintf(x->title, sizeof x->title, "%s", variants[i].title);
+    }
+}
 
 /* YAML of one run; every run has the same data, tokens, batch and schedule. */
 static at_status declare(mf *m, const mf_model *x, const char *group, int64_t seed, double lr,
                          int64_t tokens) {
     const mf_scale *z = m->scale;
+    const mf_shape *h = &x->shape;
     at_text t;
     cJSON *path = cJSON_CreateString(m->l->o->data);
     char *quoted = path ? cJSON_PrintUnformatted(path) : NULL;
     const int64_t steps = tokens / (z->batch * z->context);
     at_text_init(&t, m->l->c, 0);
-    at_textf(&t, "# %s, learning rate %g\nseed: %lld\nmodel: {%s}\ndata: {train: %s}\n", x->title,
-             lr, (long long)seed, x->model, quoted ? quoted : "");
+    at_textf(&t, "# %s, learning rate %g\nseed: %lld\n", x->title, lr, (long long)seed);
+    at_textf(&t,
+             "model: {arch: moduleformer, n_layer: %d, n_embd: %d, n_head: 1, att_hidden: %d, "
+             "ffd_hidden: %d, n_att_experts: %d, k_att: %d, n_mlp_experts: %d, k_mlp: %d, "
+             "gate_type: linear, tie_word_embeddings: true, att_func: %s}\n",
+             h->layers, h->width, h->width, h->hidden, h->att, x->k, h->ffn, x->k,
+             x->softmax ? "softmax" : "stickbreaking");
+    at_textf(&t, "data: {train: %s}\n", quoted ? quoted : "");
     at_textf(&t,
              "train: {steps: %lld, batch: %lld, context: %lld, lr: %g, schedule: cosine, "
              "warmup: 0.05, weight_decay: 0.1, clip: 1.0, eval_every: %lld, eval_windows: %lld, "
@@ -135,62 +152,58 @@ static at_status declare_seeds(mf *m, const mf_model *x, double lr) {
 
 /* ---- learning rates ---- */
 
-void mf_tune_group(const mf_model *x, double lr, char *out, size_t size) {
-    (void)snprintf(out, size, "tune-%s-lr%g", x->group, lr);
+void mf_tune_group(const mf_model *x, int i, char *out, size_t size) {
+    (void)snprintf(out, size, "tune-%s-lr%g", x->group, mf_rate(x, i));
 }
 
 static at_status declare_tuning(mf *m, const mf_model *x) {
     at_status s = AT_OK;
     mf_model short_run = *x;
     short_run.lengths = false;
-    for (int i = 0; i < m->scale->rates && s == AT_OK; i++) {
-        char group[48];
-        mf_tune_group(x, m->scale->lr[i], group, sizeof group);
-        s = declare(m, &short_run, group, MF_TUNE_SEED, m->scale->lr[i], m->scale->tune_tokens);
+    for (int i = 0; i < RATES && s == AT_OK; i++) {
+        char group[64];
+        mf_tune_group(x, i, group, sizeof group);
+        s = declare(m, &short_run, group, MF_TUNE_SEED, mf_rate(x, i), m->scale->tune_tokens);
     }
     return s;
 }
 
 /* The rate with the least validation loss of the short runs. */
-static double best_rate(const mf *m, const mf_model *x) {
-    double best = 0, least = 0;
-    for (int i = 0; i < m->scale->rates; i++) {
-        char group[48];
+double mf_best_rate(const mf *m, const mf_model *x) {
+    double best = mf_rate(x, 0), least = 0;
+    for (int i = 0; i < RATES; i++) {
+        char group[64];
         double loss;
-        mf_tune_group(x, m->scale->lr[i], group, sizeof group);
+        mf_tune_group(x, i, group, sizeof group);
         const at_trial *t = at_lab_trial(m->l, group, MF_TUNE_SEED);
         if (!t || !t->result || !mf_number(t->result, "val_loss", &loss)) continue;
-        if (best > 0 && loss >= least) continue;
-        best = m->scale->lr[i];
+        if (least > 0 && loss >= least) continue;
+        best = mf_rate(x, i);
         least = loss;
     }
-    return best > 0 ? best : m->scale->lr[0];
+    return best;
 }
 
 /* All runs are declared before the first begins, so that the time left is known; those that wait for
    a learning rate get it when it is known. */
 static at_status declare_all(mf *m) {
-    const mf_scale *z = m->scale;
+    const int dense = m->scale->n_dense;
     at_status s = AT_OK;
-    for (int i = 0; i < z->n_dense && s == AT_OK; i++) s = declare_tuning(m, &z->dense[i]);
-    if (s == AT_OK) s = declare_tuning(m, &z->variant[0]);
-    m->tuning = m->l->n;
-    for (int i = 0; i < z->n_dense && s == AT_OK; i++)
-        s = declare_seeds(m, &z->dense[i], best_rate(m, &z->dense[i]));
-    for (int i = 0; i < MF_VARIANTS && s == AT_OK; i++)
-        s = declare_seeds(m, &z->variant[i], best_rate(m, &z->variant[0]));
+    for (int i = 0; i <= dense && s == AT_OK; i++) s = declare_tuning(m, &m->model[i]);
+    m->tuning = m->l->n < m->tuning || !m->tuning ? m->l->n : m->tuning;
+    for (int i = 0; i < m->n && s == AT_OK; i++)
+        s = declare_seeds(m, &m->model[i], mf_best_rate(m, &m->model[i < dense ? i : dense]));
     return s;
 }
 
 static at_status run(at_lab_session *l) {
     mf m = {.l = l, .scale = &scales[l->o->scale]};
-    l->later = 1.5 * (m.scale->n_dense + MF_VARIANTS) * (m.scale->rounds + 1) / 10;
+    models(&m);
+    l->later = 0.15 * m.n * (m.scale->rounds + 1);
     at_status s = declare_all(&m);
     if (s == AT_OK) s = at_lab_train(l, m.tuning);
     if (s == AT_OK) s = declare_all(&m);
     if (s == AT_OK) s = at_lab_train(l, l->n);
-    for (int i = 0; i < m.scale->n_dense; i++) m.rate[i] = best_rate(&m, &m.scale->dense[i]);
-    m.rate[m.scale->n_dense] = best_rate(&m, &m.scale->variant[0]);
     if (s == AT_OK) s = mf_measure(&m);
     if (s == AT_OK) s = mf_claims(&m);
     return s == AT_OK ? mf_page(&m) : s;

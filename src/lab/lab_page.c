@@ -72,7 +72,7 @@ void at_page_point(cJSON *points, double x, double y) {
 
 void at_page_metrics(cJSON *chart, const at_trial *t, const char *name, const char *x,
                      const char *y) {
-    char path[160];
+    char path[200];
     cJSON *s = series(chart, name);
     (void)snprintf(path, sizeof path, "runs/%s/metrics.jsonl", t->name);
     cJSON_AddStringToObject(s, "metrics", path);

@@ -7,7 +7,7 @@
 
 /** One training run of the lab. */
 typedef struct at_trial {
-    char name[64], group[48]; /* "k4-s2", "k4": runs of a group differ by the seed alone */
+    char name[96], group[64]; /* "k4-s2", "k4": runs of a group differ by the seed alone */
     int64_t seed;
     char *recipe;  /* text of it                                             */
     bool lengths;  /* evaluate beyond the training context, too              */

@@ -12,13 +12,6 @@ bool mf_number(const cJSON *o, const char *key, double *out) {
     return at_jsonl_number(o, key, out);
 }
 
-const mf_model *mf_at(const mf *m, int i) {
-    const int dense = m->scale->n_dense;
-    return i < dense ? &m->scale->dense[i] : &m->scale->variant[i - dense];
-}
-
-int mf_models(const mf *m) { return m->scale->n_dense + MF_VARIANTS; }
-
 double mf_context_loss(const at_trial *t, int i) {
     double v = (double)NAN;
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(t->result, "by_context");
@@ -27,10 +20,10 @@ double mf_context_loss(const at_trial *t, int i) {
 }
 
 at_status mf_measure(mf *m) {
-    const at_trial *t[MF_DENSE_MAX + MF_VARIANTS];
-    const int n = mf_models(m);
+    const at_trial *t[MF_MODELS];
+    const int n = m->n;
     for (int i = 0; i < n; i++) {
-        const char *group = mf_at(m, i)->group;
+        const char *group = m->model[i].group;
         t[i] = at_lab_trial(m->l, group, 1);
         if (!at_lab_numbers(m->l, group, "val_loss", m->scale->seeds, m->loss[i]))
             return at_error(m->l->c, AT_FORMAT, "results.jsonl: runs of %s lack val_loss", group);

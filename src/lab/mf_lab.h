@@ -6,7 +6,8 @@
 #include "lab/lab_speed.h"
 #include "lab/lab_trial.h"
 
-enum { MF_VARIANTS = 6, MF_DENSE_MAX = 5, MF_SEEDS_MAX = 8, MF_RATES_MAX = 4, MF_TUNE_SEED = 101 };
+enum { MF_VARIANTS = 6, MF_DENSE_MAX = 5, MF_MODELS = MF_DENSE_MAX + MF_VARIANTS };
+enum { MF_SEEDS_MAX = 8, MF_TUNE_SEED = 101 };
 
 #define MF_MAIN    "mf"
 #define MF_PLAIN   "no-mi"
@@ -15,37 +16,45 @@ enum { MF_VARIANTS = 6, MF_DENSE_MAX = 5, MF_SEEDS_MAX = 8, MF_RATES_MAX = 4, MF
 #define MF_K4      "k4"
 #define MF_SOFTMAX "softmax"
 
+typedef struct mf_shape {
+    int layers, width, hidden, att, ffn; /* hidden: of a feed-forward expert; att, ffn: experts */
+} mf_shape;
+
 typedef struct mf_model {
-    const char *group, *title;
-    const char *model, *losses; /* of the recipe */
-    bool lengths;
+    char group[32], title[64];
+    mf_shape shape;
+    int k;
+    const char *losses; /* of the recipe, or NULL */
+    bool softmax, lengths;
 } mf_model;
 
 typedef struct mf_scale {
     int64_t seeds, tokens, tune_tokens, batch, context, eval_windows, save_every;
-    int rounds; /* of measuring speed */
-    double lr[MF_RATES_MAX];
-    int rates;
-    mf_model dense[MF_DENSE_MAX];
+    int rounds; /* of measuring speed             */
+    bool extra; /* with the variants that can be done without */
+    mf_shape dense[MF_DENSE_MAX];
     int n_dense;
-    mf_model variant[MF_VARIANTS]; /* the first is the one compared with the dense models */
+    mf_shape sparse;
 } mf_scale;
 
 typedef struct mf {
     at_lab_session *l;
     const mf_scale *scale;
-    int64_t tuning;                             /* runs that only choose learning rates   */
-    double rate[MF_DENSE_MAX + 1];              /* chosen: dense models, then the mixture */
-    at_speed speed[MF_DENSE_MAX + MF_VARIANTS]; /* dense models, then variants            */
-    double loss[MF_DENSE_MAX + MF_VARIANTS][MF_SEEDS_MAX]; /* validation, a seed each            */
+    mf_model model[MF_MODELS]; /* the dense ones, then the mixture compared with them, then its
+                                  variants */
+    int n;
+    int64_t tuning; /* runs that only choose learning rates; the first of all */
+    at_speed speed[MF_MODELS];
+    double loss[MF_MODELS][MF_SEEDS_MAX]; /* validation, a seed each */
 } mf;
 
-/** A model by its place in speed[] and loss[]. */
-const mf_model *mf_at(const mf *m, int i);
-int mf_models(const mf *m);
+/** Learning rates tried: mf_rates() of them for each size. */
+double mf_rate(const mf_model *x, int i);
+int mf_rates(void);
+double mf_best_rate(const mf *m, const mf_model *x);
+/** Name of the group that tries rate i. */
+void mf_tune_group(const mf_model *x, int i, char *out, size_t size);
 bool mf_number(const cJSON *o, const char *key, double *out);
-/** Name of the run that tries a learning rate. */
-void mf_tune_group(const mf_model *x, double lr, char *out, size_t size);
 /** Loss by the context read, of one run: the field "loss" of by_context[i]; NaN when missing. */
 double mf_context_loss(const at_trial *t, int i);
 

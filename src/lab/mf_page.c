@@ -32,10 +32,10 @@ static void overview(mf *m) {
     cJSON *t = at_page_table(s, NULL,
                              "model|parameters (M)|active a token (M)|validation loss|training "
                              "tokens/s|reading tokens/s|writing tokens/s|memory (MB)");
-    for (int i = 0; i < mf_models(m); i++) {
+    for (int i = 0; i < m->n; i++) {
         char loss[64];
-        const char *group = mf_at(m, i)->group;
-        at_page_row(t, "%s|%.2f|%.2f|%s|%.0f|%.0f|%.0f|%.0f", mf_at(m, i)->title,
+        const char *group = m->model[i].group;
+        at_page_row(t, "%s|%.2f|%.2f|%s|%.0f|%.0f|%.0f|%.0f", m->model[i].title,
                     1e-6 * of_first(m, group, "parameters"), 1e-6 * of_first(m, group, "active"),
                     spread(loss, m->loss[i], m->scale->seeds), m->speed[i].train,
                     m->speed[i].forward, m->speed[i].decode,
@@ -50,9 +50,9 @@ static void frontier(mf *m, const char *title, int what) {
                                  "validation loss, nats a token");
     cJSON *line = at_page_points(chart, "dense models");
     cJSON_AddTrueToObject(chart, "log_x");
-    for (int i = 0; i < mf_models(m); i++) {
+    for (int i = 0; i < m->n; i++) {
         const at_speed *v = &m->speed[i];
-        if (i >= dense) line = at_page_points(chart, mf_at(m, i)->title);
+        if (i >= dense) line = at_page_points(chart, m->model[i].title);
         at_page_point(line,
                       what == 0   ? v->train
                       : what == 1 ? v->forward
@@ -64,8 +64,8 @@ static void frontier(mf *m, const char *title, int what) {
 static void curves(mf *m, const char *title, const char *x, const char *label) {
     cJSON *chart = at_page_chart(at_page_section(m->l, NULL, NULL), title, label,
                                  "validation loss, nats a token");
-    for (int i = 0; i < mf_models(m); i++)
-        at_page_metrics(chart, at_lab_trial(m->l, mf_at(m, i)->group, 1), mf_at(m, i)->title, x,
+    for (int i = 0; i < m->n; i++)
+        at_page_metrics(chart, at_lab_trial(m->l, m->model[i].group, 1), m->model[i].title, x,
                         "val_loss");
 }
 
@@ -75,8 +75,8 @@ static void seconds(mf *m) {
                                  "Training loss against seconds of training (seed 1)", "seconds",
                                  "nats a token");
     for (int i = 0; i <= m->scale->n_dense; i++) {
-        at_page_metrics(chart, at_lab_trial(m->l, mf_at(m, i)->group, 1), mf_at(m, i)->title,
-                        "wall", m->scale->n_dense == i ? "ce" : "loss");
+        at_page_metrics(chart, at_lab_trial(m->l, m->model[i].group, 1), m->model[i].title, "wall",
+                        m->scale->n_dense == i ? "ce" : "loss");
         cJSON *list = cJSON_GetObjectItem(chart, "series");
         cJSON_AddTrueToObject(cJSON_GetArrayItem(list, i), "smooth");
     }
@@ -111,23 +111,27 @@ static void load_line(mf *m, cJSON *chart, const mf_model *x, const char *kind) 
     for (int e = 0; e < n; e++) at_page_point(line, e + 1, sum[e] / routers);
 }
 
+/* The variants that differ from the mixture by the losses of their routers alone. */
+static bool by_loss(const mf *m, int i) {
+    return i >= m->scale->n_dense && m->model[i].k == 2 && !m->model[i].softmax;
+}
+
 static void load(mf *m) {
-    const mf_model *shown = m->scale->variant; /* the first three differ by their losses */
     const int64_t n = m->scale->seeds;
     cJSON *s = at_page_section(
         m->l, "Load of the experts",
         "Load entropy is that of the shares of the tokens, over its maximum: 1 is an even load. An "
         "expert is dead when it gets less than a hundredth of its even share of the validation "
         "split.");
-    cJSON *t = at_page_table(s, NULL, "loss of the routers|load entropy|dead experts|of|loss");
-    for (int i = 0; i < 3; i++) {
+    cJSON *t = at_page_table(s, NULL, "model|load entropy|dead experts|of|validation loss");
+    for (int i = m->scale->n_dense; i < m->n; i++) {
         double entropy[MF_SEEDS_MAX] = {0}, dead[MF_SEEDS_MAX] = {0};
         char a[64], b[64];
-        (void)at_lab_numbers(m->l, shown[i].group, "load_entropy", n, entropy);
-        (void)at_lab_numbers(m->l, shown[i].group, "dead", n, dead);
-        at_page_row(t, "%s|%s|%.1f|%.0f|%s", shown[i].title, spread(a, entropy, n), mean(dead, n),
-                    of_first(m, shown[i].group, "experts"),
-                    spread(b, m->loss[m->scale->n_dense + i], n));
+        (void)at_lab_numbers(m->l, m->model[i].group, "load_entropy", n, entropy);
+        (void)at_lab_numbers(m->l, m->model[i].group, "dead", n, dead);
+        at_page_row(t, "%s|%s|%.1f|%.0f|%s", m->model[i].title, spread(a, entropy, n),
+                    mean(dead, n), of_first(m, m->model[i].group, "experts"),
+                    spread(b, m->loss[i], n));
     }
     const char *const kind[2] = {"attention", "feed_forward"};
     const char *const title[2] = {"Share of the tokens, attention experts, most used first",
@@ -135,15 +139,12 @@ static void load(mf *m) {
     for (int k = 0; k < 2; k++) {
         cJSON *chart = at_page_chart(at_page_section(m->l, NULL, NULL), title[k], "expert",
                                      "share of the choices");
-        for (int i = 0; i < 3; i++) load_line(m, chart, &shown[i], kind[k]);
+        for (int i = 0; i < m->n; i++)
+            if (by_loss(m, i)) load_line(m, chart, &m->model[i], kind[k]);
     }
 }
 
 /* ---- length ---- */
-
-static const mf_model *with_lengths(const mf *m, int i) {
-    return &m->scale->variant[i ? MF_VARIANTS - 1 : 0];
-}
 
 static void length(mf *m) {
     const int64_t n = m->scale->seeds, context = m->scale->context;
@@ -157,16 +158,18 @@ static void length(mf *m) {
     cJSON *s = at_page_section(m->l, "Beyond the training length", text);
     cJSON *t = at_page_table(s, NULL, "attention|trained length|twice|four times");
     cJSON *chart = at_page_chart(s, "Loss by position", "position in the window", "nats a token");
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < m->n; i++) {
         double loss[3][MF_SEEDS_MAX];
         char a[64], b[64], c[64];
-        const mf_model *x = with_lengths(m, i);
+        const mf_model *x = &m->model[i];
+        const char *name = x->softmax ? "softmax, rotary positions" : "stick-breaking";
+        if (!x->lengths) continue;
         for (int k = 0; k < n; k++)
             for (int w = 0; w < 3; w++)
                 loss[w][k] = mf_context_loss(at_lab_trial(m->l, x->group, k + 1), w);
-        at_page_row(t, "%s|%s|%s|%s", i ? "softmax, rotary positions" : "stick-breaking",
-                    spread(a, loss[0], n), spread(b, loss[1], n), spread(c, loss[2], n));
-        cJSON *line = at_page_points(chart, i ? "softmax, rotary positions" : "stick-breaking");
+        at_page_row(t, "%s|%s|%s|%s", name, spread(a, loss[0], n), spread(b, loss[1], n),
+                    spread(c, loss[2], n));
+        cJSON *line = at_page_points(chart, name);
         const cJSON *first =
             cJSON_GetObjectItem(at_lab_trial(m->l, x->group, 1)->result, "by_position");
         for (int p = 0; p < cJSON_GetArraySize(first); p++) {
@@ -184,26 +187,20 @@ static void length(mf *m) {
 }
 
 static void tuning(mf *m) {
-    char columns[160] = "model", *at = columns + 5;
-    const int dense = m->scale->n_dense;
     cJSON *s = at_page_section(m->l, "Learning rates",
                                "Validation loss of short runs with a seed of their own; the best "
                                "rate of each size is used for all of its runs.");
-    for (int i = 0; i < m->scale->rates; i++)
-        at += snprintf(at, sizeof columns - (size_t)(at - columns), "|%g", m->scale->lr[i]);
-    (void)snprintf(at, sizeof columns - (size_t)(at - columns), "|chosen");
-    cJSON *t = at_page_table(s, NULL, columns);
-    for (int k = 0; k <= dense; k++) {
-        char row[200], *r = row;
-        for (int i = 0; i < m->scale->rates; i++) {
-            char group[48];
+    cJSON *t = at_page_table(s, NULL, "model|learning rate|validation loss|chosen");
+    for (int k = 0; k <= m->scale->n_dense; k++)
+        for (int i = 0; i < mf_rates(); i++) {
+            char group[64];
             double v = (double)NAN;
-            mf_tune_group(mf_at(m, k), m->scale->lr[i], group, sizeof group);
+            const mf_model *x = &m->model[k];
+            mf_tune_group(x, i, group, sizeof group);
             (void)mf_number(at_lab_trial(m->l, group, MF_TUNE_SEED)->result, "val_loss", &v);
-            r += snprintf(r, sizeof row - (size_t)(r - row), "|%.4f", v);
+            at_page_row(t, "%s|%g|%.4f|%s", x->title, mf_rate(x, i), v,
+                        mf_rate(x, i) == mf_best_rate(m, x) ? "yes" : "");
         }
-        at_page_row(t, "%s%s|%g", mf_at(m, k)->title, row, m->rate[k]);
-    }
 }
 
 at_status mf_page(mf *m) {
