@@ -1,6 +1,7 @@
 /* mf_page.c - the report of the ModuleFormer lab. */
 #include "lab/lab_page.h"
 #include "lab/mf_lab.h"
+#include "report/points.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,25 +62,39 @@ static void frontier(mf *m, const char *title, int what) {
     }
 }
 
-static void curves(mf *m, const char *title, const char *x, const char *label) {
-    cJSON *chart = at_page_chart(at_page_section(m->l, NULL, NULL), title, label,
+static void curves(mf *m, const char *title, int from, int to) {
+    cJSON *chart = at_page_chart(at_page_section(m->l, NULL, NULL), title, "tokens",
                                  "validation loss, nats a token");
-    for (int i = 0; i < m->n; i++)
-        at_page_metrics(chart, at_lab_trial(m->l, m->model[i].group, 1), m->model[i].title, x,
-                        "val_loss");
+    for (int i = from; i < to; i++)
+        at_page_metrics(chart, at_lab_trial(m->l, m->model[i].group, 1), m->model[i].title,
+                        "tokens", "val_loss");
 }
 
-/* The lines of validation have no clock: steps are turned into seconds by the measured speed. */
-static void seconds(mf *m) {
-    cJSON *chart = at_page_chart(at_page_section(m->l, NULL, NULL),
-                                 "Training loss against seconds of training (seed 1)", "seconds",
-                                 "nats a token");
-    for (int i = 0; i <= m->scale->n_dense; i++) {
-        at_page_metrics(chart, at_lab_trial(m->l, m->model[i].group, 1), m->model[i].title, "wall",
-                        m->scale->n_dense == i ? "ce" : "loss");
-        cJSON *list = cJSON_GetObjectItem(chart, "series");
-        cJSON_AddTrueToObject(cJSON_GetArrayItem(list, i), "smooth");
+/* The lines of validation have no clock: that of the training step before them is taken. */
+static at_status validation_by_clock(mf *m, const at_trial *t, cJSON *line) {
+    at_curve curve[2] = {{.x = "step", .y = "val_loss"}, {.x = "step", .y = "wall"}};
+    char *path = at_lab_path(m->l, t, "metrics.jsonl");
+    const at_status s = path ? at_curves_read(m->l->c, path, curve, 2) : AT_OOM;
+    const at_points *loss = &curve[0].points, *wall = &curve[1].points;
+    for (int64_t i = 0, k = 0; s == AT_OK && i < loss->n; i++) {
+        while (k + 1 < wall->n && wall->x[k] < loss->x[i]) k++;
+        if (k < wall->n) at_page_point(line, wall->y[k], loss->y[i]);
     }
+    at_points_free(&curve[0].points);
+    at_points_free(&curve[1].points);
+    at_free(path);
+    return s;
+}
+
+static at_status seconds(mf *m) {
+    cJSON *chart = at_page_chart(at_page_section(m->l, NULL, NULL),
+                                 "Validation loss against seconds of training (seed 1)", "seconds",
+                                 "validation loss, nats a token");
+    at_status s = AT_OK;
+    for (int i = 0; i <= m->scale->n_dense && s == AT_OK; i++)
+        s = validation_by_clock(m, at_lab_trial(m->l, m->model[i].group, 1),
+                                at_page_points(chart, m->model[i].title));
+    return s;
 }
 
 /* ---- load ---- */
@@ -209,10 +224,11 @@ at_status mf_page(mf *m) {
     frontier(m, "Quality against training throughput", 0);
     frontier(m, "Quality against throughput reading", 1);
     frontier(m, "Quality against throughput writing", 2);
-    curves(m, "Validation loss against training tokens (seed 1)", "tokens", "tokens");
-    seconds(m);
+    curves(m, "Validation loss against training tokens (seed 1)", 0, m->scale->n_dense + 1);
+    curves(m, "The same for the variants of the mixture", m->scale->n_dense, m->n);
+    const at_status s = seconds(m);
     load(m);
     length(m);
     tuning(m);
-    return AT_OK;
+    return s;
 }
