@@ -21,16 +21,17 @@
 #include "op/tiled.h"
 #include <math.h>
 
-/* A row a query in q and y, a row a key in k and v; a list is one head of one sequence. */
+/* A row a query in q and y, a row a key in k and v; a list is one head of one sequence.  Gradients
+   are written dq first, then dk, then dv: they may be one buffer, which only the first assigns. */
 typedef struct {
-    int64_t U, slots, S, past; /* queries of a sequence, of a token; keys, keys before it     */
+    int64_t U, slots, S, past; /* queries of a sequence, of a token; keys, keys before it  */
     int64_t D, H, lists;
-    int64_t ldq, ldk, ldy; /* from row to row                                             */
+    int64_t ldq, ldk, ldy; /* from row to row                                          */
     const at_real *q, *k, *v;
-    at_real *lse;                   /* [lists, U]                                          */
-    at_real *dq, *dk, *dv;          /* backward; NULL: not wanted                          */
-    bool fresh_q, fresh_k, fresh_v; /* assign it; one buffer may be several of them: dq first, */
-    at_real *scratch;               /* then dk, then dv.  Per worker, at_scratch           */
+    at_real *lse;                   /* [lists, U]                                      */
+    at_real *dq, *dk, *dv;          /* backward; NULL: not wanted                      */
+    bool fresh_q, fresh_k, fresh_v; /* assign it                                       */
+    at_real *scratch;               /* per worker, at_scratch                          */
     int64_t stride;
 } attention_attr;
 
