@@ -30,8 +30,8 @@ static uint64_t permute(uint64_t x, uint64_t n, uint64_t seed, uint64_t stream) 
 }
 
 /* One window fewer than would fit leaves room for the offset. */
-static int64_t windows(const at_shard *s, int64_t context) {
-    const int64_t fit = (s->n_tokens - 1) / context;
+static int64_t windows(const at_shard *s, int64_t length) {
+    const int64_t fit = (s->n_tokens - 1) / length;
     return fit > 1 ? fit - 1 : fit;
 }
 
@@ -63,94 +63,63 @@ at_status at_sampler_init(at_ctx *c, at_sampler *s, const at_dataset *d, char *c
 }
 
 /* The draw depends on the domain's name, not on which other domains are in use. */
-static int64_t window_start(const at_sampler *s, const at_domain *d, uint64_t draw) {
+static int64_t window_start(const at_sampler *s, const at_domain *d, uint64_t draw,
+                            int64_t length) {
     const at_shard *shard = &d->shard[AT_TRAIN];
-    const int64_t n = windows(shard, s->context);
+    const int64_t n = windows(shard, length);
     const uint64_t epoch = draw / (uint64_t)n, place = draw % (uint64_t)n;
     const uint64_t stream = at_hash_path(d->name) + AT_STREAM_BATCH;
     const uint64_t key = at_rand64(s->seed, stream, epoch);
-    const int64_t slack = shard->n_tokens - 1 - n * s->context;
+    const int64_t slack = shard->n_tokens - 1 - n * length;
     const int64_t offset = (int64_t)at_below((uint64_t)slack + 1, key, stream, UINT64_MAX);
-    return offset + s->context * (int64_t)permute(place, (uint64_t)n, key, stream);
+    return offset + length * (int64_t)permute(place, (uint64_t)n, key, stream);
 }
 
 /* ---- sequences that walk ---- */
 
-/* Where a sequence is: its lane of a step's, the epoch, the place in its stretch. */
+/* Sequences set out one after the other, so that few begin a stretch at the same step. */
 typedef struct {
-    const at_domain *d;
-    int64_t lane, lanes; /* of the domain                   */
-    int64_t length;      /* windows of a stretch            */
-    int64_t epoch, place;
+    uint64_t sequence; /* as if drawn one by one */
+    int64_t place, walked;
 } walker;
-
-static int64_t stretch(const at_sampler *s, const at_domain *d) {
-    const int64_t lanes = s->lanes / s->n_domains;
-    return (d->shard[AT_TRAIN].n_tokens - 1) / s->context / lanes;
-}
 
 static walker walker_at(const at_sampler *s, int64_t index, int64_t b) {
     const int64_t micro = s->lanes / s->batch, step = index / micro;
-    const int64_t lane = index % micro * s->batch + b;
-    walker w = {.d = &s->data->domain[s->domain[lane % s->n_domains]],
-                .lane = lane / s->n_domains,
-                .lanes = s->lanes / s->n_domains};
-    w.length = stretch(s, w.d);
-    w.epoch = step / w.length;
-    w.place = step % w.length;
+    const int64_t lane = index % micro * s->batch + b, at = step + lane * s->stretch / s->lanes;
+    walker w = {.place = at % s->stretch};
+    w.sequence = (uint64_t)(at / s->stretch) * (uint64_t)s->lanes + (uint64_t)lane;
+    w.walked = w.place < step ? w.place : step; /* the first stretch begins in its midst */
     return w;
 }
 
-static int64_t walker_start(const at_sampler *s, const walker *w) {
-    const uint64_t stream = at_hash_path(w->d->name) + AT_STREAM_BATCH;
-    const uint64_t key = at_rand64(s->seed, stream, (uint64_t)w->epoch);
-    const int64_t slack = w->d->shard[AT_TRAIN].n_tokens - 1 - w->lanes * w->length * s->context;
-    const int64_t offset = (int64_t)at_below((uint64_t)slack + 1, key, stream, UINT64_MAX);
-    const int64_t mine = (int64_t)permute((uint64_t)w->lane, (uint64_t)w->lanes, key, stream);
-    return offset + s->context * (mine * w->length + w->place);
-}
-
-at_status at_sampler_walk(at_ctx *c, at_sampler *s, int64_t accumulate) {
-    const int64_t lanes = s->batch * accumulate;
-    if (lanes % s->n_domains != 0)
-        return at_error(
-            c, AT_CONFIG,
-            "train.history: the %lld sequences of a step (batch x accumulate) cannot be "
-            "dealt evenly over %d domains",
-            (long long)lanes, s->n_domains);
-    s->lanes = lanes;
+at_status at_sampler_walk(at_ctx *c, at_sampler *s, int64_t accumulate, int64_t stretch) {
     for (int i = 0; i < s->n_domains; i++) {
         const at_domain *d = &s->data->domain[s->domain[i]];
-        if (stretch(s, d) >= 2) continue;
-        s->lanes = 0;
-        return at_error(c, AT_CONFIG,
-                        "train.history: domain \"%s\": expected more than %lld training tokens (2 "
-                        "blocks of %lld for each of %lld sequences), found %lld",
-                        d->name, (long long)(2 * s->context * (lanes / s->n_domains)),
-                        (long long)s->context, (long long)(lanes / s->n_domains),
-                        (long long)d->shard[AT_TRAIN].n_tokens);
+        const int64_t tokens = d->shard[AT_TRAIN].n_tokens, fit = (tokens - 1) / s->context;
+        if (fit < 2)
+            return at_error(c, AT_CONFIG,
+                            "%s: domain \"%s\": expected more than %lld training tokens to read on "
+                            "in (2 blocks of the context), found %lld",
+                            s->data->path, d->name, (long long)(2 * s->context), (long long)tokens);
+        if (fit < stretch) stretch = fit;
     }
+    s->lanes = s->batch * accumulate;
+    s->stretch = stretch < 2 ? 2 : stretch;
     return AT_OK;
 }
 
 int64_t at_sampler_walked(const at_sampler *s, int64_t index, int64_t b) {
-    return s->lanes ? walker_at(s, index, b).place : 0;
+    return s->lanes ? walker_at(s, index, b).walked : 0;
 }
 
 void at_sampler_batch(const at_sampler *s, int64_t index, int32_t *input, int32_t *target) {
-    const int64_t t = s->context;
+    const int64_t t = s->context, length = s->lanes ? s->stretch * t : t;
     for (int64_t b = 0; b < s->batch; b++) {
-        const uint64_t sequence = (uint64_t)index * (uint64_t)s->batch + (uint64_t)b;
+        walker w = {.sequence = (uint64_t)index * (uint64_t)s->batch + (uint64_t)b};
+        if (s->lanes) w = walker_at(s, index, b);
         const uint64_t domains = (uint64_t)s->n_domains;
-        const at_domain *d = &s->data->domain[s->domain[sequence % domains]];
-        int64_t start;
-        if (s->lanes) {
-            const walker w = walker_at(s, index, b);
-            d = w.d;
-            start = walker_start(s, &w);
-        } else {
-            start = window_start(s, d, sequence / domains);
-        }
+        const at_domain *d = &s->data->domain[s->domain[w.sequence % domains]];
+        const int64_t start = window_start(s, d, w.sequence / domains, length) + w.place * t;
         at_shard_read(&d->shard[AT_TRAIN], start, t, input + b * t);
         at_shard_read(&d->shard[AT_TRAIN], start + 1, t, target + b * t);
     }

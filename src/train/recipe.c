@@ -30,6 +30,9 @@ static const at_key train_keys[] = {
     {"history", AT_KEY_INT, TRAIN(history), "0", 0, 1 << 20, NULL,
      "tokens before the sequence whose keys and values attention sees too; 0: none, else sequences "
      "read on where they were"},
+    {"stretch", AT_KEY_INT, TRAIN(stretch), "0", 0, 1e12, NULL,
+     "with history: sequences read one after the other before another place is drawn; 0: 4 times "
+     "the history"},
     {"accumulate", AT_KEY_INT, TRAIN(accumulate), "1", 1, 65536, NULL, "micro-batches a step"},
     {"lr", AT_KEY_REAL, TRAIN(lr), "6e-4", 0, 10, NULL, "highest learning rate"},
     {"schedule", AT_KEY_CHOICE, TRAIN(schedule), "cosine", 0, 0, "constant|linear|cosine",

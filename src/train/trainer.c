@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { STRETCH = 4 }; /* of text read in a row, in lengths of history */
+
 /* The recipe's weights, or those of the model's configuration. */
 static at_status aux_weights(at_ctx *c, const at_recipe *r, const at_model *m, at_aux *a) {
     *a = (at_aux){.factor = {1, 1}};
@@ -46,7 +48,10 @@ static at_status open_history(at_trainer *t) {
                         "tokens the model takes",
                         (long long)r->train.history, (long long)r->train.context,
                         (long long)d->context);
-    at_status s = at_sampler_walk(t->ctx, &t->sampler, n);
+    /* A stretch begins without history: long ones see more of it, short ones mix the text better. */
+    const int64_t full = (r->train.history + r->train.context - 1) / r->train.context;
+    const int64_t stretch = r->train.stretch ? r->train.stretch : STRETCH * full;
+    at_status s = at_sampler_walk(t->ctx, &t->sampler, n, stretch);
     if (s != AT_OK) return s;
     t->kept = at_calloc(t->ctx, (size_t)r->train.batch, sizeof *t->kept);
     t->history = at_calloc(t->ctx, (size_t)n, sizeof *t->history);

@@ -116,63 +116,69 @@ static void test_short(void **state) {
     }
 }
 
-/* Sequences that walk: window after window of a stretch of their own, all stretches of an epoch apart;
-   then a new epoch, with other places.  Micro-batches are parts of a larger batch. */
+/* Sequences that walk: window after window of a stretch, then of another one; stretches of an epoch
+   are apart; micro-batches are parts of a larger batch. */
 static void test_walk(void **state) {
     (void)state;
+    enum { LANES = 12, STRETCH = 5, STEPS = 60, EPOCH = (TOKENS - 1) / (STRETCH * CONTEXT) - 1 };
     at_sampler s, large;
     assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 7, 4, CONTEXT), AT_OK);
-    assert_int_equal(at_sampler_init(&ctx, &large, &data, NULL, 0, 7, 12, CONTEXT), AT_OK);
+    assert_int_equal(at_sampler_init(&ctx, &large, &data, NULL, 0, 7, LANES, CONTEXT), AT_OK);
     assert_int_equal(at_sampler_walked(&s, 5, 1), 0); /* windows are drawn */
-    assert_int_equal(at_sampler_walk(&ctx, &s, 3), AT_OK);
-    assert_int_equal(at_sampler_walk(&ctx, &large, 1), AT_OK);
-    const int64_t stretch = 101 / 6; /* 12 sequences, 2 domains */
-    int32_t last[12], first[3][12];
-    for (int64_t epoch = 0; epoch < 3; epoch++) {
-        bool seen[2][TOKENS] = {0};
-        for (int64_t step = 0; step < stretch; step++) {
-            int32_t x[12 * CONTEXT], y[12 * CONTEXT], z[12 * CONTEXT], w[12 * CONTEXT];
-            const int64_t at = epoch * stretch + step;
-            for (int64_t i = 0; i < 3; i++)
-                at_sampler_batch(&s, 3 * at + i, x + i * 4 * CONTEXT, y + i * 4 * CONTEXT);
-            at_sampler_batch(&large, at, z, w);
-            assert_memory_equal(x, z, sizeof x);
-            assert_memory_equal(y, w, sizeof y);
-            for (int lane = 0; lane < 12; lane++) {
-                const int32_t *v = x + lane * CONTEXT;
-                const int d = v[0] >= 2000;
-                assert_int_equal(d, lane % 2);
-                assert_int_equal(at_sampler_walked(&s, 3 * at + lane / 4, lane % 4), step);
-                if (step)
-                    assert_int_equal(v[0], last[lane] + CONTEXT);
-                else
-                    first[epoch][lane] = v[0];
-                last[lane] = v[0];
-                for (int j = 0; j < CONTEXT; j++) {
-                    assert_int_equal(v[j], v[0] + j);
-                    assert_int_equal(y[lane * CONTEXT + j], v[j] + 1);
-                    assert_true(v[j] - 2000 * d < TOKENS - 1);
-                    assert_false(seen[d][v[j] - 2000 * d]);
-                    seen[d][v[j] - 2000 * d] = true;
-                }
+    assert_int_equal(at_sampler_walk(&ctx, &s, 3, STRETCH), AT_OK);
+    assert_int_equal(at_sampler_walk(&ctx, &large, 1, STRETCH), AT_OK);
+    int32_t last[LANES], begin[2][STEPS * LANES / STRETCH];
+    int begun[2] = {0}, at_once = 0;
+    for (int64_t step = 0; step < STEPS; step++) {
+        int32_t x[LANES * CONTEXT], y[LANES * CONTEXT], z[LANES * CONTEXT], w[LANES * CONTEXT];
+        for (int64_t i = 0; i < 3; i++)
+            at_sampler_batch(&s, 3 * step + i, x + i * 4 * CONTEXT, y + i * 4 * CONTEXT);
+        at_sampler_batch(&large, step, z, w);
+        assert_memory_equal(x, z, sizeof x);
+        assert_memory_equal(y, w, sizeof y);
+        int fresh = 0;
+        for (int lane = 0; lane < LANES; lane++) {
+            const int32_t *v = x + lane * CONTEXT;
+            const int d = v[0] >= 2000;
+            const int64_t walked = at_sampler_walked(&s, 3 * step + lane / 4, lane % 4);
+            assert_int_equal(walked, at_sampler_walked(&large, step, lane));
+            assert_int_equal(d, lane % 2);
+            assert_in_range(walked, 0, step < STRETCH ? step : STRETCH - 1);
+            if (walked)
+                assert_int_equal(v[0], last[lane] + CONTEXT);
+            else if (step)
+                begin[d][begun[d]++] = v[0];
+            fresh += !walked;
+            last[lane] = v[0];
+            for (int j = 0; j < CONTEXT; j++) {
+                assert_int_equal(v[j], v[0] + j);
+                assert_int_equal(y[lane * CONTEXT + j], v[j] + 1);
+                assert_true(v[j] - 2000 * d < TOKENS - 1);
             }
         }
+        if (step && fresh > at_once) at_once = fresh;
     }
-    assert_memory_not_equal(first[0], first[1], sizeof first[0]);
-    assert_memory_not_equal(first[1], first[2], sizeof first[0]);
+    assert_true(at_once <= LANES / STRETCH + 1);
+    for (int d = 0; d < 2; d++) { /* an epoch that is whole: from its second stretch of lanes on */
+        assert_true(begun[d] >= 3 * EPOCH);
+        int64_t near = 0;
+        for (int i = 0; i < begun[d]; i++)
+            for (int j = 0; j < i; j++) near += abs(begin[d][i] - begin[d][j]) < STRETCH * CONTEXT;
+        assert_true(near <
+                    begun[d] * 6); /* the same place once an epoch, of 4, and its neighbours */
+    }
 }
 
 static void test_walk_refuses(void **state) {
     (void)state;
     at_sampler s;
     assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 7, 3, CONTEXT), AT_OK);
-    assert_int_equal(at_sampler_walk(&ctx, &s, 1), AT_CONFIG);
-    expect_says(&ctx, "the 3 sequences of a step");
-    expect_says(&ctx, "over 2 domains");
-    assert_int_equal(at_sampler_walk(&ctx, &s, 2), AT_OK);
-    assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 7, 102, CONTEXT), AT_OK);
-    assert_int_equal(at_sampler_walk(&ctx, &s, 1), AT_CONFIG);
-    expect_says(&ctx, "domain \"a\": expected more than 1020 training tokens");
+    assert_int_equal(at_sampler_walk(&ctx, &s, 1, 1000), AT_OK);
+    assert_int_equal(s.stretch, 101); /* what fits */
+    assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 7, 3, 600), AT_OK);
+    assert_int_equal(at_sampler_walk(&ctx, &s, 1, 4), AT_CONFIG);
+    expect_says(&ctx, "domain \"a\": expected more than 1200 training tokens");
+    expect_says(&ctx, "found 1013");
 }
 
 static void test_refuses(void **state) {

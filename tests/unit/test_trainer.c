@@ -332,6 +332,7 @@ static void loads_of_a_whole_step(void **state) {
 static at_recipe reading_on(void) {
     at_recipe r = plain;
     r.train.history = 50; /* a block of 37 and part of the one before */
+    r.train.stretch = 32;
     r.train.accumulate = 2;
     r.with_losses = true;
     r.losses.mutual_information = 0.1;
@@ -347,19 +348,20 @@ static void same_history(const bench *a, const bench *b) {
         assert_memory_equal(a->t.history[i].now, b->t.history[i].now, (size_t)n * sizeof(at_real));
 }
 
-/* 4 sequences walk over 27 blocks each: from the last of an epoch into the next. */
+/* 4 sequences walk over stretches of 32 blocks; the first one begins another on the way. */
 static void history_on_any_threads(void **state) {
     (void)state;
     const at_recipe r = reading_on();
     bench b[3];
     for (int i = 0; i < 3; i++) {
         bench_open(&b[i], &r, model_of(mixture, 1), NULL, i + 1);
-        b[i].t.progress.step = 26;
+        b[i].t.progress.step = 30;
         (void)steps(&b[i], 4);
         if (i > 0) same_state(&b[i].model->store, &b[0].model->store, "other threads");
         if (i > 0) same_history(&b[i], &b[0]);
         assert_int_equal(b[i].t.history[0].ahead, 50);
-        assert_int_equal(b[i].t.history[0].from[0], 0); /* 2 blocks into the second epoch */
+        assert_int_equal(b[i].t.history[0].from[0], 50 - 37); /* one block into it */
+        assert_int_equal(b[i].t.history[0].from[1], 0);
     }
     for (int i = 0; i < 3; i++) bench_close(&b[i]);
 }
@@ -439,9 +441,9 @@ static void history_refused(void **state) {
     refuse_history(&r, model_of(mixture, 1), NULL,
                    "train.history is 32768 and train.context 37, together more than the 32768");
     r.train.history = 50;
-    r.train.batch = 60;
+    r.train.context = 2500;
     refuse_history(&r, model_of(mixture, 1), NULL,
-                   "domain \"random\": expected more than 4440 training tokens");
+                   "domain \"random\": expected more than 5000 training tokens");
 }
 
 static void losses_need_routers(void **state) {
