@@ -88,6 +88,25 @@ check "Ctrl-C: nothing saved" test -n "$(ls stopped/checkpoints)"
 # ---- experts, router, one model -----------------------------------------------------------------------
 for d in aa bb; do run 0 "$ARTEL" distill expert.yaml -o expert-$d -q --set "data.domains=[$d]"; done
 run 0 "$ARTEL" router train data -o router -q
+# ---- in BF16, a teacher and a judge say what they say with the same values expanded
+run 0 "$ARTEL" train teacher.yaml -o wide -q --set model.n_embd=128 --set model.n_layer=1 \
+    --set train.steps=2 --set train.eval_every=0
+run 0 "$ARTEL" convert wide/model -o narrow --to hf --dtype bf16
+run 0 "$ARTEL" convert narrow -o expanded --to hf --dtype f32
+for m in narrow expanded; do
+    run 0 "$ARTEL" distill expert.yaml -o from-$m -q --set distill.teacher=$m --set train.steps=3
+    run 0 "$ARTEL" eval $m --data data --json
+    cp "$work/.out" $m.eval
+    run 0 "$ARTEL" generate $m -p "mino" -n 20 --seed 4 -q
+    cp "$work/.out" $m.text
+done
+check "another student" cmp -s from-narrow/model/model.safetensors from-expanded/model/model.safetensors
+check "another loss" cmp -s narrow.eval expanded.eval
+check "another text" cmp -s narrow.text expanded.text
+printf '%s\n' 'init: narrow' 'data: {train: data}' 'train: {steps: 1, batch: 4, context: 32}' >tune.yaml
+run 0 "$ARTEL" train tune.yaml -o tuned -q
+check "values are F32 now" grep -q '"torch_dtype":[[:space:]]*"float32"' tuned/model/config.json
+
 cat >compose.yaml <<'Y'
 mode: ple
 router: router
