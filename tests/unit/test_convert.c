@@ -4,7 +4,9 @@
  */
 #include "arch/model.h"
 #include "check.h"
+#include "infer/compose.h"
 #include "infer/convert.h"
+#include "route/router.h"
 #include <stdio.h>
 #include <unistd.h>
 
@@ -149,6 +151,32 @@ static void shards(void **state) {
     same_config(from, in_dir("narrow"));
 }
 
+/* Experts that come in shards and in BF16 become one file each, as they are. */
+static void composed(void **state) {
+    (void)state;
+    at_router *r = NULL;
+    char *from = in_dir("expert"), text[1200];
+    published(from);
+    OK(at_router_new(&ctx, 2, (const char *const[]){"a", "b"}, 61, &r));
+    r->trained.n_lengths = 1;
+    r->trained.length[0] = 8;
+    OK(at_router_save(&ctx, r, in_dir("router.safetensors")));
+    at_router_close(r);
+    const int n =
+        snprintf(text, sizeof text, "mode: ple\nrouter: %s\nexperts:\n  - {name: a, model: %s}\n",
+                 in_dir("router.safetensors"), from);
+    at_conf *f = NULL;
+    OK(at_conf_parse(&ctx, "compose.yaml", text, (size_t)n, &f));
+    OK(at_compose(&ctx, f, in_dir("composed")));
+    at_conf_close(f);
+    same_tensors(from, in_dir("composed/experts/e000-a.safetensors"));
+    cJSON *o = at_json_read(&ctx, in_dir("composed/config.json"));
+    const cJSON *config =
+        cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(o, "experts"), 0), "config");
+    assert_string_equal(cJSON_GetObjectItem(config, "torch_dtype")->valuestring, "bfloat16");
+    cJSON_Delete(o);
+}
+
 static void narrowed(void **state) {
     (void)state;
     at_conversion r;
@@ -196,7 +224,8 @@ int main(void) {
     at_ctx_init(&ctx, 2);
     if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(identical), cmocka_unit_test(shards),
-                                       cmocka_unit_test(narrowed), cmocka_unit_test(refused)};
+                                       cmocka_unit_test(narrowed), cmocka_unit_test(refused),
+                                       cmocka_unit_test(composed)};
     const int bad = cmocka_run_group_tests(tests, begin, end);
     at_compute_close(&cp);
     return bad;
