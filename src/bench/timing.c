@@ -2,8 +2,9 @@
 #include "bench/timing.h"
 #include "base/clock.h"
 #include <stdlib.h>
+#include <time.h>
 
-enum { LEAST = 3, MOST = 200 };
+enum { TURNS = 3, LEAST = 1, MOST = 200 };
 
 static double once(void (*f)(void *), void *arg) {
     const double start = at_now();
@@ -21,18 +22,33 @@ at_timing at_time_summary(double *t, int n) {
     return (at_timing){t[0], n % 2 ? t[n / 2] : (t[n / 2 - 1] + t[n / 2]) / 2};
 }
 
+/* Threads of OpenBLAS stay awake for 2^26 ticks after a product and would keep a core that the next
+   measurement needs; at real-time priority, keep it from its threads altogether. */
+static void let_sleep(void) {
+    const struct timespec t = {.tv_nsec = 35000000};
+    (void)nanosleep(&t, NULL);
+}
+
+/* At least `least` calls, more while they take less than `seconds`; returns how many there are. */
+static int series(void (*f)(void *), void *arg, double seconds, int least, double *t, int n) {
+    const double start = at_now();
+    for (int i = 0; n < MOST && (i < least || at_now() - start < seconds); i++)
+        t[n++] = once(f, arg);
+    return n;
+}
+
 void at_time_pair(void (*own)(void *), void (*base)(void *), void *arg, double seconds,
                   at_timing *t_own, at_timing *t_base) {
     double a[MOST], b[MOST];
-    int n = 0;
-    own(arg);
-    if (base) base(arg);
-    const double start = at_now();
-    while (n < LEAST || (n < MOST && at_now() - start < seconds)) {
-        a[n] = once(own, arg);
-        b[n] = base ? once(base, arg) : 0;
-        n++;
+    int n_own = 0, n_base = 0;
+    for (int turn = 0; turn < TURNS; turn++) {
+        (void)once(own, arg); /* to warm up */
+        n_own = series(own, arg, seconds / (2 * TURNS), LEAST, a, n_own);
+        if (!base) continue;
+        (void)once(base, arg);
+        n_base = series(base, arg, seconds / (2 * TURNS), LEAST, b, n_base);
+        let_sleep();
     }
-    *t_own = at_time_summary(a, n);
-    *t_base = base ? at_time_summary(b, n) : (at_timing){0, 0};
+    *t_own = at_time_summary(a, n_own);
+    *t_base = base ? at_time_summary(b, n_base) : (at_timing){0, 0};
 }

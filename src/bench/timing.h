@@ -10,8 +10,9 @@ typedef struct at_timing {
 /** Of n >= 1 measurements; sorts them. */
 at_timing at_time_summary(double *t, int n);
 
-/** Calls own(arg) and base(arg) in turns (own, base, own, base, ...) after one call of each to
-    warm up, until `seconds` are used, at least 3 and at most 200 times.  base may be NULL. */
+/** Calls own(arg) some times, then base(arg), in turns, each time after one call to warm up, until
+    about `seconds` are used; at least 3 and at most 200 times each.  Between base and own there is
+    time for the threads of base to go to sleep.  base may be NULL. */
 void at_time_pair(void (*own)(void *), void (*base)(void *), void *arg, double seconds,
                   at_timing *t_own, at_timing *t_base);
 

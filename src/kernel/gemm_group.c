@@ -14,14 +14,15 @@
 #include "kernel/gemm_few.h"
 
 enum {
-    KC = 512,        /* most of k in a block                                    */
-    MC = 168,        /* most rows of C in a task: MC x KC of A in the second cache */
-    NS = 256,        /* most columns of C in a task of an outer product         */
-    PANEL_MAX = 64,  /* mr and nr stay below                                    */
-    FEW_MORE = 96,   /* rows up to which reading B is what takes time           */
-    AHEAD = 1 << 16, /* values of B in a block then                             */
-    TASKS = 4,       /* at least, for each worker, where there is enough to cut */
-    WORTH = 1 << 20, /* multiply-adds that pay for waking the workers           */
+    KC = 512,         /* most of k in a block                                    */
+    MC = 168,         /* most rows of C in a task: MC x KC of A in the second cache */
+    NS = 256,         /* most columns of C in a task of an outer product         */
+    PANEL_MAX = 64,   /* mr and nr stay below                                    */
+    FEW_MORE = 96,    /* rows up to which reading B is what takes time           */
+    AHEAD = 1 << 16,  /* values of B in a block then                             */
+    PACKED = 1 << 16, /* values of A, and of B, that a task of an outer product packs   */
+    TASKS = 4,        /* at least, for each worker, where there is enough to cut */
+    WORTH = 1 << 20,  /* multiply-adds that pay for waking the workers           */
     OWN_A = (MC + PANEL_MAX) * KC,
     OWN_B = (NS + PANEL_MAX) * KC
 };
@@ -79,14 +80,18 @@ static at_status few_rows(at_compute *cp, const at_gemm_group *g) {
     return need == 0 || room ? AT_OK : AT_OOM;
 }
 
-/* Columns of one panel: all rows of the task, a tile after the other. */
-static void panel(const at_kernels *k, int64_t rows, int64_t wide, at_rows_tile *t,
+/* Columns of one panel: all rows of the task, a tile after the other, which share in asking for the
+   `soon` bytes used next. */
+static void panel(const at_kernels *k, int64_t rows, int64_t wide, at_rows_tile *t, int64_t soon,
                   const at_real *pa, at_real *const *c, at_real *pb) {
+    const int64_t tiles = parts_of(rows, wide);
+    t->soon_step = soon / tiles / t->k;
     for (int64_t i = 0; i < rows; i += wide) {
         t->a = pa + i * t->k;
         t->c = c + i;
         t->keep = t->b != pb && rows > wide ? pb : NULL; /* b is NULL where b16 is not */
         k->tile_rows((int)min64(wide, rows - i), t);
+        t->soon = (const void *)((uintptr_t)t->soon + (uintptr_t)(t->soon_step * t->k));
         if (!t->keep) continue;
         t->b = pb;
         t->b16 = NULL;
@@ -115,8 +120,8 @@ static const void *place(const at_gemm_group *g, int64_t x, int64_t at) {
 static int64_t block_k(const at_gemm_group *g, const task *t) {
     const int64_t rows = g->of.first[t->x + 1] - g->of.first[t->x];
     if (g->tb || rows > FEW_MORE) return even8(g->k, KC);
-    const int64_t most = AHEAD / g->n / 8 * 8;
-    return even8(g->k, most < 64 ? 64 : min64(most, KC));
+    const int64_t most = AHEAD / g->n / 8 * 8, least = rows > FEW_MORE / 2 ? 128 : 64;
+    return even8(g->k, most < least ? least : min64(most, KC));
 }
 
 /* next: the matrix this worker will probably read after this one. */
@@ -151,10 +156,9 @@ static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t
                 else
                     tile.b = g->b[t->x] + at;
                 tile.ldb = g->ldb;
-                tile.soon = whole ? place(g, after, after_at + j * kb) : place(g, t->x, at + k->nr);
-                tile.soon_ld = whole ? k->nr : g->ldb;
             }
-            panel(k, rows, wide, &tile, pa, c, pb);
+            tile.soon = place(g, after, after_at + j * kb);
+            panel(k, rows, wide, &tile, whole ? k->nr * kb * (g->b16 ? 2 : 4) : 0, pa, c, pb);
         }
     }
 }
@@ -171,29 +175,29 @@ static void group_part(void *arg, int64_t begin, int64_t end, int worker) {
 
 /* ---- A^T B ---- */
 
+/* Rows of C[x] one after the other, since for few terms it is C that is read and written. */
 static void outer_task(const at_kernels *k, const at_gemm_outer *g, const task *t, at_real *pa,
                        at_real *pb) {
     const int64_t begin = g->of.first[t->x], terms = g->of.first[t->x + 1] - begin;
     const int64_t kc = even8(terms, KC), mb = t->i1 - t->i0, wide = even(mb, k->mr);
     int64_t ra[KC];
-    at_real *c[MC];
-    for (int64_t i = 0; i < mb; i++) c[i] = g->c[t->x] + (t->i0 + i) * g->ldc;
     for (int64_t p = 0; p < terms; p += kc) {
         const int64_t kb = min64(kc, terms - p), *row = g->of.row + begin + p;
         for (int64_t l = 0; l < kb; l++) ra[l] = row[l] / g->of.share;
         k->pick_copy(kb, mb, (int)wide, g->a + t->i0, g->lda, ra, pa);
         k->pick_copy(kb, t->j1 - t->j0, k->nr, g->b + t->j0, g->ldb, row, pb);
-        for (int64_t j = t->j0; j < t->j1; j += k->nr)
-            for (int64_t i = 0; i < mb; i += wide)
-                k->tile_rows((int)min64(wide, mb - i), &(at_rows_tile){.n = min64(k->nr, t->j1 - j),
-                                                                       .k = kb,
-                                                                       .a = pa + i * kb,
-                                                                       .wa = wide,
-                                                                       .b = pb + (j - t->j0) * kb,
-                                                                       .ldb = k->nr,
-                                                                       .add = true,
-                                                                       .c = c + i,
-                                                                       .c0 = j});
+        for (int64_t i = 0; i < mb; i += wide) {
+            const int64_t rows = min64(wide, mb - i);
+            at_real *c[PANEL_MAX];
+            for (int64_t r = 0; r < rows; r++) c[r] = g->c[t->x] + (t->i0 + i + r) * g->ldc;
+            at_rows_tile tile = {.k = kb, .a = pa + i * kb, .wa = wide, .ldb = k->nr, .add = true};
+            tile.c = c;
+            for (tile.c0 = t->j0; tile.c0 < t->j1; tile.c0 += k->nr) {
+                tile.n = min64(k->nr, t->j1 - tile.c0);
+                tile.b = pb + (tile.c0 - t->j0) * kb;
+                k->tile_rows((int)rows, &tile);
+            }
+        }
     }
 }
 
@@ -253,13 +257,19 @@ at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
     return s;
 }
 
+/* Size of the parts of n rows or columns of C[x]: many where there are few terms, which makes for
+   less packing, if there are matrices enough to share out. */
+static int64_t outer_part_of(int64_t n, int64_t terms, int64_t most, bool enough) {
+    const int64_t more = PACKED / even8(terms, KC);
+    return even8(n, enough && more > most ? more / 8 * 8 : most);
+}
+
 at_status at_gemm_outer_run(at_compute *cp, const at_gemm_outer *g) {
     const int64_t *first = g->of.first;
     const int64_t total = first[g->of.e] - first[0];
     if (total <= 0 || g->m <= 0 || g->n <= 0) return AT_OK;
-    const int64_t rows = even(g->m, MC), cols = even8(g->n, NS);
-    const int64_t each = parts_of(g->m, rows) * parts_of(g->n, cols);
-    int64_t count = 0;
+    const int64_t each = parts_of(g->m, MC / 2) * parts_of(g->n, NS / 2);
+    int64_t count = 0, used = 0;
     task *t = at_malloc(cp->ctx, (size_t)(g->of.e * each) * sizeof *t);
     job w = {.k = &cp->k, .o = g, .tasks = t};
     if (t) w.scratch = at_scratch(cp, OWN_A + OWN_B);
@@ -267,8 +277,13 @@ at_status at_gemm_outer_run(at_compute *cp, const at_gemm_outer *g) {
         at_free(t);
         return AT_OOM;
     }
+    for (int64_t x = 0; x < g->of.e; x++) used += g->c[x] && first[x] < first[x + 1];
     for (int64_t x = 0; x < g->of.e; x++) {
-        if (!g->c[x] || first[x] == first[x + 1]) continue;
+        const int64_t terms = first[x + 1] - first[x];
+        if (!g->c[x] || terms == 0) continue;
+        const bool enough = used >= (int64_t)cp->threads * TASKS;
+        const int64_t rows = outer_part_of(g->m, terms, MC, enough);
+        const int64_t cols = outer_part_of(g->n, terms, NS, enough);
         for (int64_t j = 0; j < g->n; j += cols)
             for (int64_t i = 0; i < g->m; i += rows)
                 t[count++] = (task){x, i, min64(i + rows, g->m), j, min64(j + cols, g->n)};

@@ -23,10 +23,10 @@ typedef struct at_rows_tile {
     const at_real *b;    /* packed, then ldb = nr; or where it lies, read for all of nr */
     const uint16_t *b16; /* NULL, or b where it lies in BF16, in place of b            */
     int64_t ldb;
-    const void *soon; /* used next: nr values, k times, soon_ld apart, are asked for while */
-    int64_t soon_ld;  /* b is read where it lies; any address will do                      */
-    at_real *keep;    /* NULL, or gets b packed: nr k values                               */
-    bool add;         /* to C, which is else only written                           */
+    const void *soon;  /* used next: at each term what lies here is asked for, two lines where */
+    int64_t soon_step; /* b is not packed, then soon_step bytes on; any address will do        */
+    at_real *keep;     /* NULL, or gets b packed: nr k values                                  */
+    bool add;          /* to C, which is else only written                           */
     at_real *const *c;
     int64_t c0;
 } at_rows_tile;

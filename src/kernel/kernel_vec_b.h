@@ -73,8 +73,8 @@ OF_B(rows_m)(const int m, const enum rows_from how, const at_rows_tile *t) {
     const float *a = t->a;
     const BT *b = TILE_B(t);
     float *keep = t->keep;
-    const BT *soon = t->soon;
-    const uintptr_t step = (uintptr_t)(t->soon_ld * (int64_t)sizeof *soon);
+    uintptr_t soon = (uintptr_t)t->soon;
+    const uintptr_t step = (uintptr_t)t->soon_step;
     const int64_t wa = t->wa, ldb = how == ROWS_PACKED ? NR : t->ldb;
 #pragma GCC unroll 16
     for (int i = 0; i < m; i++) {
@@ -90,11 +90,13 @@ OF_B(rows_m)(const int m, const enum rows_from how, const at_rows_tile *t) {
 #pragma GCC unroll 4
         for (int j = 0; j < NV; j++) {
             bv[j] = BLOAD(b + j * W);
-            if (how != ROWS_PACKED && j * W * (int)sizeof *b % 64 == 0) AHEAD(soon, j * W);
             if (how == ROWS_KEPT) vstore(keep + j * W, bv[j]);
         }
         if (how == ROWS_KEPT) keep += NR;
-        if (how != ROWS_PACKED) soon = (const BT *)((uintptr_t)soon + step);
+        __builtin_prefetch((const void *)soon);
+        if (how != ROWS_PACKED && NR * sizeof *b > 64)
+            __builtin_prefetch((const void *)(soon + 64));
+        soon += step;
 #pragma GCC unroll 16
         for (int i = 0; i < m; i++) {
             const vf av = vset1(a[i]);
@@ -181,9 +183,8 @@ static inline __attribute__((always_inline)) void OF_B(few_m)(int m, int64_t n, 
             if (deep == 8)
                 for (; j + W <= end; j += W)
                     OF_B(few_column)(m, 8, a, l, bl + j, ldb, fresh, c, j, W);
-            for (; j < end; j += W)
-                OF_B(few_column)
-                (m, deep, a, l, bl + j, ldb, fresh, c, j, end - j < W ? end - j : W);
+            for (; j < end; j += W) OF_B(few_column)
+            (m, deep, a, l, bl + j, ldb, fresh, c, j, end - j < W ? end - j : W);
         }
     }
 }
