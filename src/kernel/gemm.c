@@ -8,7 +8,7 @@
  *   on the workers, but never changes a bit of C.
  *
  * Three ways, by shape:
- *   few   m <= AT_FEW: B is read once where it lies, see gemm_few.c.
+ *   few   m at most AT_FEW, or AT_FEW_TURNED: B is read once where it lies, see gemm_few.c.
  *   thin  A fits a core's cache: A is packed once for all, workers share the columns and pack
  *         their own slice of B.
  *   fat   B is packed once for all, workers share the rows and pack their own slice of A.
@@ -185,7 +185,7 @@ at_status at_gemm_serial(at_compute *cp, const at_gemm *g, int worker) {
         no_product(k, g);
         return AT_OK;
     }
-    if (g->m <= AT_FEW && !g->ta) return run_few(cp, g, 1);
+    if (at_is_few(g->tb, g->m) && !g->ta) return run_few(cp, g, 1);
     const int64_t kc = block_k(g->k), mc = MC / k->mr * k->mr, nc = NS / k->nr * k->nr;
     for (int64_t j = 0; j < g->n; j += nc)
         for (int64_t p = 0; p < g->k; p += kc) {
@@ -318,7 +318,7 @@ at_status at_gemm_run(at_compute *cp, const at_gemm *g) {
         no_product(&cp->k, g);
         return AT_OK;
     }
-    if (g->m <= AT_FEW && !g->ta) return run_few(cp, g, cp->threads);
+    if (at_is_few(g->tb, g->m) && !g->ta) return run_few(cp, g, cp->threads);
     if (g->m * g->k * g->n < WORTH) return at_gemm_serial(cp, g, 0);
     const int64_t kc = block_k(g->k);
     return g->m * kc <= THIN && g->n >= g->m ? run_thin(cp, g, kc) : run_fat(cp, g, kc);

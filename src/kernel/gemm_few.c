@@ -14,6 +14,7 @@ enum {
     LEAST = 32,      /* rows of B in a block                                    */
     WIDE = 2048,     /* columns worth a part of their own though rows are cut   */
     NARROW = 64,     /* the same where B is transposed                          */
+    AGAIN = 32,      /* rows of a transposed B read again for the next rows of A */
     TASKS = 4,       /* at least, for each worker                               */
     SUMS = 4096,     /* of a block, beside C                                    */
     WORTH = 1 << 19  /* values of B that pay for waking the workers             */
@@ -46,7 +47,7 @@ static int64_t block_k(const at_few_shape *s) {
 /* Terms [p0, p1) of columns [j0, j1) to c, of which these columns are the first. */
 static void piece(const at_kernels *k, const at_few_shape *s, const at_few *f, int64_t j0,
                   int64_t j1, int64_t p0, int64_t p1, bool add, at_real *const *c) {
-    const int64_t at = s->tb ? j0 * s->ldb + p0 : p0 * s->ldb + j0;
+    const int64_t at = p0 * s->ldb + j0;
     const at_real *a[AT_FEW];
     for (int i = 0; i < f->m; i++) a[i] = f->a[i] + p0;
     at_few_tile t = {.n = j1 - j0, .k = p1 - p0, .a = a, .ldb = s->ldb, .add = add, .c = c};
@@ -54,7 +55,31 @@ static void piece(const at_kernels *k, const at_few_shape *s, const at_few *f, i
         t.b16 = f->b16 + at;
     else
         t.b = f->b + at;
-    k->few_rows(f->m, s->tb, &t);
+    k->few_rows(f->m, false, &t);
+}
+
+/* All terms of columns [j0, j1) where B is transposed: some of its rows against all of A, a few
+   rows of A at a time. */
+static void turned(const at_kernels *k, const at_few_shape *s, const at_few *f, int64_t j0,
+                   int64_t j1) {
+    const int groups = (f->m + AT_FEW - 1) / AT_FEW;
+    const int64_t nb = groups > 1 ? AGAIN : j1 - j0;
+    at_few_tile t = {.k = s->k, .ldb = s->ldb, .add = s->accumulate};
+    for (int64_t j = j0; j < j1; j += nb) {
+        t.n = min64(nb, j1 - j);
+        if (f->b16)
+            t.b16 = f->b16 + j * s->ldb;
+        else
+            t.b = f->b + j * s->ldb;
+        for (int q = 0; q < groups; q++) {
+            const int begin = q * f->m / groups, end = (q + 1) * f->m / groups;
+            at_real *c[AT_FEW];
+            for (int i = begin; i < end; i++) c[i - begin] = f->c[i] + j;
+            t.a = f->a + begin;
+            t.c = c;
+            k->few_rows(end - begin, true, &t);
+        }
+    }
 }
 
 /* Columns [j0, j1), all blocks of k one after the other. */
@@ -106,7 +131,10 @@ static void tasks(void *arg, int64_t begin, int64_t end, int worker) {
         const at_few *f = w->f + x;
         at_real *c[AT_FEW];
         if (w->cut.blocks == 1) {
-            columns(w->k, s, f, kb, j0, j1);
+            if (s->tb)
+                turned(w->k, s, f, j0, j1);
+            else
+                columns(w->k, s, f, kb, j0, j1);
             continue;
         }
         for (int i = 0; i < f->m; i++) c[i] = block ? sums_of(w, x, i, block) : f->c[i];

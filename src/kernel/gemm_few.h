@@ -1,10 +1,12 @@
 /*
- * gemm_few.h - products of up to AT_FEW rows each: matrices are read once, where they lie, at the
- * speed of memory.  Inside kernel/, behind gemm.h and gemm_group.h.
+ * gemm_few.h - products of few rows each: matrices are read once, where they lie, at the speed of
+ * memory.  Inside kernel/, behind gemm.h and gemm_group.h.
  */
 #ifndef AT_GEMM_FEW_H
 #define AT_GEMM_FEW_H
 #include "kernel/gemm.h"
+
+enum { AT_FEW_TURNED = 16 }; /* so many rows where B is transposed, else AT_FEW */
 
 /** What the products of one call have in common: c[i][n] (+)= a[i][k] op(B)[k,n], k >= 1. */
 typedef struct at_few_shape {
@@ -14,12 +16,17 @@ typedef struct at_few_shape {
 } at_few_shape;
 
 typedef struct at_few {
-    int m; /* 1 .. AT_FEW */
-    const at_real *a[AT_FEW];
-    at_real *c[AT_FEW];
+    int m; /* 1 .. AT_FEW or AT_FEW_TURNED */
+    const at_real *a[AT_FEW_TURNED];
+    at_real *c[AT_FEW_TURNED];
     const at_real *b;
     const uint16_t *b16; /* NULL, or B in BF16 in place of b */
 } at_few;
+
+/** Whether rows are few enough. */
+static inline bool at_is_few(bool tb, int64_t rows) {
+    return rows <= (tb ? (int64_t)AT_FEW_TURNED : (int64_t)AT_FEW);
+}
 
 /** at_few_run needs so much room, in values. */
 int64_t at_few_room(const at_few_shape *s, int64_t count, int threads);

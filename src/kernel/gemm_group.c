@@ -64,7 +64,7 @@ static at_status few_rows(at_compute *cp, const at_gemm_group *g) {
     int64_t count = 0;
     for (int64_t x = 0; x < g->of.e; x++) {
         const int64_t *row = g->of.row + g->of.first[x], rows = g->of.first[x + 1] - g->of.first[x];
-        if (rows < 1 || rows > AT_FEW) continue;
+        if (rows < 1 || !at_is_few(g->tb, rows)) continue;
         at_few *to = &f[count++];
         *to =
             (at_few){.m = (int)rows, .b = g->b ? g->b[x] : NULL, .b16 = g->b16 ? g->b16[x] : NULL};
@@ -232,7 +232,7 @@ static at_status many(at_compute *cp, const at_gemm_group *g, int64_t blocks, in
     }
     for (int64_t x = 0; x < g->of.e; x++) {
         const int64_t rows = first[x + 1] - first[x], size = even(rows, MC);
-        if (rows <= AT_FEW) continue;
+        if (at_is_few(g->tb, rows)) continue;
         for (int64_t j = 0; j < g->n; j += cols)
             for (int64_t i = first[x]; i < first[x + 1]; i += size)
                 t[count++] = (task){x, i, min64(i + size, first[x + 1]), j, min64(j + cols, g->n)};
@@ -246,7 +246,7 @@ at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
     int64_t blocks = 0, total = 0, few = 0;
     for (int64_t x = 0; x < g->of.e && g->n > 0; x++) {
         const int64_t rows = g->of.first[x + 1] - g->of.first[x];
-        if (rows > AT_FEW) {
+        if (!at_is_few(g->tb, rows)) {
             blocks += parts_of(rows, MC);
             total += rows;
         } else if (rows > 0)

@@ -168,43 +168,42 @@ OF_B(few_column)(int m, int deep, const float *const *a, int64_t l, const BT *b,
 }
 
 /* m is a constant where this is inlined. */
-static inline __attribute__((always_inline)) void OF_B(few_m)(int m, int64_t n, int64_t k,
-                                                              const float *const *a, const BT *b,
-                                                              int64_t ldb, bool add,
-                                                              float *const *c) {
+static inline __attribute__((always_inline)) void OF_B(few_m)(int m, const at_few_tile *t) {
     const int64_t most = 4096 / m; /* columns of c at a time: they stay in the first cache */
-    for (int64_t j0 = 0; j0 < n; j0 += most) {
-        const int64_t end = n - j0 < most ? n : j0 + most;
-        for (int64_t l = 0; l < k; l += 8) {
-            const bool fresh = l == 0 && !add;
-            const BT *bl = b + l * ldb;
-            const int deep = k - l < 8 ? (int)(k - l) : 8;
+    for (int64_t j0 = 0; j0 < t->n; j0 += most) {
+        const int64_t end = t->n - j0 < most ? t->n : j0 + most;
+        for (int64_t l = 0; l < t->k; l += 8) {
+            const bool fresh = l == 0 && !t->add;
+            const BT *bl = TILE_B(t) + l * t->ldb;
+            const int deep = t->k - l < 8 ? (int)(t->k - l) : 8;
             int64_t j = j0;
             if (deep == 8)
                 for (; j + W <= end; j += W)
-                    OF_B(few_column)(m, 8, a, l, bl + j, ldb, fresh, c, j, W);
-            for (; j < end; j += W) OF_B(few_column)
-            (m, deep, a, l, bl + j, ldb, fresh, c, j, end - j < W ? end - j : W);
+                    OF_B(few_column)(m, 8, t->a, l, bl + j, t->ldb, fresh, t->c, j, W);
+            for (; j < end; j += W) {
+                const int64_t wide = end - j < W ? end - j : W;
+                OF_B(few_column)(m, deep, t->a, l, bl + j, t->ldb, fresh, t->c, j, wide);
+            }
         }
     }
 }
 
-static void OF_B(few_along)(int m, int64_t n, int64_t k, const float *const *a, const BT *b,
-                            int64_t ldb, bool add, float *const *c) {
+static void OF_B(few_along)(int m, const at_few_tile *t) {
     switch (m) {
-    case 1: OF_B(few_m)(1, n, k, a, b, ldb, add, c); break;
-    case 2: OF_B(few_m)(2, n, k, a, b, ldb, add, c); break;
-    case 3: OF_B(few_m)(3, n, k, a, b, ldb, add, c); break;
-    default: OF_B(few_m)(4, n, k, a, b, ldb, add, c); break;
+    case 1: OF_B(few_m)(1, t); break;
+    case 2: OF_B(few_m)(2, t); break;
+    case 3: OF_B(few_m)(3, t); break;
+    default: OF_B(few_m)(4, t); break;
     }
 }
 
 /* m x q dot products, each one vector sum over k in order: the same bits however they are
    grouped.  The next q rows are asked for meanwhile. */
-static inline __attribute__((always_inline)) void OF_B(few_dots)(int m, int q, int64_t k,
-                                                                 const float *const *a, const BT *b,
-                                                                 int64_t ldb, bool add,
-                                                                 float *const *c, int64_t at) {
+static inline __attribute__((always_inline)) void OF_B(few_dots)(int m, int q, const at_few_tile *t,
+                                                                 int64_t at) {
+    const float *const *a = t->a;
+    const int64_t k = t->k, ldb = t->ldb;
+    const BT *b = TILE_B(t) + at * ldb;
     enum { LINE = 64 / (int)sizeof *b, STEP = LINE > W ? LINE : W };
     vf s[4][8], bv[8];
     for (int i = 0; i < m; i++)
@@ -232,28 +231,25 @@ static inline __attribute__((always_inline)) void OF_B(few_dots)(int m, int q, i
     }
     for (int i = 0; i < m; i++)
         for (int j = 0; j < q; j++) {
-            float *y = c[i] + at + j;
-            const float t = vsum(s[i][j]);
-            *y = add ? *y + t : t;
+            float *y = t->c[i] + at + j;
+            const float sum = vsum(s[i][j]);
+            *y = t->add ? *y + sum : sum;
         }
 }
 
-static inline __attribute__((always_inline)) void OF_B(few_turn_m)(int m, int q, int64_t n,
-                                                                   int64_t k, const float *const *a,
-                                                                   const BT *b, int64_t ldb,
-                                                                   bool add, float *const *c) {
+static inline __attribute__((always_inline)) void OF_B(few_turn_m)(int m, int q,
+                                                                   const at_few_tile *t) {
     int64_t j = 0;
-    for (; j + q <= n; j += q) OF_B(few_dots)(m, q, k, a, b + j * ldb, ldb, add, c, j);
-    for (; j < n; j++) OF_B(few_dots)(m, 1, k, a, b + j * ldb, ldb, add, c, j);
+    for (; j + q <= t->n; j += q) OF_B(few_dots)(m, q, t, j);
+    for (; j < t->n; j++) OF_B(few_dots)(m, 1, t, j);
 }
 
-static void OF_B(few_across)(int m, int64_t n, int64_t k, const float *const *a, const BT *b,
-                             int64_t ldb, bool add, float *const *c) {
+static void OF_B(few_across)(int m, const at_few_tile *t) {
     switch (m) { /* m * q sums fit the registers */
-    case 1: OF_B(few_turn_m)(1, 8, n, k, a, b, ldb, add, c); break;
-    case 2: OF_B(few_turn_m)(2, 4, n, k, a, b, ldb, add, c); break;
-    case 3: OF_B(few_turn_m)(3, 4, n, k, a, b, ldb, add, c); break;
-    default: OF_B(few_turn_m)(4, W == 16 ? 4 : 2, n, k, a, b, ldb, add, c); break;
+    case 1: OF_B(few_turn_m)(1, 8, t); break;
+    case 2: OF_B(few_turn_m)(2, 4, t); break;
+    case 3: OF_B(few_turn_m)(3, 4, t); break;
+    default: OF_B(few_turn_m)(4, W == 16 ? 4 : 2, t); break;
     }
 }
 

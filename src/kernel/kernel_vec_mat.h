@@ -139,9 +139,9 @@ static void widen(int64_t n, const uint16_t *x, float *y) {
 
 static void few_rows(int m, bool turn, const at_few_tile *t) {
     if (t->b16)
-        (turn ? few_across16 : few_along16)(m, t->n, t->k, t->a, t->b16, t->ldb, t->add, t->c);
+        (turn ? few_across16 : few_along16)(m, t);
     else
-        (turn ? few_across : few_along)(m, t->n, t->k, t->a, t->b, t->ldb, t->add, t->c);
+        (turn ? few_across : few_along)(m, t);
 }
 
 static void few_strided(int m, bool turn, at_few_tile *t, const float *a, int64_t lda, float *c,
