@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static double mean(const double *x, int64_t n) { return at_stat_mean(x, n); }
 
@@ -218,7 +219,36 @@ static void tuning(mf *m) {
         }
 }
 
+static void summary(mf *m) {
+    char text[600];
+    const mf_scale *z = m->scale;
+    const at_lab_session *l = m->l;
+    const char *const label[3] = {"throughput, training", "throughput, reading",
+                                  "throughput, writing"};
+    (void)snprintf(
+        text, sizeof text,
+        "A mixture of %d attention experts and %d feed-forward experts in each of %d "
+        "layers of width %d, against dense models of the same kind. %lld tokens of "
+        "training a run, %lld seeds, batches of %lld x %lld. The figures are throughputs "
+        "over that of a dense model of the same validation loss.",
+        z->sparse.att, z->sparse.ffn, z->sparse.layers, z->sparse.width, (long long)z->tokens,
+        (long long)z->seeds, (long long)z->batch, (long long)z->context);
+    cJSON *f = cJSON_AddObjectToObject(at_page_section(m->l, NULL, text), "figures");
+    for (int i = 0; i < 3; i++) {
+        char value[64];
+        const cJSON *o = cJSON_GetArrayItem(l->claims, i);
+        const char *bound = cJSON_GetStringValue(cJSON_GetObjectItem(o, "bound"));
+        (void)snprintf(value, sizeof value, "%s%.2f x",
+                       bound && !strcmp(bound, "at least")  ? "at least "
+                       : bound && !strcmp(bound, "at most") ? "at most "
+                                                            : "",
+                       cJSON_GetNumberValue(cJSON_GetObjectItem(o, "effect")));
+        cJSON_AddStringToObject(f, label[i], value);
+    }
+}
+
 at_status mf_page(mf *m) {
+    summary(m);
     at_page_claims(m->l);
     overview(m);
     frontier(m, "Quality against training throughput", 0);
