@@ -60,6 +60,13 @@ void at_map_close(at_map *m) {
     *m = (at_map){0};
 }
 
+void at_map_soon(const void *data, size_t bytes) {
+    const uintptr_t page = 4095; /* a larger page refuses some of it, which costs time alone */
+    const uintptr_t begin = (uintptr_t)data & ~page;
+    if (bytes)
+        (void)posix_madvise((void *)begin, (uintptr_t)data + bytes - begin, POSIX_MADV_WILLNEED);
+}
+
 /* Reads to the end; the size told by stat is only a first guess (pipes have none). */
 static char *read_all(at_ctx *c, const char *path, int fd, size_t guess, size_t max, size_t *n) {
     char *text = NULL;

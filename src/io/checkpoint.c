@@ -79,9 +79,9 @@ static at_status no_weights(at_ctx *c, const char *dir) {
                      "model.safetensors.index.json as they were in pytorch_model.bin.index.json",
                      dir);
     else if (one && many)
-        s = at_error(c, AT_FORMAT,
-                     "%s: expected model.safetensors or model.safetensors.index.json in this folder",
-                     dir);
+        s = at_error(
+            c, AT_FORMAT,
+            "%s: expected model.safetensors or model.safetensors.index.json in this folder", dir);
     at_free(one);
     at_free(many);
     return s;
@@ -209,6 +209,7 @@ static at_status place_one(at_ctx *c, const at_weights *w, const at_load *how, a
                         w->n == 1 ? at_st_path(w->file[0]) : "checkpoint", e->path);
     const at_status s = same_shape(c, st, t, e);
     *has = s == AT_OK && how->borrow && borrow(t, e);
+    if (s == AT_OK && !*has) at_map_soon(t->data, t->bytes); /* they lie all over the file */
     return s;
 }
 

@@ -7,7 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 64, PREFIX = 8, PIECE = 4096 /* values converted at a time */ };
+enum {
+    ALIGN = 64,
+    PREFIX = 8,
+    PIECE = 4096 /* values converted at a time */,
+    LARGE = 1 << 28 /* bytes */
+};
 
 /* A tensor as it will stand in the file; its values may lie in another type. */
 typedef struct item {
@@ -161,6 +166,18 @@ static void lay_out(const at_st_writer *w, int64_t *order) {
             if (w->item[i].t.bytes > 0 && at_dtype_size(w->item[i].t.dtype) == size) order[k++] = i;
 }
 
+/* Large files take a while: how far this is, by the bytes before tensor i. */
+static void tell(at_ctx *c, const at_st_writer *w, const int64_t *order, int64_t i,
+                 const char *what) {
+    double all = 0, before = 0;
+    for (int64_t k = 0; k < w->n; k++) {
+        all += (double)w->item[order[k]].t.bytes;
+        if (k < i) before += (double)w->item[order[k]].t.bytes;
+    }
+    if (all > LARGE)
+        at_log(c, AT_LOG_PROGRESS, "%s: %s, %.0f %%", w->path, what, 100 * before / all);
+}
+
 static at_status put_hashes(at_ctx *c, at_st_writer *w, const int64_t *order) {
     char *text = at_malloc(c, (size_t)(w->n + 1) * 16 + 1);
     if (!text) return c->status;
@@ -169,6 +186,7 @@ static at_status put_hashes(at_ctx *c, at_st_writer *w, const int64_t *order) {
     at_status s = AT_OK;
     for (int64_t i = 0; i < w->n && s == AT_OK; i++) {
         XXH3_state_t h;
+        tell(c, w, order, i, "reading");
         at_st_tensor_hash_begin(&h, &w->item[order[i]].t);
         s = give(c, &w->item[order[i]], take_hash, &h);
         char digits[17];
@@ -252,8 +270,10 @@ at_status at_st_writer_commit(at_ctx *c, at_st_writer *w) {
     char *text = s ? NULL : header_text(w, order);
     if (!s && !text) s = at_error(c, AT_OOM, "%s: no memory for the header", w->path);
     if (!s) s = write_header(c, w, text);
-    for (int64_t i = 0; !s && i < w->n; i++)
+    for (int64_t i = 0; !s && i < w->n; i++) {
+        tell(c, w, order, i, "writing");
         s = give(c, &w->item[order[i]], take_file, &(sink){c, &w->out});
+    }
     if (!s)
         s = at_out_commit(c, &w->out);
     else
