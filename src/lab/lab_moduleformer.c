@@ -118,6 +118,9 @@ static at_status declare(mf *m, const mf_model *x, const char *group, int64_t se
     cJSON *path = cJSON_CreateString(m->l->o->data);
     char *quoted = path ? cJSON_PrintUnformatted(path) : NULL;
     const int64_t steps = tokens / (z->batch * z->context);
+    const unsigned flags = seed == MF_TUNE_SEED ? AT_TRIAL_DARING
+                           : x->lengths         ? AT_TRIAL_LENGTHS
+                                                : 0;
     at_text_init(&t, m->l->c, 0);
     at_textf(&t, "# %s, learning rate %g\nseed: %lld\n", x->title, lr, (long long)seed);
     at_textf(&t,
@@ -137,7 +140,7 @@ static at_status declare(mf *m, const mf_model *x, const char *group, int64_t se
     if (x->losses) at_textf(&t, "losses: {%s}\n", x->losses);
     at_status s = t.failed;
     if (s == AT_OK && !quoted) s = AT_OOM;
-    if (s == AT_OK) s = at_lab_declare(m->l, group, seed, x->lengths, t.s);
+    if (s == AT_OK) s = at_lab_declare(m->l, group, seed, flags, t.s);
     at_text_close(&t);
     cJSON_free(quoted);
     cJSON_Delete(path);
@@ -159,12 +162,10 @@ void mf_tune_group(const mf_model *x, int i, char *out, size_t size) {
 
 static at_status declare_tuning(mf *m, const mf_model *x) {
     at_status s = AT_OK;
-    mf_model short_run = *x;
-    short_run.lengths = false;
     for (int i = 0; i < RATES && s == AT_OK; i++) {
         char group[64];
         mf_tune_group(x, i, group, sizeof group);
-        s = declare(m, &short_run, group, MF_TUNE_SEED, mf_rate(x, i), m->scale->tune_tokens);
+        s = declare(m, x, group, MF_TUNE_SEED, mf_rate(x, i), m->scale->tune_tokens);
     }
     return s;
 }

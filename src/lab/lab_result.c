@@ -207,7 +207,7 @@ at_status at_lab_result(at_lab_session *l, const at_trial *t, const char *hash, 
     if (s == AT_OK) s = training(&w);
     if (s == AT_OK) s = validation(&w);
     if (s == AT_OK) s = loads(&w);
-    if (s == AT_OK && t->lengths) s = lengths(&w);
+    if (s == AT_OK && (t->flags & AT_TRIAL_LENGTHS)) s = lengths(&w);
     if (s == AT_OK) s = at_json_write(l->c, windows, w.windows);
     at_free(model);
     at_free(windows);

@@ -5,15 +5,20 @@
 #include "lab/lab.h"
 #include "run/run.h"
 
+enum {
+    AT_TRIAL_LENGTHS = 1, /* evaluate beyond the training context, too            */
+    AT_TRIAL_DARING = 2   /* a loss that explodes is a result, not a failure      */
+};
+
 /** One training run of the lab. */
 typedef struct at_trial {
     char name[96], group[64]; /* "k4-s2", "k4": runs of a group differ by the seed alone */
     int64_t seed;
-    char *recipe;  /* text of it                                             */
-    bool lengths;  /* evaluate beyond the training context, too              */
-    double flops;  /* of the training, for the estimate of time              */
-    cJSON *plan;   /* what `artel plan` says of it                           */
-    cJSON *result; /* its line of results.jsonl; NULL until done (borrowed)  */
+    char *recipe;   /* text of it                                             */
+    unsigned flags; /* AT_TRIAL_...                                           */
+    double flops;   /* of the training, for the estimate of time              */
+    cJSON *plan;    /* what `artel plan` says of it                           */
+    cJSON *result;  /* its line of results.jsonl; NULL until done (borrowed)  */
 } at_trial;
 
 struct at_lab_session {

@@ -95,8 +95,8 @@ static at_status look_up(at_lab_session *l, at_trial *t) {
     char *model = at_lab_path(l, t, "model/config.json");
     char *windows = at_lab_path(l, t, AT_LAB_WINDOWS);
     t->result = NULL;
-    if (model && windows && was && !strcmp(was, hex) && at_exists(model) && at_exists(windows))
-        t->result = line;
+    const bool whole = model && windows && at_exists(model) && at_exists(windows);
+    if (was && !strcmp(was, hex) && (whole || at_jsonl_string(line, "diverged"))) t->result = line;
     const at_status s = model && windows ? AT_OK : AT_OOM;
     at_free(model);
     at_free(windows);
@@ -116,7 +116,7 @@ static at_status plan_of(at_lab_session *l, at_trial *t) {
     return s;
 }
 
-at_status at_lab_declare(at_lab_session *l, const char *group, int64_t seed, bool lengths,
+at_status at_lab_declare(at_lab_session *l, const char *group, int64_t seed, unsigned flags,
                          const char *recipe) {
     at_trial *t = NULL;
     for (int64_t i = 0; i < l->n; i++)
@@ -124,7 +124,7 @@ at_status at_lab_declare(at_lab_session *l, const char *group, int64_t seed, boo
     if (!t) {
         if (!at_reserve(l->c, &l->trial, &l->cap, l->n + 1, sizeof *l->trial)) return AT_OOM;
         t = &l->trial[l->n++];
-        *t = (at_trial){.seed = seed, .lengths = lengths};
+        *t = (at_trial){.seed = seed, .flags = flags};
         (void)snprintf(t->group, sizeof t->group, "%s", group);
         (void)snprintf(t->name, sizeof t->name, "%s-s%lld", group, (long long)seed);
     }
@@ -173,9 +173,34 @@ static at_status train(at_lab_session *l, const at_trial *t, const char *folder,
         if (s == AT_OK) s = at_train(l->c, f, folder, &o, r);
         at_conf_close(f);
     }
-    if (s == AT_OK) s = at_remove_tree(l->c, state); /* three times the model, and of no use now */
     at_free(state);
     return s;
+}
+
+/* Three times the model, and of no use now. */
+static at_status drop_checkpoints(at_lab_session *l, const at_trial *t) {
+    char *state = at_lab_path(l, t, "checkpoints");
+    const at_status s = state ? at_remove_tree(l->c, state) : AT_OOM;
+    at_free(state);
+    return s;
+}
+
+static cJSON *diverged(const at_lab_session *l, const at_trial *t, const char *hash) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "name", t->name);
+    cJSON_AddStringToObject(o, "group", t->group);
+    cJSON_AddNumberToObject(o, "seed", (double)t->seed);
+    cJSON_AddStringToObject(o, "recipe", hash);
+    cJSON_AddStringToObject(o, "diverged", l->c->message);
+    return o;
+}
+
+static at_status add_result(at_lab_session *l, at_trial *t, cJSON *line) {
+    cJSON *old = result_of(l, t->name);
+    if (old) cJSON_Delete(cJSON_DetachItemViaPointer(l->results, old));
+    cJSON_AddItemToArray(l->results, line);
+    t->result = line;
+    return results_write(l);
 }
 
 static at_status one(at_lab_session *l, at_trial *t) {
@@ -188,21 +213,29 @@ static at_status one(at_lab_session *l, at_trial *t) {
     at_status s = folder ? train(l, t, folder, &r) : AT_OOM;
     l->c->log = l->log;
     l->c->log_user = l->log_user;
-    if (s == AT_OK) s = hash_of(l, t, hex);
-    if (s == AT_OK) s = at_lab_result(l, t, hex, &line);
     at_free(folder);
+    const bool exploded = s == AT_NUMERIC && t->flags & AT_TRIAL_DARING;
+    if (hash_of(l, t, hex) != AT_OK) return AT_OOM;
+    if (exploded) {
+        line = diverged(l, t, hex);
+        at_error_clear(l->c);
+        s = AT_OK;
+    } else if (s == AT_OK) {
+        s = at_lab_result(l, t, hex, &line);
+    }
+    if (s == AT_OK) s = add_result(l, t, line);
+    if (s == AT_OK) s = drop_checkpoints(l, t);
     if (s != AT_OK) return s;
-    cJSON *old = result_of(l, t->name);
-    if (old) cJSON_Delete(cJSON_DetachItemViaPointer(l->results, old));
-    cJSON_AddItemToArray(l->results, line);
-    if ((s = results_write(l)) != AT_OK) return s;
-    t->result = line;
-    l->worked += t->flops;
-    l->work_seconds += at_now() - l->trial_began;
+    const double took = at_now() - l->trial_began;
     double loss = 0;
-    (void)at_jsonl_number(line, "val_loss", &loss);
-    at_log(l->c, AT_LOG_INFO, "%s: validation loss %.4f, %.0f s", t->name, loss,
-           at_now() - l->trial_began);
+    if (!exploded) {
+        l->worked += t->flops;
+        l->work_seconds += took;
+    }
+    if (at_jsonl_number(line, "val_loss", &loss))
+        at_log(l->c, AT_LOG_INFO, "%s: validation loss %.4f, %.0f s", t->name, loss, took);
+    else
+        at_log(l->c, AT_LOG_INFO, "%s: %s", t->name, at_jsonl_string(line, "diverged"));
     return AT_OK;
 }
 

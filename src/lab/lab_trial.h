@@ -13,13 +13,17 @@
  *      "load_entropy","dead","experts",                             mean, sum, sum over them
  *      "by_context":[{"context","loss","tokens"}],                  where lengths were asked for:
  *      "by_position":[{"position","loss"}]}                         see lab_probe.h
+ *
+ * Of a run whose loss exploded, where that was allowed for: {"name","group","seed","recipe",
+ * "diverged": why}.
  */
 #ifndef AT_LAB_TRIAL_H
 #define AT_LAB_TRIAL_H
 #include "lab/lab_session.h"
 
-/** Declares a run, or gives a declared one another recipe.  recipe: YAML text. */
-at_status at_lab_declare(at_lab_session *l, const char *group, int64_t seed, bool lengths,
+/** Declares a run, or gives a declared one another recipe.  recipe: YAML text.  flags: of
+    at_trial. */
+at_status at_lab_declare(at_lab_session *l, const char *group, int64_t seed, unsigned flags,
                          const char *recipe);
 /** Does what is not finished of the `first` runs declared, in their order. */
 at_status at_lab_train(at_lab_session *l, int64_t first);

@@ -209,12 +209,13 @@ static void tuning(mf *m) {
     cJSON *t = at_page_table(s, NULL, "model|learning rate|validation loss|chosen");
     for (int k = 0; k <= m->scale->n_dense; k++)
         for (int i = 0; i < mf_rates(); i++) {
-            char group[64];
+            char group[64], loss[32];
             double v = (double)NAN;
             const mf_model *x = &m->model[k];
             mf_tune_group(x, i, group, sizeof group);
             (void)mf_number(at_lab_trial(m->l, group, MF_TUNE_SEED)->result, "val_loss", &v);
-            at_page_row(t, "%s|%g|%.4f|%s", x->title, mf_rate(x, i), v,
+            (void)snprintf(loss, sizeof loss, isfinite(v) ? "%.4f" : "exploded", v);
+            at_page_row(t, "%s|%g|%s|%s", x->title, mf_rate(x, i), loss,
                         mf_rate(x, i) == mf_best_rate(m, x) ? "yes" : "");
         }
 }
