@@ -1,6 +1,7 @@
 /* ctx.c - last error, allocator with injected failures, log. */
 #include "base/ctx.h"
 #include "base/cpu.h"
+#include "base/huge.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,13 +64,17 @@ static void *checked(at_ctx *c, void *p, size_t bytes) {
 }
 
 void *at_malloc(at_ctx *c, size_t bytes) {
-    return checked(c, allowed(c) ? malloc(bytes ? bytes : 1) : NULL, bytes);
+    void *p = allowed(c) ? malloc(bytes ? bytes : 1) : NULL;
+    at_huge(p, bytes);
+    return checked(c, p, bytes);
 }
 
 void *at_calloc(at_ctx *c, size_t count, size_t size) {
     if (size && count > SIZE_MAX / size) return checked(c, NULL, SIZE_MAX);
     const size_t bytes = count * size;
-    return checked(c, allowed(c) ? calloc(1, bytes ? bytes : 1) : NULL, bytes);
+    void *p = allowed(c) ? calloc(1, bytes ? bytes : 1) : NULL;
+    at_huge(p, bytes);
+    return checked(c, p, bytes);
 }
 
 void *at_realloc(at_ctx *c, void *p, size_t bytes) {

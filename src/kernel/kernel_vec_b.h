@@ -169,9 +169,9 @@ OF_B(few_column)(int m, int deep, const float *const *a, int64_t l, const BT *b,
 
 /* m is a constant where this is inlined. */
 static inline __attribute__((always_inline)) void OF_B(few_m)(int m, const at_few_tile *t) {
-    const int64_t most = 4096 / m; /* columns of c at a time: they stay in the first cache */
-    for (int64_t j0 = 0; j0 < t->n; j0 += most) {
-        const int64_t end = t->n - j0 < most ? t->n : j0 + most;
+    enum { COLUMNS = 1024 }; /* of c at a time: they stay in the first cache, with rows of b */
+    for (int64_t j0 = 0; j0 < t->n; j0 += COLUMNS) {
+        const int64_t end = t->n - j0 < COLUMNS ? t->n : j0 + COLUMNS;
         for (int64_t l = 0; l < t->k; l += 8) {
             const bool fresh = l == 0 && !t->add;
             const BT *bl = TILE_B(t) + l * t->ldb;
@@ -246,7 +246,7 @@ static inline __attribute__((always_inline)) void OF_B(few_turn_m)(int m, int q,
 
 static void OF_B(few_across)(int m, const at_few_tile *t) {
     switch (m) { /* m * q sums fit the registers */
-    case 1: OF_B(few_turn_m)(1, 8, t); break;
+    case 1: OF_B(few_turn_m)(1, 4, t); break;
     case 2: OF_B(few_turn_m)(2, 4, t); break;
     case 3: OF_B(few_turn_m)(3, 4, t); break;
     default: OF_B(few_turn_m)(4, W == 16 ? 4 : 2, t); break;
