@@ -22,6 +22,8 @@ static const struct {
     {MF_MAIN, "ModuleFormer, k = 2", "mutual_information: 0.001", 2, false, true, false},
     {MF_PLAIN, "without the mutual-information loss", "mutual_information: 0", 2, false, false,
      false},
+    {MF_STRONG, "mutual-information loss ten times as heavy", "mutual_information: 0.01", 2, false,
+     false, false},
     {MF_SWITCH, "switch balance instead", "switch: 0.01", 2, false, false, true},
     {MF_K1, "k = 1", "mutual_information: 0.001", 1, false, false, false},
     {MF_K4, "k = 4", "mutual_information: 0.001", 4, false, false, false},
@@ -32,7 +34,7 @@ static const struct {
 /* Layers, width, hidden width of a feed-forward expert, experts of both kinds. */
 static const mf_scale scales[AT_LAB_SCALES] = {
     [AT_LAB_QUICK] = {.seeds = 3,
-                      .tokens = 1500000,
+                      .tokens = 1400000,
                       .tune_tokens = 360000,
                       .batch = 4,
                       .context = 256,

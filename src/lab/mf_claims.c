@@ -133,12 +133,16 @@ typedef struct {
 } difference;
 
 static const difference differences[] = {
-    {"the mutual-information loss evens the load of the experts", MF_MAIN, MF_PLAIN, "load_entropy",
-     "load entropy / its maximum, mean over routers", 0, 1},
-    {"the mutual-information loss keeps experts alive", MF_PLAIN, MF_MAIN, "dead",
-     "dead experts of all routers", 0, 1},
+    {"the mutual-information loss (weight 0.001) evens the load of the experts", MF_MAIN, MF_PLAIN,
+     "load_entropy", "load entropy / its maximum, mean over routers", 0, 1},
+    {"the mutual-information loss, ten times as heavy, evens the load of the experts", MF_STRONG,
+     MF_PLAIN, "load_entropy", "load entropy / its maximum, mean over routers", 0, 1},
+    {"the mutual-information loss, ten times as heavy, keeps experts alive", MF_PLAIN, MF_STRONG,
+     "dead", "dead experts of all routers", 0, 1},
     {"the mutual-information loss costs less than 0.02 nats a token", MF_MAIN, MF_PLAIN, "val_loss",
      "nats a token", 0.02, -1},
+    {"the mutual-information loss, ten times as heavy, costs less than 0.02 nats a token",
+     MF_STRONG, MF_PLAIN, "val_loss", "nats a token", 0.02, -1},
     {"two experts a token are better than one", MF_K1, MF_MAIN, "val_loss", "nats a token", 0, 1},
     {"four experts a token are better than two", MF_MAIN, MF_K4, "val_loss", "nats a token", 0, 1},
     {"stick-breaking attention learns better than softmax attention with rotary positions",

@@ -6,11 +6,12 @@
 #include "lab/lab_speed.h"
 #include "lab/lab_trial.h"
 
-enum { MF_VARIANTS = 6, MF_DENSE_MAX = 5, MF_MODELS = MF_DENSE_MAX + MF_VARIANTS };
+enum { MF_VARIANTS = 7, MF_DENSE_MAX = 5, MF_MODELS = MF_DENSE_MAX + MF_VARIANTS };
 enum { MF_SEEDS_MAX = 8, MF_TUNE_SEED = 101 };
 
 #define MF_MAIN    "mf"
 #define MF_PLAIN   "no-mi"
+#define MF_STRONG  "mi-10"
 #define MF_SWITCH  "switch"
 #define MF_K1      "k1"
 #define MF_K4      "k4"

@@ -27,14 +27,14 @@ prints '"claims":["'
 
 # ---- a whole lab ----------------------------------------------------------------------------------
 run 0 "$ARTEL" lab moduleformer -o whole --data data --scale tiny --json --threads 2
-check "a line a claim, then the lab" test "$(grep -c '"claim":' .out)" -eq 11
+check "a line a claim, then the lab" test "$(grep -c '"claim":' .out)" -eq 13
 check "the lab comes last" sh -c 'tail -n 1 .out | grep -q "\"lab\":\"moduleformer\""'
 for field in holds effect ci p n unit; do
-    check "$field in each claim" test "$(grep -c "\"$field\":" .out)" -ge 11
+    check "$field in each claim" test "$(grep -c "\"$field\":" .out)" -ge 13
 done
 prints '"report":"whole/report.html"'
 check "claims are kept" sh -c 'grep "\"claim\":" .out | cmp -s - whole/claims.jsonl'
-check "a line a run" test "$(wc -l <whole/results.jsonl)" -eq 25
+check "a line a run" test "$(wc -l <whole/results.jsonl)" -eq 27
 check "loads of routers" test "$(grep -c '"load":\[{"kind":"attention"' whole/results.jsonl)" -ge 12
 check "lengths" test "$(grep -c '"by_context":\[{"context":16,' whole/results.jsonl)" -eq 4
 check "positions" grep -q '"by_position":\[{"position":2,' whole/results.jsonl
@@ -54,14 +54,14 @@ run 0 "$ARTEL" lab moduleformer -o whole --data data --scale tiny --json --threa
 check "results are kept" test "$(cksum whole/results.jsonl whole/speed.json)" = "$before"
 run 0 "$ARTEL" lab moduleformer -o whole --data data --scale tiny
 prints "times the throughput of a dense model"
-prints "25 runs"
+prints "27 runs"
 
 # what is missing is made again, the rest stays
 rm -r whole/runs/k4-s2
 run 0 "$ARTEL" lab moduleformer -o whole --data data --scale tiny --json
 says "k4-s2: validation loss"
 check "one run alone was made" test "$(grep -c 'validation loss' .err)" -eq 1
-check "25 lines still" test "$(wc -l <whole/results.jsonl)" -eq 25
+check "27 lines still" test "$(wc -l <whole/results.jsonl)" -eq 27
 
 # ---- interrupted, continued -----------------------------------------------------------------------
 losses() { sed 's/.*"name":"\([^"]*\)".*"val_loss":\([^,]*\),.*/\1 \2/' "$1" | sort; }
@@ -79,7 +79,7 @@ done
 check "interrupted: exit code 130, not $rc" test $rc -eq 130
 says "goes on"
 check "something was done" test -s part/results.jsonl
-check "not everything" test "$(wc -l <part/results.jsonl)" -lt 25
+check "not everything" test "$(wc -l <part/results.jsonl)" -lt 27
 run 0 "$ARTEL" lab moduleformer -o part --data data --scale tiny --threads 1
 losses whole/results.jsonl >a
 losses part/results.jsonl >b
