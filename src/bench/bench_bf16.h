@@ -5,9 +5,9 @@
 #include "bench/timing.h"
 
 /** Rows "gemv_bf16" (a head of 50304 words), "decode_bf16" (two experts of many, a row each) in
-    bytes of matrices against read GB/s, and "experts_bf16" (256 rows for each expert) in flops
+    bytes of matrices against what is read just before or after, and "experts_bf16" (256 rows for each expert) in flops
     against fma GFLOP/s and the same product in float.  AT_OOM, AT_INTERRUPTED, or what emit
     returns. */
-at_status at_bench_bf16(at_ctx *c, double fma, double read, at_bench_emit emit, void *user);
+at_status at_bench_bf16(at_ctx *c, double fma, at_bench_emit emit, void *user);
 
 #endif

@@ -287,7 +287,7 @@ static at_status on_threads(at_ctx *c, at_bench_emit emit, void *user) {
         s = at_interrupted(c) ? at_error(c, AT_INTERRUPTED, "bench: interrupted")
                               : bench_product(c, i, &p, emit, user);
     if (s == AT_OK) s = at_bench_group(c, p.fma, emit, user);
-    if (s == AT_OK) s = at_bench_bf16(c, p.fma, p.read, emit, user);
+    if (s == AT_OK) s = at_bench_bf16(c, p.fma, emit, user);
     if (s == AT_OK) s = bench_attention(c, false, &p, emit, user);
     if (s == AT_OK) s = bench_attention(c, true, &p, emit, user);
     for (int back = 0; back < 2 && s == AT_OK; back++) {

@@ -6,7 +6,7 @@
 
 /** First the machine's limits (rows fma_peak and read_peak), then matrix products in the shapes of
     a small transformer and of expert layers, attention and the optimiser; on one worker and on all
-    of c->threads.  About thirty seconds.  AT_OOM, AT_INTERRUPTED, or what emit returns. */
+    of c->threads.  About a minute.  AT_OOM, AT_INTERRUPTED, or what emit returns. */
 at_status at_bench_kernel(at_ctx *c, at_bench_emit emit, void *user);
 
 #endif

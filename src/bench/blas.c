@@ -13,6 +13,9 @@ const char *at_blas_name(char *text, size_t bytes) {
 
 void at_blas_threads(int n) { openblas_set_num_threads(n); }
 
+/* 2^28 ticks of the processor's clock, of at least 2 GHz. */
+double at_blas_rest(void) { return openblas_get_num_threads() > 1 ? 0.13 : 0; }
+
 void at_blas_gemm(const at_gemm *g) {
     cblas_sgemm(CblasRowMajor, g->ta ? CblasTrans : CblasNoTrans, g->tb ? CblasTrans : CblasNoTrans,
                 (blasint)g->m, (blasint)g->n, (blasint)g->k, 1, g->a, (blasint)g->lda, g->b,
@@ -25,5 +28,6 @@ const char *at_blas_name(char *text, size_t bytes) {
     return NULL;
 }
 void at_blas_threads(int n) { (void)n; }
+double at_blas_rest(void) { return 0; }
 void at_blas_gemm(const at_gemm *g) { (void)g; }
 #endif

@@ -7,6 +7,8 @@
     `bytes`; NULL, and then nothing else may be called: not in this build. */
 const char *at_blas_name(char *text, size_t bytes);
 void at_blas_threads(int n);
+/** Seconds, less than one, that its threads stay awake after a product; 0 with one thread. */
+double at_blas_rest(void);
 /** C = op(A) op(B); accumulate and bias are not looked at. */
 void at_blas_gemm(const at_gemm *g);
 

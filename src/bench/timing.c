@@ -1,6 +1,7 @@
 /* timing.c - see timing.h. */
 #include "bench/timing.h"
 #include "base/clock.h"
+#include "bench/blas.h"
 #include <stdlib.h>
 #include <time.h>
 
@@ -22,11 +23,11 @@ at_timing at_time_summary(double *t, int n) {
     return (at_timing){t[0], n % 2 ? t[n / 2] : (t[n / 2 - 1] + t[n / 2]) / 2};
 }
 
-/* Threads of OpenBLAS stay awake for 2^26 ticks after a product and would keep a core that the next
-   measurement needs; at real-time priority, keep it from its threads altogether. */
+/* Until the threads of OpenBLAS sleep: they would keep a core that the next measurement needs, and
+   at real-time priority keep its threads from it altogether. */
 static void let_sleep(void) {
-    const struct timespec t = {.tv_nsec = 35000000};
-    (void)nanosleep(&t, NULL);
+    const struct timespec t = {.tv_nsec = (long)(at_blas_rest() * 1e9)};
+    if (t.tv_nsec > 0) (void)nanosleep(&t, NULL);
 }
 
 /* At least `least` calls, more while they take less than `seconds`; returns how many there are. */
