@@ -298,7 +298,8 @@ ARTEL_API artel_status artel_bench_step(artel *a, const artel_recipe *r, int64_t
     experts chosen for it, of routers, norms and output, and of keys and values.  Emits one object:
     name, arch, shape, threads, parameters, active_parameters, load_seconds, prompt_tokens,
     prompt_seconds, tokens, seconds {min, median}, tokens_per_s, bytes_per_token, gbytes_per_s,
-    read_peak (1e9 bytes a second, measured), bound_tokens_per_s, percent_of_bound and, where the
+    read_peak (1e9 bytes a second, measured after each 16 tokens, the median), bound_tokens_per_s,
+    percent_of_bound (of such rounds, the median) and, where the
     system tells, resident {bytes, anonymous, file}. */
 ARTEL_API artel_status artel_bench_decode(artel *a, const artel_recipe *r, int64_t tokens,
                                           artel_emit emit, void *user);

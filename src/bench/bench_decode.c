@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { VOCAB = 8192, PROMPT = 16, WARM = 8 };
+enum { VOCAB = 8192, PROMPT = 16, WARM = 8, ROUND = 16, ROUNDS_MAX = AT_DECODE_MAX / ROUND + 1 };
 
 /* Values of the token's active parameters by the size they have: matrices may be in BF16, what is small
    is in at_real then. */
@@ -58,8 +58,32 @@ static at_status feed(at_session *s, int64_t n, uint64_t *at, double *seconds) {
     return st;
 }
 
+static double median(double *x, int64_t n) { return at_time_summary(x, (int)n).median; }
+
+/* Tokens in rounds, and after each the peak: what else the machine does at the time slows both. */
+static at_status rounds(at_session *s, uint64_t *at, double *t, at_bench_decode *out) {
+    double peak[ROUNDS_MAX], share[ROUNDS_MAX];
+    int64_t n = 0;
+    at_status st = AT_OK;
+    for (int64_t i = 0; i < out->tokens && st == AT_OK; n++) {
+        const int64_t left = out->tokens - i, here = left < 2 * ROUND ? left : ROUND;
+        double sorted[2 * ROUND];
+        for (int64_t k = 0; k < here && st == AT_OK; k++) st = feed(s, 1, at, &t[i + k]);
+        memcpy(sorted, t + i, (size_t)here * sizeof *t);
+        i += here;
+        if (i == out->tokens) resident(out);
+        peak[n] = st == AT_OK ? at_read_peak(s->cp->ctx, s->cp->threads) : 0;
+        share[n] = peak[n] > 0 ? 1 / (peak[n] * median(sorted, here)) : 0;
+    }
+    if (st != AT_OK) return st;
+    out->time = at_time_summary(t, (int)out->tokens);
+    out->peak = median(peak, n);
+    out->percent = median(share, n); /* of a token of one byte, see below */
+    return AT_OK;
+}
+
 static at_status measure(at_compute *cp, at_model *m, int64_t tokens, at_bench_decode *out) {
-    double *t = at_malloc(cp->ctx, (size_t)(WARM + tokens) * sizeof *t);
+    double *t = at_malloc(cp->ctx, (size_t)tokens * sizeof *t);
     at_session s;
     if (!t) return AT_OOM;
     at_status st = at_session_open(cp, m, 0, &s);
@@ -75,10 +99,8 @@ static at_status measure(at_compute *cp, at_model *m, int64_t tokens, at_bench_d
         st = at_error(cp->ctx, AT_ARG, "a context of %lld tokens is too short to measure in",
                       (long long)s.cap);
     if (st == AT_OK) st = feed(&s, out->prompt, &at, &out->prompt_s);
-    for (int64_t i = 0; i < WARM + out->tokens && st == AT_OK; i++)
-        st = feed(&s, 1, &at, &t[i < WARM ? i : i - WARM]);
-    if (st == AT_OK) out->time = at_time_summary(t, (int)out->tokens);
-    resident(out);
+    for (int64_t i = 0; i < WARM && st == AT_OK; i++) st = feed(&s, 1, &at, t);
+    if (st == AT_OK) st = rounds(&s, &at, t, out);
     const double length = (double)(out->prompt + WARM) + (double)out->tokens / 2;
     out->bytes = parameter_bytes(m) + cache_bytes(&m->dims, length);
     at_session_close(&s);
@@ -118,7 +140,6 @@ at_status at_bench_decode_run(at_ctx *c, const char *dir, at_conf *recipe, int64
     at_model *made = NULL;
     at_status s = at_compute_open(&cp, c);
     if (s != AT_OK) return s;
-    const double before = at_read_peak(c, c->threads);
     const double began = at_now();
     s = dir ? at_lm_load(c, dir, &lm) : make(c, recipe, &made);
     out->load_s = at_now() - began;
@@ -131,11 +152,9 @@ at_status at_bench_decode_run(at_ctx *c, const char *dir, at_conf *recipe, int64
     at_model_close(made);
     at_compute_close(&cp);
     if (s != AT_OK) return s;
-    out->peak = at_read_peak(c, c->threads);
-    if (out->peak < before) out->peak = before; /* others may have read meanwhile */
     out->tokens_per_s = 1 / out->time.median;
     out->gbytes = out->bytes * out->tokens_per_s * 1e-9;
     out->bound = out->peak * 1e9 / out->bytes;
-    out->percent = out->peak > 0 ? 100 * out->gbytes / out->peak : 0;
+    out->percent *= 100 * 1e-9 * out->bytes;
     return AT_OK;
 }

@@ -13,8 +13,10 @@ typedef struct at_bench_decode {
     double tokens_per_s;        /* by the median                                               */
     double bytes;               /* of parameters, keys and values a token needs: chosen experts,
                                    routers, norms, output; a cache of half the length          */
-    double gbytes, peak;        /* 1e9 bytes a second: read by the median, and what memory gives */
-    double bound, percent;      /* tokens a second at that peak; what of it was reached        */
+    double gbytes, peak;        /* 1e9 bytes a second: read by the median, and what memory gives
+                                   (median of the peaks after each 16 tokens)                  */
+    double bound, percent;      /* tokens a second at that peak; what was reached of it, median of
+                                   rounds of 16 tokens each against the peak after it          */
     double rss, rss_anon, rss_file; /* bytes resident after the last token; 0: not known       */
 } at_bench_decode;
 

@@ -17,7 +17,8 @@ enum {
     AGAIN = 32,      /* rows of a transposed B read again for the next rows of A */
     TASKS = 4,       /* at least, for each worker                               */
     SUMS = 4096,     /* of a block, beside C                                    */
-    WORTH = 1 << 19  /* values of B that pay for waking the workers             */
+    RUN = 1 << 20,   /* values of B a worker takes at a time, at most           */
+    WORTH = 1 << 18  /* values of B that pay for waking the workers             */
 };
 
 /* How the products are cut. */
@@ -147,7 +148,12 @@ void at_few_run(const at_kernels *k, const at_few_shape *s, const at_few *f, int
                 int threads, at_real *room) {
     job w = {.k = k, .s = s, .f = f, .cut = cut_of(s, count, threads), .room = room};
     const int awake = count * s->n * s->k < WORTH ? 1 : threads;
-    at_par_for(awake, count * w.cut.blocks * w.cut.parts, 1, tasks, &w);
+    /* Neighbours in a run: what a task asks for beyond its end is the next one's beginning. */
+    const int64_t n = count * w.cut.blocks * w.cut.parts;
+    if (n < 1) return;
+    const int64_t each = s->n * s->k * count / n;
+    const int64_t grain = min64(n / ((int64_t)awake * 2), each > 0 ? RUN / each : 1);
+    at_par_for(awake, n, grain > 1 ? grain : 1, tasks, &w);
     for (int64_t x = 0; x < count && w.cut.blocks > 1; x++)
         for (int i = 0; i < f[x].m; i++)
             for (int64_t b = 1; b < w.cut.blocks; b++)
