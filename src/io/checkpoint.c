@@ -141,6 +141,7 @@ at_status at_weights_save(at_ctx *c, const at_weights *w, const char *path,
                           void *user) {
     at_st_writer *to = NULL;
     at_status s = at_st_writer_open(c, path, &to);
+    if (s == AT_OK) at_st_writer_stoppable(to);
     if (s == AT_OK && w->n) s = copy_meta(c, w->file[0], to);
     for (int64_t f = 0; f < w->n; f++)
         for (int64_t i = 0; i < at_st_count(w->file[f]) && s == AT_OK; i++) {

@@ -22,7 +22,8 @@ typedef struct at_weights {
 at_status at_weights_open(at_ctx *c, const char *path, size_t verify_below, at_weights *out);
 void at_weights_close(at_weights *w);
 /** All their tensors into one file, from map to file without a copy in memory; metadata is the first
-    file's.  choose (NULL: all as they are) may say no to a tensor, or change name and dtype. */
+    file's.  choose (NULL: all as they are) may say no to a tensor, or change name and dtype.
+    AT_INTERRUPTED between two tensors: then there is no file. */
 at_status at_weights_save(at_ctx *c, const at_weights *w, const char *path,
                           bool (*choose)(void *user, const at_st_tensor *t, at_st_tensor *as),
                           void *user);

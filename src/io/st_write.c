@@ -26,6 +26,7 @@ struct at_st_writer {
     cJSON *meta;
     item *item;
     int64_t n, cap;
+    bool stoppable;
 };
 
 at_status at_st_writer_open(at_ctx *c, const char *path, at_st_writer **out) {
@@ -45,6 +46,8 @@ at_status at_st_writer_open(at_ctx *c, const char *path, at_st_writer **out) {
         *out = w;
     return s;
 }
+
+void at_st_writer_stoppable(at_st_writer *w) { w->stoppable = true; }
 
 void at_st_writer_close(at_st_writer *w) {
     if (!w) return;
@@ -166,16 +169,18 @@ static void lay_out(const at_st_writer *w, int64_t *order) {
             if (w->item[i].t.bytes > 0 && at_dtype_size(w->item[i].t.dtype) == size) order[k++] = i;
 }
 
-/* Large files take a while: how far this is, by the bytes before tensor i. */
-static void tell(at_ctx *c, const at_st_writer *w, const int64_t *order, int64_t i,
-                 const char *what) {
+/* Large files take a while: how far this is, by the bytes before tensor i, and whether to go on. */
+static at_status tell(at_ctx *c, const at_st_writer *w, const int64_t *order, int64_t i,
+                      const char *what) {
     double all = 0, before = 0;
+    if (w->stoppable && at_interrupted(c)) return at_error(c, AT_INTERRUPTED, "interrupted");
     for (int64_t k = 0; k < w->n; k++) {
         all += (double)w->item[order[k]].t.bytes;
         if (k < i) before += (double)w->item[order[k]].t.bytes;
     }
     if (all > LARGE)
         at_log(c, AT_LOG_PROGRESS, "%s: %s, %.0f %%", w->path, what, 100 * before / all);
+    return AT_OK;
 }
 
 static at_status put_hashes(at_ctx *c, at_st_writer *w, const int64_t *order) {
@@ -186,9 +191,9 @@ static at_status put_hashes(at_ctx *c, at_st_writer *w, const int64_t *order) {
     at_status s = AT_OK;
     for (int64_t i = 0; i < w->n && s == AT_OK; i++) {
         XXH3_state_t h;
-        tell(c, w, order, i, "reading");
+        s = tell(c, w, order, i, "reading");
         at_st_tensor_hash_begin(&h, &w->item[order[i]].t);
-        s = give(c, &w->item[order[i]], take_hash, &h);
+        if (s == AT_OK) s = give(c, &w->item[order[i]], take_hash, &h);
         char digits[17];
         at_st_hash_text(XXH3_64bits_digest(&h), digits);
         memcpy(text + (i + 1) * 16, digits, sizeof digits);
@@ -271,8 +276,8 @@ at_status at_st_writer_commit(at_ctx *c, at_st_writer *w) {
     if (!s && !text) s = at_error(c, AT_OOM, "%s: no memory for the header", w->path);
     if (!s) s = write_header(c, w, text);
     for (int64_t i = 0; !s && i < w->n; i++) {
-        tell(c, w, order, i, "writing");
-        s = give(c, &w->item[order[i]], take_file, &(sink){c, &w->out});
+        s = tell(c, w, order, i, "writing");
+        if (!s) s = give(c, &w->item[order[i]], take_file, &(sink){c, &w->out});
     }
     if (!s)
         s = at_out_commit(c, &w->out);

@@ -191,6 +191,18 @@ static void narrowed(void **state) {
     cJSON_Delete(o);
 }
 
+/* Stopped before it is whole, it leaves nothing. */
+static void interrupted(void **state) {
+    (void)state;
+    at_conversion r;
+    const volatile sig_atomic_t stop = 1;
+    ctx.interrupt = &stop;
+    const at_status s = at_convert(&cp, golden[0], in_dir("i"), AT_TO_HF, AT_DT_COUNT, 1, &r);
+    ctx.interrupt = NULL;
+    assert_int_equal(s, AT_INTERRUPTED);
+    assert_false(at_exists(in_dir("i")) || at_exists(in_dir("i.partial")));
+}
+
 static void refused(void **state) {
     (void)state;
     at_conversion r;
@@ -224,8 +236,8 @@ int main(void) {
     at_ctx_init(&ctx, 2);
     if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(identical), cmocka_unit_test(shards),
-                                       cmocka_unit_test(narrowed), cmocka_unit_test(refused),
-                                       cmocka_unit_test(composed)};
+                                       cmocka_unit_test(narrowed),  cmocka_unit_test(interrupted),
+                                       cmocka_unit_test(refused),   cmocka_unit_test(composed)};
     const int bad = cmocka_run_group_tests(tests, begin, end);
     at_compute_close(&cp);
     return bad;
