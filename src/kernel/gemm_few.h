@@ -1,6 +1,6 @@
 /*
  * gemm_few.h - products of few rows each: matrices are read once, where they lie, at the speed of
- * memory.  Inside kernel/, behind gemm.h and gemm_group.h.
+ * memory.  gemm.h and gemm_group.h come here by themselves; at_few_here is for loops of their own.
  */
 #ifndef AT_GEMM_FEW_H
 #define AT_GEMM_FEW_H
@@ -26,6 +26,22 @@ typedef struct at_few {
 /** Whether rows are few enough. */
 static inline bool at_is_few(bool tb, int64_t rows) {
     return rows <= (tb ? (int64_t)AT_FEW_TURNED : (int64_t)AT_FEW);
+}
+
+/** On this worker alone: c[m,n] = a[m,k] op(B) (row strides lda, ldb, ldc), with `add` added to c;
+    1 <= m <= AT_FEW; B[k,n], or with `turn` [n,k]. */
+static inline void at_few_here(const at_kernels *k, int m, bool turn, int64_t n, int64_t terms,
+                               const at_real *a, int64_t lda, const at_real *b, int64_t ldb,
+                               bool add, at_real *c, int64_t ldc) {
+    const at_real *rows_a[AT_FEW];
+    at_real *rows_c[AT_FEW];
+    for (int i = 0; i < m; i++) {
+        rows_a[i] = a + i * lda;
+        rows_c[i] = c + i * ldc;
+    }
+    k->few_rows(m, turn,
+                &(at_few_tile){
+                    .n = n, .k = terms, .b = b, .ldb = ldb, .add = add, .a = rows_a, .c = rows_c});
 }
 
 /** at_few_run needs so much room, in values. */

@@ -256,29 +256,6 @@ static void few_rows(int m, bool turn, const at_few_tile *t) {
         (turn ? few_across : few_along)(m, t);
 }
 
-static void few_strided(int m, bool turn, at_few_tile *t, const at_real *a, int64_t lda, at_real *c,
-                        int64_t ldc) {
-    const at_real *rows_a[AT_FEW];
-    at_real *rows_c[AT_FEW];
-    for (int i = 0; i < m; i++) {
-        rows_a[i] = a + i * lda;
-        rows_c[i] = c + i * ldc;
-    }
-    t->a = rows_a;
-    t->c = rows_c;
-    few_rows(m, turn, t);
-}
-static void few(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
-                int64_t ldb, at_real beta, at_real *c, int64_t ldc) {
-    at_few_tile t = {.n = n, .k = k, .b = b, .ldb = ldb, .add = beta != 0};
-    few_strided(m, false, &t, a, lda, c, ldc);
-}
-static void few_turn(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
-                     int64_t ldb, at_real beta, at_real *c, int64_t ldc) {
-    at_few_tile t = {.n = n, .k = k, .b = b, .ldb = ldb, .add = beta != 0};
-    few_strided(m, true, &t, a, lda, c, ldc);
-}
-
 /* Enough chains to hide the latency of both operations when the compiler makes vectors of them. */
 static double burn(int64_t rounds, at_real *sink) {
     enum { CHAINS = 48 };
@@ -323,8 +300,6 @@ void at_kernels_ref(at_kernels *k) {
         .pick_copy = pick_copy,
         .pick_turn = pick_turn,
         .tile_rows = tile_rows_any,
-        .few = few,
-        .few_turn = few_turn,
         .few_rows = few_rows,
         .widen = widen,
         .pack_copy16 = pack_copy16,

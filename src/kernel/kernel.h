@@ -130,14 +130,7 @@ typedef struct at_kernels {
                       const int64_t *row, at_real *p);
     /** The tile of m rows, 1 <= m <= mr.  Every sum is that of `tile`, bit for bit. */
     void (*tile_rows)(int m, const at_rows_tile *t);
-    /** Few rows against an unpacked matrix: c[m,n] = beta c + a[m,k] b[k,n] (row strides lda, ldb,
-        ldc), 1 <= m <= AT_FEW. */
-    void (*few)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
-                int64_t ldb, at_real beta, at_real *c, int64_t ldc);
-    /** The same with b[n,k]: row j of b against row i of a. */
-    void (*few_turn)(int m, int64_t n, int64_t k, const at_real *a, int64_t lda, const at_real *b,
-                     int64_t ldb, at_real beta, at_real *c, int64_t ldc);
-    /** `few`, or `few_turn`, of rows that lie anywhere. */
+    /** 1 <= m <= AT_FEW rows against an unpacked matrix, see at_few_tile; turn: B is [n,k]. */
     void (*few_rows)(int m, bool turn, const at_few_tile *t);
 
     /* ---- B in BF16: the same sums of the same values, widened as they are read ---- */
@@ -153,7 +146,7 @@ typedef struct at_kernels {
 } at_kernels;
 
 enum {
-    AT_FEW = 4,        /* rows of few and few_turn               */
+    AT_FEW = 4,        /* rows of few_rows                      */
     AT_TILE_MAX = 1024 /* mr * nr of every instruction set fits */
 };
 

@@ -498,8 +498,6 @@ static void fill(at_kernels *k) {
     k->pick_copy = pick_copy;
     k->pick_turn = pick_turn;
     k->tile_rows = tile_rows_any;
-    k->few = few;
-    k->few_turn = few_turn;
     k->few_rows = few_rows;
     k->widen = widen;
     k->pack_copy16 = pack_copy16;

@@ -143,26 +143,3 @@ static void few_rows(int m, bool turn, const at_few_tile *t) {
     else
         (turn ? few_across : few_along)(m, t);
 }
-
-static void few_strided(int m, bool turn, at_few_tile *t, const float *a, int64_t lda, float *c,
-                        int64_t ldc) {
-    const float *rows_a[AT_FEW];
-    float *rows_c[AT_FEW];
-    for (int i = 0; i < m; i++) {
-        rows_a[i] = a + i * lda;
-        rows_c[i] = c + i * ldc;
-    }
-    t->a = rows_a;
-    t->c = rows_c;
-    few_rows(m, turn, t);
-}
-static void few(int m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                int64_t ldb, float beta, float *c, int64_t ldc) {
-    at_few_tile t = {.n = n, .k = k, .b = b, .ldb = ldb, .add = beta != 0};
-    few_strided(m, false, &t, a, lda, c, ldc);
-}
-static void few_turn(int m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                     int64_t ldb, float beta, float *c, int64_t ldc) {
-    at_few_tile t = {.n = n, .k = k, .b = b, .ldb = ldb, .add = beta != 0};
-    few_strided(m, true, &t, a, lda, c, ldc);
-}

@@ -6,6 +6,7 @@
  * is spent in order, then all workers add up slices of the values, which are still near when they
  * are the keys.  Many queries go in tiles like a whole sequence.
  */
+#include "kernel/gemm_few.h"
 #include "op/op.h"
 #include "op/tiled.h"
 #include <math.h>
@@ -42,8 +43,8 @@ static void scores_part(void *arg, int64_t begin, int64_t end, int worker) {
         const int64_t h = i / chunks / a->bunches, u = i / chunks % a->bunches * AT_FEW;
         const int m = (int)at_least(AT_FEW, a->U - u);
         at_real *p = a->p + (h * a->U + u) * WAVE_MAX + key - a->begin;
-        a->r->cp->k.few_turn(m, n, a->D, a->q + u * a->A + h * a->D, a->A,
-                             a->kv->k + key * a->A + h * a->D, a->A, 0, p, WAVE_MAX);
+        at_few_here(&a->r->cp->k, m, true, n, a->D, a->q + u * a->A + h * a->D, a->A,
+                    a->kv->k + key * a->A + h * a->D, a->A, false, p, WAVE_MAX);
         for (int j = 0; j < m; j++, p += WAVE_MAX)
             a->r->cp->k.logistic(n, (at_real)(1 / sqrt((double)a->D)), p, p, a->rest + (p - a->p));
     }
@@ -73,10 +74,10 @@ static void values_part(void *arg, int64_t begin, int64_t end, int worker) {
     for (int64_t i = begin; i < end; i++) {
         const int64_t h = i / slices / a->bunches, u = i / slices % a->bunches * AT_FEW;
         const int64_t d = i % slices * SLICE, at = h * a->D + d;
-        a->r->cp->k.few((int)at_least(AT_FEW, a->U - u), at_least(SLICE, a->D - d),
-                        a->end - a->begin, a->p + (h * a->U + u) * WAVE_MAX, WAVE_MAX,
-                        a->kv->v + a->begin * a->A + at, a->A, a->end == a->kv->n ? 0 : 1,
-                        a->y + u * a->A + at, a->A);
+        at_few_here(&a->r->cp->k, (int)at_least(AT_FEW, a->U - u), false, at_least(SLICE, a->D - d),
+                    a->end - a->begin, a->p + (h * a->U + u) * WAVE_MAX, WAVE_MAX,
+                    a->kv->v + a->begin * a->A + at, a->A, a->end != a->kv->n, a->y + u * a->A + at,
+                    a->A);
     }
 }
 

@@ -1,7 +1,7 @@
 /* test_attention.c - attention in float against its definition, for every instruction set; same
    bits for every number of threads; the cache against the whole; refusals. */
 #include "base/cpu.h"
-#include "check.h"
+#include "noise.h"
 #include "op/op.h"
 #include <math.h>
 #include <stdlib.h>
@@ -25,13 +25,6 @@ typedef struct bench {
     at_tensor qkv, *y;
 } bench;
 
-static void noise(at_real *x, int64_t n, uint64_t seed) {
-    for (int64_t i = 0; i < n; i++) {
-        seed = seed * 6364136223846793005u + 1442695040888963407u;
-        x[i] = (at_real)(seed >> 40) / (at_real)(1 << 22) - 2;
-    }
-}
-
 static void start(bench *b, const shape *s, int threads, unsigned features) {
     memset(b, 0, sizeof *b);
     at_ctx_init(&b->c, threads);
@@ -45,7 +38,7 @@ static void start(bench *b, const shape *s, int threads, unsigned features) {
     b->qkv.grad = at_calloc(&b->c, (size_t)(rows * cols), sizeof(at_real));
     assert_non_null(b->qkv.data);
     assert_non_null(b->qkv.grad);
-    noise(b->qkv.data, rows * cols, 1);
+    noise_around(b->qkv.data, rows * cols, 1, 0, 2);
 }
 
 static void both_ways(bench *b, const shape *s) {
@@ -53,7 +46,7 @@ static void both_ways(bench *b, const shape *s) {
     assert_non_null(b->y);
     b->y->grad = at_save(&b->r, (size_t)at_numel(b->y) * sizeof(at_real));
     b->y->keep_grad = true;
-    noise(b->y->grad, at_numel(b->y), 2);
+    noise_around(b->y->grad, at_numel(b->y), 2, 0, 2);
     assert_int_equal(at_backward_from(&b->r, b->y), AT_OK);
 }
 
@@ -219,7 +212,7 @@ static void test_oom(void **state) {
         b.c.fail_after = at;
         at_tensor *y = at_attention(&b.r, &b.qkv, s.B, s.T, s.heads);
         if (y && (y->grad = at_save(&b.r, (size_t)at_numel(y) * sizeof(at_real)))) {
-            noise(y->grad, at_numel(y), 2);
+            noise_around(y->grad, at_numel(y), 2, 0, 2);
             (void)at_backward_from(&b.r, y);
         }
         b.c.fail_after = 0;

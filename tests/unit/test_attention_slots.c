@@ -2,7 +2,7 @@
    definition for every instruction set; same bits for every number of threads and in the packed
    form; the cache against the whole; refusals.  And rotary positions. */
 #include "base/cpu.h"
-#include "check.h"
+#include "noise.h"
 #include "op/op.h"
 #include <math.h>
 #include <stdlib.h>
@@ -27,13 +27,6 @@ typedef struct bench {
     at_tensor t[3], *y; /* q, k, v */
 } bench;
 
-static void noise(at_real *x, int64_t n, uint64_t seed) {
-    for (int64_t i = 0; i < n; i++) {
-        seed = seed * 6364136223846793005u + 1442695040888963407u;
-        x[i] = (at_real)(seed >> 40) / (at_real)(1 << 22) - 2;
-    }
-}
-
 static void start(bench *b, const shape *s, int threads, unsigned features) {
     memset(b, 0, sizeof *b);
     at_ctx_init(&b->c, threads);
@@ -50,7 +43,7 @@ static void start(bench *b, const shape *s, int threads, unsigned features) {
         t->grad = at_calloc(&b->c, (size_t)at_numel(t), sizeof(at_real));
         assert_non_null(t->data);
         assert_non_null(t->grad);
-        noise(t->data, at_numel(t), (uint64_t)i + 1);
+        noise_around(t->data, at_numel(t), (uint64_t)i + 1, 0, 2);
     }
 }
 
@@ -59,7 +52,7 @@ static void both_ways(bench *b, const shape *s) {
     assert_non_null(b->y);
     b->y->grad = at_save(&b->r, (size_t)at_numel(b->y) * sizeof(at_real));
     b->y->keep_grad = true;
-    noise(b->y->grad, at_numel(b->y), 9);
+    noise_around(b->y->grad, at_numel(b->y), 9, 0, 2);
     assert_int_equal(at_backward_from(&b->r, b->y), AT_OK);
 }
 
@@ -305,7 +298,7 @@ static void test_oom(void **state) {
         at_tensor *q = at_rope(&b.r, &b.t[0], 40, 2, 0, a);
         at_tensor *y = at_attention_slots(&b.r, q, &b.t[1], &b.t[2], 1, 40, 2, 1);
         if (y && (y->grad = at_save(&b.r, (size_t)at_numel(y) * sizeof(at_real)))) {
-            noise(y->grad, at_numel(y), 2);
+            noise_around(y->grad, at_numel(y), 2, 0, 2);
             (void)at_backward_from(&b.r, y);
         }
         b.c.fail_after = 0;

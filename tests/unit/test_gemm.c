@@ -2,8 +2,8 @@
    stride, bias and accumulation; no write outside C; the same bits for every number of threads. */
 #include "base/cpu.h"
 #include "base/half.h"
-#include "check.h"
 #include "kernel/gemm.h"
+#include "noise.h"
 #include <math.h>
 #include <string.h>
 
@@ -23,16 +23,6 @@ typedef struct problem {
 
 static int64_t rows_of(bool t, int64_t r, int64_t c) { return t ? c : r; }
 
-static at_real *noise(at_ctx *c, int64_t n, uint64_t seed) {
-    at_real *x = at_malloc(c, (size_t)n * sizeof *x);
-    assert_non_null(x);
-    for (int64_t i = 0; i < n; i++) {
-        seed = seed * 6364136223846793005u + 1442695040888963407u;
-        x[i] = (at_real)(seed >> 40) / (at_real)(1 << 23) - 1;
-    }
-    return x;
-}
-
 static problem make(at_ctx *c, int64_t m, int64_t n, int64_t k, int mode) {
     problem p = {0};
     const bool ta = mode & 1, tb = mode & 2;
@@ -41,12 +31,12 @@ static problem make(at_ctx *c, int64_t m, int64_t n, int64_t k, int mode) {
     p.g.lda = (ta ? m : k) + pad;
     p.g.ldb = (tb ? k : n) + pad;
     p.g.ldc = n + pad;
-    p.a = noise(c, rows_of(ta, m, k) * p.g.lda + 1, 1);
-    p.b = noise(c, rows_of(tb, k, n) * p.g.ldb + 1, 2);
+    p.a = new_noise(c, rows_of(ta, m, k) * p.g.lda + 1, 1);
+    p.b = new_noise(c, rows_of(tb, k, n) * p.g.ldb + 1, 2);
     p.c_len = m * p.g.ldc + 1;
-    p.c = noise(c, p.c_len, 3);
-    p.start = noise(c, p.c_len, 3);
-    p.bias = noise(c, n + 1, 4);
+    p.c = new_noise(c, p.c_len, 3);
+    p.start = new_noise(c, p.c_len, 3);
+    p.bias = new_noise(c, n + 1, 4);
     p.g.a = p.a;
     p.g.b = p.b;
     p.g.c = p.c;

@@ -2,8 +2,8 @@
    every edge, both directions; rows not listed stay; the same bits for every number of threads. */
 #include "base/cpu.h"
 #include "base/half.h"
-#include "check.h"
 #include "kernel/gemm_group.h"
+#include "noise.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,16 +20,6 @@ typedef struct problem {
     uint16_t *w16[MOST_E]; /* NULL, or used in place of w */
 } problem;
 
-static at_real *noise(at_ctx *c, int64_t n, uint64_t seed) {
-    at_real *x = at_malloc(c, (size_t)(n > 0 ? n : 1) * sizeof *x);
-    assert_non_null(x);
-    for (int64_t i = 0; i < n; i++) {
-        seed = seed * 6364136223846793005u + 1442695040888963407u;
-        x[i] = (at_real)(seed >> 40) / (at_real)(1 << 23) - 1;
-    }
-    return x;
-}
-
 static problem make(at_ctx *c, const int64_t *loads, int64_t e, int64_t n, int64_t k,
                     int64_t share) {
     problem p = {.e = e, .n = n, .k = k, .share = share};
@@ -41,13 +31,13 @@ static problem make(at_ctx *c, const int64_t *loads, int64_t e, int64_t n, int64
     const int64_t step = p.rows % 7 ? 7 : 11; /* coprime to all numbers of rows here */
     assert_true(p.rows % step != 0);
     for (int64_t i = 0; i < p.total; i++) p.row[i] = i * step % p.rows;
-    p.a = noise(c, (p.rows / share + 1) * k, 1); /* rows of k, read by the listed */
-    p.b = noise(c, p.rows * n, 2);
-    p.c = noise(c, p.rows * n, 3);
-    p.start = noise(c, p.rows * n, 3);
+    p.a = new_noise(c, (p.rows / share + 1) * k, 1); /* rows of k, read by the listed */
+    p.b = new_noise(c, p.rows * n, 2);
+    p.c = new_noise(c, p.rows * n, 3);
+    p.start = new_noise(c, p.rows * n, 3);
     for (int64_t x = 0; x < e; x++) {
-        p.w[x] = noise(c, n * k, (uint64_t)(10 + x));
-        p.d[x] = noise(c, n * k, (uint64_t)(50 + x));
+        p.w[x] = new_noise(c, n * k, (uint64_t)(10 + x));
+        p.d[x] = new_noise(c, n * k, (uint64_t)(50 + x));
     }
     return p;
 }
@@ -130,7 +120,7 @@ static at_status outer(at_compute *cp, problem *p) {
 
 static void check_outer(at_ctx *c, const problem *p) {
     for (int64_t x = 0; x < p->e; x++) {
-        at_real *start = noise(c, p->n * p->k, (uint64_t)(50 + x));
+        at_real *start = new_noise(c, p->n * p->k, (uint64_t)(50 + x));
         for (int64_t i = 0; i < p->k; i++)
             for (int64_t j = 0; j < p->n; j++) {
                 double s = (double)start[i * p->n + j], size = fabs(s);
@@ -256,7 +246,7 @@ static void test_threads(void **state) {
 /* Matrices in BF16 give the bits of the same matrices widened beforehand. */
 static void same_bits(at_compute *cp, const int64_t *loads, int64_t e, int64_t n, int64_t k) {
     problem p = make(cp->ctx, loads, e, n, k, 2);
-    at_real *want = noise(cp->ctx, p.rows * n, 1);
+    at_real *want = new_noise(cp->ctx, p.rows * n, 1);
     uint16_t *w16[MOST_E];
     for (int64_t x = 0; x < e; x++) {
         w16[x] = at_malloc(cp->ctx, (size_t)(n * k) * sizeof *w16[x]);

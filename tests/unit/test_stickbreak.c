@@ -2,8 +2,8 @@
    every instruction set; same bits for every number of threads; the cache against the whole; what
    must hold whatever the numbers; memory; refusals. */
 #include "base/cpu.h"
-#include "check.h"
 #include "io/safetensors.h"
+#include "noise.h"
 #include "op/op.h"
 #include <math.h>
 #include <stdio.h>
@@ -38,13 +38,6 @@ typedef struct bench {
     at_tensor *y;
 } bench;
 
-static void noise(at_real *x, int64_t n, uint64_t seed, double lean) {
-    for (int64_t i = 0; i < n; i++) {
-        seed = seed * 6364136223846793005u + 1442695040888963407u;
-        x[i] = (at_real)((double)(seed >> 40) / (1 << 22) - 2 + lean);
-    }
-}
-
 static void make(bench *b, at_tensor *t, int64_t d0, int64_t d1, int64_t d2) {
     *t = (at_tensor){.dim = {d0, d1, d2}, .rank = 3, .need_grad = true, .keep_grad = true};
     t->data = at_calloc(&b->c, (size_t)at_numel(t), sizeof(at_real));
@@ -64,9 +57,9 @@ static void start(bench *b, const shape *s, int threads, unsigned features) {
     make(b, &b->q, s->B * s->T, s->slots, A);
     make(b, &b->k, keys, 1, A);
     make(b, &b->v, keys, 1, A);
-    noise(b->q.data, at_numel(&b->q), 1, fabs(s->lean));
-    noise(b->k.data, at_numel(&b->k), 2, s->lean);
-    noise(b->v.data, at_numel(&b->v), 3, 0);
+    noise_around(b->q.data, at_numel(&b->q), 1, fabs(s->lean), 2);
+    noise_around(b->k.data, at_numel(&b->k), 2, s->lean, 2);
+    noise_around(b->v.data, at_numel(&b->v), 3, 0, 2);
     if (s->same) memcpy(b->v.data, b->k.data, (size_t)at_numel(&b->k) * sizeof(at_real));
     b->kv[0] = &b->k;
     b->kv[1] = s->same ? &b->k : &b->v;
@@ -91,7 +84,7 @@ static void both_ways(bench *b, const shape *s) {
     forward(b, s);
     b->y->grad = at_save(&b->r, (size_t)at_numel(b->y) * sizeof(at_real));
     b->y->keep_grad = true;
-    noise(b->y->grad, at_numel(b->y), 4, 0);
+    noise_around(b->y->grad, at_numel(b->y), 4, 0, 2);
     assert_int_equal(at_backward_from(&b->r, b->y), AT_OK);
 }
 
@@ -397,7 +390,7 @@ static void test_from(void **state) {
                                    w->heads, from);
         assert_non_null(all.y);
         all.y->grad = at_save(&all.r, (size_t)at_numel(all.y) * sizeof(at_real));
-        noise(all.y->grad, at_numel(all.y), 4, 0);
+        noise_around(all.y->grad, at_numel(all.y), 4, 0, 2);
         all.y->keep_grad = true;
         assert_int_equal(at_backward_from(&all.r, all.y), AT_OK);
         for (int64_t b = 0; b < 4; b++) without_padding(&all, w, b, from[b]);
@@ -597,7 +590,7 @@ static void test_oom(void **state) {
         b.c.fail_after = at;
         at_tensor *y = at_stickbreak(&b.r, &b.q, &b.k, &b.v, 1, 40, 2, 1);
         if (y && (y->grad = at_save(&b.r, (size_t)at_numel(y) * sizeof(at_real)))) {
-            noise(y->grad, at_numel(y), 2, 0);
+            noise_around(y->grad, at_numel(y), 2, 0, 2);
             (void)at_backward_from(&b.r, y);
         }
         b.c.fail_after = 0;
