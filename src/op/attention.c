@@ -18,6 +18,7 @@
  * Keeps the log-sum-exp of each row, as Dao et al. 2022 (arXiv 2205.14135).
  */
 #include "op/op.h"
+#include "op/slots.h"
 #include "op/tiled.h"
 #include <math.h>
 
@@ -284,16 +285,8 @@ at_tensor *at_attention(at_run *r, at_tensor *qkv, int64_t B, int64_t T, int hea
 at_tensor *at_attention_slots(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B,
                               int64_t T, int64_t slots, int heads) {
     if (!q || !k || !v) return NULL;
-    const int64_t A = at_cols(k), S = B > 0 ? at_rows(k) / B : 0;
-    const bool sane = B > 0 && T > 0 && slots > 0 && heads > 0;
-    if (!sane || A % heads != 0 || S < T || at_rows(k) != B * S || at_cols(v) != A ||
-        at_rows(v) != B * S || at_cols(q) != A || at_rows(q) != B * T * slots) {
-        char qs[96], ks[96], vs[96];
-        return at_fail(r, AT_SHAPE,
-                       "attention: q %s, k %s, v %s for %lld x %lld tokens, %lld slots, %d heads",
-                       at_shape_text(q, qs), at_shape_text(k, ks), at_shape_text(v, vs),
-                       (long long)B, (long long)T, (long long)slots, heads);
-    }
+    if (!at_slots_fit(r, "attention", q, k, v, B, T, slots, heads)) return NULL;
+    const int64_t A = at_cols(k), S = at_rows(k) / B;
     attention_attr *a = keep(r, &(attention_attr){.U = T * slots,
                                                   .slots = slots,
                                                   .S = S,

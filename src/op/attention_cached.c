@@ -7,6 +7,7 @@
  */
 #include "kernel/gemm_few.h"
 #include "op/op.h"
+#include "op/slots.h"
 #include "op/tiled.h"
 #include <math.h>
 
@@ -115,13 +116,7 @@ at_tensor *at_attention_slots_cached(at_run *r, at_tensor *q, at_tensor *k, at_t
                                      int64_t slots, int heads) {
     if (!q || !k || !v) return NULL;
     const int64_t T = at_rows(k), A = at_cols(k);
-    if (slots < 1 || heads < 1 || A % heads != 0 || at_cols(q) != A || at_rows(q) != T * slots ||
-        at_cols(v) != A || at_rows(v) != T) {
-        char qs[96], ks[96], vs[96];
-        return at_fail(r, AT_SHAPE, "attention: q %s, k %s, v %s for %lld slots and %d heads",
-                       at_shape_text(q, qs), at_shape_text(k, ks), at_shape_text(v, vs),
-                       (long long)slots, heads);
-    }
+    if (!at_slots_fit(r, "attention", q, k, v, 1, T, slots, heads)) return NULL;
     if (!room(r, kv, T)) return NULL;
     if (T * slots >= MANY) return many(r, q, kv, k, v, slots, heads);
     cached a = {.q = q->data, .U = T * slots, .slots = slots, .ldq = A, .A = A, .D = A / heads};

@@ -9,6 +9,7 @@
  * it too.
  */
 #include "op/stickbreak.h"
+#include "op/slots.h"
 #include <math.h>
 
 at_stick_block at_stick_block_at(const at_stick *a, int nr, int64_t index) {
@@ -169,16 +170,8 @@ at_tensor *at_stickbreak(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, in
 at_tensor *at_stickbreak_from(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B,
                               int64_t T, int64_t slots, int heads, const int32_t *from) {
     if (!q || !k || !v) return NULL;
-    const int64_t A = at_cols(k), S = B > 0 ? at_rows(k) / B : 0;
-    const bool sane = B > 0 && T > 0 && slots > 0 && heads > 0;
-    if (!sane || A % heads != 0 || S < T || at_rows(k) != B * S || at_cols(v) != A ||
-        at_rows(v) != B * S || at_cols(q) != A || at_rows(q) != B * T * slots) {
-        char qs[96], ks[96], vs[96];
-        return at_fail(r, AT_SHAPE,
-                       "stickbreak: q %s, k %s, v %s for %lld x %lld tokens, %lld slots, %d heads",
-                       at_shape_text(q, qs), at_shape_text(k, ks), at_shape_text(v, vs),
-                       (long long)B, (long long)T, (long long)slots, heads);
-    }
+    if (!at_slots_fit(r, "stickbreak", q, k, v, B, T, slots, heads)) return NULL;
+    const int64_t A = at_cols(k), S = at_rows(k) / B;
     if (!sane_from(r, from, B, S)) return NULL;
     at_stick *a = at_save(r, sizeof *a);
     at_tensor *y = a ? at_new(r, 3, (int64_t[]){B * T, slots, A}) : NULL;

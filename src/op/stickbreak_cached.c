@@ -8,6 +8,7 @@
  */
 #include "kernel/gemm_few.h"
 #include "op/op.h"
+#include "op/slots.h"
 #include "op/tiled.h"
 #include <math.h>
 
@@ -155,13 +156,7 @@ at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor
                                 int64_t slots, int heads) {
     if (!q || !k || !v) return NULL;
     const int64_t T = at_rows(k), A = at_cols(k);
-    if (slots < 1 || heads < 1 || A % heads != 0 || at_cols(q) != A || at_rows(q) != T * slots ||
-        at_cols(v) != A || at_rows(v) != T) {
-        char qs[96], ks[96], vs[96];
-        return at_fail(r, AT_SHAPE, "stickbreak: q %s, k %s, v %s for %lld slots and %d heads",
-                       at_shape_text(q, qs), at_shape_text(k, ks), at_shape_text(v, vs),
-                       (long long)slots, heads);
-    }
+    if (!at_slots_fit(r, "stickbreak", q, k, v, 1, T, slots, heads)) return NULL;
     if (T > kv->cap - kv->n)
         return at_fail(r, AT_ARG, "stickbreak: %lld tokens after %lld cached ones exceed %lld",
                        (long long)T, (long long)kv->n, (long long)kv->cap);

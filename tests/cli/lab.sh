@@ -2,20 +2,7 @@
 # what it refuses.
 . tests/cli/lib.sh
 cd "$work" || exit 1
-mkdir -p aa bb
-awk 'BEGIN {
-    srand(1); split("mi no ta ke lo ra su ne", a, " "); split("zu vog dri kep fal wix bru hog", b, " ")
-    for (d = 0; d < 40; d++) for (k = 0; k < 2; k++) {
-        file = (k ? "bb/" : "aa/") "d" d ".txt"
-        for (p = 0; p < 6; p++) {
-            for (w = 0; w < 40; w++) printf "%s%s ", (k ? b[1+int(8*rand())] : a[1+int(8*rand())]),
-                (k ? b[1+int(8*rand())] : a[1+int(8*rand())]) > file
-            printf ".\n\n" > file
-        }
-        close(file)
-    }
-}'
-run 0 "$ARTEL" data build --domain aa=aa --domain bb=bb --vocab 300 -o data -q
+two_languages
 
 # ---- the list -------------------------------------------------------------------------------------
 run 0 "$ARTEL" lab

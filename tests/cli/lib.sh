@@ -59,6 +59,24 @@ check() {
     "$@" || complain "$what"
 }
 
+# Two languages nobody speaks, words of other letters each: texts in aa/ and bb/, a data set in data/.
+two_languages() {
+    mkdir -p aa bb
+    awk 'BEGIN {
+        srand(1); split("mi no ta ke lo ra su ne", a, " "); split("zu vog dri kep fal wix bru hog", b, " ")
+        for (d = 0; d < 40; d++) for (k = 0; k < 2; k++) {
+            file = (k ? "bb/" : "aa/") "d" d ".txt"
+            for (p = 0; p < 6; p++) {
+                for (w = 0; w < 40; w++) printf "%s%s ", (k ? b[1+int(8*rand())] : a[1+int(8*rand())]),
+                    (k ? b[1+int(8*rand())] : a[1+int(8*rand())]) > file
+                printf ".\n\n" > file
+            }
+            close(file)
+        }
+    }'
+    run 0 "$ARTEL" data build --domain aa=aa --domain bb=bb --vocab 300 -o data -q
+}
+
 done_testing() {
     echo "$checks checks, $failures failed"
     [ "$checks" -gt 0 ] && [ "$failures" -eq 0 ]

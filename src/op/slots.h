@@ -1,0 +1,22 @@
+/* slots.h - what attention over q [B*T, slots, A], k and v [B*S, A] asks of its shapes. */
+#ifndef AT_SLOTS_H
+#define AT_SLOTS_H
+#include "run/run.h"
+
+/** Whether they belong together; if not the run has failed with all of them in the sentence. */
+static inline bool at_slots_fit(at_run *r, const char *op, const at_tensor *q, const at_tensor *k,
+                                const at_tensor *v, int64_t B, int64_t T, int64_t slots,
+                                int heads) {
+    const int64_t A = at_cols(k), S = B > 0 ? at_rows(k) / B : 0;
+    if (B > 0 && T > 0 && slots > 0 && heads > 0 && A % heads == 0 && S >= T &&
+        at_rows(k) == B * S && at_cols(v) == A && at_rows(v) == B * S && at_cols(q) == A &&
+        at_rows(q) == B * T * slots)
+        return true;
+    char qs[96], ks[96], vs[96];
+    at_fail(r, AT_SHAPE, "%s: q %s, k %s, v %s for %lld x %lld tokens, %lld slots, %d heads", op,
+            at_shape_text(q, qs), at_shape_text(k, ks), at_shape_text(v, vs), (long long)B,
+            (long long)T, (long long)slots, heads);
+    return false;
+}
+
+#endif
