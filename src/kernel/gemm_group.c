@@ -109,10 +109,12 @@ static void pack_panel(const at_kernels *k, const at_gemm_group *g, int64_t x, i
         (g->tb ? k->pack_turn : k->pack_copy)(kb, nb, k->nr, g->b[x] + at, g->ldb, pb);
 }
 
+static size_t size_of_b(const at_gemm_group *g) { return g->b16 ? sizeof **g->b16 : sizeof **g->b; }
+
 /* Where value `at` of matrix x lies; it may be past its end. */
 static const void *place(const at_gemm_group *g, int64_t x, int64_t at) {
     const uintptr_t base = g->b16 ? (uintptr_t)g->b16[x] : (uintptr_t)g->b[x];
-    return (const void *)(base + (uintptr_t)at * (g->b16 ? sizeof **g->b16 : sizeof **g->b));
+    return (const void *)(base + (uintptr_t)at * size_of_b(g));
 }
 
 /* A block of k: small where B is read for few rows, so that this block and the next one, which is
@@ -130,6 +132,7 @@ static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t
     const int64_t rows = t->i1 - t->i0, wide = even(rows, k->mr);
     const int64_t kc = block_k(g, t);
     const bool whole = g->ldb == t->j1 - t->j0; /* a block of B is one piece */
+    const int64_t value = (int64_t)size_of_b(g);
     int64_t from[MC];
     at_real *c[MC];
     for (int64_t i = 0; i < rows; i++) {
@@ -158,7 +161,7 @@ static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t
                 tile.ldb = g->ldb;
             }
             tile.soon = place(g, after, after_at + j * kb);
-            panel(k, rows, wide, &tile, whole ? k->nr * kb * (g->b16 ? 2 : 4) : 0, pa, c, pb);
+            panel(k, rows, wide, &tile, whole ? k->nr * kb * value : 0, pa, c, pb);
         }
     }
 }

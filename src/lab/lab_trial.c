@@ -239,9 +239,9 @@ static at_status one(at_lab_session *l, at_trial *t) {
     return AT_OK;
 }
 
-at_status at_lab_train(at_lab_session *l, int64_t first) {
+at_status at_lab_train(at_lab_session *l, int64_t n) {
     at_status s = AT_OK;
-    for (int64_t i = 0; i < first && s == AT_OK; i++) {
+    for (int64_t i = 0; i < n && s == AT_OK; i++) {
         l->current = i;
         if (at_interrupted(l->c)) s = AT_INTERRUPTED;
         if (s == AT_OK && !l->trial[i].result) s = one(l, &l->trial[i]);

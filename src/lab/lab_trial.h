@@ -25,8 +25,8 @@
     at_trial. */
 at_status at_lab_declare(at_lab_session *l, const char *group, int64_t seed, unsigned flags,
                          const char *recipe);
-/** Does what is not finished of the `first` runs declared, in their order. */
-at_status at_lab_train(at_lab_session *l, int64_t first);
+/** Does what is not finished of the first n runs declared, in their order. */
+at_status at_lab_train(at_lab_session *l, int64_t n);
 /** The run of a group with this seed, or NULL. */
 const at_trial *at_lab_trial(const at_lab_session *l, const char *group, int64_t seed);
 /** A number of each run of a group, for the seeds 1 .. n; false when one is missing. */
