@@ -50,8 +50,9 @@ artel_status artel_plan(artel *a, const artel_recipe *r, artel_task task, artel_
                         void *user) {
     at_conf *f = NULL;
     at_status s = at_recipe_open(a, r, &f);
-    cJSON *o =
-        s == AT_OK ? at_plan(&a->ctx, f, task == ARTEL_DISTILL || at_conf_has(f, "distill"), true) : NULL;
+    cJSON *o = s == AT_OK
+                   ? at_plan(&a->ctx, f, task == ARTEL_DISTILL || at_conf_has(f, "distill"), true)
+                   : NULL;
     at_conf_close(f);
     return o ? at_emit(a, emit, user, o) : (artel_status)a->ctx.status;
 }

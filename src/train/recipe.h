@@ -20,8 +20,8 @@ typedef struct at_recipe {
         at_strings domains;
     } data;
     struct {
-        int64_t steps, tokens, batch, context, history, stretch, accumulate, eval_every, eval_windows,
-            save_every, keep;
+        int64_t steps, tokens, batch, context, history, stretch, accumulate, eval_every,
+            eval_windows, save_every, keep;
         double lr, floor, warmup, weight_decay, beta1, beta2, eps, clip, spike;
         int schedule;
     } train;

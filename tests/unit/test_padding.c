@@ -39,8 +39,7 @@ static at_tensor *logits_of(at_run *r, at_model *m, const at_feed *f) {
 
 static void same_logits(const at_real *a, const at_real *b, int64_t n, const char *what) {
     for (int64_t i = 0; i < n; i++)
-        if (!(fabs((double)(a[i] - b[i])) <=
-              (in_double ? 1e-13 : 1e-6) * (1 + fabs((double)b[i]))))
+        if (!(fabs((double)(a[i] - b[i])) <= (in_double ? 1e-13 : 1e-6) * (1 + fabs((double)b[i]))))
             fail_msg("%s: value %d: %.9g and %.9g", what, (int)i, (double)a[i], (double)b[i]);
 }
 
