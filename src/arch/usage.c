@@ -1,5 +1,6 @@
 /* usage.c - counts of routers, and what they say. */
 #include "arch/usage.h"
+#include "base/maths.h"
 #include <math.h>
 #include <string.h>
 
@@ -93,7 +94,7 @@ void at_usage_router(at_run *r, at_usage *u, at_layer_kind kind, const at_tensor
 static double entropy(const double *x, int64_t n, double sum) {
     double h = 0;
     for (int64_t j = 0; j < n; j++)
-        if (x[j] > 0) h -= x[j] / sum * log(x[j] / sum);
+        if (x[j] > 0) h -= x[j] / sum * at_ln(x[j] / sum);
     return h;
 }
 
@@ -112,8 +113,8 @@ void at_usage_summary(const at_router_usage *r, double *share, at_usage_report *
     }
     if (!(slots > 0)) return;
     const double h = entropy(r->slots, r->e, slots);
-    out->load_entropy = r->e > 1 ? h / log((double)r->e) : 1;
-    out->perplexity = exp(h);
+    out->load_entropy = r->e > 1 ? h / at_ln((double)r->e) : 1;
+    out->perplexity = at_exp(h);
     if (!(mass > 0)) return; /* slots_only */
     const double information = entropy(r->p, r->e, mass) - r->entropy / (double)r->tokens;
     out->information = information > 0 ? information : 0; /* rounding */

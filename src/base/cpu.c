@@ -8,16 +8,19 @@
 
 unsigned at_cpu_features(void) {
     unsigned f = 0;
-#if defined(__x86_64__) && defined(AT_HAVE_X86_KERNELS)
+#if defined(__x86_64__) && defined(AT_HAVE_X86_FMA)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) f |= AT_CPU_AVX2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) f |= AT_CPU_FMA;
+#ifdef AT_HAVE_X86_KERNELS
+    if (f) f |= AT_CPU_AVX2;
     if (f && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         f |= AT_CPU_AVX512;
 #endif
+#endif
     const char *e = getenv("ARTEL_CPU");
-    if (e && !strcmp(e, "ref")) f = 0;
-    if (e && !strcmp(e, "avx2")) f &= AT_CPU_AVX2;
+    if (e && !strcmp(e, "ref")) f &= AT_CPU_FMA;
+    if (e && !strcmp(e, "avx2")) f &= AT_CPU_FMA | AT_CPU_AVX2;
     return f;
 }
 

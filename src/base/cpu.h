@@ -6,9 +6,11 @@
 enum {
     AT_CPU_AVX2 = 1,   /* AVX2 + FMA + F16C         */
     AT_CPU_AVX512 = 2, /* AVX-512 F + BW + DQ + VL  */
+    AT_CPU_FMA = 4,    /* AVX2 + FMA for the reference's loops: faster, the same bits */
 };
 
-/** Features of this machine, lowered (never raised) by $ARTEL_CPU = ref | avx2 | avx512. */
+/** Features of this machine, lowered (never raised) by $ARTEL_CPU = ref | avx2 | avx512.
+    Results do not depend on them, see kernel/kernel.h. */
 unsigned at_cpu_features(void);
 /** "avx512", "avx2" or "ref". */
 const char *at_cpu_name(unsigned features);

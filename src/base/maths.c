@@ -92,9 +92,9 @@ double at_powi(double x, int64_t n) {
 static double sin_near(double r, double low) {
     const double z = r * r;
     double p = 0; /* (sin r - r) / r^3 */
-    static const double c[] = {1.0 / 355687428096000, -1.0 / 1307674368000, 1.0 / 6227020800,
-                               -1.0 / 39916800,       1.0 / 362880,         -1.0 / 5040,
-                               1.0 / 120,             -1.0 / 6};
+    static const double c[] = {
+        1.0 / 355687428096000, -1.0 / 1307674368000, 1.0 / 6227020800, -1.0 / 39916800,
+        1.0 / 362880,          -1.0 / 5040,          1.0 / 120,        -1.0 / 6};
     for (int i = 0; i < 8; i++) p = p * z + c[i];
     return r + (r * z * p + low);
 }
@@ -102,9 +102,9 @@ static double sin_near(double r, double low) {
 static double cos_near(double r, double low) {
     const double z = r * r;
     double p = 0; /* (cos r - 1 + r^2 / 2) / r^4 */
-    static const double c[] = {-1.0 / 6402373705728000, 1.0 / 20922789888000, -1.0 / 87178291200,
-                               1.0 / 479001600,         -1.0 / 3628800,       1.0 / 40320,
-                               -1.0 / 720,              1.0 / 24};
+    static const double c[] = {
+        -1.0 / 6402373705728000, 1.0 / 20922789888000, -1.0 / 87178291200, 1.0 / 479001600,
+        -1.0 / 3628800,          1.0 / 40320,          -1.0 / 720,         1.0 / 24};
     for (int i = 0; i < 8; i++) p = p * z + c[i];
     const double half = 0.5 * z, w = 1 - half;
     return w + (((1 - w) - half) + (z * z * p - r * low));

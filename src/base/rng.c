@@ -1,5 +1,6 @@
 /* rng.c - Philox4x32-10. */
 #include "base/rng.h"
+#include "base/maths.h"
 #include <math.h>
 
 static void philox(uint64_t seed, uint64_t stream, uint64_t index, uint32_t c[4]) {
@@ -39,7 +40,7 @@ double at_uniform(uint64_t seed, uint64_t stream, uint64_t index) {
 double at_normal(uint64_t seed, uint64_t stream, uint64_t index) {
     uint32_t c[4];
     philox(seed, stream, index, c);
-    return sqrt(-2 * log(unit(c[1], c[0]))) * cos(6.283185307179586477 * unit(c[3], c[2]));
+    return sqrt(-2 * at_ln(unit(c[1], c[0]))) * at_cos2pi(unit(c[3], c[2]));
 }
 
 uint64_t at_below(uint64_t n, uint64_t seed, uint64_t stream, uint64_t index) {

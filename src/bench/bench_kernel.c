@@ -6,6 +6,7 @@
  * the rest with the reference kernels.  Where memory is the limit, bytes read count.
  */
 #include "bench/bench_kernel.h"
+#include "base/cpu.h"
 #include "bench/bench_bf16.h"
 #include "bench/bench_group.h"
 #include "bench/blas.h"
@@ -37,7 +38,7 @@ enum { PAIR_MS = 250 };
 static at_status desk_open(desk *d, at_ctx *c, const int64_t sizes[4]) {
     memset(d, 0, sizeof *d);
     d->plain_ctx = *c;
-    d->plain_ctx.cpu = 0;
+    d->plain_ctx.cpu = c->cpu & AT_CPU_FMA;
     at_arena_init(&d->arena, c);
     at_status s = at_compute_open(&d->cp, c);
     if (s == AT_OK) s = at_compute_open(&d->plain, &d->plain_ctx);

@@ -18,7 +18,7 @@
 #include "kernel/gemm_few.h"
 
 enum {
-    KC = 512,          /* most of k in a block: a panel pair stays in the first two caches      */
+    KC = AT_BLOCK_K,
     MC = 168,          /* most rows of A a worker packs at a time: MC x KC in the second cache   */
     NS = 256,          /* columns of B a worker packs at a time                                  */
     NC = 4096,         /* most columns of B packed for all                                       */
@@ -125,7 +125,7 @@ static void pack_b(const at_kernels *k, const at_gemm *g, int64_t j0, int64_t nb
 static void edge_tile(const at_kernels *k, int64_t kb, const at_real *a, const at_real *b, bool add,
                       at_real *c, int64_t ldc, int64_t rows, int64_t cols) {
     at_real t[AT_TILE_MAX];
-    k->tile(kb, a, b, 0, t, k->nr);
+    k->tile(kb, a, b, AT_TILE_SET, t, k->nr);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < cols; j++)
             c[i * ldc + j] = add ? c[i * ldc + j] + t[i * k->nr + j] : t[i * k->nr + j];
@@ -141,7 +141,7 @@ static void multiply(const at_kernels *k, const at_gemm *g, int64_t i0, int64_t 
             const int64_t rows = min64(k->mr, mb - i), cols = min64(k->nr, nb - j);
             at_real *c = g->c + (i0 + i) * g->ldc + j0 + j;
             if (rows == k->mr && cols == k->nr)
-                k->tile(kb, a + i * kb, b + j * kb, plus ? 1 : 0, c, g->ldc);
+                k->tile(kb, a + i * kb, b + j * kb, plus ? AT_TILE_ADD : AT_TILE_SET, c, g->ldc);
             else
                 edge_tile(k, kb, a + i * kb, b + j * kb, plus, c, g->ldc, rows, cols);
             if (g->bias && last)

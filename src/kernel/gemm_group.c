@@ -14,7 +14,7 @@
 #include "kernel/gemm_few.h"
 
 enum {
-    KC = 512,         /* most of k in a block                                    */
+    KC = AT_BLOCK_K,
     MC = 168,         /* most rows of C in a task: MC x KC of A in the second cache */
     NS = 256,         /* most columns of C in a task of an outer product         */
     PANEL_MAX = 64,   /* mr and nr stay below                                    */

@@ -1,9 +1,19 @@
 /*
  * kernel.h - the CPU's inner loops: raw pointers and sizes, no tensors, one table.
  *
- * The table is filled with the reference first; each instruction set the machine has then
- * overrides what it does better, later wins.  The double build (gradient checks) has the
- * reference alone.  Unless said otherwise pointers need no alignment and do not overlap.
+ * The table is filled by the best instruction set that the machine has.  All of them give the same
+ * bits (kernel_vec.h is one source for all), and so does every compiler:
+ *
+ *   - a sum over k in a matrix product is a chain of fused multiply-adds in the order of k, begun at
+ *     zero (or at C, where that is said); blocks of k, cut from the shape alone, are added to C;
+ *   - a sum over the values of a row runs in 16 lanes (value i in lane i % 16, some kernels with
+ *     several accumulators a lane), folded 16 -> 8 -> 4 -> 2 -> 1, each half onto the other;
+ *   - exp and erf are polynomials of our own; a b + c is fused where it is written as one, and
+ *     nowhere else.
+ *
+ * The name of this arithmetic is AT_ARITHMETIC; whoever changes a bit of it changes the name.  The
+ * double build (gradient checks) has kernel_plain.c alone, which only says what is computed.
+ * Unless said otherwise pointers need no alignment and do not overlap.
  */
 #ifndef AT_KERNEL_H
 #define AT_KERNEL_H
@@ -41,6 +51,13 @@ typedef struct at_few_tile {
     bool add; /* to C, which is else only written */
     at_real *const *c;
 } at_few_tile;
+
+/** What becomes of C in `tile`. */
+typedef enum at_tile_mode {
+    AT_TILE_SET,  /* C = the sums, which begin at zero; C is not read          */
+    AT_TILE_ADD,  /* C = C + the sums, which begin at zero                     */
+    AT_TILE_GO_ON /* C = the sums, which begin at C: one chain over several calls */
+} at_tile_mode;
 
 typedef struct at_kernels {
     const char *name; /* "ref", "avx2", "avx512" */
@@ -112,9 +129,8 @@ typedef struct at_kernels {
 
     /* ---- matrix product: micro-kernel and its tile, see gemm.h ---- */
     int mr, nr; /* rows of A and columns of B in a tile */
-    /** c[mr,nr] (row stride ldc) = beta c + sum_{l<k} a[l*mr+i] b[l*nr+j]; beta is 0 or 1.
-        a and b are packed. */
-    void (*tile)(int64_t k, const at_real *a, const at_real *b, at_real beta, at_real *c,
+    /** c[mr,nr] (row stride ldc) (+)= sum_{l<k} a[l*mr+i] b[l*nr+j]; a and b are packed. */
+    void (*tile)(int64_t k, const at_real *a, const at_real *b, at_tile_mode mode, at_real *c,
                  int64_t ldc);
     /** Pack n columns of k rows into panels of w columns, one after the other, the last filled
         with zeros: column i of panel q, row l, goes to p[(q*k + l)*w + i] from x[l*ldx + q*w+i].
@@ -146,14 +162,18 @@ typedef struct at_kernels {
 } at_kernels;
 
 enum {
+    AT_BLOCK_K = 256,  /* most terms of a chain in gemm.c and gemm_group.c: a panel of B with so
+                         many rows fits the first cache of every processor */
     AT_FEW = 4,        /* rows of few_rows                      */
     AT_TILE_MAX = 1024 /* mr * nr of every instruction set fits */
 };
 
-/** Reference first, then each set in `features` (AT_CPU_*) that this build has: later wins. */
+/** The last set in `features` (AT_CPU_*) that this build has; none: the reference. */
 void at_kernels_fill(at_kernels *k, unsigned features);
-void at_kernels_ref(at_kernels *k);
+void at_kernels_ref(at_kernels *k);     /* portable C */
+void at_kernels_ref_fma(at_kernels *k); /* the same source, where the processor fuses */
 void at_kernels_avx2(at_kernels *k);
 void at_kernels_avx512(at_kernels *k);
+void at_kernels_plain(at_kernels *k); /* the definition, see kernel_plain.c */
 
 #endif

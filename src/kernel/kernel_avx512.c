@@ -6,7 +6,8 @@
 
 typedef __m512 vf;
 typedef __m512d vd;
-enum { W = 16, MR = 14, NV = 2 }; /* 28 sums, 2 vectors of B, 1 value of A: 31 of 32 registers */
+/* 28 sums, 2 registers of B, 1 value of A: 31 of 32 registers */
+enum { W = 16, WM = W, MR = 14, NV = 2, NR = NV * WM };
 
 static inline __mmask16 first(int64_t n) { return (__mmask16)((1u << n) - 1); }
 
@@ -43,17 +44,42 @@ static inline vf vfma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vf vfnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
 static inline vf vround(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT); }
 static inline vf vpow2(vf p, vf n) { return _mm512_scalef_ps(p, n); }
-static inline float vsum(vf v) { return _mm512_reduce_add_ps(v); }
+
+/* The lower half of v and the upper one. */
+static inline __m256 low8(vf v) { return _mm512_castps512_ps256(v); }
+static inline __m256 high8(vf v) { return _mm512_extractf32x8_ps(v, 1); }
+static inline float vsum(vf v) {
+    const __m256 e = _mm256_add_ps(low8(v), high8(v));
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(e), _mm256_extractf128_ps(e, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
 static inline float vmaxlane(vf v) { return _mm512_reduce_max_ps(v); }
 
 static inline vd vd_zero(void) { return _mm512_setzero_pd(); }
-static inline double vd_sum(vd v) { return _mm512_reduce_add_pd(v); }
-/* s + the squares of v's lanes, in double */
+static inline double vd_sum(vd v) {
+    const __m256d q = _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd(v, 1));
+    const __m128d s = _mm_add_pd(_mm256_castpd256_pd128(q), _mm256_extractf128_pd(q, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+}
+/* s + the squares of v's lanes i and i + 8, in double */
 static inline vd vd_square(vf v, vd s) {
-    const vd lo = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
-    const vd hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
+    const vd lo = _mm512_cvtps_pd(low8(v)), hi = _mm512_cvtps_pd(high8(v));
     return _mm512_fmadd_pd(hi, hi, _mm512_fmadd_pd(lo, lo, s));
 }
+
+/* A register is a vector: products use the same functions. */
+typedef vf mf;
+static inline mf mzero(void) { return vzero(); }
+static inline mf mset1(float a) { return vset1(a); }
+static inline mf mload(const float *p) { return vload(p); }
+static inline void mstore(float *p, mf v) { vstore(p, v); }
+static inline mf mload_n(const float *p, int64_t n) { return vload_n(p, n); }
+static inline void mstore_n(float *p, int64_t n, mf v) { vstore_n(p, n, v); }
+static inline mf mwiden(const uint16_t *p) { return vwiden(p); }
+static inline mf mwiden_n(const uint16_t *p, int64_t n) { return vwiden_n(p, n); }
+static inline mf madd(mf a, mf b) { return vadd(a, b); }
+static inline mf mfma(mf a, mf b, mf c) { return vfma(a, b, c); }
 
 /* 4x4 blocks first, inside 128-bit lanes, then the lanes. */
 static inline void transpose(vf r[16]) {
@@ -80,8 +106,10 @@ static inline void transpose(vf r[16]) {
 }
 
 #include "kernel/kernel_vec.h"
+#include "kernel/kernel_vec_mat.h"
 
 void at_kernels_avx512(at_kernels *k) {
-    fill(k);
     k->name = "avx512";
+    fill_rows(k);
+    fill_products(k);
 }

@@ -1,32 +1,34 @@
 /*
- * kernel_ref_b.h - the reference of what reads B; kernel.c includes it once for each type B may lie
- * in and defines BT, OF_B(name), AS_REAL(value) and TILE_B(t), as in kernel_vec_b.h.
+ * kernel_ref_b.h - the reference of what reads B; kernel_ref.c includes it once for each type B may
+ * lie in and defines BT, OF_B(name), AS_REAL(value), TILE_B(t), ROW(p), ROW_N(p, n) as in
+ * kernel_vec_b.h.
  */
 
-static void OF_B(pack_copy)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, at_real *p) {
+static void OF_B(pack_copy)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
     for (int64_t j = 0; j < n; j += w)
         for (int64_t l = 0; l < k; l++)
             for (int i = 0; i < w; i++) *p++ = j + i < n ? AS_REAL(x[l * ldx + j + i]) : 0;
 }
 
-static void OF_B(pack_turn)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, at_real *p) {
+static void OF_B(pack_turn)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
     for (int64_t j = 0; j < n; j += w)
         for (int64_t l = 0; l < k; l++)
             for (int i = 0; i < w; i++) *p++ = j + i < n ? AS_REAL(x[(j + i) * ldx + l]) : 0;
 }
 
 static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
-    at_real s[MR][NR] = {{0}};
-    const at_real *a = t->a;
+    float s[MR][NR] = {{0}};
+    const float *a = t->a;
     const BT *b = TILE_B(t);
     for (int64_t l = 0; l < t->k; l++, a += t->wa, b += t->ldb) {
-        for (int i = 0; i < m; i++)
-            for (int j = 0; j < NR; j++) s[i][j] += a[i] * AS_REAL(b[j]);
-        for (int j = 0; t->keep && j < NR; j++) t->keep[l * NR + j] = AS_REAL(b[j]);
+        float row[NR];
+        for (int j = 0; j < NR; j++) row[j] = AS_REAL(b[j]);
+        chain(m, 1, a, 0, row, 0, s);
+        if (t->keep) memcpy(t->keep + l * NR, row, sizeof row);
     }
     for (int i = 0; i < m; i++)
         for (int64_t j = 0; j < t->n; j++) {
-            at_real *y = t->c[i] + t->c0 + j;
+            float *y = t->c[i] + t->c0 + j;
             *y = t->add ? *y + s[i][j] : s[i][j];
         }
 }
@@ -34,29 +36,30 @@ static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
 static void OF_B(few_along)(int m, const at_few_tile *t) {
     const BT *b = TILE_B(t);
     for (int i = 0; i < m; i++) {
-        const at_real *a = t->a[i];
-        at_real *y = t->c[i];
+        const float *a = t->a[i];
+        float *y = t->c[i];
         for (int64_t j = 0; !t->add && j < t->n; j++) y[j] = 0;
         for (int64_t l = 0; l < t->k; l++)
-            for (int64_t j = 0; j < t->n; j++) y[j] += a[l] * AS_REAL(b[l * t->ldb + j]);
+            for (int64_t j = 0; j < t->n; j++) y[j] = fmaf(a[l], AS_REAL(b[l * t->ldb + j]), y[j]);
     }
 }
 
 static void OF_B(few_across)(int m, const at_few_tile *t) {
-    const BT *b = TILE_B(t);
-    for (int i = 0; i < m; i++) {
-        const at_real *a = t->a[i];
-        at_real *y = t->c[i];
+    for (int i = 0; i < m; i++)
         for (int64_t j = 0; j < t->n; j++) {
-            double s = 0;
-            for (int64_t l = 0; l < t->k; l++)
-                s += (double)a[l] * (double)AS_REAL(b[j * t->ldb + l]);
-            y[j] = t->add ? y[j] + (at_real)s : (at_real)s;
+            const BT *b = TILE_B(t) + j * t->ldb;
+            vf s = vzero();
+            int64_t l = 0;
+            for (; l + W <= t->k; l += W) s = vfma(vload(t->a[i] + l), ROW(b + l), s);
+            if (l < t->k) s = vfma(vload_n(t->a[i] + l, t->k - l), ROW_N(b + l, t->k - l), s);
+            float *y = &t->c[i][j];
+            *y = t->add ? *y + vsum(s) : vsum(s);
         }
-    }
 }
 
 #undef BT
 #undef OF_B
 #undef AS_REAL
 #undef TILE_B
+#undef ROW
+#undef ROW_N

@@ -1,21 +1,21 @@
 /*
- * kernel_vec.h - the vector kernels, written once in terms of a vector `vf` of W floats.
+ * kernel_vec.h - the kernels of rows, written once in terms of a vector `vf` of W = 16 floats.
  *
- * Not a header to be included elsewhere: kernel_avx2.c and kernel_avx512.c define vf, W, the small
- * functions used below (vload .. transpose) and the tile MR x NV*W, then include this file and get
- * the same kernels compiled for their instruction set.  Everything is static.
+ * Not a header to be included elsewhere: kernel_avx512.c (one register), kernel_avx2.c (two) and
+ * kernel_ref.c (an array) define vf, the small functions used below and the tile MR x NR, then
+ * include this file and get the same kernels with the same bits.  Everything is static.
  *
  *   vzero vset1 vload vstore            whole vectors, no alignment needed
  *   vload_n(p,n) vstore_n(p,n,v)        the first n < W values, the rest zero / untouched
  *   vwiden(p) vwiden_n(p,n)             the same of BF16 values, as floats
  *   vkeep(v,n)                          lanes >= n set to zero
- *   vadd vsub vmul vdiv vmax vsqrt      lane by lane; vmax(a,b) gives b where either is NaN
+ *   vadd vsub vmul vdiv vmax vmin vsqrt lane by lane; vmax(a,b) gives b where either is NaN
  *   vpick(s,a,b)                        b in lanes where s is negative, else a
  *   vbig(v,least)                       lanes below `least` set to zero
  *   vfma(a,b,c) a b + c, vfnma c - a b  rounded once
  *   vround, vpow2(p,n)                  nearest integer; p 2^n for integral n, |n| < 300
- *   vsum, vmaxlane, vsum_double(v)      across lanes, in a fixed order
- *   transpose(r)                        r[0..W) as rows -> as columns
+ *   vsum, vmaxlane, vd_sum(v)           across lanes: 16 -> 8 -> 4 -> 2 -> 1, halves onto each other
+ *   vd                                  8 doubles; vd_square(v,s) adds squares of lanes i and i + 8
  */
 #include "kernel/kernel.h"
 
@@ -330,6 +330,8 @@ static void soft_grad(int64_t n, int w, float a, const float *lse, const float *
 
 /* ---- stick-breaking ---- */
 
+enum { ABREAST = NR / W }; /* vectors in a row of a block */
+
 /* t r is the smaller of beta and 1 - beta, r the larger. */
 static inline void vbeta(vf x, vf *beta, vf *rest) {
     const vf t = vexp(vmin(x, vsub(vzero(), x)));
@@ -351,14 +353,14 @@ static inline vf stick_step(vf a, vf left, float *x, float *share) {
 static bool stick_down(int64_t n, int w, float a, float *x, float *share, float *left) {
     const vf va = vset1(a);
     vf most = vzero();
-    for (int j = 0; j < w; j += NV * W) { /* several sticks hide the latency of one */
-        vf l[NV];
-        for (int u = 0; u < NV; u++) l[u] = vload(left + j + u * W);
+    for (int j = 0; j < w; j += ABREAST * W) { /* several sticks hide the latency of one */
+        vf l[ABREAST];
+        for (int u = 0; u < ABREAST; u++) l[u] = vload(left + j + u * W);
         for (int64_t i = (n - 1) * w + j; i >= 0; i -= w)
 #pragma GCC unroll 4
-            for (int u = 0; u < NV; u++)
+            for (int u = 0; u < ABREAST; u++)
                 l[u] = stick_step(va, l[u], x + i + u * W, share ? share + i + u * W : NULL);
-        for (int u = 0; u < NV; u++) {
+        for (int u = 0; u < ABREAST; u++) {
             vstore(left + j + u * W, l[u]);
             most = vmax(l[u], most);
         }
@@ -377,14 +379,14 @@ static inline vf stick_grad_step(vf a, vf sum, const float *p, const float *shar
 static void stick_grad(int64_t n, int w, float a, const float *p, const float *share, float *sum,
                        float *d) {
     const vf va = vset1(a);
-    for (int j = 0; j < w; j += NV * W) {
-        vf s[NV];
-        for (int u = 0; u < NV; u++) s[u] = vload(sum + j + u * W);
+    for (int j = 0; j < w; j += ABREAST * W) {
+        vf s[ABREAST];
+        for (int u = 0; u < ABREAST; u++) s[u] = vload(sum + j + u * W);
         for (int64_t i = j; i < n * w; i += w)
 #pragma GCC unroll 4
-            for (int u = 0; u < NV; u++)
+            for (int u = 0; u < ABREAST; u++)
                 s[u] = stick_grad_step(va, s[u], p + i + u * W, share + i + u * W, d + i + u * W);
-        for (int u = 0; u < NV; u++) vstore(sum + j + u * W, s[u]);
+        for (int u = 0; u < ABREAST; u++) vstore(sum + j + u * W, s[u]);
     }
 }
 
@@ -402,6 +404,14 @@ static void logistic(int64_t n, float a, const float *x, float *beta, float *res
             vstore_n(rest + i, m, r);
         }
     }
+}
+
+/* ---- BF16 ---- */
+
+static void widen(int64_t n, const uint16_t *x, float *y) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W) vstore(y + i, vwiden(x + i));
+    if (i < n) vstore_n(y + i, n - i, vwiden_n(x + i, n - i));
 }
 
 /* ---- optimiser ---- */
@@ -447,29 +457,7 @@ static void adamw(int64_t n, float *p, const float *g, float *m, float *v, const
     }
 }
 
-#include "kernel/kernel_vec_mat.h"
-
-/* ---- measuring ---- */
-
-/* Twelve chains: more than latency x units of any processor of the last ten years. */
-static double burn(int64_t rounds, float *sink) {
-    enum { CHAINS = 12, TIMES = 8 };
-    vf s[CHAINS];
-    const vf a = vset1(0.5f), b = vset1(0.25f);
-#pragma GCC unroll 12
-    for (int i = 0; i < CHAINS; i++) s[i] = vset1((float)i);
-    for (int64_t r = 0; r < rounds; r++)
-#pragma GCC unroll 8
-        for (int t = 0; t < TIMES; t++)
-#pragma GCC unroll 12
-            for (int i = 0; i < CHAINS; i++) s[i] = vfma(s[i], a, b);
-    vf all = s[0];
-    for (int i = 1; i < CHAINS; i++) all = vadd(all, s[i]);
-    *sink = vsum(all);
-    return 2.0 * W * CHAINS * TIMES * (double)rounds;
-}
-
-static void fill(at_kernels *k) {
+static void fill_rows(at_kernels *k) {
     k->acc = acc;
     k->axpy = axpy;
     k->add = add;
@@ -490,17 +478,5 @@ static void fill(at_kernels *k) {
     k->stick_grad = stick_grad;
     k->logistic = logistic;
     k->adamw = adamw;
-    k->mr = MR;
-    k->nr = NR;
-    k->tile = tile;
-    k->pack_copy = pack_copy;
-    k->pack_turn = pack_turn;
-    k->pick_copy = pick_copy;
-    k->pick_turn = pick_turn;
-    k->tile_rows = tile_rows_any;
-    k->few_rows = few_rows;
     k->widen = widen;
-    k->pack_copy16 = pack_copy16;
-    k->pack_turn16 = pack_turn16;
-    k->burn = burn;
 }

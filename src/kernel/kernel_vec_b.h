@@ -3,8 +3,9 @@
  * defines
  *
  *   BT, OF_B(name)       the type of a value of B, the name of a function for it
- *   BLOAD(p)             W values of B as a vector of float
- *   BLOAD_N(p, n)        the first n < W of them, the rest zero
+ *   BLOAD(p)             WM values of B as a register of floats
+ *   BLOAD_N(p, n)        the first n < WM of them, the rest zero
+ *   ROW(p), ROW_N(p, n)  the same of W values, as a vf
  *   TILE_B(t)            B of an at_rows_tile
  *
  * The sums are the same for every type: with BF16 they have the bits they have with B widened.
@@ -20,45 +21,45 @@ static void OF_B(pack_copy)(int64_t k, int64_t n, int w, const BT *x, int64_t ld
             float *to = p + j * k + l0 * w;
             const BT *from = x + l0 * ldx + j;
             const float *end = p + j * k + l1 * w;
-            if (w == 2 * W && j + w <= n)
-                for (int64_t l = l0; l < l1; l++, to += 2 * W, from += ldx) {
+            if (w == 2 * WM && j + w <= n)
+                for (int64_t l = l0; l < l1; l++, to += 2 * WM, from += ldx) {
                     AHEAD(from, DEEP * ldx);
-                    AHEAD(from, DEEP * ldx + W);
-                    vstore(to, BLOAD(from));
-                    vstore(to + W, BLOAD(from + W));
+                    AHEAD(from, DEEP * ldx + WM);
+                    mstore(to, BLOAD(from));
+                    mstore(to + WM, BLOAD(from + WM));
                 }
-            else if (w < W && j + W <= n)
+            else if (w < WM && j + WM <= n)
                 for (int64_t l = l0; l < l1; l++, to += w, from += ldx) {
                     AHEAD(from, DEEP * ldx);
                     panel_store(to, end, w, BLOAD(from));
                 }
             else
                 for (int64_t l = l0; l < l1; l++, to += w, from += ldx)
-                    for (int i = 0; i < w; i += W) {
-                        const int64_t left = n - j - i, in = left < 0 ? 0 : left < W ? left : W;
-                        vstore_n(to + i, w - i < W ? w - i : W, BLOAD_N(from + i, in));
+                    for (int i = 0; i < w; i += WM) {
+                        const int64_t left = n - j - i, in = left < 0 ? 0 : left < WM ? left : WM;
+                        mstore_n(to + i, w - i < WM ? w - i : WM, BLOAD_N(from + i, in));
                     }
         }
     }
 }
 
-/* W rows by W values at a time through registers. */
+/* WM rows by WM values at a time through registers. */
 static void OF_B(pack_turn)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
     for (int64_t j = 0; j < n; j += w)
-        for (int i = 0; i < w; i += W) {
-            const int wide = w - i < W ? w - i : W;
+        for (int i = 0; i < w; i += WM) {
+            const int wide = w - i < WM ? w - i : WM;
             const int64_t have = n - j - i;
             float *to = p + j * k + i;
             const BT *from = x + (j + i) * ldx;
-            const float *end = w < W ? p + (j + w) * k : to;
-            for (int64_t l = 0; l < k; l += W) {
-                const int64_t deep = k - l < W ? k - l : W;
-                vf r[W];
-                for (int u = 0; u < W; u++) {
-                    AHEAD(from, (u + W) * ldx + l);
-                    r[u] = u >= have   ? vzero()
-                           : deep == W ? BLOAD(from + u * ldx + l)
-                                       : BLOAD_N(from + u * ldx + l, deep);
+            const float *end = w < WM ? p + (j + w) * k : to;
+            for (int64_t l = 0; l < k; l += WM) {
+                const int64_t deep = k - l < WM ? k - l : WM;
+                mf r[WM];
+                for (int u = 0; u < WM; u++) {
+                    AHEAD(from, (u + WM) * ldx + l);
+                    r[u] = u >= have    ? mzero()
+                           : deep == WM ? BLOAD(from + u * ldx + l)
+                                        : BLOAD_N(from + u * ldx + l, deep);
                 }
                 transpose(r);
                 for (int u = 0; u < deep; u++, to += w) panel_store(to, end, wide, r[u]);
@@ -69,7 +70,7 @@ static void OF_B(pack_turn)(int64_t k, int64_t n, int w, const BT *x, int64_t ld
 /* m is a constant where this is inlined, and so is how B is read. */
 static inline __attribute__((always_inline)) void
 OF_B(rows_m)(const int m, const enum rows_from how, const at_rows_tile *t) {
-    vf s[16][NV];
+    mf s[16][NV];
     const float *a = t->a;
     const BT *b = TILE_B(t);
     float *keep = t->keep;
@@ -79,18 +80,18 @@ OF_B(rows_m)(const int m, const enum rows_from how, const at_rows_tile *t) {
 #pragma GCC unroll 16
     for (int i = 0; i < m; i++) {
         __builtin_prefetch(t->c[i] + t->c0, 1);
-        __builtin_prefetch(t->c[i] + t->c0 + W, 1);
+        __builtin_prefetch(t->c[i] + t->c0 + WM, 1);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < m; i++)
 #pragma GCC unroll 4
-        for (int j = 0; j < NV; j++) s[i][j] = vzero();
+        for (int j = 0; j < NV; j++) s[i][j] = mzero();
     for (int64_t l = t->k; l > 0; l--, a += wa, b += ldb) {
-        vf bv[NV];
+        mf bv[NV];
 #pragma GCC unroll 4
         for (int j = 0; j < NV; j++) {
-            bv[j] = BLOAD(b + j * W);
-            if (how == ROWS_KEPT) vstore(keep + j * W, bv[j]);
+            bv[j] = BLOAD(b + j * WM);
+            if (how == ROWS_KEPT) mstore(keep + j * WM, bv[j]);
         }
         if (how == ROWS_KEPT) keep += NR;
         __builtin_prefetch((const void *)soon);
@@ -99,21 +100,21 @@ OF_B(rows_m)(const int m, const enum rows_from how, const at_rows_tile *t) {
         soon += step;
 #pragma GCC unroll 16
         for (int i = 0; i < m; i++) {
-            const vf av = vset1(a[i]);
+            const mf av = mset1(a[i]);
 #pragma GCC unroll 4
-            for (int j = 0; j < NV; j++) s[i][j] = vfma(av, bv[j], s[i][j]);
+            for (int j = 0; j < NV; j++) s[i][j] = mfma(av, bv[j], s[i][j]);
         }
     }
 #pragma GCC unroll 16
     for (int i = 0; i < m; i++)
 #pragma GCC unroll 4
         for (int j = 0; j < NV; j++) {
-            float *y = t->c[i] + t->c0 + j * W;
-            const int64_t left = t->n - j * W;
-            if (left >= W)
-                vstore(y, t->add ? vadd(vload(y), s[i][j]) : s[i][j]);
+            float *y = t->c[i] + t->c0 + j * WM;
+            const int64_t left = t->n - j * WM;
+            if (left >= WM)
+                mstore(y, t->add ? madd(mload(y), s[i][j]) : s[i][j]);
             else if (left > 0)
-                vstore_n(y, left, t->add ? vadd(vload_n(y, left), s[i][j]) : s[i][j]);
+                mstore_n(y, left, t->add ? madd(mload_n(y, left), s[i][j]) : s[i][j]);
         }
 }
 
@@ -151,19 +152,19 @@ static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
 static inline __attribute__((always_inline)) void
 OF_B(few_column)(int m, int deep, const float *const *a, int64_t l, const BT *b, int64_t ldb,
                  bool fresh, float *const *c, int64_t j, int64_t wide) {
-    vf bv[8], s;
+    mf bv[8], s;
     for (int u = 0; u < deep; u++) {
         AHEAD(b, (8 + u) * ldb);
-        bv[u] = wide == W ? BLOAD(b + u * ldb) : BLOAD_N(b + u * ldb, wide);
+        bv[u] = wide == WM ? BLOAD(b + u * ldb) : BLOAD_N(b + u * ldb, wide);
     }
     for (int i = 0; i < m; i++) {
         float *y = c[i] + j;
-        s = fresh ? vzero() : wide == W ? vload(y) : vload_n(y, wide);
-        for (int u = 0; u < deep; u++) s = vfma(vset1(a[i][l + u]), bv[u], s);
-        if (wide == W)
-            vstore(y, s);
+        s = fresh ? mzero() : wide == WM ? mload(y) : mload_n(y, wide);
+        for (int u = 0; u < deep; u++) s = mfma(mset1(a[i][l + u]), bv[u], s);
+        if (wide == WM)
+            mstore(y, s);
         else
-            vstore_n(y, wide, s);
+            mstore_n(y, wide, s);
     }
 }
 
@@ -178,10 +179,10 @@ static inline __attribute__((always_inline)) void OF_B(few_m)(int m, const at_fe
             const int deep = t->k - l < 8 ? (int)(t->k - l) : 8;
             int64_t j = j0;
             if (deep == 8)
-                for (; j + W <= end; j += W)
-                    OF_B(few_column)(m, 8, t->a, l, bl + j, t->ldb, fresh, t->c, j, W);
-            for (; j < end; j += W) {
-                const int64_t wide = end - j < W ? end - j : W;
+                for (; j + WM <= end; j += WM)
+                    OF_B(few_column)(m, 8, t->a, l, bl + j, t->ldb, fresh, t->c, j, WM);
+            for (; j < end; j += WM) {
+                const int64_t wide = end - j < WM ? end - j : WM;
                 OF_B(few_column)(m, deep, t->a, l, bl + j, t->ldb, fresh, t->c, j, wide);
             }
         }
@@ -197,8 +198,8 @@ static void OF_B(few_along)(int m, const at_few_tile *t) {
     }
 }
 
-/* m x q dot products, each one vector sum over k in order: the same bits however they are
-   grouped.  The next q rows are asked for meanwhile. */
+/* m x q dot products, each one sum of W lanes over k in order: the same bits however they are
+   grouped.  The next q rows are prefetched meanwhile. */
 static inline __attribute__((always_inline)) void OF_B(few_dots)(int m, int q, const at_few_tile *t,
                                                                  int64_t at) {
     const float *const *a = t->a;
@@ -213,7 +214,7 @@ static inline __attribute__((always_inline)) void OF_B(few_dots)(int m, int q, c
         for (int j = 0; j < q; j++) AHEAD(b, (q + j) * ldb + l);
 #pragma GCC unroll 4
         for (int u = 0; u < STEP; u += W) {
-            for (int j = 0; j < q; j++) bv[j] = BLOAD(b + j * ldb + l + u);
+            for (int j = 0; j < q; j++) bv[j] = ROW(b + j * ldb + l + u);
             for (int i = 0; i < m; i++) {
                 const vf av = vload(a[i] + l + u);
                 for (int j = 0; j < q; j++) s[i][j] = vfma(av, bv[j], s[i][j]);
@@ -223,7 +224,7 @@ static inline __attribute__((always_inline)) void OF_B(few_dots)(int m, int q, c
     for (; l < k; l += W) {
         const int64_t wide = k - l < W ? k - l : W;
         for (int j = 0; j < q; j++)
-            bv[j] = wide == W ? BLOAD(b + j * ldb + l) : BLOAD_N(b + j * ldb + l, wide);
+            bv[j] = wide == W ? ROW(b + j * ldb + l) : ROW_N(b + j * ldb + l, wide);
         for (int i = 0; i < m; i++) {
             const vf av = wide == W ? vload(a[i] + l) : vload_n(a[i] + l, wide);
             for (int j = 0; j < q; j++) s[i][j] = vfma(av, bv[j], s[i][j]);
@@ -247,9 +248,9 @@ static inline __attribute__((always_inline)) void OF_B(few_turn_m)(int m, int q,
 static void OF_B(few_across)(int m, const at_few_tile *t) {
     switch (m) { /* m * q sums fit the registers */
     case 1: OF_B(few_turn_m)(1, 4, t); break;
-    case 2: OF_B(few_turn_m)(2, 4, t); break;
-    case 3: OF_B(few_turn_m)(3, 4, t); break;
-    default: OF_B(few_turn_m)(4, W == 16 ? 4 : 2, t); break;
+    case 2: OF_B(few_turn_m)(2, WM == 16 ? 4 : 2, t); break;
+    case 3: OF_B(few_turn_m)(3, WM == 16 ? 4 : 1, t); break;
+    default: OF_B(few_turn_m)(4, WM == 16 ? 4 : 1, t); break;
     }
 }
 
@@ -258,4 +259,6 @@ static void OF_B(few_across)(int m, const at_few_tile *t) {
 #undef OF_B
 #undef BLOAD
 #undef BLOAD_N
+#undef ROW
+#undef ROW_N
 #undef TILE_B

@@ -1,48 +1,57 @@
 /*
- * kernel_vec_mat.h - the matrix product in terms of the vectors of kernel_vec.h, which includes it.
+ * kernel_vec_mat.h - matrix products in terms of one register `mf` of WM floats; kernel_avx2.c and
+ * kernel_avx512.c include it after kernel_vec.h.
  *
- * What reads B is in kernel_vec_b.h, compiled once for B in float and once for B in BF16.
+ *   mzero mset1 mload mstore mload_n mstore_n mwiden mwiden_n madd mfma     as in kernel_vec.h
+ *   transpose(r)                                r[0..WM) as rows -> as columns
+ *
+ * The tile is MR rows by NR = NV registers.  What reads B is in kernel_vec_b.h, compiled once for B
+ * in float and once for B in BF16.
  */
 
-enum { NR = NV * W };
-
 /* The sums stay in MR * NV registers for the whole of k. */
-static void tile(int64_t k, const float *a, const float *b, float beta, float *c, int64_t ldc) {
-    vf s[MR][NV];
+static void tile(int64_t k, const float *a, const float *b, at_tile_mode mode, float *c,
+                 int64_t ldc) {
+    mf s[MR][NV];
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++) {
         __builtin_prefetch(c + i * ldc, 1);
         __builtin_prefetch(c + i * ldc + NR - 1, 1);
 #pragma GCC unroll 4
-        for (int j = 0; j < NV; j++) s[i][j] = vzero();
+        for (int j = 0; j < NV; j++) s[i][j] = mzero();
     }
-    for (int64_t l = 0; l < k; l++, a += MR, b += NR) {
-        vf bv[NV];
+    if (mode == AT_TILE_GO_ON)
+#pragma GCC unroll 16
+        for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
-        for (int j = 0; j < NV; j++) bv[j] = vload(b + j * W);
+            for (int j = 0; j < NV; j++) s[i][j] = mload(c + i * ldc + j * WM);
+    for (int64_t l = 0; l < k; l++, a += MR, b += NR) {
+        mf bv[NV];
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; j++) bv[j] = mload(b + j * WM);
 #pragma GCC unroll 16
         for (int i = 0; i < MR; i++) {
-            const vf av = vset1(a[i]);
+            const mf av = mset1(a[i]);
 #pragma GCC unroll 4
-            for (int j = 0; j < NV; j++) s[i][j] = vfma(av, bv[j], s[i][j]);
+            for (int j = 0; j < NV; j++) s[i][j] = mfma(av, bv[j], s[i][j]);
         }
     }
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
         for (int j = 0; j < NV; j++) {
-            float *y = c + i * ldc + j * W;
-            vstore(y, beta != 0 ? vadd(vload(y), s[i][j]) : s[i][j]);
+            float *y = c + i * ldc + j * WM;
+            mstore(y, mode == AT_TILE_ADD ? madd(mload(y), s[i][j]) : s[i][j]);
         }
 }
 
 /* Store the first `wide` lanes of a row of a panel; whole when the surplus falls on what is written
    next, which is so in a panel narrower than a vector except at its end. */
-static inline void panel_store(float *to, const float *end, int wide, vf v) {
-    if (wide == W || to + W <= end)
-        vstore(to, v);
+static inline void panel_store(float *to, const float *end, int wide, mf v) {
+    if (wide == WM || to + WM <= end)
+        mstore(to, v);
     else
-        vstore_n(to, wide, v);
+        mstore_n(to, wide, v);
 }
 
 /* Ask for what lies so many bytes after p; it may lie outside of everything. */
@@ -60,25 +69,25 @@ static void pick_copy(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
         for (int64_t j = 0; j < n; j += w) {
             float *to = p + j * k + l0 * w;
             const float *end = p + j * k + l1 * w;
-            if (w == 2 * W && j + w <= n)
-                for (int64_t l = l0; l < l1; l++, to += 2 * W) {
+            if (w == 2 * WM && j + w <= n)
+                for (int64_t l = l0; l < l1; l++, to += 2 * WM) {
                     const float *from = x + row[l] * ldx + j;
                     ahead(x + row[l + next] * ldx + j, 0);
-                    ahead(x + row[l + next] * ldx + j, W * (int64_t)sizeof *x);
-                    vstore(to, vload(from));
-                    vstore(to + W, vload(from + W));
+                    ahead(x + row[l + next] * ldx + j, WM * (int64_t)sizeof *x);
+                    mstore(to, mload(from));
+                    mstore(to + WM, mload(from + WM));
                 }
-            else if (w < W && j + W <= n)
+            else if (w < WM && j + WM <= n)
                 for (int64_t l = l0; l < l1; l++, to += w) {
                     ahead(x + row[l + next] * ldx + j, 0);
-                    panel_store(to, end, w, vload(x + row[l] * ldx + j));
+                    panel_store(to, end, w, mload(x + row[l] * ldx + j));
                 }
             else
                 for (int64_t l = l0; l < l1; l++, to += w)
-                    for (int i = 0; i < w; i += W) {
+                    for (int i = 0; i < w; i += WM) {
                         const float *from = x + row[l] * ldx + j + i;
-                        const int64_t left = n - j - i, in = left < 0 ? 0 : left < W ? left : W;
-                        vstore_n(to + i, w - i < W ? w - i : W, vload_n(from, in));
+                        const int64_t left = n - j - i, in = left < 0 ? 0 : left < WM ? left : WM;
+                        mstore_n(to + i, w - i < WM ? w - i : WM, mload_n(from, in));
                     }
         }
     }
@@ -88,19 +97,19 @@ static void pick_copy(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
 static void pick_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, const int64_t *row,
                       float *p) {
     for (int64_t j = 0; j < n; j += w)
-        for (int i = 0; i < w; i += W) {
-            const int wide = w - i < W ? w - i : W;
-            const int64_t have = n - j - i < W ? n - j - i : W;
+        for (int i = 0; i < w; i += WM) {
+            const int wide = w - i < WM ? w - i : WM;
+            const int64_t have = n - j - i < WM ? n - j - i : WM;
             float *to = p + j * k + i;
-            const float *from[W], *end = w < W ? p + (j + w) * k : to;
-            for (int u = 0; u < W; u++) from[u] = u < have ? x + row[j + i + u] * ldx : x;
-            for (int64_t l = 0; l < k; l += W) {
-                const int64_t deep = k - l < W ? k - l : W;
-                vf r[W];
-                for (int u = 0; u < W; u++)
-                    r[u] = u >= have   ? vzero()
-                           : deep == W ? vload(from[u] + l)
-                                       : vload_n(from[u] + l, deep);
+            const float *from[WM], *end = w < WM ? p + (j + w) * k : to;
+            for (int u = 0; u < WM; u++) from[u] = u < have ? x + row[j + i + u] * ldx : x;
+            for (int64_t l = 0; l < k; l += WM) {
+                const int64_t deep = k - l < WM ? k - l : WM;
+                mf r[WM];
+                for (int u = 0; u < WM; u++)
+                    r[u] = u >= have    ? mzero()
+                           : deep == WM ? mload(from[u] + l)
+                                        : mload_n(from[u] + l, deep);
                 transpose(r);
                 for (int u = 0; u < deep; u++, to += w) panel_store(to, end, wide, r[u]);
             }
@@ -110,18 +119,22 @@ static void pick_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
 /* B is packed; is read where it lies; or there, and left packed. */
 enum rows_from { ROWS_PACKED, ROWS_LYING, ROWS_KEPT };
 
-#define BT         float
-#define OF_B(name) name
-#define BLOAD      vload
-#define BLOAD_N    vload_n
-#define TILE_B(t)  (t)->b
+#define BT          float
+#define OF_B(name)  name
+#define BLOAD       mload
+#define BLOAD_N     mload_n
+#define ROW(p)      vload(p)
+#define ROW_N(p, n) vload_n(p, n)
+#define TILE_B(t)   (t)->b
 #include "kernel/kernel_vec_b.h"
 
-#define BT         uint16_t
-#define OF_B(name) name##16
-#define BLOAD      vwiden
-#define BLOAD_N    vwiden_n
-#define TILE_B(t)  (t)->b16
+#define BT          uint16_t
+#define OF_B(name)  name##16
+#define BLOAD       mwiden
+#define BLOAD_N     mwiden_n
+#define ROW(p)      vwiden(p)
+#define ROW_N(p, n) vwiden_n(p, n)
+#define TILE_B(t)   (t)->b16
 #include "kernel/kernel_vec_b.h"
 
 static void tile_rows_any(int m, const at_rows_tile *t) {
@@ -131,15 +144,46 @@ static void tile_rows_any(int m, const at_rows_tile *t) {
         tile_rows(m, t);
 }
 
-static void widen(int64_t n, const uint16_t *x, float *y) {
-    int64_t i = 0;
-    for (; i + W <= n; i += W) vstore(y + i, vwiden(x + i));
-    if (i < n) vstore_n(y + i, n - i, vwiden_n(x + i, n - i));
-}
-
 static void few_rows(int m, bool turn, const at_few_tile *t) {
     if (t->b16)
         (turn ? few_across16 : few_along16)(m, t);
     else
         (turn ? few_across : few_along)(m, t);
+}
+
+/* ---- measuring ---- */
+
+/* Twelve chains: more than latency x units of any processor of the last ten years. */
+static double burn(int64_t rounds, float *sink) {
+    enum { CHAINS = 12, TIMES = 8 };
+    mf s[CHAINS];
+    const mf a = mset1(0.5f), b = mset1(0.25f);
+#pragma GCC unroll 12
+    for (int i = 0; i < CHAINS; i++) s[i] = mset1((float)i);
+    for (int64_t r = 0; r < rounds; r++)
+#pragma GCC unroll 8
+        for (int t = 0; t < TIMES; t++)
+#pragma GCC unroll 12
+            for (int i = 0; i < CHAINS; i++) s[i] = mfma(s[i], a, b);
+    mf all = s[0];
+    for (int i = 1; i < CHAINS; i++) all = madd(all, s[i]);
+    float lane[WM];
+    mstore(lane, all);
+    *sink = lane[0];
+    return 2.0 * WM * CHAINS * TIMES * (double)rounds;
+}
+
+static void fill_products(at_kernels *k) {
+    k->mr = MR;
+    k->nr = NR;
+    k->tile = tile;
+    k->pack_copy = pack_copy;
+    k->pack_turn = pack_turn;
+    k->pick_copy = pick_copy;
+    k->pick_turn = pick_turn;
+    k->tile_rows = tile_rows_any;
+    k->few_rows = few_rows;
+    k->pack_copy16 = pack_copy16;
+    k->pack_turn16 = pack_turn16;
+    k->burn = burn;
 }

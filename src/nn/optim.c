@@ -1,6 +1,7 @@
 /* optim.c - the slabs are cut into segments of one parameter each, the segments into chunks whose
    size depends on nothing, so every thread count sums and steps alike. */
 #include "nn/optim.h"
+#include "base/maths.h"
 #include "base/par.h"
 #include <math.h>
 
@@ -56,8 +57,8 @@ void at_optim_step(at_compute *cp, at_store *s, at_optim *o, double lr, double n
                      .eps = (at_real)o->eps,
                      .wd = (at_real)o->weight_decay,
                      .clip = (at_real)(o->clip > 0 && norm > o->clip ? o->clip / norm : 1),
-                     .c1 = (at_real)(1 / (1 - pow(o->beta1, (double)o->t))),
-                     .c2 = (at_real)(1 / (1 - pow(o->beta2, (double)o->t)))};
+                     .c1 = (at_real)(1 / (1 - at_powi(o->beta1, o->t))),
+                     .c2 = (at_real)(1 / (1 - at_powi(o->beta2, o->t)))};
     for (w.param = 0; w.param < s->n; w.param++)
         if (!s->p[w.param]->frozen)
             at_par_for(cp->threads, at_numel(&s->p[w.param]->t), CHUNK, step_part, &w);
@@ -69,6 +70,7 @@ double at_schedule_factor(at_schedule k, int64_t step, int64_t steps, double war
     const double left = (double)steps - up, x = left > 0 ? (at - up) / left : 1;
     const double done = x > 1 ? 1 : x;
     if (k == AT_LINEAR) return floor + (1 - floor) * (1 - done);
-    if (k == AT_COSINE) return floor + (1 - floor) * 0.5 * (1 + cos(3.14159265358979323846 * done));
+    if (k == AT_COSINE)
+        return floor + (1 - floor) * 0.5 * (1 + at_cos(3.14159265358979323846 * done));
     return 1;
 }

@@ -17,6 +17,7 @@
  *
  * Keeps the log-sum-exp of each row, as Dao et al. 2022 (arXiv 2205.14135).
  */
+#include "base/maths.h"
 #include "op/op.h"
 #include "op/slots.h"
 #include "op/tiled.h"
@@ -84,16 +85,16 @@ static void fwd_list(const at_kernels *k, const attention_attr *a, const fwd_mem
         const int64_t n = at_least(w, a->U - u), keys = sight(a, u + n - 1);
         k->pack_turn(D, n, w, q + u * a->ldq, a->ldq, m->query);
         for (int64_t i = 0; i < keys; i += k->mr)
-            k->tile(D, m->keys + i * D, m->query, 0, m->s + i * w, w);
+            k->tile(D, m->keys + i * D, m->query, AT_TILE_SET, m->s + i * w, w);
         for (int64_t i = sight(a, u); i < keys; i++) /* keys after the query */
             at_hide(m->s + i * w, at_least(n, (i - a->past) * a->slots - u));
         k->soft_down(keys, w, scale, m->s, m->top, m->sum);
         for (int64_t d = 0; d < D; d += k->mr)
-            k->tile(keys, m->values + d * S, m->s, 0, m->y + d * w, w);
+            k->tile(keys, m->values + d * S, m->s, AT_TILE_SET, m->y + d * w, w);
         at_turn_out(k, n, D, m->y, m->sum, m->tmp, y + u * a->ldy, a->ldy, false);
         at_real *lse = a->lse + list * a->U + u;
         for (int64_t j = 0; j < n; j++)
-            lse[j] = (at_real)((double)(scale * m->top[j]) + log((double)m->sum[j]));
+            lse[j] = (at_real)((double)(scale * m->top[j]) + at_ln((double)m->sum[j]));
     }
 }
 
@@ -140,27 +141,15 @@ static int64_t bwd_cut(bwd_memory *m, at_real *base, const at_kernels *k, int64_
     return c.used;
 }
 
-/* dq[rows, D] (+)= dS K for n keys; rows is a multiple of mr except at the end of the sequence. */
+/* dq[rows, D] (+)= dS K for n keys; rows is a multiple of mr except at the end of the sequence.
+   The sums go on from block to block of keys, so that their width, nr, changes no bit. */
 static void bwd_query(const at_kernels *k, const bwd_memory *m, int64_t rows, int64_t n, int64_t D,
                       at_real *dq, int64_t ld, bool plus) {
     k->pack_turn(n, rows, k->mr, m->ds, k->nr, m->turned);
-    for (int64_t d = 0; d < D; d += k->nr) {
-        const int64_t cols = at_least(k->nr, D - d);
-        for (int64_t i = 0; i < rows; i += k->mr) {
-            const int64_t high = at_least(k->mr, rows - i);
-            const at_real *x = m->turned + i * n, *y = m->flat + d * n;
-            at_real *to = dq + i * ld + d;
-            if (high == k->mr && cols == k->nr) {
-                k->tile(n, x, y, plus ? 1 : 0, to, ld);
-                continue;
-            }
-            k->tile(n, x, y, 0, m->edge, k->nr);
-            for (int64_t r = 0; r < high; r++)
-                for (int64_t c = 0; c < cols; c++)
-                    to[r * ld + c] =
-                        plus ? to[r * ld + c] + m->edge[r * k->nr + c] : m->edge[r * k->nr + c];
-        }
-    }
+    for (int64_t d = 0; d < D; d += k->nr)
+        for (int64_t i = 0; i < rows; i += k->mr)
+            at_tile_at(k, n, m->turned + i * n, m->flat + d * n, plus, at_least(k->mr, rows - i),
+                       at_least(k->nr, D - d), m->edge, dq + i * ld + d, ld);
 }
 
 /* Gradients through keys [j0, j0+n) of a list. */
@@ -176,8 +165,8 @@ static void bwd_keys(const at_kernels *k, const attention_attr *a, const bwd_mem
     k->pack_turn(D, n, w, a->v + at, ld, m->value);
     k->pack_copy(n, D, w, a->k + at, ld, m->flat);
     for (int64_t i = 0; i < rows; i += k->mr) {
-        k->tile(D, m->q + (i0 + i) * D, m->key, 0, m->p + i * w, w);
-        k->tile(D, m->dy + (i0 + i) * D, m->value, 0, m->ds + i * w, w);
+        k->tile(D, m->q + (i0 + i) * D, m->key, AT_TILE_SET, m->p + i * w, w);
+        k->tile(D, m->dy + (i0 + i) * D, m->value, AT_TILE_SET, m->ds + i * w, w);
     }
     for (int64_t i = 0; i < rows && sight(a, i0 + i) < j0 + w; i++) { /* queries before the key */
         const int64_t seen = sight(a, i0 + i) - j0;
@@ -189,10 +178,12 @@ static void bwd_keys(const at_kernels *k, const attention_attr *a, const bwd_mem
         bwd_query(k, m, rows, n, D, a->dq + query_at(a, list) + i0 * a->ldq, a->ldq,
                   !a->fresh_q || j0 > 0);
     for (int64_t d = 0; d < D && a->dk; d += k->mr)
-        k->tile(rows - skip, m->qt + d * a->U + u0 * k->mr, m->ds + skip * w, 0, m->t + d * w, w);
+        k->tile(rows - skip, m->qt + d * a->U + u0 * k->mr, m->ds + skip * w, AT_TILE_SET,
+                m->t + d * w, w);
     if (a->dk) at_turn_out(k, n, D, m->t, NULL, m->tmp, a->dk + at, ld, !a->fresh_k);
     for (int64_t d = 0; d < D && a->dv; d += k->mr)
-        k->tile(rows - skip, m->dyt + d * a->U + u0 * k->mr, m->p + skip * w, 0, m->t + d * w, w);
+        k->tile(rows - skip, m->dyt + d * a->U + u0 * k->mr, m->p + skip * w, AT_TILE_SET,
+                m->t + d * w, w);
     if (a->dv) at_turn_out(k, n, D, m->t, NULL, m->tmp, a->dv + at, ld, !a->fresh_v);
 }
 

@@ -1,9 +1,9 @@
 /* exp_scale.c - a learnt temperature: one positive factor for all values. */
+#include "base/maths.h"
 #include "op/op.h"
-#include <math.h>
 
 static void exp_scale_fwd(at_node *n) {
-    const double f = exp((double)n->in[1]->data[0]);
+    const double f = at_exp((double)n->in[1]->data[0]);
     for (int64_t i = 0, m = at_numel(n->out); i < m; i++)
         n->out->data[i] = (at_real)(f * (double)n->in[0]->data[i]);
 }
@@ -12,7 +12,7 @@ static void exp_scale_bwd(at_node *n) {
     const int64_t m = at_numel(n->out);
     const at_real *dy = n->out->grad;
     at_real *dx = at_grad(n, 0), *dt = at_grad(n, 1);
-    if (dx) n->run->cp->k.axpy(m, (at_real)exp((double)n->in[1]->data[0]), dy, dx);
+    if (dx) n->run->cp->k.axpy(m, (at_real)at_exp((double)n->in[1]->data[0]), dy, dx);
     if (!dt) return;
     double sum = 0;
     for (int64_t i = 0; i < m; i++) sum += (double)dy[i] * (double)n->out->data[i];

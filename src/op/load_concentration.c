@@ -1,4 +1,5 @@
 /* load_concentration.c - entropy of the load: minimised, few experts take it. */
+#include "base/maths.h"
 #include "op/router_loss.h"
 #include <math.h>
 
@@ -6,7 +7,7 @@
    logits. */
 static double log_load(const at_router_loss *a, int64_t j) {
     const double p = a->whole.p ? a->whole.p[j] : a->load[j];
-    return p > 0 ? log(p) : 0;
+    return p > 0 ? at_ln(p) : 0;
 }
 
 static void load_concentration_fwd(at_node *n) {

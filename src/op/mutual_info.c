@@ -1,11 +1,12 @@
 /* mutual_info.c - certain about each token, even over all of them. */
+#include "base/maths.h"
 #include "op/router_loss.h"
 #include <math.h>
 
 static const double EPS = 1e-8; /* inside the logarithm of the load, as the authors have it */
 
 /* Of P log(P + eps). */
-static double slope(double p) { return log(p + EPS) + p / (p + EPS); }
+static double slope(double p) { return at_ln(p + EPS) + p / (p + EPS); }
 
 static void mutual_info_fwd(at_node *n) {
     const at_router_loss *a = n->attr;
@@ -15,7 +16,7 @@ static void mutual_info_fwd(at_node *n) {
     double load = 0, token = 0;
     for (int64_t j = 0; j < e; j++) {
         const double at = a->whole.p ? a->whole.p[j] : a->load[j];
-        load += at * log(at + EPS) + slope(at) * (a->load[j] - at);
+        load += at * at_ln(at + EPS) + slope(at) * (a->load[j] - at);
     }
     for (int64_t i = 0; i < a->ro.n; i++) {
         double row = 0;

@@ -4,6 +4,7 @@
  * A rotation's gradient is the rotation back.  Angles are in double, whatever the values are: at
  * position 30000 a float has lost 1e-3 of a turn.
  */
+#include "base/maths.h"
 #include "op/op.h"
 #include <math.h>
 
@@ -27,11 +28,11 @@ const at_angles *at_angles_of(at_run *r, int64_t first, int64_t n, int64_t D, do
     at_real *sine = at_save(r, (size_t)(n * half) * sizeof *sine);
     if (!a || !cosine || !sine) return NULL;
     for (int64_t i = 0; i < half; i++) {
-        const double speed = pow(theta, -2.0 * (double)i / (double)D);
+        const double speed = at_pow(theta, -2.0 * (double)i / (double)D);
         for (int64_t t = 0; t < n; t++) {
             const double angle = (double)(first + t) * speed;
-            cosine[t * half + i] = (at_real)cos(angle);
-            sine[t * half + i] = (at_real)sin(angle);
+            cosine[t * half + i] = (at_real)at_cos(angle);
+            sine[t * half + i] = (at_real)at_sin(angle);
         }
     }
     *a = (at_angles){first, n, half, cosine, sine};

@@ -1,12 +1,13 @@
 /* softmax_row.c - rows of logits. */
 #include "op/softmax_row.h"
+#include "base/maths.h"
 #include <math.h>
 
 double at_row_softmax(const at_kernels *k, int64_t v, double a, const at_real *x, at_real *y) {
     const at_real top = k->max(v, x);
     const at_real sum = k->expsum(v, (at_real)a, top, x, y);
     k->scale(v, 1 / sum, y);
-    return a * (double)top + log((double)sum);
+    return a * (double)top + at_ln((double)sum);
 }
 
 double at_row_kd(const at_kernels *k, int64_t v, at_kd_kind kind, double tau, const at_real *s,

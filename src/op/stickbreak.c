@@ -80,7 +80,7 @@ int64_t at_stick_weights(const at_kernels *k, const at_stick *a, const at_stick_
     while (some && end > b->from) {
         const int64_t begin = (end - 1) / chunk * chunk;
         for (int64_t i = begin; i < end; i += k->mr)
-            k->tile(a->D, keys + i * a->D, query, 0, p + i * w, w);
+            k->tile(a->D, keys + i * a->D, query, AT_TILE_SET, p + i * w, w);
         for (int64_t i = begin > b->all ? begin : b->all; i < end; i++) /* keys after the query */
             at_hide(p + i * w, at_least(b->n, (i - a->past) * a->slots - b->first));
         for (int64_t i = begin * w; i < at_least(b->from, end) * w; i++) p[i] = (at_real)-INFINITY;
@@ -131,8 +131,8 @@ static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
         k->pack_turn(a->D, b.n, w, n->in[0]->data + b.at, a->A, m.query);
         const int64_t from = at_stick_weights(k, a, &b, keys, m.query, m.p, NULL, m.left);
         for (int64_t d = 0; d < a->D; d += k->mr)
-            k->tile(b.seen - from, values + d * a->S + from * k->mr, m.p + from * w, 0, m.y + d * w,
-                    w);
+            k->tile(b.seen - from, values + d * a->S + from * k->mr, m.p + from * w, AT_TILE_SET,
+                    m.y + d * w, w);
         at_turn_out(k, b.n, a->D, m.y, NULL, m.tmp, n->out->data + b.at, a->A, false);
     }
 }

@@ -81,14 +81,14 @@ static void block(const backward *w, const block_memory *m, int64_t index) {
     const int64_t from =
         at_stick_weights(k, a, &b, a->keys + by_key, m->query, m->p, m->share, m->sum);
     for (int64_t i = from; i < b.seen; i += k->mr)
-        k->tile(a->D, a->values + by_key + i * a->D, m->dy, 0, m->d + i * nr, nr);
+        k->tile(a->D, a->values + by_key + i * a->D, m->dy, AT_TILE_SET, m->d + i * nr, nr);
     for (int j = 0; j < nr; j++) m->sum[j] = 0;
     k->stick_grad(b.seen - from, nr, (at_real)(1 / sqrt((double)a->D)), m->p + from * nr,
                   m->share + from * nr, m->sum, m->d + from * nr);
     if (w->dq) {
         const at_real *keys = w->keys_by_value + b.list * at_stick_packed(a, k, AT_STICK_BY_VALUE);
         for (int64_t d = 0; d < a->D; d += k->mr)
-            k->tile(b.seen - from, keys + d * a->S + from * k->mr, m->d + from * nr, 0,
+            k->tile(b.seen - from, keys + d * a->S + from * k->mr, m->d + from * nr, AT_TILE_SET,
                     m->t + d * nr, nr);
         at_turn_out(k, b.n, a->D, m->t, NULL, m->tmp, w->dq + b.at, a->A, !w->fresh);
     }
@@ -114,21 +114,14 @@ static void blocks_part(void *arg, int64_t begin, int64_t end, int worker) {
 
 /* ---- a panel of keys ---- */
 
-/* to[rows, D] += x y over columns [at, at + deep) of the round. */
+/* to[rows, D] += x y over columns [at, at + deep) of the round, one chain over all rounds. */
 static void add_product(const backward *w, int64_t rows, int64_t at, int64_t deep, const at_real *x,
                         const at_real *y, at_real *edge, at_real *to) {
     const at_kernels *k = w->k;
     const int64_t D = w->a->D, ld = w->a->A;
-    for (int64_t d = 0; d < D; d += k->nr) {
-        const at_real *px = x + at * k->mr, *py = y + d * w->depth + at * k->nr;
-        const int64_t cols = at_least(k->nr, D - d);
-        if (rows == k->mr && cols == k->nr) {
-            k->tile(deep, px, py, 1, to + d, ld);
-            continue;
-        }
-        k->tile(deep, px, py, 0, edge, k->nr);
-        for (int64_t i = 0; i < rows; i++) k->acc(cols, edge + i * k->nr, to + i * ld + d);
-    }
+    for (int64_t d = 0; d < D; d += k->nr)
+        at_tile_at(k, deep, x + at * k->mr, y + d * w->depth + at * k->nr, true, rows,
+                   at_least(k->nr, D - d), edge, to + d, ld);
 }
 
 static void panel(const backward *w, int64_t list, int64_t key, at_real *edge) {

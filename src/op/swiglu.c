@@ -1,12 +1,12 @@
 /* swiglu.c - one half of a row, through a sigmoid, gates the other. */
+#include "base/maths.h"
 #include "op/op.h"
-#include <math.h>
 #include <string.h>
 
 enum { GRAIN = 32 }; /* rows */
 
 /* 1 / (1 + e^-x): e^-x may become infinite, which gives 0. */
-static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static double sigmoid(double x) { return 1 / (1 + at_exp(-x)); }
 
 static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_node *n = arg;

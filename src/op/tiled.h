@@ -27,6 +27,25 @@ static inline at_real *at_cut(at_cutter *c, int64_t values) {
     return p;
 }
 
+/** The part [rows, cols] of a tile, rows <= mr, cols <= nr: c = x y, or with `go_on` the chain of
+    multiply-adds continued from c.  edge holds mr * nr values. */
+static inline void at_tile_at(const at_kernels *k, int64_t terms, const at_real *x,
+                              const at_real *y, bool go_on, int64_t rows, int64_t cols,
+                              at_real *edge, at_real *c, int64_t ldc) {
+    const at_tile_mode mode = go_on ? AT_TILE_GO_ON : AT_TILE_SET;
+    if (rows == k->mr && cols == k->nr) {
+        k->tile(terms, x, y, mode, c, ldc);
+        return;
+    }
+    const size_t bytes = (size_t)cols * sizeof *c;
+    if (go_on) { /* the rest of the tile is computed, too: let it be numbers */
+        memset(edge, 0, (size_t)(k->mr * k->nr) * sizeof *edge);
+        for (int64_t i = 0; i < rows; i++) memcpy(edge + i * k->nr, c + i * ldc, bytes);
+    }
+    k->tile(terms, x, y, mode, edge, k->nr);
+    for (int64_t i = 0; i < rows; i++) memcpy(c + i * ldc, edge + i * k->nr, bytes);
+}
+
 /** y[j, :] (+)= x[:, j] / divisor[j] for the first n columns of x [D, nr]; divisor may be NULL;
     tmp holds nr * D values. */
 static inline void at_turn_out(const at_kernels *k, int64_t n, int64_t D, const at_real *x,

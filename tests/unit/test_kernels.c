@@ -1,7 +1,7 @@
 /*
- * test_kernels.c - every instruction set of this machine against the reference: all lengths from
- * 0 to 199, unaligned starts, nothing written outside, error bounds.  With --bench each kernel is
- * also timed against the reference.
+ * test_kernels.c - every instruction set of this machine against plain loops within error bounds,
+ * and against each other to the bit: all lengths from 0 to 199, unaligned starts, nothing written
+ * outside.  With --bench each kernel is also timed against the plain loops.
  */
 #include "base/clock.h"
 #include "base/cpu.h"
@@ -15,7 +15,10 @@
 static const struct {
     const char *name;
     unsigned features;
-} SETS[] = {{"avx2", AT_CPU_AVX2}, {"avx512", AT_CPU_AVX2 | AT_CPU_AVX512}};
+} SETS[] = {{"ref", 0},
+            {"ref", AT_CPU_FMA},
+            {"avx2", AT_CPU_AVX2},
+            {"avx512", AT_CPU_AVX2 | AT_CPU_AVX512}};
 enum { N_SETS = sizeof SETS / sizeof SETS[0] };
 
 enum { LEN = 256, BENCH = 4096, PAD = 8, ARRAYS = 4, LONGEST = 199 };
@@ -165,7 +168,7 @@ static void near(const char *set, const char *what, int64_t n, double got, doubl
 
 static void compare(const at_kernels *k, const row *r, const vars *start, vars *ref, vars *got) {
     at_kernels plain;
-    at_kernels_ref(&plain);
+    at_kernels_plain(&plain);
     for (int64_t n = r->least; n <= LONGEST; n++)
         for (int at = 0; at < 3; at++) {
             memcpy(ref, start, sizeof *ref);
@@ -187,10 +190,8 @@ static void compare(const at_kernels *k, const row *r, const vars *start, vars *
         }
 }
 
-/* Says so when this build or machine has none. */
 static void each_set(void (*f)(const at_kernels *)) {
     const unsigned have = at_cpu_features();
-    if (!have) skip();
     for (int s = 0; s < N_SETS; s++) {
         if ((SETS[s].features & have) != SETS[s].features) continue;
         at_kernels k;
@@ -211,6 +212,87 @@ static void rows(const at_kernels *k) {
 static void test_rows(void **state) {
     (void)state;
     each_set(rows);
+}
+
+/* ---- one arithmetic ---- */
+
+static void same(const at_kernels *k, const char *what, int64_t n, const void *ref, const void *got,
+                 size_t bytes) {
+    if (memcmp(ref, got, bytes) != 0)
+        fail_msg("%s %s, n = %lld: other bits than the portable reference", k->name, what,
+                 (long long)n);
+}
+
+static void rows_agree(const at_kernels *k) {
+    vars *v = malloc(3 * sizeof *v);
+    assert_non_null(v);
+    fill(&v[0]);
+    at_kernels ref;
+    at_kernels_ref(&ref);
+    for (int r = 0; r < N_ROWS; r++)
+        for (int64_t n = ROWS[r].least; n <= LONGEST; n++) {
+            memcpy(&v[1], &v[0], sizeof *v);
+            memcpy(&v[2], &v[0], sizeof *v);
+            ROWS[r].call(&ref, n, 1, &v[1]);
+            ROWS[r].call(k, n, 1, &v[2]);
+            same(k, ROWS[r].name, n, &v[1], &v[2], sizeof *v);
+        }
+    free(v);
+}
+
+/* exp from subnormal results to infinite ones; what is no number is one everywhere. */
+static void exp_agrees(const at_kernels *k) {
+    enum { STEPS = 100000 };
+    at_real x[16], y[16], z[16];
+    at_kernels ref;
+    at_kernels_ref(&ref);
+    for (int i = 0; i < STEPS; i += 16) {
+        for (int j = 0; j < 16; j++) x[j] = (at_real)(-120.0 + 240.0 * (i + j) / STEPS);
+        (void)ref.expsum(16, 1, 0, x, y);
+        (void)k->expsum(16, 1, 0, x, z);
+        same(k, "exp", i, y, z, sizeof y);
+    }
+}
+
+/* What reads B, in both types, on odd sizes. */
+static void few_agree(const at_kernels *k) {
+    enum { M = 4, N = 37, K = 75 };
+    static at_real a[M][K], b[N * K], c[2][M][N];
+    static uint16_t b16[N * K];
+    at_kernels ref;
+    at_kernels_ref(&ref);
+    for (int i = 0; i < M * K; i++) a[i / K][i % K] = (at_real)sin(i);
+    for (int i = 0; i < N * K; i++) b[i] = (at_real)cos(i), b16[i] = (uint16_t)(0x3e80 + i % 300);
+    for (int m = 1; m <= M; m++)
+        for (int form = 0; form < 8; form++) {
+            const bool turn = form & 1, half = form & 2, plus = form & 4;
+            for (int set = 0; set < 2; set++) {
+                const at_real *rows[M];
+                at_real *out[M];
+                for (int i = 0; i < m; i++) {
+                    rows[i] = a[i];
+                    out[i] = c[set][i];
+                    for (int j = 0; j < N; j++) out[i][j] = (at_real)(i - j);
+                }
+                const at_few_tile t = {.n = N,
+                                       .k = K,
+                                       .a = rows,
+                                       .b = half ? NULL : b,
+                                       .b16 = half ? b16 : NULL,
+                                       .ldb = turn ? K : N,
+                                       .add = plus,
+                                       .c = out};
+                (set ? k : &ref)->few_rows(m, turn, &t);
+            }
+            same(k, "few_rows", form, c[0], c[1], sizeof c[0]);
+        }
+}
+
+static void test_agreement(void **state) {
+    (void)state;
+    each_set(rows_agree);
+    each_set(exp_agrees);
+    each_set(few_agree);
 }
 
 /* ---- exp over its whole range, and what is no number ---- */
@@ -311,7 +393,7 @@ static void far_sticks(const at_kernels *k) {
 static void test_far_sticks(void **state) {
     (void)state;
     at_kernels plain;
-    at_kernels_ref(&plain);
+    at_kernels_plain(&plain);
     far_sticks(&plain);
     each_set(far_sticks);
 }
@@ -323,7 +405,7 @@ static void packing(const at_kernels *k) {
     static at_real x[LD * LD], got[PANELS + 16], ref[PANELS + 16];
     static const int widths[] = {4, 6, 8, 14, 16, 32};
     at_kernels plain;
-    at_kernels_ref(&plain);
+    at_kernels_plain(&plain);
     for (int i = 0; i < LD * LD; i++) x[i] = (at_real)(i + 1);
     for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++)
         for (int64_t depth = 0; depth <= ROWS_MAX; depth++)
@@ -359,7 +441,7 @@ static void widening(const at_kernels *k) {
 static void test_widening(void **state) {
     (void)state;
     at_kernels plain;
-    at_kernels_ref(&plain);
+    at_kernels_plain(&plain);
     widening(&plain);
     each_set(widening);
 }
@@ -367,7 +449,7 @@ static void test_widening(void **state) {
 static void test_packing(void **state) {
     (void)state;
     at_kernels plain;
-    at_kernels_ref(&plain);
+    at_kernels_plain(&plain);
     const at_real x[6] = {1, 2, 3, 4, 5, 6}; /* 2 x 3 */
     at_real p[8];
     plain.pack_copy(2, 3, 2, x, 3, p);
@@ -399,7 +481,7 @@ static void bench(void) {
     if (!v) return;
     fill(&v[0]);
     at_kernels plain;
-    at_kernels_ref(&plain);
+    at_kernels_plain(&plain);
     const unsigned have = at_cpu_features();
     printf("%d values            ns/value:  ref", BENCH);
     for (int s = 0; s < N_SETS; s++) printf("  %7s", SETS[s].name);
@@ -420,9 +502,10 @@ static void bench(void) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),     cmocka_unit_test(test_exp),
-        cmocka_unit_test(test_far_gelu), cmocka_unit_test(test_far_sticks),
-        cmocka_unit_test(test_packing),  cmocka_unit_test(test_widening),
+        cmocka_unit_test(test_rows),      cmocka_unit_test(test_exp),
+        cmocka_unit_test(test_far_gelu),  cmocka_unit_test(test_far_sticks),
+        cmocka_unit_test(test_packing),   cmocka_unit_test(test_widening),
+        cmocka_unit_test(test_agreement),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (argc > 1 && !strcmp(argv[1], "--bench")) bench();
