@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every op of the list AT_OPS has its own file and is gradient-checked.  Names what is missing and exits 1.
 
-For X(name) in src/op/op.h there must be src/op/name.c and, in tests/double/test_gradcheck.c, a row whose
+For X(name) in src/op/op.h there must be src/op/name.c and, in tests/op_rows.h, a row whose
 first string is "name" or "name/variant".  An op that is defined in src/op/ but not listed is named too.
 """
 import pathlib
@@ -19,7 +19,7 @@ def listed(header):
 def main(root):
     root = pathlib.Path(root)
     folder = root / "src" / "op"
-    table = root / "tests" / "double" / "test_gradcheck.c"
+    table = root / "tests" / "op_rows.h"
     names = listed(folder / "op.h")
     if not names:
         print(f"{folder / 'op.h'}: no list AT_OPS(X) with X(name) entries")

@@ -21,9 +21,9 @@ typedef struct vd {
 } vd;
 
 /* A function of each lane: EACH(e) for e in terms of i and of vectors x, y, z. */
-#define EACH(e)                                \
-    vf r;                                      \
-    for (int i = 0; i < W; i++) r.v[i] = (e);  \
+#define EACH(e)                               \
+    vf r;                                     \
+    for (int i = 0; i < W; i++) r.v[i] = (e); \
     return r
 
 static inline vf vset1(float a) { EACH(a); }
@@ -35,7 +35,9 @@ static inline void vstore_n(float *p, int64_t n, vf v) {
     for (int64_t i = 0; i < n && i < W; i++) p[i] = v.v[i];
 }
 static inline vf vwiden(const uint16_t *p) { EACH(at_f32_from_bf16(p[i])); }
-static inline vf vwiden_n(const uint16_t *p, int64_t n) { EACH(i < n ? at_f32_from_bf16(p[i]) : 0); }
+static inline vf vwiden_n(const uint16_t *p, int64_t n) {
+    EACH(i < n ? at_f32_from_bf16(p[i]) : 0);
+}
 static inline vf vkeep(vf x, int64_t n) { EACH(i < n ? x.v[i] : 0); }
 static inline vf vadd(vf x, vf y) { EACH(x.v[i] + y.v[i]); }
 static inline vf vsub(vf x, vf y) { EACH(x.v[i] - y.v[i]); }
@@ -127,19 +129,19 @@ static void pick_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
             for (int i = 0; i < w; i++) *p++ = j + i < n ? x[row[j + i] * ldx + l] : 0;
 }
 
-#define BT         float
-#define OF_B(name) name
-#define AS_REAL(v) (v)
-#define TILE_B(t)  (t)->b
-#define ROW(p)     vload(p)
+#define BT          float
+#define OF_B(name)  name
+#define AS_REAL(v)  (v)
+#define TILE_B(t)   (t)->b
+#define ROW(p)      vload(p)
 #define ROW_N(p, n) vload_n(p, n)
 #include "kernel/kernel_ref_b.h"
 
-#define BT         uint16_t
-#define OF_B(name) name##16
-#define AS_REAL(v) at_f32_from_bf16(v)
-#define TILE_B(t)  (t)->b16
-#define ROW(p)     vwiden(p)
+#define BT          uint16_t
+#define OF_B(name)  name##16
+#define AS_REAL(v)  at_f32_from_bf16(v)
+#define TILE_B(t)   (t)->b16
+#define ROW(p)      vwiden(p)
 #define ROW_N(p, n) vwiden_n(p, n)
 #include "kernel/kernel_ref_b.h"
 

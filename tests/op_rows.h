@@ -1,0 +1,370 @@
+/*
+ * op_rows.h - one row for each variant of an operation: how to build it, and the shapes of its inputs.
+ *
+ * tests/double/test_gradcheck.c checks each row's gradient in double; tests/unit/test_op_bits.c that
+ * all instruction sets give the same bits in float.  Rows cover every optional input, rank above 2
+ * and repeated inputs.
+ */
+#ifndef OP_ROWS_H
+#define OP_ROWS_H
+#include "base/rng.h"
+#include "check.h"
+#include "op/op.h"
+#include <math.h>
+#include <string.h>
+
+typedef at_tensor *(*build_fn)(at_run *r, at_tensor **in);
+typedef struct {
+    const char *name;
+    build_fn build;
+    int n_in;
+    int64_t dim[6][AT_RANK_MAX];
+} row;
+
+static at_tensor *b_linear(at_run *r, at_tensor **t) { return at_linear(r, t[0], t[1], t[2]); }
+static at_tensor *b_linear0(at_run *r, at_tensor **t) { return at_linear(r, t[0], t[1], NULL); }
+static at_tensor *b_linear_io(at_run *r, at_tensor **t) {
+    return at_linear_io(r, t[0], t[1], t[2]);
+}
+static at_tensor *b_linear_twice(at_run *r, at_tensor **t) { /* both gradients are added to */
+    at_tensor *y = at_linear(r, t[0], t[1], t[2]);
+    at_tensor *z = at_linear(r, t[0], t[1], NULL);
+    return at_add(r, y, z);
+}
+static at_tensor *b_norm(at_run *r, at_tensor **t) {
+    return at_layernorm(r, t[0], t[1], t[2], 1e-5);
+}
+static at_tensor *b_norm0(at_run *r, at_tensor **t) {
+    return at_layernorm(r, t[0], t[1], NULL, 1e-5);
+}
+static at_tensor *b_gelu(at_run *r, at_tensor **t) { return at_gelu(r, t[0], AT_GELU_TANH); }
+static at_tensor *b_gelu_erf(at_run *r, at_tensor **t) { return at_gelu(r, t[0], AT_GELU_ERF); }
+static at_tensor *b_add(at_run *r, at_tensor **t) { return at_add(r, t[0], t[1]); }
+static at_tensor *b_add_self(at_run *r, at_tensor **t) { return at_add(r, t[0], t[0]); }
+static at_tensor *b_prepend(at_run *r, at_tensor **t) { return at_prepend(r, t[0], t[1], 2); }
+static at_tensor *b_prepend_twice(at_run *r, at_tensor **t) {
+    at_tensor *y = at_prepend(r, t[0], t[1], 1);
+    at_tensor *z = at_prepend(r, t[1], t[0], 1);
+    return at_add(r, y, z);
+}
+static at_tensor *b_view(at_run *r, at_tensor **t) {
+    at_tensor *y = at_gelu(r, t[0], AT_GELU_TANH);
+    at_tensor *v = at_view(r, y, 2, (int64_t[]){6, 4});
+    at_tensor *z = at_gelu(r, v, AT_GELU_TANH);
+    at_tensor *w = at_view(r, z, 3, (int64_t[]){2, 3, 4});
+    return at_add(r, w, y);
+}
+static at_tensor *b_embed(at_run *r, at_tensor **t) {
+    return at_embed(r, t[0], (int32_t[]){2, 0, 2, 4}, 4);
+}
+static at_tensor *b_dropout(at_run *r, at_tensor **t) {
+    const bool train = r->train; /* the mask belongs to the draw, not to the recording */
+    r->train = true;
+    at_tensor *y = at_dropout(r, t[0], 0.4);
+    r->train = train;
+    return y;
+}
+static at_tensor *b_attention(at_run *r, at_tensor **t) { return at_attention(r, t[0], 2, 5, 2); }
+static at_tensor *b_attention_one(at_run *r, at_tensor **t) {
+    return at_attention(r, t[0], 3, 1, 1);
+}
+static at_tensor *b_attention_long(at_run *r, at_tensor **t) {
+    return at_attention(r, t[0], 1, 37, 1);
+}
+static at_tensor *b_attention_twice(at_run *r, at_tensor **t) { /* added to, both times */
+    at_tensor *y = at_attention(r, t[0], 2, 9, 3);
+    at_tensor *z = at_attention(r, t[0], 1, 18, 1);
+    return at_add(r, y, z);
+}
+static at_tensor *b_slots(at_run *r, at_tensor **t) {
+    return at_attention_slots(r, t[0], t[1], t[2], 2, 5, 2, 2);
+}
+static at_tensor *b_slots_past(at_run *r, at_tensor **t) {
+    return at_attention_slots(r, t[0], t[1], t[2], 2, 4, 1, 1);
+}
+static at_tensor *b_slots_three(at_run *r, at_tensor **t) { /* a panel ends inside a token */
+    return at_attention_slots(r, t[0], t[1], t[2], 1, 13, 3, 1);
+}
+static at_tensor *b_slots_same(at_run *r, at_tensor **t) {
+    return at_attention_slots(r, t[0], t[1], t[1], 1, 13, 2, 1);
+}
+static at_tensor *b_slots_inner(at_run *r, at_tensor **t) { /* one buffer for all gradients */
+    at_tensor *x = at_gelu(r, t[0], AT_GELU_TANH);
+    return at_attention_slots(r, x, x, x, 1, 37, 1, 1);
+}
+static at_tensor *b_slots_twice(at_run *r, at_tensor **t) { /* gradients are added to */
+    at_tensor *y = at_attention_slots(r, t[0], t[1], t[1], 1, 4, 1, 1);
+    at_tensor *z = at_attention_slots(r, t[0], t[1], t[0], 1, 4, 1, 1);
+    return at_add(r, y, z);
+}
+static at_tensor *b_rope(at_run *r, at_tensor **t) {
+    return at_rope(r, t[0], 3, 2, 5, at_angles_of(r, 4, 6, 4, 100));
+}
+static at_tensor *b_rope_twice(at_run *r, at_tensor **t) { /* gradients are added to */
+    const at_angles *a = at_angles_of(r, 0, 7, 6, 10);
+    at_tensor *y = at_rope(r, t[0], 4, 1, 3, a);
+    at_tensor *z = at_rope(r, t[0], 2, 2, 0, a);
+    return at_add(r, y, z);
+}
+static at_tensor *b_stick(at_run *r, at_tensor **t) {
+    return at_stickbreak(r, t[0], t[1], t[2], 2, 5, 2, 2);
+}
+static at_tensor *b_stick_one(at_run *r, at_tensor **t) {
+    return at_stickbreak(r, t[0], t[1], t[2], 3, 1, 1, 1);
+}
+static at_tensor *b_stick_slots(at_run *r, at_tensor **t) { /* a block ends inside a token */
+    return at_stickbreak(r, t[0], t[1], t[2], 1, 9, 3, 1);
+}
+static at_tensor *b_stick_past(at_run *r, at_tensor **t) {
+    return at_stickbreak(r, t[0], t[1], t[2], 2, 4, 1, 1);
+}
+static at_tensor *b_stick_from(at_run *r,
+                               at_tensor **t) { /* padding ends inside a block, and after it */
+    static const int32_t from[3] = {3, 0, 9};
+    return at_stickbreak_from(r, t[0], t[1], t[2], 3, 11, 2, 1, from);
+}
+static at_tensor *b_stick_from_past(at_run *r, at_tensor **t) {
+    static const int32_t from[2] = {50, 7};
+    return at_stickbreak_from(r, t[0], t[1], t[2], 2, 5, 1, 2, from);
+}
+static at_tensor *b_stick_tile(at_run *r, at_tensor **t) {
+    return at_stickbreak(r, t[0], t[1], t[2], 1, 8, 1, 2);
+}
+static at_tensor *b_stick_long(at_run *r, at_tensor **t) { /* more than a chunk of keys */
+    return at_stickbreak(r, t[0], t[1], t[2], 1, 61, 1, 1);
+}
+static at_tensor *b_stick_same(at_run *r, at_tensor **t) {
+    return at_stickbreak(r, t[0], t[1], t[1], 1, 13, 2, 1);
+}
+static at_tensor *b_stick_twice(at_run *r, at_tensor **t) { /* gradients are added to */
+    at_tensor *y = at_stickbreak(r, t[0], t[1], t[1], 1, 4, 1, 1);
+    at_tensor *z = at_stickbreak(r, t[0], t[1], t[0], 1, 4, 1, 1);
+    return at_add(r, y, z);
+}
+static at_tensor *b_xent(at_run *r, at_tensor **t) {
+    return at_xent(r, t[0], (int32_t[]){1, -1, 3});
+}
+static at_tensor *fixed(at_run *r, int64_t rows, int64_t cols) {
+    at_tensor *t = at_new2(r, rows, cols);
+    for (int64_t i = 0; t && i < rows * cols; i++) t->data[i] = (at_real)(i * 7 % 11) / 3;
+    return t;
+}
+static at_tensor *b_distill(at_run *r, at_tensor **t) {
+    return at_distill(r, t[0], fixed(r, 3, 5), AT_KD_FORWARD, 2);
+}
+static at_tensor *b_distill_reverse(at_run *r, at_tensor **t) {
+    return at_distill(r, t[0], fixed(r, 3, 5), AT_KD_REVERSE, 1.5);
+}
+static at_tensor *b_head(at_run *r, at_tensor **t) {
+    const at_head_spec s = {.label = (int32_t[]){1, -1, 3, 0}};
+    return at_head_loss(r, t[0], t[1], &s, NULL);
+}
+static at_tensor *head_kd(at_run *r, at_tensor **t, at_kd_kind kind, int64_t rows) {
+    int32_t label[200];
+    for (int i = 0; i < 200; i++) label[i] = i % 7 == 2 ? -1 : i * 5 % 6;
+    const at_head_spec s = {.label = label,
+                            .teacher_x = fixed(r, rows, 3),
+                            .teacher_w = fixed(r, 6, 3),
+                            .kind = kind,
+                            .tau = 2,
+                            .alpha = 0.3};
+    return at_head_loss(r, t[0], t[1], &s, NULL);
+}
+static at_tensor *b_head_kd(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_FORWARD, 4); }
+static at_tensor *b_head_rkd(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_REVERSE, 70); }
+
+/* A routing that nothing differentiates: token i to experts by fixed logits; with `idle` the first
+   expert is never chosen. */
+static void routed(at_run *r, int64_t n, int64_t e, int64_t k, bool idle, at_routing *ro) {
+    at_tensor *l = at_new2(r, n, e);
+    for (int64_t i = 0; l && i < n * e; i++)
+        l->data[i] = idle && i % e == 0 ? -9 : (at_real)(i * i * 7 % 23) / 5;
+    (void)at_route(r, l, k, false, ro);
+}
+static at_tensor *b_route(at_run *r, at_tensor **t) {
+    at_routing ro;
+    return at_route(r, t[0], 2, false, &ro);
+}
+static at_tensor *b_route_all(at_run *r, at_tensor **t) {
+    at_routing ro;
+    return at_route(r, t[0], 4, false, &ro);
+}
+static at_tensor *b_route_norm(at_run *r, at_tensor **t) {
+    at_routing ro;
+    return at_route(r, t[0], 3, true, &ro);
+}
+static at_tensor *drawn(at_run *r, at_tensor **t, int64_t k, int64_t s, bool renormalise) {
+    at_routing ro; /* which experts belongs to the draw, not to the recording */
+    const bool train = r->train;
+    r->train = true;
+    at_tensor *y = at_route_drawn(r, t[0], k, s, renormalise, &ro);
+    r->train = train;
+    return y;
+}
+static at_tensor *b_route_drawn(at_run *r, at_tensor **t) { return drawn(r, t, 3, 2, false); }
+static at_tensor *b_route_drawn_norm(at_run *r, at_tensor **t) { return drawn(r, t, 2, 2, true); }
+static at_tensor *b_expert(at_run *r, at_tensor **t) {
+    at_routing ro;
+    routed(r, t[0]->dim[0], t[1]->dim[0], 2, t[1]->dim[0] > 3, &ro);
+    return at_expert_linear(r, t[0], at_slices(r, t[1]), &ro);
+}
+static at_tensor *b_expert_list(at_run *r, at_tensor **t) { /* a parameter an expert */
+    at_routing ro;
+    routed(r, t[0]->dim[0], 3, 1, false, &ro);
+    return at_expert_linear(r, t[0], t + 1, &ro);
+}
+static at_tensor *b_expert_twice(at_run *r, at_tensor **t) {
+    at_tensor *y = b_expert(r, t);
+    at_tensor *z = b_expert(r, t);
+    return at_add(r, y, z);
+}
+static at_tensor *b_expert_sum(at_run *r, at_tensor **t) { return at_expert_sum(r, t[0], t[1]); }
+static at_tensor *b_expert_sum_twice(at_run *r, at_tensor **t) {
+    at_tensor *y = at_expert_sum(r, t[0], t[1]);
+    at_tensor *z = at_expert_sum(r, t[0], t[1]);
+    return at_add(r, y, z);
+}
+typedef at_tensor *(*router_loss)(at_run *r, at_tensor *logits, const at_routing *ro,
+                                  const at_whole *whole);
+static at_tensor *of_router(at_run *r, at_tensor *logits, router_loss f) {
+    at_routing ro;
+    (void)at_route(r, logits, 2, false, &ro);
+    return f(r, logits, &ro, NULL);
+}
+/* As a part of a batch with other loads. */
+static at_tensor *of_part(at_run *r, at_tensor *logits, router_loss f) {
+    static const double p[5] = {0.5, 0.2, 0.15, 0.1, 0.05}, share[5] = {0.3, 0.3, 0.2, 0.1, 0.1};
+    at_routing ro;
+    (void)at_route(r, logits, 2, false, &ro);
+    return f(r, logits, &ro, &(at_whole){p, share});
+}
+static at_tensor *b_mutual_part(at_run *r, at_tensor **t) {
+    return of_part(r, t[0], at_mutual_info);
+}
+static at_tensor *b_concentration_part(at_run *r, at_tensor **t) {
+    return of_part(r, t[0], at_load_concentration);
+}
+static at_tensor *b_balance_part(at_run *r, at_tensor **t) {
+    return of_part(r, t[0], at_switch_balance);
+}
+static at_tensor *b_mutual(at_run *r, at_tensor **t) { return of_router(r, t[0], at_mutual_info); }
+static at_tensor *b_concentration(at_run *r, at_tensor **t) {
+    return of_router(r, t[0], at_load_concentration);
+}
+static at_tensor *b_balance(at_run *r, at_tensor **t) {
+    return of_router(r, t[0], at_switch_balance);
+}
+static at_tensor *b_zloss(at_run *r, at_tensor **t) {
+    at_routing ro;
+    (void)at_route(r, t[0], 2, false, &ro);
+    return at_zloss(r, t[0], &ro);
+}
+static at_tensor *b_weighted(at_run *r, at_tensor **t) {
+    return at_weighted_sum(r, (at_tensor *[]){t[0], t[1], t[0]}, (double[]){2, -0.5, 0.25}, 3);
+}
+static at_tensor *b_l2norm(at_run *r, at_tensor **t) { return at_l2norm(r, t[0], 1e-12); }
+static at_tensor *b_l2norm_floor(at_run *r, at_tensor **t) { return at_l2norm(r, t[0], 3); }
+static at_tensor *b_rmsnorm(at_run *r, at_tensor **t) { return at_rmsnorm(r, t[0], t[1], 1e-5); }
+static at_tensor *b_swiglu(at_run *r, at_tensor **t) { return at_swiglu(r, t[0]); }
+static at_tensor *b_exp_scale(at_run *r, at_tensor **t) { return at_exp_scale(r, t[0], t[1]); }
+
+/* clang-format off */
+static const row rows[] = {
+    {"linear",            b_linear,         3, {{3, 5}, {4, 5}, {4}}},
+    {"linear/rank3",      b_linear,         3, {{2, 3, 5}, {4, 5}, {4}}},
+    {"linear/nobias",     b_linear0,        2, {{2, 3, 5}, {4, 5}}},
+    {"linear/io",         b_linear_io,      3, {{2, 3, 5}, {5, 4}, {4}}},
+    {"linear/twice",      b_linear_twice,   3, {{3, 5}, {4, 5}, {4}}},
+    {"linear/wide",       b_linear,         3, {{9, 33}, {41, 33}, {41}}},
+    {"layernorm",         b_norm,           3, {{3, 7}, {7}, {7}}},
+    {"layernorm/blocks",  b_norm,           3, {{2, 65, 5}, {5}, {5}}},
+    {"layernorm/nobias",  b_norm0,          2, {{3, 7}, {7}}},
+    {"gelu",              b_gelu,           1, {{4, 5}}},
+    {"gelu/erf",          b_gelu_erf,       1, {{2, 2, 5}}},
+    {"add",               b_add,            2, {{4, 5}, {4, 5}}},
+    {"add/self",          b_add_self,       1, {{2, 2, 5}}},
+    {"prepend",           b_prepend,        2, {{6, 3}, {4, 3}}},
+    {"prepend/twice",     b_prepend_twice,  2, {{5, 3}, {4, 3}}},
+    {"view",              b_view,           1, {{2, 3, 4}}},
+    {"embed/repeat",      b_embed,          1, {{5, 3}}},
+    {"dropout",           b_dropout,        1, {{5, 7}}},
+    {"attention",         b_attention,      1, {{10, 12}}},
+    {"attention/one",     b_attention_one,  1, {{3, 6}}},
+    {"attention/long",    b_attention_long, 1, {{37, 9}}},
+    {"attention/wide",    b_attention_one,  1, {{3, 57}}},
+    {"attention/twice",   b_attention_twice, 1, {{18, 27}}},
+    {"attention/slots",   b_slots,          3, {{10, 2, 6}, {10, 6}, {10, 6}}},
+    {"attention/past",    b_slots_past,     3, {{8, 1, 5}, {14, 5}, {14, 5}}},
+    {"attention/panels",  b_slots_three,    3, {{13, 3, 5}, {13, 5}, {13, 5}}},
+    {"attention/same",    b_slots_same,     2, {{13, 2, 5}, {13, 5}}},
+    {"attention/inner",   b_slots_inner,    1, {{37, 1, 3}}},
+    {"attention/added",   b_slots_twice,    2, {{4, 1, 5}, {4, 5}}},
+    {"rope",              b_rope,           1, {{6, 2, 8}}},
+    {"rope/twice",        b_rope_twice,     1, {{4, 1, 12}}},
+    {"stickbreak",        b_stick,          3, {{10, 2, 6}, {10, 6}, {10, 6}}},
+    {"stickbreak/one",    b_stick_one,      3, {{3, 1, 6}, {3, 6}, {3, 6}}},
+    {"stickbreak/slots",  b_stick_slots,    3, {{9, 3, 5}, {9, 5}, {9, 5}}},
+    {"stickbreak/past",   b_stick_past,     3, {{8, 1, 5}, {14, 5}, {14, 5}}},
+    {"stickbreak/from",   b_stick_from,     3, {{33, 2, 5}, {33, 5}, {33, 5}}},
+    {"stickbreak/from_past", b_stick_from_past, 3, {{10, 1, 6}, {112, 6}, {112, 6}}},
+    {"stickbreak/tile",   b_stick_tile,     3, {{8, 1, 8}, {8, 8}, {8, 8}}},
+    {"stickbreak/long",   b_stick_long,     3, {{61, 1, 3}, {61, 3}, {61, 3}}},
+    {"stickbreak/same",   b_stick_same,     2, {{13, 2, 5}, {13, 5}}},
+    {"stickbreak/twice",  b_stick_twice,    2, {{4, 1, 5}, {4, 5}}},
+    {"xent/skip",         b_xent,           1, {{3, 5}}},
+    {"distill/forward",   b_distill,        1, {{3, 5}}},
+    {"distill/reverse",   b_distill_reverse,1, {{3, 5}}},
+    {"head_loss/xent",    b_head,           2, {{2, 2, 3}, {5, 3}}},
+    {"head_loss/forward", b_head_kd,        2, {{4, 3}, {6, 3}}},
+    {"head_loss/reverse", b_head_rkd,       2, {{70, 3}, {6, 3}}},
+    {"route",             b_route,          1, {{7, 5}}},
+    {"route/all",         b_route_all,      1, {{3, 4}}},
+    {"route/renormalise", b_route_norm,     1, {{7, 5}}},
+    {"route/drawn",       b_route_drawn,    1, {{9, 6}}},
+    {"route/drawn_norm",  b_route_drawn_norm, 1, {{9, 4}}},
+    {"expert_linear",     b_expert,         2, {{6, 4}, {3, 4, 3}}},
+    {"expert_linear/slots", b_expert,       2, {{6, 2, 4}, {3, 4, 3}}},
+    {"expert_linear/idle",  b_expert,       2, {{6, 4}, {5, 4, 3}}},
+    {"expert_linear/tiles", b_expert,       2, {{150, 2}, {2, 2, 3}}},
+    {"expert_linear/wide",  b_expert,       2, {{4, 3}, {2, 3, 135}}},
+    {"expert_linear/list",  b_expert_list,  4, {{6, 4}, {4, 3}, {4, 3}, {4, 3}}},
+    {"expert_linear/twice", b_expert_twice, 2, {{5, 2, 3}, {3, 3, 2}}},
+    {"expert_sum",        b_expert_sum,     2, {{5, 2, 3}, {5, 2}}},
+    {"expert_sum/twice",  b_expert_sum_twice, 2, {{5, 3, 2}, {5, 3}}},
+    {"mutual_info",       b_mutual,         1, {{7, 5}}},
+    {"mutual_info/blocks", b_mutual,        1, {{300, 3}}},
+    {"load_concentration", b_concentration, 1, {{7, 5}}},
+    {"switch_balance",    b_balance,        1, {{7, 5}}},
+    {"mutual_info/part",  b_mutual_part,    1, {{7, 5}}},
+    {"load_concentration/part", b_concentration_part, 1, {{7, 5}}},
+    {"switch_balance/part", b_balance_part, 1, {{7, 5}}},
+    {"zloss",             b_zloss,          1, {{7, 5}}},
+    {"weighted_sum",      b_weighted,       2, {{1}, {1}}},
+    {"l2norm",            b_l2norm,         1, {{3, 2, 5}}},
+    {"l2norm/floor",      b_l2norm_floor,   1, {{9, 2}}},
+    {"exp_scale",         b_exp_scale,      2, {{3, 4}, {1}}},
+    {"rmsnorm",           b_rmsnorm,        2, {{2, 3, 7}, {7}}},
+    {"rmsnorm/blocks",    b_rmsnorm,        2, {{130, 5}, {5}}},
+    {"swiglu",            b_swiglu,         1, {{2, 35, 6}}},
+};
+/* clang-format on */
+
+static at_ctx ctx;
+static at_compute cp;
+static at_arena arena;
+
+static void fill(at_tensor *t, const int64_t *dim, uint64_t stream) {
+    memset(t, 0, sizeof *t);
+    while (t->rank < AT_RANK_MAX && dim[t->rank]) {
+        t->dim[t->rank] = dim[t->rank];
+        t->rank++;
+    }
+    const int64_t n = at_numel(t);
+    t->data = at_calloc(&ctx, (size_t)n, sizeof(at_real));
+    t->grad = at_calloc(&ctx, (size_t)n, sizeof(at_real));
+    t->need_grad = t->keep_grad = true;
+    for (int64_t j = 0; j < n; j++)
+        t->data[j] = (at_real)(2 * at_normal(7, AT_STREAM_TEST + stream, (uint64_t)j));
+}
+
+#endif
