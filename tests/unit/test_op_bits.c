@@ -5,8 +5,8 @@
  * The rows of op_rows.h in float, and more of them in sizes at which products are cut into blocks,
  * panels and tasks.
  */
-#include "op_rows.h"
 #include "base/cpu.h"
+#include "op_rows.h"
 
 static at_tensor *b_long_attention(at_run *r, at_tensor **t) {
     return at_attention(r, t[0], 2, 71, 3);
@@ -55,7 +55,10 @@ static const row large[] = {
 static const struct {
     const char *name;
     unsigned features;
-} SETS[] = {{"ref", AT_CPU_FMA}, {"ref", 0}, {"avx2", AT_CPU_AVX2}, {"avx512", AT_CPU_AVX2 | AT_CPU_AVX512}};
+} SETS[] = {{"ref", AT_CPU_FMA},
+            {"ref", 0},
+            {"avx2", AT_CPU_AVX2},
+            {"avx512", AT_CPU_AVX2 | AT_CPU_AVX512}};
 
 /* The output, then the gradients, of one row under one set, behind each other. */
 static at_real *results(const row *w, unsigned features, int threads, int64_t *n) {

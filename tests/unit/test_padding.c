@@ -37,42 +37,66 @@ static at_tensor *logits_of(at_run *r, at_model *m, const at_feed *f) {
     return l;
 }
 
+/* Fewer rows are multiplied another way: the logits of a whole model in float may differ by some
+   units of 1e-6, as they do from other programs (tests/unit/test_moduleformer.c has the same bound). */
 static void same_logits(const at_real *a, const at_real *b, int64_t n, const char *what) {
     for (int64_t i = 0; i < n; i++)
-        if (!(fabs((double)(a[i] - b[i])) <= (in_double ? 1e-13 : 1e-6) * (1 + fabs((double)b[i]))))
+        if (!(fabs((double)(a[i] - b[i])) <= (in_double ? 1e-13 : 1e-5) * (1 + fabs((double)b[i]))))
             fail_msg("%s: value %d: %.9g and %.9g", what, (int)i, (double)a[i], (double)b[i]);
 }
 
-static void logits_and_losses(void **state) {
+/* The logits of each sequence alone, at once and token by token, are those in the padded batch. */
+static void padding_is_not_there(void **state) {
     (void)state;
+    enum { SETS = 50 };
     fixture f;
     open_model(&f);
     const int64_t V = f.m->dims.vocab;
+    for (uint64_t set = 0; set < SETS; set++) { /* the ids of the golden file, then others */
+        for (uint64_t i = 0; i < 22 && set > 0; i++)
+            f.ids[i] = (int32_t)at_below((uint64_t)V, set, AT_STREAM_TEST, i);
+        at_run r;
+        at_run_init(&r, &cp, &arena, false, 0);
+        const at_feed all = padded(&f, NULL);
+        const at_tensor *l = logits_of(&r, f.m, &all);
+        for (int64_t i = 0; i < 22 * V; i++) assert_true(isfinite((double)l->data[i]));
+        for (int b = 0; b < 2; b++) {
+            const int64_t n = end[b] - first[b], at = b * 11 + first[b];
+            const at_feed alone = {.ids = f.ids + at, .B = 1, .T = n};
+            same_logits(l->data + at * V, logits_of(&r, f.m, &alone)->data, n * V, "alone");
+            at_session s;
+            const at_real *step;
+            OK(at_session_open(&cp, f.m, n, &s));
+            for (int64_t i = 0; i < n; i++) {
+                OK(at_session_feed(&s, alone.ids + i, 1, &step));
+                same_logits(l->data + (at + i) * V, step, V, "cached");
+            }
+            at_session_close(&s);
+        }
+        at_arena_rewind(&arena, (at_mark){0});
+    }
+    close_fixture(&f);
+}
+
+static void losses(void **state) {
+    (void)state;
+    fixture f;
+    open_model(&f);
     at_run r;
     at_run_init(&r, &cp, &arena, false, 0);
     at_usage usage = {0}, part = {0}, sum = {0};
     at_aux aux = {.factor = {1, 1}, .weight = {1, 1, 1, 1}, .usage = &usage};
     const at_feed all = padded(&f, &aux);
-    const at_tensor *l = logits_of(&r, f.m, &all);
-    for (int64_t i = 0; i < 22 * V; i++) assert_true(isfinite((double)l->data[i]));
+    (void)logits_of(&r, f.m, &all);
     double z = 0;
     for (int b = 0; b < 2; b++) {
         at_usage_reset(&part);
         at_aux one = {.factor = {1, 1}, .weight = {[AT_AUX_Z] = 1}, .usage = &part};
         const int64_t n = end[b] - first[b];
         const at_feed alone = {.ids = f.ids + b * 11 + first[b], .B = 1, .T = n, .aux = &one};
-        const at_tensor *w = logits_of(&r, f.m, &alone);
-        same_logits(l->data + (b * 11 + first[b]) * V, w->data, n * V, "alone");
+        (void)logits_of(&r, f.m, &alone);
         z += one.value[AT_AUX_Z] * (double)n / REAL;
         OK(at_usage_add(&ctx, &sum, &part));
-        at_session s; /* token by token */
-        const at_real *step;
-        OK(at_session_open(&cp, f.m, n, &s));
-        for (int64_t i = 0; i < n; i++) {
-            OK(at_session_feed(&s, alone.ids + i, 1, &step));
-            same_logits(l->data + (b * 11 + first[b] + i) * V, step, V, "cached");
-        }
-        at_session_close(&s);
     }
     double information = 0, concentration = 0;
     for (int64_t i = 0; i < sum.n; i++) {
@@ -222,7 +246,8 @@ int main(void) {
     at_arena_init(&arena, &ctx);
     if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(logits_and_losses),
+        cmocka_unit_test(padding_is_not_there),
+        cmocka_unit_test(losses),
         cmocka_unit_test(gradients),
         cmocka_unit_test(derivative_of_the_routers),
         cmocka_unit_test(whatever_it_holds),
