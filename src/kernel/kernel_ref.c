@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { W = 16, MR = 4, NR = 16 };
+enum { W = 16, MR = 4, NR = W };
 
 typedef struct vf {
     float v[W];
@@ -95,19 +95,37 @@ static inline vd vd_square(vf x, vd s) {
 
 /* ---- matrix products ---- */
 
-/* s[MR][NR] += a b over k terms, rows of a wa apart. */
-static inline void chain(int m, int64_t k, const float *a, int64_t wa, const float *b, int64_t ldb,
-                         float s[MR][NR]) {
+/* s[i] += a[i] b over k terms, i < m, rows of a wa apart. */
+static void chain(int m, int64_t k, const float *a, int64_t wa, const float *b, int64_t ldb,
+                  float s[MR][NR]) {
     for (int64_t l = 0; l < k; l++, a += wa, b += ldb)
-        for (int i = 0; i < m; i++)
-            for (int j = 0; j < NR; j++) s[i][j] = fmaf(a[i], b[j], s[i][j]);
+        for (int i = 0; i < m; i++) {
+            const float f = a[i];
+            float *restrict y = s[i];
+            for (int j = 0; j < NR; j++) y[j] = fmaf(f, b[j], y[j]);
+        }
+}
+
+/* The same for all MR = 4 rows: written out, the compiler keeps more of it in registers. */
+static void chain_all(int64_t k, const float *a, int64_t wa, const float *b, int64_t ldb,
+                      float s[MR][NR]) {
+    float *restrict y0 = s[0], *restrict y1 = s[1], *restrict y2 = s[2], *restrict y3 = s[3];
+    for (int64_t l = 0; l < k; l++, a += wa, b += ldb) {
+        const float f0 = a[0], f1 = a[1], f2 = a[2], f3 = a[3];
+        for (int j = 0; j < NR; j++) {
+            y0[j] = fmaf(f0, b[j], y0[j]);
+            y1[j] = fmaf(f1, b[j], y1[j]);
+            y2[j] = fmaf(f2, b[j], y2[j]);
+            y3[j] = fmaf(f3, b[j], y3[j]);
+        }
+    }
 }
 
 static void tile(int64_t k, const float *a, const float *b, at_tile_mode mode, float *c,
                  int64_t ldc) {
     float s[MR][NR] = {{0}};
     for (int i = 0; i < MR && mode == AT_TILE_GO_ON; i++) memcpy(s[i], c + i * ldc, sizeof s[i]);
-    chain(MR, k, a, MR, b, NR, s);
+    chain_all(k, a, MR, b, NR, s);
     for (int i = 0; i < MR; i++)
         for (int j = 0; j < NR; j++) {
             float *y = c + i * ldc + j;

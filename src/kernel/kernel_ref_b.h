@@ -16,21 +16,25 @@ static void OF_B(pack_turn)(int64_t k, int64_t n, int w, const BT *x, int64_t ld
             for (int i = 0; i < w; i++) *p++ = j + i < n ? AS_REAL(x[(j + i) * ldx + l]) : 0;
 }
 
+/* Some rows of B at a time, widened; they are also what is kept. */
 static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
+    enum { DEEP = 32 };
     float s[MR][NR] = {{0}};
-    const float *a = t->a;
     const BT *b = TILE_B(t);
-    for (int64_t l = 0; l < t->k; l++, a += t->wa, b += t->ldb) {
-        float row[NR];
-        for (int j = 0; j < NR; j++) row[j] = AS_REAL(b[j]);
-        chain(m, 1, a, 0, row, 0, s);
-        if (t->keep) memcpy(t->keep + l * NR, row, sizeof row);
+    for (int64_t l = 0; l < t->k; l += DEEP) {
+        const int64_t deep = t->k - l < DEEP ? t->k - l : DEEP;
+        float rows[DEEP * NR];
+        for (int64_t u = 0; u < deep; u++) vstore(rows + u * NR, ROW(b + (l + u) * t->ldb));
+        if (t->keep) memcpy(t->keep + l * NR, rows, (size_t)(deep * NR) * sizeof *rows);
+        if (m == MR)
+            chain_all(deep, t->a + l * t->wa, t->wa, rows, NR, s);
+        else
+            chain(m, deep, t->a + l * t->wa, t->wa, rows, NR, s);
     }
-    for (int i = 0; i < m; i++)
-        for (int64_t j = 0; j < t->n; j++) {
-            float *y = t->c[i] + t->c0 + j;
-            *y = t->add ? *y + s[i][j] : s[i][j];
-        }
+    for (int i = 0; i < m; i++) {
+        float *y = t->c[i] + t->c0;
+        for (int64_t j = 0; j < t->n; j++) y[j] = t->add ? y[j] + s[i][j] : s[i][j];
+    }
 }
 
 static void OF_B(few_along)(int m, const at_few_tile *t) {
@@ -39,8 +43,11 @@ static void OF_B(few_along)(int m, const at_few_tile *t) {
         const float *a = t->a[i];
         float *y = t->c[i];
         for (int64_t j = 0; !t->add && j < t->n; j++) y[j] = 0;
-        for (int64_t l = 0; l < t->k; l++)
-            for (int64_t j = 0; j < t->n; j++) y[j] = fmaf(a[l], AS_REAL(b[l * t->ldb + j]), y[j]);
+        for (int64_t l = 0; l < t->k; l++) {
+            const BT *row = b + l * t->ldb;
+            const float f = a[l];
+            for (int64_t j = 0; j < t->n; j++) y[j] = fmaf(f, AS_REAL(row[j]), y[j]);
+        }
     }
 }
 
