@@ -28,6 +28,31 @@ const char *at_cpu_name(unsigned f) {
     return f & AT_CPU_AVX512 ? "avx512" : f & AT_CPU_AVX2 ? "avx2" : "ref";
 }
 
+/* The first line of a file under /sys that tells of cache `index`; empty when there is none. */
+static void cache_fact(int index, const char *fact, char *line, int size) {
+    char path[96];
+    (void)snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, fact);
+    line[0] = 0;
+    FILE *f = fopen(path, "r");
+    if (!f) return;
+    if (!fgets(line, size, f)) line[0] = 0;
+    (void)fclose(f);
+}
+
+int64_t at_cpu_cache(int level) {
+    for (int i = 0; i < 8; i++) {
+        char line[32], *unit;
+        cache_fact(i, "level", line, sizeof line);
+        if (strtol(line, NULL, 10) != level) continue;
+        cache_fact(i, "type", line, sizeof line);
+        if (!strncmp(line, "Instruction", 11)) continue;
+        cache_fact(i, "size", line, sizeof line); /* "512K" */
+        const long n = strtol(line, &unit, 10);
+        if (n > 0) return (int64_t)n * (*unit == 'M' ? 1 << 20 : *unit == 'K' ? 1 << 10 : 1);
+    }
+    return 0;
+}
+
 /* cgroup v2 writes "quota period" in microseconds, or "max period". */
 static int cgroup_cores(void) {
     FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");

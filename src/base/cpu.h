@@ -1,6 +1,7 @@
 /* cpu.h - what this processor can do and how many cores this process may use. */
 #ifndef AT_CPU_H
 #define AT_CPU_H
+#include <stdint.h>
 
 /* Bundles, not single bits: a half-capable processor is never half-used. */
 enum {
@@ -14,6 +15,8 @@ enum {
 unsigned at_cpu_features(void);
 /** "avx512", "avx2" or "ref". */
 const char *at_cpu_name(unsigned features);
+/** Bytes of this machine's data cache of a level, 1 to 3; 0: not known. */
+int64_t at_cpu_cache(int level);
 /** Cores this process may use: affinity mask and cgroup quota included; at least 1. */
 int at_cpu_count(void);
 

@@ -14,23 +14,38 @@
  *   fat   B is packed once for all, workers share the rows and pack their own slice of A.
  */
 #include "kernel/gemm.h"
+#include "base/cpu.h"
 #include "base/par.h"
 #include "kernel/gemm_few.h"
 
 enum {
     KC = AT_BLOCK_K,
-    MC = 168,          /* most rows of A a worker packs at a time: MC x KC in the second cache   */
-    NS = 256,          /* columns of B a worker packs at a time                                  */
-    NC = 4096,         /* most columns of B packed for all                                       */
-    ALL = 1 << 20,     /* values packed for all: in the third cache                              */
-    THIN = 128 * 1024, /* values of A in a k block: below, every worker keeps all of them near   */
-    WORTH = 1 << 20,   /* multiply-adds that pay for waking the workers                          */
+    WORTH = 1 << 20, /* multiply-adds that pay for waking the workers */
     ALIGN = 64,
     PANEL_MAX = 64 /* mr and nr stay below */
 };
 
-/* Worker w owns own[w * OWN, (w+1) * OWN): its slice of A, then its slice of B. */
-enum { OWN_A = (MC + PANEL_MAX) * KC, OWN_B = (NS + PANEL_MAX) * KC, OWN = OWN_A + OWN_B };
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t within(int64_t n, int64_t least, int64_t most) {
+    return n < least ? least : min64(n, most);
+}
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+/* Multiples of 84 rows are whole panels of 4, 6, 12 and 14. */
+at_blocking at_blocking_for(int64_t second, int64_t third) {
+    const int64_t value = (int64_t)sizeof(at_real), column = KC * value;
+    if (second <= 0) second = 512 << 10;
+    if (third <= 0) third = 8 << 20;
+    return (at_blocking){.mc = within(second / 3 / column / 84 * 84, 84, 336),
+                         .ns = within(second / 4 / column / 64 * 64, 64, 512),
+                         .nc = 4096,
+                         .all = within(third / 8 / value, 1 << 18, 1 << 20),
+                         .thin = within(second / 2 / value, 1 << 14, 1 << 18)};
+}
+
+/* Worker w owns two pieces from own + w * own_values: its slice of A, then its slice of B. */
+static int64_t own_a(const at_blocking *b) { return (b->mc + PANEL_MAX) * KC; }
+static int64_t own_values(const at_blocking *b) { return own_a(b) + (b->ns + PANEL_MAX) * KC; }
 
 /* A buffer that grows; old contents are not kept. */
 typedef struct buffer {
@@ -44,9 +59,6 @@ typedef struct scratch {
     buffer slices, shared, lent; /* lent: by at_scratch     */
 } scratch;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
 static at_real *grow(at_ctx *c, buffer *b, int64_t need) {
     if (need <= b->cap) return b->start;
     void *p = at_malloc(c, (size_t)need * sizeof(at_real) + ALIGN);
@@ -59,12 +71,17 @@ static at_real *grow(at_ctx *c, buffer *b, int64_t need) {
 }
 
 at_status at_compute_open(at_compute *cp, at_ctx *c) {
-    *cp = (at_compute){.ctx = c, .threads = c->threads > 0 ? c->threads : 1};
+    const at_blocking b = at_blocking_for(at_cpu_cache(2), at_cpu_cache(3));
+    return at_compute_open_as(cp, c, &b);
+}
+
+at_status at_compute_open_as(at_compute *cp, at_ctx *c, const at_blocking *block) {
+    *cp = (at_compute){.ctx = c, .threads = c->threads > 0 ? c->threads : 1, .block = *block};
     at_kernels_fill(&cp->k, c->cpu);
     scratch *s = at_calloc(c, 1, sizeof *s);
     if (!s) return AT_OOM;
     cp->scratch = s;
-    s->own = grow(c, &s->slices, (int64_t)cp->threads * OWN);
+    s->own = grow(c, &s->slices, (int64_t)cp->threads * own_values(block));
     if (s->own) return AT_OK;
     at_compute_close(cp);
     return AT_OOM;
@@ -86,6 +103,15 @@ int64_t at_scratch_stride(int64_t values) { return round_up(values, ALIGN); }
 at_real *at_scratch(at_compute *cp, int64_t values) {
     scratch *s = cp->scratch;
     return grow(cp->ctx, &s->lent, cp->threads * at_scratch_stride(values));
+}
+
+/* A worker's slice of A, and of B. */
+static at_real *slice_a(const at_compute *cp, int worker) {
+    const scratch *s = cp->scratch;
+    return s->own + (int64_t)worker * own_values(&cp->block);
+}
+static at_real *slice_b(const at_compute *cp, int worker) {
+    return slice_a(cp, worker) + own_a(&cp->block);
 }
 
 /* The buffer all workers read. */
@@ -178,15 +204,15 @@ static void no_product(const at_kernels *k, const at_gemm *g) {
 
 at_status at_gemm_serial(at_compute *cp, const at_gemm *g, int worker) {
     const at_kernels *k = &cp->k;
-    scratch *s = cp->scratch;
-    at_real *pa = s->own + (int64_t)worker * OWN, *pb = pa + OWN_A;
+    at_real *pa = slice_a(cp, worker), *pb = slice_b(cp, worker);
     if (g->m <= 0 || g->n <= 0) return AT_OK;
     if (g->k <= 0) {
         no_product(k, g);
         return AT_OK;
     }
     if (at_is_few(g->tb, g->m) && !g->ta) return run_few(cp, g, 1);
-    const int64_t kc = block_k(g->k), mc = MC / k->mr * k->mr, nc = NS / k->nr * k->nr;
+    const int64_t kc = block_k(g->k), mc = cp->block.mc / k->mr * k->mr;
+    const int64_t nc = cp->block.ns / k->nr * k->nr;
     for (int64_t j = 0; j < g->n; j += nc)
         for (int64_t p = 0; p < g->k; p += kc) {
             const int64_t nb = min64(nc, g->n - j), kb = min64(kc, g->k - p);
@@ -224,9 +250,8 @@ static void thin_pack(void *arg, int64_t begin, int64_t end, int worker) {
 
 static void thin_columns(void *arg, int64_t begin, int64_t end, int worker) {
     const job *w = arg;
-    const scratch *s = w->cp->scratch;
     const at_real *pa = w->packed;
-    at_real *pb = s->own + (int64_t)worker * OWN + OWN_A;
+    at_real *pb = slice_b(w->cp, worker);
     for (int64_t p = w->p0; p < w->p1; p += w->kc, pa += w->stride) {
         const int64_t kb = min64(w->kc, w->p1 - p);
         pack_b(&w->cp->k, w->g, begin, end - begin, p, kb, pb);
@@ -246,9 +271,8 @@ static void fat_pack(void *arg, int64_t begin, int64_t end, int worker) {
 
 static void fat_rows(void *arg, int64_t begin, int64_t end, int worker) {
     const job *w = arg;
-    const scratch *s = w->cp->scratch;
     const at_real *pb = w->packed;
-    at_real *pa = s->own + (int64_t)worker * OWN;
+    at_real *pa = slice_a(w->cp, worker);
     for (int64_t p = w->p0; p < w->p1; p += w->kc, pb += w->stride) {
         const int64_t kb = min64(w->kc, w->p1 - p);
         pack_a(&w->cp->k, w->g, begin, end - begin, p, kb, pa);
@@ -275,39 +299,41 @@ static int64_t share_of(int64_t n, int64_t unit, int64_t most, int threads) {
 
 /* As many blocks of k as fit what is packed for all: one pair of at_par_for serves them, and a
    worker's part of C stays in its cache from block to block. */
-static int64_t group_of(const at_gemm *g, int64_t kc, int64_t stride) {
-    const int64_t blocks = ALL / stride > 1 ? ALL / stride : 1;
+static int64_t group_of(const at_compute *cp, const at_gemm *g, int64_t kc, int64_t stride) {
+    const int64_t blocks = cp->block.all / stride > 1 ? cp->block.all / stride : 1;
     return min64(blocks * kc, round_up(g->k, kc));
 }
 
 static at_status run_thin(at_compute *cp, const at_gemm *g, int64_t kc) {
     const at_kernels *k = &cp->k;
     job w = {.cp = cp, .g = g, .kc = kc, .stride = round_up(g->m, k->mr) * kc};
-    const int64_t group = group_of(g, kc, w.stride);
+    const int64_t group = group_of(cp, g, kc, w.stride);
     w.packed = share(cp, group / kc * w.stride);
     if (!w.packed) return AT_OOM;
     for (w.p0 = 0; w.p0 < g->k; w.p0 = w.p1) {
         w.p1 = min64(w.p0 + group, g->k);
         at_par_for(cp->threads, g->m, share_of(g->m, k->mr, g->m + k->mr, cp->threads), thin_pack,
                    &w);
-        at_par_for(cp->threads, g->n, share_of(g->n, k->nr, NS, cp->threads), thin_columns, &w);
+        at_par_for(cp->threads, g->n, share_of(g->n, k->nr, cp->block.ns, cp->threads),
+                   thin_columns, &w);
     }
     return AT_OK;
 }
 
 static at_status run_fat(at_compute *cp, const at_gemm *g, int64_t kc) {
     const at_kernels *k = &cp->k;
-    const int64_t nc = NC / k->nr * k->nr;
+    const int64_t nc = cp->block.nc / k->nr * k->nr;
     job w = {.cp = cp, .g = g, .kc = kc, .stride = round_up(min64(g->n, nc), k->nr) * kc};
-    const int64_t group = group_of(g, kc, w.stride);
+    const int64_t group = group_of(cp, g, kc, w.stride);
     w.packed = share(cp, group / kc * w.stride);
     if (!w.packed) return AT_OOM;
     for (w.j0 = 0; w.j0 < g->n; w.j0 += nc)
         for (w.p0 = 0; w.p0 < g->k; w.p0 = w.p1) {
             w.nb = min64(nc, g->n - w.j0);
             w.p1 = min64(w.p0 + group, g->k);
-            at_par_for(cp->threads, w.nb, share_of(w.nb, k->nr, NC, cp->threads), fat_pack, &w);
-            at_par_for(cp->threads, g->m, share_of(g->m, k->mr, MC, cp->threads), fat_rows, &w);
+            at_par_for(cp->threads, w.nb, share_of(w.nb, k->nr, nc, cp->threads), fat_pack, &w);
+            at_par_for(cp->threads, g->m, share_of(g->m, k->mr, cp->block.mc, cp->threads),
+                       fat_rows, &w);
         }
     return AT_OK;
 }
@@ -321,5 +347,5 @@ at_status at_gemm_run(at_compute *cp, const at_gemm *g) {
     if (at_is_few(g->tb, g->m) && !g->ta) return run_few(cp, g, cp->threads);
     if (g->m * g->k * g->n < WORTH) return at_gemm_serial(cp, g, 0);
     const int64_t kc = block_k(g->k);
-    return g->m * kc <= THIN && g->n >= g->m ? run_thin(cp, g, kc) : run_fat(cp, g, kc);
+    return g->m * kc <= cp->block.thin && g->n >= g->m ? run_thin(cp, g, kc) : run_fat(cp, g, kc);
 }

@@ -8,15 +8,32 @@
 #define AT_GEMM_H
 #include "kernel/kernel.h"
 
+/** How much is packed at a time, in rows, columns or values: it follows the caches of the machine
+    and changes no bit. */
+typedef struct at_blocking {
+    int64_t mc;  /* rows of A a worker packs: with AT_BLOCK_K columns a third of its second cache */
+    int64_t ns;  /* columns of B a worker packs                                                   */
+    int64_t nc;  /* most columns of B packed for all                                              */
+    int64_t all; /* values packed for all: a part of the third cache                              */
+    int64_t
+        thin; /* values of A in a block of k up to which every worker keeps all of them near   */
+} at_blocking;
+
+/** For caches of so many bytes for each core (second) and in all (third); 0: not known. */
+at_blocking at_blocking_for(int64_t second, int64_t third);
+
 /** Who computes, with how many workers, and their packing buffers (grown on demand, kept). */
 typedef struct at_compute {
     at_ctx *ctx;
     at_kernels k;
     int threads;
+    at_blocking block;
     void *scratch; /* owned; see gemm.c */
 } at_compute;
 
 at_status at_compute_open(at_compute *cp, at_ctx *c);
+/** The same with a blocking of the caller's. */
+at_status at_compute_open_as(at_compute *cp, at_ctx *c, const at_blocking *block);
 void at_compute_close(at_compute *cp);
 
 /** Working memory for one at_par_for: worker w has `values` of them from

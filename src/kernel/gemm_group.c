@@ -20,7 +20,7 @@ enum {
     PANEL_MAX = 64,   /* mr and nr stay below                                    */
     FEW_MORE = 96,    /* rows up to which reading B is what takes time           */
     AHEAD = 1 << 16,  /* values of B in a block then                             */
-    PACKED = 1 << 16, /* values of A, and of B, that a task of an outer product packs   */
+    PACKED = 1 << 16, /* most values of A, and of B, a task of an outer product packs   */
     TASKS = 4,        /* at least, for each worker, where there is enough to cut */
     WORTH = 1 << 20,  /* multiply-adds that pay for waking the workers           */
     OWN_A = (MC + PANEL_MAX) * KC,
@@ -262,8 +262,9 @@ at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
 
 /* Size of the parts of n rows or columns of C[x]: many where there are few terms, which makes for
    less packing, if there are matrices enough to share out. */
-static int64_t outer_part_of(int64_t n, int64_t terms, int64_t most, bool enough) {
-    const int64_t more = PACKED / even8(terms, KC);
+static int64_t outer_part_of(const at_compute *cp, int64_t n, int64_t terms, int64_t most,
+                             bool enough) {
+    const int64_t more = min64(cp->block.thin / 2, PACKED) / even8(terms, KC);
     return even8(n, enough && more > most ? more / 8 * 8 : most);
 }
 
@@ -285,8 +286,8 @@ at_status at_gemm_outer_run(at_compute *cp, const at_gemm_outer *g) {
         const int64_t terms = first[x + 1] - first[x];
         if (!g->c[x] || terms == 0) continue;
         const bool enough = used >= (int64_t)cp->threads * TASKS;
-        const int64_t rows = outer_part_of(g->m, terms, MC, enough);
-        const int64_t cols = outer_part_of(g->n, terms, NS, enough);
+        const int64_t rows = outer_part_of(cp, g->m, terms, MC, enough);
+        const int64_t cols = outer_part_of(cp, g->n, terms, NS, enough);
         for (int64_t j = 0; j < g->n; j += cols)
             for (int64_t i = 0; i < g->m; i += rows)
                 t[count++] = (task){x, i, min64(i + rows, g->m), j, min64(j + cols, g->n)};

@@ -1,17 +1,12 @@
 /* test_gemm.c - at_gemm_run and at_gemm_serial against the definition: every transpose, edge,
-   stride, bias and accumulation; no write outside C; the same bits for every number of threads. */
-#include "base/cpu.h"
+   stride, bias and accumulation; no write outside C; the same bits for every
+   number of threads, instruction set and blocking. */
 #include "base/half.h"
 #include "kernel/gemm.h"
 #include "noise.h"
+#include "sets.h"
 #include <math.h>
 #include <string.h>
-
-static const struct {
-    const char *name;
-    unsigned features;
-} SETS[] = {{"ref", 0}, {"avx2", AT_CPU_AVX2}, {"avx512", AT_CPU_AVX2 | AT_CPU_AVX512}};
-enum { N_SETS = sizeof SETS / sizeof SETS[0] };
 
 /* One product with strides larger than needed; every buffer from the heap so that the sanitizer
    sees a step outside. */
@@ -97,12 +92,10 @@ static void modes(at_compute *cp, int64_t m, int64_t n, int64_t k, unsigned whic
 }
 
 static void each_set(void (*f)(at_compute *)) {
-    const unsigned have = at_cpu_features();
     for (int s = 0; s < N_SETS; s++) {
-        if ((SETS[s].features & have) != SETS[s].features) continue;
         at_ctx c;
         at_ctx_init(&c, 2);
-        c.cpu = SETS[s].features;
+        if (!set_is_here(s, &c.cpu)) continue;
         at_compute cp;
         assert_int_equal(at_compute_open(&cp, &c), AT_OK);
         f(&cp);
@@ -153,22 +146,27 @@ static void test_wide(void **state) {
     at_compute_close(&cp);
 }
 
-static void test_threads(void **state) {
+/* The same bits for every number of threads, every instruction set, and whatever is packed at a
+   time: the first, slow case is the one that all others are compared with. */
+static void test_bits(void **state) {
     (void)state;
     static const int64_t shape[][3] = {
         {1, 5000, 300}, {3, 4001, 277}, {40, 700, 600}, {333, 111, 1030}, {200, 640, 64}};
+    static const at_blocking block[] = {{84, 64, 96, 1 << 14, 1 << 10},
+                                        {336, 512, 4096, 1 << 20, 1 << 18}};
     enum { SHAPES = sizeof shape / sizeof shape[0] };
     for (int s = 0; s < SHAPES; s++)
         for (int mode = 0; mode < 4; mode++) {
             at_real *one = NULL;
-            for (int threads = 1; threads <= 7; threads += 2) {
+            for (int run = 0; run < 4 * N_SETS; run++) { /* 1, 3, 5, 7 threads */
                 at_ctx c;
-                at_ctx_init(&c, threads);
+                at_ctx_init(&c, 1 + run % 4 * 2);
+                if (!set_is_here(run / 4, &c.cpu)) continue;
                 at_compute cp;
-                assert_int_equal(at_compute_open(&cp, &c), AT_OK);
+                assert_int_equal(at_compute_open_as(&cp, &c, &block[run % 2]), AT_OK);
                 problem p = make(&c, shape[s][0], shape[s][1], shape[s][2], mode);
                 assert_int_equal(at_gemm_run(&cp, &p.g), AT_OK);
-                if (threads == 1) {
+                if (!one) {
                     one = p.c;
                     p.c = NULL;
                 } else
@@ -178,6 +176,20 @@ static void test_threads(void **state) {
             }
             at_free(one);
         }
+}
+
+/* Caches of any size, or of none that is known, give blocks that fit them. */
+static void test_blocking(void **state) {
+    (void)state;
+    static const int64_t second[] = {0, 1 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 1 << 26};
+    for (size_t i = 0; i < sizeof second / sizeof *second; i++) {
+        const at_blocking b = at_blocking_for(second[i], second[i] * 16);
+        assert_true(b.mc >= 84 && b.mc % 84 == 0 && b.ns >= 64 && b.ns % 64 == 0);
+        assert_true(b.nc >= b.ns && b.all > 0 && b.thin > 0);
+        if (second[i] >= 256 << 10)
+            assert_true(b.mc * AT_BLOCK_K * (int64_t)sizeof(at_real) <= second[i] / 2);
+    }
+    assert_true(at_blocking_for(512 << 10, 0).mc < at_blocking_for(2 << 20, 0).mc);
 }
 
 /* B in BF16 gives the bits of B widened beforehand: serial and shared, few rows and many. */
@@ -225,13 +237,11 @@ static void bf16(at_compute *cp) {
 
 static void test_bf16(void **state) {
     (void)state;
-    const unsigned have = at_cpu_features();
     for (int s = 0; s < N_SETS; s++)
         for (int threads = 1; threads <= 3; threads++) {
-            if ((SETS[s].features & have) != SETS[s].features) continue;
             at_ctx c;
             at_ctx_init(&c, threads);
-            c.cpu = SETS[s].features;
+            if (!set_is_here(s, &c.cpu)) continue;
             at_compute cp;
             assert_int_equal(at_compute_open(&cp, &c), AT_OK);
             bf16(&cp);
@@ -264,8 +274,9 @@ static void test_oom(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small),   cmocka_unit_test(test_blocks), cmocka_unit_test(test_wide),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_oom),    cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_small), cmocka_unit_test(test_blocks),   cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_bits),  cmocka_unit_test(test_blocking), cmocka_unit_test(test_oom),
+        cmocka_unit_test(test_bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,14 @@
 /* test_gemm_group.c - grouped products against the definition: matrices with 0, 1 and many rows,
    every edge, both directions; rows not listed stay; the same bits for every number of threads. */
-#include "base/cpu.h"
 #include "base/half.h"
 #include "kernel/gemm_group.h"
 #include "noise.h"
+#include "sets.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const unsigned SETS[] = {0, AT_CPU_AVX2, AT_CPU_AVX2 | AT_CPU_AVX512};
-enum { N_SETS = sizeof SETS / sizeof SETS[0], MOST_E = 8 };
+enum { MOST_E = 8 };
 
 /* Listed rows are spread over `rows` of them; every buffer from the heap and just long enough, so
    that the sanitizer sees a step outside. */
@@ -149,12 +148,10 @@ static void all_ways(at_compute *cp, const int64_t *loads, int64_t e, int64_t n,
 }
 
 static void each_set(void (*f)(at_compute *)) {
-    const unsigned have = at_cpu_features();
     for (int s = 0; s < N_SETS; s++) {
-        if ((SETS[s] & have) != SETS[s]) continue;
         at_ctx c;
         at_ctx_init(&c, 2);
-        c.cpu = SETS[s];
+        if (!set_is_here(s, &c.cpu)) continue;
         at_compute cp;
         assert_int_equal(at_compute_open(&cp, &c), AT_OK);
         f(&cp);
@@ -284,12 +281,10 @@ static void bf16(at_compute *cp) {
 static void test_bf16(void **state) {
     (void)state;
     for (int threads = 1; threads <= 3; threads++) {
-        const unsigned have = at_cpu_features();
         for (int s = 0; s < N_SETS; s++) {
-            if ((SETS[s] & have) != SETS[s]) continue;
             at_ctx c;
             at_ctx_init(&c, threads);
-            c.cpu = SETS[s];
+            if (!set_is_here(s, &c.cpu)) continue;
             at_compute cp;
             assert_int_equal(at_compute_open(&cp, &c), AT_OK);
             bf16(&cp);

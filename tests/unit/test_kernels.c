@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Twice the reference: as the C library fuses, and as the processor does. */
 static const struct {
     const char *name;
     unsigned features;
