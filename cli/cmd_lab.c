@@ -6,6 +6,7 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *text(const cJSON *o, const char *key) {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
@@ -24,17 +25,27 @@ static void draw_lab(void *user, const char *json) {
     cJSON_Delete(o);
 }
 
+/* What stands before an effect that is a limit. */
+static const char *before(const char *bound) {
+    return !strcmp(bound, "at_least")  ? "at least "
+           : !strcmp(bound, "at_most") ? "at most "
+           : !strcmp(bound, "mixed")   ? "of mixed limits: "
+                                       : "";
+}
+
 /* A claim: verdict, what was claimed, the number behind it. */
 static void draw_claim(const cJSON *o) {
     const cJSON *ci = cJSON_GetObjectItemCaseSensitive(o, "ci");
     const double lo = number(cJSON_GetArrayItem(ci, 0)), hi = number(cJSON_GetArrayItem(ci, 1));
     const bool holds = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "holds"));
     printf("%-14s %s\n", holds ? "holds" : "does not hold", text(o, "claim"));
-    printf("%14s %.4g", "", number(cJSON_GetObjectItemCaseSensitive(o, "effect")));
+    printf("%14s %s%.4g", "", before(text(o, "bound")),
+           number(cJSON_GetObjectItemCaseSensitive(o, "effect")));
     if (!isnan(lo)) printf(" (%.4g to %.4g)", lo, hi);
     printf(" %s; ", text(o, "unit"));
     const double p = number(cJSON_GetObjectItemCaseSensitive(o, "p"));
-    if (!isnan(p)) printf("p = %.2g, ", p);
+    const double holm = number(cJSON_GetObjectItemCaseSensitive(o, "p_holm"));
+    if (!isnan(p)) printf("p = %.2g, corrected %.2g, ", p, holm);
     printf("%.0f seeds\n", number(cJSON_GetObjectItemCaseSensitive(o, "n")));
 }
 
@@ -58,7 +69,7 @@ int cmd_lab(int argc, char **argv) {
         {"data", 0, OPT_STRING, &o.data, "build/demo/data", "DIR",
          "data set; the demo's fits (./demo.sh)", 0, 0},
         {"scale", 0, OPT_STRING, &o.scale, "quick", "SCALE",
-         "quick: 20 minutes on two cores; full: hours", 0, 0},
+         "quick: half an hour on two cores; full: hours", 0, 0},
         UI_OPTIONS(&u),
         {0}};
     const opt_verb verb = {

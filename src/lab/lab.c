@@ -91,9 +91,9 @@ static at_status write_lines(at_lab_session *l, const char *name, const cJSON *l
 }
 
 static at_status write_page(at_lab_session *l, char **page) {
-    char subtitle[200];
-    (void)snprintf(subtitle, sizeof subtitle, "%s, scale %s, %d threads", l->lab->source,
-                   at_lab_scale_name[l->o->scale], l->c->threads);
+    char subtitle[320];
+    (void)snprintf(subtitle, sizeof subtitle, "%s, scale %s, %d threads, %s", l->lab->source,
+                   at_lab_scale_name[l->o->scale], l->c->threads, l->processor);
     cJSON *spec = cJSON_CreateObject();
     cJSON_AddStringToObject(spec, "title", l->lab->title);
     cJSON_AddStringToObject(spec, "subtitle", subtitle);
@@ -110,6 +110,7 @@ static at_status write_page(at_lab_session *l, char **page) {
 static at_status conclude(at_lab_session *l) {
     char *page = NULL;
     at_status s = write_lines(l, "claims.jsonl", l->claims);
+    if (s == AT_OK) s = write_lines(l, "rates.jsonl", l->rates);
     if (s == AT_OK) s = write_page(l, &page);
     if (s == AT_OK) {
         cJSON *o = cJSON_CreateObject();
@@ -118,6 +119,9 @@ static at_status conclude(at_lab_session *l) {
         cJSON_AddNumberToObject(o, "runs", (double)l->n);
         cJSON_AddNumberToObject(o, "seconds", at_now() - l->began);
         cJSON_AddStringToObject(o, "report", page);
+        cJSON_AddStringToObject(o, "program", l->program);
+        cJSON_AddStringToObject(o, "processor", l->processor);
+        cJSON_AddItemToObject(o, "warnings", cJSON_Duplicate(l->warnings, true));
         s = l->o->emit(l->o->user, o);
     }
     at_free(page);
@@ -130,10 +134,15 @@ at_status at_lab_run(at_ctx *c, const char *name, const at_lab_options *o) {
     at_status s = open_data(&l);
     if (s == AT_OK) s = claim_folder(&l);
     if (s == AT_OK && !(l.results_path = at_join(c, o->out, "results.jsonl"))) s = AT_OOM;
+    if (s == AT_OK) s = at_self_program(c, l.program);
+    l.program[16] = 0; /* enough to tell programs apart */
+    at_self_processor(c, l.processor);
     if (s == AT_OK) s = at_lab_results_open(&l);
     if (s == AT_OK) s = at_compute_open(&l.cp, c);
     const bool computing = s == AT_OK;
     l.claims = cJSON_CreateArray();
+    l.rates = cJSON_CreateArray();
+    l.warnings = cJSON_CreateArray();
     l.page = cJSON_CreateArray();
     if (s == AT_OK) s = l.lab->run(&l);
     if (s == AT_OK) s = conclude(&l);
@@ -141,6 +150,8 @@ at_status at_lab_run(at_ctx *c, const char *name, const at_lab_options *o) {
     at_lab_trials_close(&l);
     cJSON_Delete(l.results);
     cJSON_Delete(l.claims);
+    cJSON_Delete(l.rates);
+    cJSON_Delete(l.warnings);
     cJSON_Delete(l.page);
     at_dataset_close(l.data);
     at_free(l.results_path);

@@ -6,8 +6,9 @@
  * (lab_claim.h) and describes a page (lab_page.h).  Add it to the table in lab.c.
  *
  * The folder of a lab: lab.json (which lab, scale and data), runs/NAME/ (an ordinary training run
- * each), results.jsonl (a line a run), claims.jsonl, report.json, report.html.  Whatever is
- * finished there is not done again: after an interrupt the same call goes on.
+ * each), results.jsonl (a line a run), rates.jsonl, speed.json, claims.jsonl, report.json,
+ * report.html.  Whatever is finished there is not done again: after an interrupt the same call goes
+ * on.  Runs of another program are done again, speeds of another processor measured again.
  */
 #ifndef AT_LAB_H
 #define AT_LAB_H
@@ -15,7 +16,7 @@
 #include "base/json.h"
 
 typedef enum at_lab_scale {
-    AT_LAB_QUICK, /* about 20 minutes on two cores                                  */
+    AT_LAB_QUICK, /* half an hour on two cores                                      */
     AT_LAB_FULL,  /* hours                                                          */
     AT_LAB_TINY,  /* seconds: shows that everything runs, says nothing about models */
     AT_LAB_SCALES
@@ -45,7 +46,7 @@ typedef struct at_lab_options {
 
 /**
  * The lab of this name, from where it stands to its end.  Emits an object a claim (lab_claim.h),
- * then {"lab","scale","runs","seconds","report"}.  AT_ARG: no such lab; a folder that holds
+ * then {"lab","scale","runs","seconds","report","program","processor","warnings":[..]}.  AT_ARG: no such lab; a folder that holds
  * something else.  AT_INTERRUPTED: the same call goes on.
  */
 at_status at_lab_run(at_ctx *c, const char *name, const at_lab_options *o);

@@ -1,23 +1,40 @@
 /*
  * lab_claim.h - what came of a claim.
  *
- *     {"claim","holds","effect","ci":[lo,hi],"p","n","unit", ...}
+ *     {"claim","holds","effect","ci":[lo,hi],"p","p_holm","n","unit","null","side", ...}
  *
- * effect is the estimate, ci its 95 % interval, p the two-sided p of "no effect", n the number of
- * independent samples (training seeds).  Numbers that a sample cannot give are null.
+ * A claim says that an effect lies above (side "above") or below ("below") a number, its null.
+ * effect is the estimate, ci its 95 % interval, p the two-sided p of an effect of exactly null, n
+ * the number of independent samples (training seeds).  p_holm is p corrected for the number of
+ * claims of the lab.  The claim holds when the effect lies on its side and p_holm is below 0.05.
+ * Numbers that a sample cannot give are null; such a claim does not hold.
+ *
+ * "bound": the effect is no estimate but a limit.  "at_least": the true one is as large or larger, so
+ * that a claim "below" cannot hold; "at_most": the other way round; "mixed": one with some seeds, the
+ * other with others, and nothing holds; "none".
  */
 #ifndef AT_LAB_CLAIM_H
 #define AT_LAB_CLAIM_H
 #include "lab/lab_session.h"
 #include "lab/stats.h"
 
-/** Adds and emits.  more: further fields, taken; or NULL. */
-at_status at_lab_claim(at_lab_session *l, const char *text, bool holds, const at_estimate *e,
-                       const char *unit, cJSON *more);
+typedef enum at_claim_side { AT_BELOW = -1, AT_ABOVE = 1 } at_claim_side;
+
+typedef struct at_claim {
+    const char *text, *unit, *bound; /* bound: as above, or NULL           */
+    at_estimate e;                   /* p: of null                         */
+    double null;
+    at_claim_side side;
+} at_claim;
+
+/** Keeps the claim until all are made.  more: further fields, taken; or NULL. */
+at_status at_lab_claim(at_lab_session *l, const at_claim *claim, cJSON *more);
+/** After the last one: corrects for their number, decides each, and emits them. */
+at_status at_lab_claims_decide(at_lab_session *l);
 
 /** exp of an estimate made of logarithms: a ratio. */
 at_estimate at_estimate_exp(at_estimate e);
-/** mean of a[i] - b[i] over n pairs (at most 64), by at_stat_t against 0. */
-at_estimate at_estimate_paired(const double *a, const double *b, int64_t n);
+/** mean of a[i] - b[i] over n pairs (at most 64), by at_stat_t against null. */
+at_estimate at_estimate_paired(const double *a, const double *b, int64_t n, double null);
 
 #endif

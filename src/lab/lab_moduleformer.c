@@ -7,11 +7,11 @@
  * it would flatter the mixture.)
  */
 #include "base/text.h"
+#include "lab/lab_page.h"
 #include "lab/mf_lab.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { RATES = 3 };
 
 /* What differs between the mixtures of one scale. */
 static const struct {
@@ -33,7 +33,7 @@ static const struct {
 
 /* Layers, width, hidden width of a feed-forward expert, experts of both kinds. */
 static const mf_scale scales[AT_LAB_SCALES] = {
-    [AT_LAB_QUICK] = {.seeds = 3,
+    [AT_LAB_QUICK] = {.seeds = 5,
                       .tokens = 1400000,
                       .tune_tokens = 360000,
                       .batch = 4,
@@ -73,10 +73,9 @@ static const mf_scale scales[AT_LAB_SCALES] = {
 };
 
 /* At width 128; the best rate of Adam falls with the width, so what is tried does. */
-static const double rates[RATES] = {3e-3, 6e-3, 12e-3};
+static const double rates[MF_RATES] = {0.75e-3, 1.5e-3, 3e-3, 6e-3, 12e-3, 24e-3, 48e-3};
 
 double mf_rate(const mf_model *x, int i) { return rates[i] * 128 / (double)x->shape.width; }
-int mf_rates(void) { return RATES; }
 
 static const char *const claims[] = {
     "a ModuleFormer has the quality of a dense model at more than twice its throughput: in "
@@ -97,6 +96,10 @@ static void models(mf *m) {
         *x = (mf_model){.shape = z->dense[i], .k = 1};
         (void)snprintf(x->group, sizeof x->group, "dense-%d", x->shape.width);
         (void)snprintf(x->title, sizeof x->title, "dense, width %d", x->shape.width);
+    }
+    for (int i = 0; i <= z->n_dense; i++) {
+        m->sweep[i].low = MF_RATE_LOW;
+        m->sweep[i].high = MF_RATE_HIGH;
     }
     for (int i = 0; i < MF_VARIANTS; i++) {
         if (variants[i].extra && !z->extra) continue;
@@ -120,7 +123,7 @@ static at_status declare(mf *m, const mf_model *x, const char *group, int64_t se
     cJSON *path = cJSON_CreateString(m->l->o->data);
     char *quoted = path ? cJSON_PrintUnformatted(path) : NULL;
     const int64_t steps = tokens / (z->batch * z->context);
-    const unsigned flags = seed == MF_TUNE_SEED ? AT_TRIAL_DARING
+    const unsigned flags = seed == MF_TUNE_SEED ? AT_TRIAL_DARING | AT_TRIAL_CHOOSES
                            : x->lengths         ? AT_TRIAL_LENGTHS
                                                 : 0;
     at_text_init(&t, m->l->c, 0);
@@ -156,36 +159,61 @@ static at_status declare_seeds(mf *m, const mf_model *x, double lr) {
     return s;
 }
 
-/* ---- learning rates ---- */
+/* ---- learning rates: chosen by the validation split, which no claim is tested on ---- */
 
-void mf_tune_group(const mf_model *x, int i, char *out, size_t size) {
+/* Name of the group that tries rate i. */
+static void tune_group(const mf_model *x, int i, char *out, size_t size) {
     (void)snprintf(out, size, "tune-%s-lr%g", x->group, mf_rate(x, i));
 }
 
-static at_status declare_tuning(mf *m, const mf_model *x) {
+static at_status declare_tuning(mf *m, int i) {
     at_status s = AT_OK;
-    for (int i = 0; i < RATES && s == AT_OK; i++) {
+    const mf_model *x = &m->model[i];
+    for (int r = m->sweep[i].low; r <= m->sweep[i].high && s == AT_OK; r++) {
         char group[64];
-        mf_tune_group(x, i, group, sizeof group);
-        s = declare(m, x, group, MF_TUNE_SEED, mf_rate(x, i), m->scale->tune_tokens);
+        tune_group(x, r, group, sizeof group);
+        s = declare(m, x, group, MF_TUNE_SEED, mf_rate(x, r), m->scale->tune_tokens);
     }
     return s;
 }
 
-/* The rate with the least validation loss of the short runs. */
-double mf_best_rate(const mf *m, const mf_model *x) {
-    double best = mf_rate(x, 0), least = 0;
-    for (int i = 0; i < RATES; i++) {
-        char group[64];
-        double loss;
-        mf_tune_group(x, i, group, sizeof group);
-        const at_trial *t = at_lab_trial(m->l, group, MF_TUNE_SEED);
-        if (!t || !t->result || !mf_number(t->result, "val_loss", &loss)) continue;
-        if (least > 0 && loss >= least) continue;
-        best = mf_rate(x, i);
+double mf_tune_loss(const mf *m, int i, int r) {
+    char group[64];
+    double loss;
+    tune_group(&m->model[i], r, group, sizeof group);
+    const at_trial *t = at_lab_trial(m->l, group, MF_TUNE_SEED);
+    return t && t->result && mf_number(t->result, "val_loss", &loss) ? loss : (double)NAN;
+}
+
+int mf_best(const mf *m, int i) {
+    int best = -1;
+    double least = (double)INFINITY;
+    for (int r = m->sweep[i].low; r <= m->sweep[i].high; r++) {
+        const double loss = mf_tune_loss(m, i, r);
+        if (!(loss < least)) continue;
+        best = r;
         least = loss;
     }
     return best;
+}
+
+/* Where all explode, lower ones are better. */
+int mf_edge(const mf *m, int i) {
+    const int best = mf_best(m, i);
+    return best <= m->sweep[i].low ? -1 : best == m->sweep[i].high ? 1 : 0;
+}
+
+bool mf_widen(mf *m, int i) {
+    const int side = mf_edge(m, i);
+    if (side < 0 && m->sweep[i].low > 0) {
+        m->sweep[i].low--;
+        return true;
+    }
+    if (side > 0 && m->sweep[i].high + 1 < MF_RATES) {
+        m->sweep[i].high++;
+        return true;
+    }
+    return false;
 }
 
 /* All runs are declared before the first begins, so that the time left is known; those that wait for
@@ -193,22 +221,71 @@ double mf_best_rate(const mf *m, const mf_model *x) {
 static at_status declare_all(mf *m) {
     const int dense = m->scale->n_dense;
     at_status s = AT_OK;
-    for (int i = 0; i <= dense && s == AT_OK; i++) s = declare_tuning(m, &m->model[i]);
-    m->tuning = m->l->n < m->tuning || !m->tuning ? m->l->n : m->tuning;
-    for (int i = 0; i < m->n && s == AT_OK; i++)
-        s = declare_seeds(m, &m->model[i], mf_best_rate(m, &m->model[i < dense ? i : dense]));
+    for (int i = 0; i <= dense && s == AT_OK; i++) s = declare_tuning(m, i);
+    for (int i = 0; i < m->n && s == AT_OK; i++) {
+        const int swept = i < dense ? i : dense, best = mf_best(m, swept);
+        s = declare_seeds(m, &m->model[i],
+                          mf_rate(&m->model[swept], best < 0 ? MF_RATE_LOW : best));
+    }
     return s;
+}
+
+/* For rates.jsonl. */
+static cJSON *rates_of(const mf *m, int i) {
+    static const char *const edge[3] = {"lowest", "none", "highest"};
+    const mf_model *x = &m->model[i];
+    cJSON *o = cJSON_CreateObject(), *list;
+    cJSON_AddStringToObject(o, "group", x->group);
+    cJSON_AddNumberToObject(o, "rate", mf_rate(x, mf_best(m, i)));
+    cJSON_AddStringToObject(o, "edge", edge[mf_edge(m, i) + 1]);
+    list = cJSON_AddArrayToObject(o, "tried");
+    for (int r = m->sweep[i].low; r <= m->sweep[i].high; r++) {
+        cJSON *t = cJSON_CreateObject();
+        cJSON_AddNumberToObject(t, "rate", mf_rate(x, r));
+        cJSON_AddNumberToObject(t, "val_loss", mf_tune_loss(m, i, r)); /* null: exploded */
+        cJSON_AddItemToArray(list, t);
+    }
+    return o;
+}
+
+at_status mf_settle(mf *m) {
+    for (int i = 0; i <= m->scale->n_dense; i++) {
+        const mf_model *x = &m->model[i];
+        const int best = mf_best(m, i), side = mf_edge(m, i);
+        if (best < 0)
+            return at_error(m->l->c, AT_NUMERIC, "%s: every learning rate from %g to %g exploded",
+                            x->group, mf_rate(x, m->sweep[i].low), mf_rate(x, m->sweep[i].high));
+        if (side)
+            at_lab_warn(m->l,
+                        "%s: the best learning rate, %g, is the %s of those tried (%g to %g); a "
+                        "better one may lie beyond",
+                        x->title, mf_rate(x, best), side < 0 ? "lowest" : "highest",
+                        mf_rate(x, m->sweep[i].low), mf_rate(x, m->sweep[i].high));
+        cJSON_AddItemToArray(m->l->rates, rates_of(m, i));
+    }
+    return AT_OK;
+}
+
+/* Short runs, and more of them where the best rate is the last one on its side. */
+static at_status tune(mf *m) {
+    at_status s = declare_all(m);
+    for (bool more = true; more && s == AT_OK;) {
+        more = false;
+        s = at_lab_train(m->l, AT_TRIAL_CHOOSES);
+        for (int i = 0; i <= m->scale->n_dense && s == AT_OK; i++) more |= mf_widen(m, i);
+        if (s == AT_OK) s = declare_all(m);
+    }
+    return s == AT_OK ? mf_settle(m) : s;
 }
 
 static at_status run(at_lab_session *l) {
     mf m = {.l = l, .scale = &scales[l->o->scale]};
     models(&m);
-    l->later = 0.15 * m.n * (m.scale->rounds + 1);
-    at_status s = declare_all(&m);
-    if (s == AT_OK) s = at_lab_train(l, m.tuning);
-    if (s == AT_OK) s = declare_all(&m);
-    if (s == AT_OK) s = at_lab_train(l, l->n);
-    if (s == AT_OK) s = mf_measure(&m);
+    l->later = 0.15 * m.n * (m.scale->rounds + 1) * (double)m.scale->seeds;
+    at_status s = tune(&m);
+    if (s == AT_OK) s = at_lab_train(l, 0);
+    if (s == AT_OK) s = mf_losses(&m);
+    if (s == AT_OK) s = mf_speeds(&m);
     if (s == AT_OK) s = mf_claims(&m);
     return s == AT_OK ? mf_page(&m) : s;
 }

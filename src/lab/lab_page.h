@@ -17,7 +17,13 @@ void at_page_point(cJSON *points, double x, double y);
 /** A series out of the metrics.jsonl of a run. */
 void at_page_metrics(cJSON *chart, const at_trial *t, const char *name, const char *x,
                      const char *y);
-/** The table of all claims made so far, as a section. */
+/** The table of all claims, decided, as a section. */
 void at_page_claims(at_lab_session *l);
+/** "at least ", "at most ", or what else stands before the effect of a claim; "" of an estimate. */
+const char *at_page_bound(const cJSON *claim);
+/** A doubt about the results: logged at once, kept for the page and the lab's last object. */
+void at_lab_warn(at_lab_session *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** The doubts so far as a section; nothing where there are none. */
+void at_page_warnings(at_lab_session *l);
 
 #endif

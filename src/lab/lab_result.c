@@ -1,4 +1,5 @@
-/* lab_result.c - a finished model over the validation split, and its training in numbers. */
+/* lab_result.c - a finished model over the validation and the test split, and its training in
+   numbers. */
 #include "lab/lab_result.h"
 #include "base/file.h"
 #include "lab/lab_probe.h"
@@ -23,42 +24,51 @@ typedef struct {
 
 static void number(cJSON *o, const char *key, double v) { cJSON_AddNumberToObject(o, key, v); }
 
-/* ---- validation loss ---- */
+/* ---- losses ---- */
 
-static void keep_windows(measuring *w, const char *domain, const at_probe *p) {
-    cJSON *list = cJSON_AddArrayToObject(cJSON_GetObjectItem(w->windows, "loss"), domain);
+static void keep_windows(cJSON *lists, const char *domain, const at_probe *p) {
+    cJSON *list = cJSON_AddArrayToObject(lists, domain);
     for (int64_t i = 0; i < p->windows; i++)
         cJSON_AddItemToArray(list, cJSON_CreateNumber(p->nats[i] / (double)p->per_bucket));
 }
 
-static at_status validation(measuring *w) {
+/* Of a whole split.  by, windows, usage: of each domain, of each window, of the routers, or NULL. */
+static at_status split_loss(measuring *w, at_split split, cJSON *by, cJSON *windows,
+                            at_usage *usage) {
     at_lab_session *l = w->l;
     const at_probe_spec spec = {
         .context = w->context, .stride = w->context, .buckets = 1, .tail = true};
     double nats = 0, tokens = 0;
     at_status s = AT_OK;
-    cJSON *by = cJSON_CreateObject();
     for (int d = 0; d < l->data->n_domains && s == AT_OK; d++) {
         at_probe p;
-        const at_shard *shard = &l->data->domain[d].shard[AT_VALIDATION];
+        const at_shard *shard = &l->data->domain[d].shard[split];
         if (shard->n_tokens < 2) continue;
-        s = at_probe_run(&l->cp, w->m, shard, &spec, &w->usage, &p);
+        s = at_probe_run(&l->cp, w->m, shard, &spec, usage, &p);
         if (s == AT_OK) {
             const double n = (double)(p.windows * p.per_bucket + p.tail_tokens);
             const double loss = at_probe_loss(&p);
-            number(by, l->data->domain[d].name, loss);
-            keep_windows(w, l->data->domain[d].name, &p);
+            if (by) number(by, l->data->domain[d].name, loss);
+            if (windows) keep_windows(windows, l->data->domain[d].name, &p);
             nats += loss * n;
             tokens += n;
         }
         at_probe_close(&p);
     }
     if (s == AT_OK && tokens <= 0)
-        s = at_error(l->c, AT_FORMAT, "%s: the validation split is empty", l->o->data);
-    number(w->line, "val_loss", nats / tokens);
-    number(w->line, "val_tokens", tokens);
-    cJSON_AddItemToObject(w->line, "by_domain", by);
+        s = at_error(l->c, AT_FORMAT, "%s: the %s split is empty", l->o->data,
+                     at_split_name[split]);
+    number(w->line, split == AT_TEST ? "test_loss" : "val_loss", nats / tokens);
+    number(w->line, split == AT_TEST ? "test_tokens" : "val_tokens", tokens);
     return s;
+}
+
+/* What settings are chosen by, and what claims are tested on, are never the same text. */
+static at_status losses(measuring *w) {
+    at_status s = split_loss(w, AT_VALIDATION, NULL, NULL, NULL);
+    if (s != AT_OK || w->t->flags & AT_TRIAL_CHOOSES) return s;
+    cJSON *by = cJSON_AddObjectToObject(w->line, "by_domain");
+    return split_loss(w, AT_TEST, by, cJSON_GetObjectItem(w->windows, "loss"), &w->usage);
 }
 
 /* ---- routers ---- */
@@ -102,7 +112,7 @@ static at_status probe_all(measuring *w, const at_probe_spec *spec, double *nats
     *tokens = 0;
     for (int d = 0; d < l->data->n_domains && s == AT_OK; d++) {
         at_probe p;
-        const at_shard *shard = &l->data->domain[d].shard[AT_VALIDATION];
+        const at_shard *shard = &l->data->domain[d].shard[AT_TEST];
         s = at_probe_run(&w->l->cp, w->m, shard, spec, NULL, &p);
         for (int64_t b = 0; s == AT_OK && p.windows && b < p.buckets; b++)
             nats[b] += at_probe_bucket(&p, b) * (double)(p.windows * p.per_bucket);
@@ -200,15 +210,17 @@ at_status at_lab_result(at_lab_session *l, const at_trial *t, const char *hash, 
     cJSON_AddStringToObject(w.line, "group", t->group);
     number(w.line, "seed", (double)t->seed);
     cJSON_AddStringToObject(w.line, "recipe", hash);
+    cJSON_AddStringToObject(w.line, "program", l->program);
+    cJSON_AddStringToObject(w.line, "processor", l->processor);
     planned(&w);
     char *model = at_lab_path(l, t, "model"), *windows = at_lab_path(l, t, AT_LAB_WINDOWS);
     at_status s = model && windows ? context_of(&w) : AT_OOM;
     if (s == AT_OK) s = at_model_load(l->c, model, false, &w.m);
     if (s == AT_OK) s = training(&w);
-    if (s == AT_OK) s = validation(&w);
+    if (s == AT_OK) s = losses(&w);
     if (s == AT_OK) s = loads(&w);
     if (s == AT_OK && (t->flags & AT_TRIAL_LENGTHS)) s = lengths(&w);
-    if (s == AT_OK) s = at_json_write(l->c, windows, w.windows);
+    if (s == AT_OK && !(t->flags & AT_TRIAL_CHOOSES)) s = at_json_write(l->c, windows, w.windows);
     at_free(model);
     at_free(windows);
     at_usage_close(&w.usage);

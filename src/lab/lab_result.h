@@ -3,7 +3,8 @@
 #define AT_LAB_RESULT_H
 #include "lab/lab_session.h"
 
-#define AT_LAB_WINDOWS "validation.json" /* in the run's folder: the loss of each window */
+#define AT_LAB_WINDOWS \
+    "test.json" /* in the run's folder: the loss of each window of the test split */
 
 /** The line described in lab_trial.h; `hash` becomes its "recipe". */
 at_status at_lab_result(at_lab_session *l, const at_trial *t, const char *hash, cJSON **out);

@@ -1,13 +1,15 @@
 /* lab_session.h - what the parts of a lab share while it runs. */
 #ifndef AT_LAB_SESSION_H
 #define AT_LAB_SESSION_H
+#include "base/self.h"
 #include "data/dataset.h"
 #include "lab/lab.h"
 #include "run/run.h"
 
 enum {
     AT_TRIAL_LENGTHS = 1, /* evaluate beyond the training context, too            */
-    AT_TRIAL_DARING = 2   /* a loss that explodes is a result, not a failure      */
+    AT_TRIAL_DARING = 2,  /* a loss that explodes is a result, not a failure      */
+    AT_TRIAL_CHOOSES = 4  /* a setting is chosen by it: its model never sees the test split */
 };
 
 /** One training run of the lab. */
@@ -27,13 +29,17 @@ struct at_lab_session {
     const at_lab_options *o;
     at_dataset *data;
     at_compute cp;
-    char data_hash[65]; /* of the data set's manifest                    */
+    char data_hash[AT_SHA256_TEXT]; /* of the data set's manifest        */
+    char program[AT_SHA256_TEXT];   /* at_self_program, 16 digits        */
+    char processor[AT_PROCESSOR_MAX];
     char *results_path;
     at_trial *trial;
     int64_t n, cap;
-    cJSON *results; /* lines of results.jsonl                            */
-    cJSON *claims;  /* so far                                            */
-    cJSON *page;    /* "sections" of the report                          */
+    cJSON *results;  /* lines of results.jsonl                            */
+    cJSON *claims;   /* so far                                            */
+    cJSON *rates;    /* objects: learning rates tried and chosen          */
+    cJSON *warnings; /* sentences                                        */
+    cJSON *page;     /* "sections" of the report                          */
     /* for the estimate of the time left */
     double worked, work_seconds; /* flops done here, and how long they took */
     double later;                /* seconds of what follows the training    */

@@ -1,4 +1,4 @@
-/* lab_speed.c - all models open at once, timed in turns. */
+/* lab_speed.c - all models of a heat open at once, timed in turns. */
 #include "lab/lab_speed.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -93,7 +93,7 @@ static at_status run_decode(racer *r, double *seconds) {
     return s;
 }
 
-static at_status rounds_of(at_lab_session *l, racer *r, int n, int rounds) {
+static at_status rounds_of(at_lab_session *l, racer *r, int n, int rounds, int heat, int heats) {
     at_status s = AT_OK;
     for (int k = -1; k < rounds; k++) /* the first one warms up */
         for (int i = 0; i < n && s == AT_OK; i++) {
@@ -102,8 +102,8 @@ static at_status rounds_of(at_lab_session *l, racer *r, int n, int rounds) {
             if (s == AT_OK) s = run_train(&r[i], &r[i].train[at]);
             if (s == AT_OK) s = run_forward(l, &r[i], &r[i].forward[at]);
             if (s == AT_OK) s = run_decode(&r[i], &r[i].decode[at]);
-            at_log(l->c, AT_LOG_PROGRESS, "%s: measuring speed, round %d of %d", l->lab->name,
-                   at + 1, rounds);
+            at_log(l->c, AT_LOG_PROGRESS, "%s: measuring speed, seed %d of %d, round %d of %d",
+                   l->lab->name, heat + 1, heats, at + 1, rounds);
         }
     return s;
 }
@@ -116,12 +116,12 @@ static double summary(double *seconds, int rounds, double *error) {
     return exp(-at_time_summary(seconds, rounds).median);
 }
 
-static at_status measure(at_lab_session *l, const at_trial *const *t, int n, int rounds,
-                         at_speed *out) {
+static at_status race(at_lab_session *l, const at_trial *const *t, int heat, int heats, int n,
+                      int rounds, at_speed *out) {
     racer *r = at_calloc(l->c, (size_t)n, sizeof *r);
     at_status s = r ? AT_OK : AT_OOM;
     for (int i = 0; i < n && s == AT_OK; i++) s = racer_open(l, t[i], &r[i]);
-    if (s == AT_OK) s = rounds_of(l, r, n, rounds);
+    if (s == AT_OK) s = rounds_of(l, r, n, rounds, heat, heats);
     for (int i = 0; i < n && r; i++) {
         if (s == AT_OK) {
             out[i].train = summary(r[i].train, rounds, &out[i].error[0]);
@@ -134,12 +134,20 @@ static at_status measure(at_lab_session *l, const at_trial *const *t, int n, int
     return s;
 }
 
+static at_status measure(at_lab_session *l, const at_trial *const *t, int heats, int n, int rounds,
+                         at_speed *out) {
+    at_status s = AT_OK;
+    for (int k = 0; k < heats && s == AT_OK; k++)
+        s = race(l, t + k * n, k, heats, n, rounds, out + k * n);
+    return s;
+}
+
 /* ---- kept ---- */
 
 static at_status key_of(at_lab_session *l, const at_trial *const *t, int n, char *hex) {
     at_text x;
     at_text_init(&x, l->c, 0);
-    at_textf(&x, "%s %d", l->data_hash, l->c->threads);
+    at_textf(&x, "%s %s %s %d", l->data_hash, l->program, l->processor, l->c->threads);
     for (int i = 0; i < n; i++) at_text_add(&x, t[i]->recipe);
     if (!x.failed) at_sha256_text(x.s, x.n, hex);
     at_text_close(&x);
@@ -176,6 +184,8 @@ static at_status keep(at_lab_session *l, const char *path, const char *key,
                       const at_trial *const *t, int n, const at_speed *speed) {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "key", key);
+    cJSON_AddStringToObject(o, "program", l->program);
+    cJSON_AddStringToObject(o, "processor", l->processor);
     cJSON_AddNumberToObject(o, "threads", l->c->threads);
     cJSON *list = cJSON_AddArrayToObject(o, "models");
     for (int i = 0; i < n; i++) {
@@ -192,17 +202,30 @@ static at_status keep(at_lab_session *l, const char *path, const char *key,
     return s;
 }
 
-at_status at_lab_speed(at_lab_session *l, const at_trial *const *t, int n, int rounds,
+static void tell_why(const at_lab_session *l, const char *path, const cJSON *kept) {
+    const cJSON *was = cJSON_GetObjectItemCaseSensitive(kept, "processor");
+    if (cJSON_IsString(was) && strcmp(was->valuestring, l->processor) != 0)
+        at_log(l->c, AT_LOG_INFO, "%s: of another processor (%s; this is %s): measured again", path,
+               was->valuestring, l->processor);
+    else
+        at_log(l->c, AT_LOG_INFO,
+               "%s: of another program, of other runs or another number of threads: measured again",
+               path);
+}
+
+at_status at_lab_speed(at_lab_session *l, const at_trial *const *t, int heats, int n, int rounds,
                        at_speed *out) {
     char key[AT_SHA256_TEXT];
-    if (n < 1 || n > AT_SPEED_MODELS || rounds < 1 || rounds > ROUNDS_MAX)
-        return at_error(l->c, AT_ARG, "%d models, %d rounds", n, rounds);
+    if (n < 1 || n > AT_SPEED_MODELS || heats < 1 || heats > AT_SPEED_HEATS || rounds < 1 ||
+        rounds > ROUNDS_MAX)
+        return at_error(l->c, AT_ARG, "%d models of %d seeds, %d rounds", n, heats, rounds);
     char *path = at_join(l->c, l->o->out, "speed.json");
-    at_status s = path ? key_of(l, t, n, key) : AT_OOM;
+    at_status s = path ? key_of(l, t, heats * n, key) : AT_OOM;
     cJSON *kept = s == AT_OK && at_exists(path) ? at_json_read(l->c, path) : NULL;
-    if (s == AT_OK && !recall(kept, key, n, out)) {
-        s = measure(l, t, n, rounds, out);
-        if (s == AT_OK) s = keep(l, path, key, t, n, out);
+    if (s == AT_OK && !recall(kept, key, heats * n, out)) {
+        if (kept) tell_why(l, path, kept);
+        s = measure(l, t, heats, n, rounds, out);
+        if (s == AT_OK) s = keep(l, path, key, t, heats * n, out);
     }
     cJSON_Delete(kept);
     at_free(path);

@@ -13,15 +13,43 @@
 
 /* ---- results.jsonl ---- */
 
+static bool says(const cJSON *line, const char *key, const char *value) {
+    const char *s = at_jsonl_string(line, key);
+    return s && !strcmp(s, value);
+}
+
+/* Another program may have trained otherwise.  Another processor has not: only its speed differs. */
+static void tell_of_strangers(const at_lab_session *l, int64_t programs, int64_t processors) {
+    if (programs)
+        at_log(l->c, AT_LOG_WARN,
+               "%s: %lld finished runs are of another program than this one (%s); they are done "
+               "again",
+               l->results_path, (long long)programs, l->program);
+    if (processors)
+        at_log(l->c, AT_LOG_INFO,
+               "%s: %lld finished runs are of another processor than this one (%s); their losses "
+               "stay, speeds are measured here",
+               l->results_path, (long long)processors, l->processor);
+}
+
 at_status at_lab_results_open(at_lab_session *l) {
     at_jsonl j;
     cJSON *line = NULL;
+    int64_t programs = 0, processors = 0;
     l->results = cJSON_CreateArray();
     if (!at_exists(l->results_path)) return AT_OK;
     at_status s = at_jsonl_open(l->c, l->results_path, &j);
-    while (s == AT_OK && (s = at_jsonl_next(l->c, &j, &line)) == AT_OK && line)
+    while (s == AT_OK && (s = at_jsonl_next(l->c, &j, &line)) == AT_OK && line) {
+        if (!says(line, "program", l->program)) {
+            cJSON_Delete(line);
+            programs++;
+            continue;
+        }
+        processors += !says(line, "processor", l->processor);
         cJSON_AddItemToArray(l->results, line);
+    }
     at_jsonl_close(&j);
+    if (s == AT_OK) tell_of_strangers(l, programs, processors);
     return s;
 }
 
@@ -43,10 +71,7 @@ static at_status results_write(at_lab_session *l) {
 
 static cJSON *result_of(const at_lab_session *l, const char *name) {
     cJSON *line;
-    cJSON_ArrayForEach(line, l->results) {
-        const char *s = at_jsonl_string(line, "name");
-        if (s && !strcmp(s, name)) return line;
-    }
+    cJSON_ArrayForEach(line, l->results) if (says(line, "name", name)) return line;
     return NULL;
 }
 
@@ -86,17 +111,19 @@ static at_status hash_of(at_lab_session *l, const at_trial *t, char *hex) {
     return x.failed;
 }
 
-/* Finished: a line with the hash, and everything the line stands for. */
+/* Finished: a line with the hash, and everything the line stands for.  Lines of other programs are
+   gone already. */
 static at_status look_up(at_lab_session *l, at_trial *t) {
     char hex[AT_SHA256_TEXT];
     if (hash_of(l, t, hex) != AT_OK) return AT_OOM;
     cJSON *line = result_of(l, t->name);
-    const char *was = line ? at_jsonl_string(line, "recipe") : NULL;
     char *model = at_lab_path(l, t, "model/config.json");
     char *windows = at_lab_path(l, t, AT_LAB_WINDOWS);
     t->result = NULL;
-    const bool whole = model && windows && at_exists(model) && at_exists(windows);
-    if (was && !strcmp(was, hex) && (whole || at_jsonl_string(line, "diverged"))) t->result = line;
+    const bool whole =
+        model && windows && at_exists(model) && (t->flags & AT_TRIAL_CHOOSES || at_exists(windows));
+    if (line && says(line, "recipe", hex) && (whole || at_jsonl_string(line, "diverged")))
+        t->result = line;
     const at_status s = model && windows ? AT_OK : AT_OOM;
     at_free(model);
     at_free(windows);
@@ -160,20 +187,39 @@ static void log_trial(void *user, at_log_level level, const char *line) {
 
 /* ---- doing ---- */
 
-/* Continues what an interrupt left.  What another recipe left is begun again. */
+/* What an unfinished run was begun with: its folder has a file that names the program. */
+#define BEGUN_BY "program.txt"
+
+static bool begun_by_this(at_lab_session *l, const char *path) {
+    char *text = at_exists(path) ? at_read_file(l->c, path, 256, NULL) : NULL;
+    const bool same = text && !strcmp(text, l->program);
+    if (!text) at_error_clear(l->c);
+    at_free(text);
+    return same;
+}
+
+static at_status begin(at_lab_session *l, const char *folder, const char *mark) {
+    at_status s = at_remove_tree(l->c, folder);
+    if (s == AT_OK) s = at_make_dir(l->c, folder);
+    return s == AT_OK ? at_write_file(l->c, mark, l->program, strlen(l->program)) : s;
+}
+
+/* Continues what an interrupt left.  What another recipe or program left is begun again. */
 static at_status train(at_lab_session *l, const at_trial *t, const char *folder,
                        at_train_result *r) {
-    char *state = at_lab_path(l, t, "checkpoints");
-    at_status s = state ? AT_MISMATCH : AT_OOM;
-    for (int resume = state && at_exists(state); s == AT_MISMATCH && resume >= 0; resume--) {
+    char *state = at_lab_path(l, t, "checkpoints"), *mark = at_lab_path(l, t, BEGUN_BY);
+    at_status s = state && mark ? AT_MISMATCH : AT_OOM;
+    for (int resume = s == AT_MISMATCH && at_exists(state) && begun_by_this(l, mark);
+         s == AT_MISMATCH && resume >= 0; resume--) {
         at_conf *f = NULL;
         const at_train_options o = {.resume = resume != 0};
-        s = o.resume ? AT_OK : at_remove_tree(l->c, folder);
+        s = o.resume ? AT_OK : begin(l, folder, mark);
         if (s == AT_OK) s = conf_of(l, t, &f);
         if (s == AT_OK) s = at_train(l->c, f, folder, &o, r);
         at_conf_close(f);
     }
     at_free(state);
+    at_free(mark);
     return s;
 }
 
@@ -191,6 +237,8 @@ static cJSON *diverged(const at_lab_session *l, const at_trial *t, const char *h
     cJSON_AddStringToObject(o, "group", t->group);
     cJSON_AddNumberToObject(o, "seed", (double)t->seed);
     cJSON_AddStringToObject(o, "recipe", hash);
+    cJSON_AddStringToObject(o, "program", l->program);
+    cJSON_AddStringToObject(o, "processor", l->processor);
     cJSON_AddStringToObject(o, "diverged", l->c->message);
     return o;
 }
@@ -232,16 +280,19 @@ static at_status one(at_lab_session *l, at_trial *t) {
         l->worked += t->flops;
         l->work_seconds += took;
     }
-    if (at_jsonl_number(line, "val_loss", &loss))
+    if (at_jsonl_number(line, "test_loss", &loss))
+        at_log(l->c, AT_LOG_INFO, "%s: test loss %.4f, %.0f s", t->name, loss, took);
+    else if (at_jsonl_number(line, "val_loss", &loss))
         at_log(l->c, AT_LOG_INFO, "%s: validation loss %.4f, %.0f s", t->name, loss, took);
     else
         at_log(l->c, AT_LOG_INFO, "%s: %s", t->name, at_jsonl_string(line, "diverged"));
     return AT_OK;
 }
 
-at_status at_lab_train(at_lab_session *l, int64_t n) {
+at_status at_lab_train(at_lab_session *l, unsigned flags) {
     at_status s = AT_OK;
-    for (int64_t i = 0; i < n && s == AT_OK; i++) {
+    for (int64_t i = 0; i < l->n && s == AT_OK; i++) {
+        if ((l->trial[i].flags & flags) != flags) continue;
         l->current = i;
         if (at_interrupted(l->c)) s = AT_INTERRUPTED;
         if (s == AT_OK && !l->trial[i].result) s = one(l, &l->trial[i]);

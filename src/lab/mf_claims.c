@@ -19,53 +19,83 @@ double mf_context_loss(const at_trial *t, int i) {
     return v;
 }
 
-at_status mf_measure(mf *m) {
-    const at_trial *t[MF_MODELS];
-    const int n = m->n;
-    for (int i = 0; i < n; i++) {
+double mf_speed_of(const at_speed *s, int what) {
+    return what == MF_TRAIN ? s->train : what == MF_READ ? s->forward : s->decode;
+}
+
+at_status mf_losses(mf *m) {
+    for (int i = 0; i < m->n; i++) {
         const char *group = m->model[i].group;
-        t[i] = at_lab_trial(m->l, group, 1);
-        if (!at_lab_numbers(m->l, group, "val_loss", m->scale->seeds, m->loss[i]))
-            return at_error(m->l->c, AT_FORMAT, "results.jsonl: runs of %s lack val_loss", group);
+        if (!at_lab_numbers(m->l, group, "test_loss", m->scale->seeds, m->loss[i]))
+            return at_error(m->l->c, AT_FORMAT, "results.jsonl: runs of %s lack test_loss", group);
     }
-    return at_lab_speed(m->l, t, n, m->scale->rounds, m->speed);
+    return AT_OK;
+}
+
+at_status mf_speeds(mf *m) {
+    const at_trial *t[MF_SEEDS_MAX * MF_MODELS] = {NULL};
+    at_speed speed[MF_SEEDS_MAX * MF_MODELS];
+    const int n = m->n, seeds = (int)m->scale->seeds;
+    for (int k = 0; k < seeds; k++)
+        for (int i = 0; i < n; i++) t[k * n + i] = at_lab_trial(m->l, m->model[i].group, k + 1);
+    const at_status s = at_lab_speed(m->l, t, seeds, n, m->scale->rounds, speed);
+    for (int k = 0; s == AT_OK && k < seeds; k++)
+        for (int i = 0; i < n; i++) m->speed[k][i] = speed[k * n + i];
+    return s;
+}
+
+/* Which of the models from .. to have the last of the learning rates tried. */
+static void add_edges(const mf *m, cJSON *more, int from, int to) {
+    cJSON *list = NULL;
+    for (int i = from; i <= to; i++) {
+        if (!mf_edge(m, i)) continue;
+        if (!list) list = cJSON_AddArrayToObject(more, "rates_at_edge");
+        cJSON_AddItemToArray(list, cJSON_CreateString(m->model[i].group));
+    }
 }
 
 /* ---- dense against sparse ---- */
 
-static double speed_of(const at_speed *s, int what) {
-    return what == 0 ? s->train : what == 1 ? s->forward : s->decode;
-}
+typedef struct {
+    at_estimate e;              /* of the ratio                                  */
+    double ratio[MF_SEEDS_MAX]; /* of each seed                                  */
+    int beyond, before;         /* seeds for which it is a limit: see frontier.h */
+    double clock;               /* part of the standard error of the logarithm   */
+} quality_speed;
 
-/* Speed of the mixture over that of a dense model of its loss, seed by seed.  The logarithms vary by
-   seed; what the rounds leave unsure of the speeds is added to their standard error. */
-static at_estimate quality_at_speed(const mf *m, int what, int *beyond, int *before) {
+/* Speed of the mixture over that of a dense model of its loss.  Each seed has models of its own,
+   timed in a heat of their own, so that the logarithms vary by all that may make another seed's
+   ratio different; the interval is Student's over them.  By chance, or because one dense model
+   stands in for all, they may lie closer together than the clock allows: then its error counts. */
+static quality_speed quality_at_speed(const mf *m, int what) {
     const int dense = m->scale->n_dense, n = (int)m->scale->seeds;
-    double ratio[MF_SEEDS_MAX], speed[AT_FRONTIER_MAX], unsure = 0;
-    *beyond = *before = 0;
-    for (int i = 0; i < dense; i++) {
-        speed[i] = speed_of(&m->speed[i], what);
-        unsure = fmax(unsure, m->speed[i].error[what]);
-    }
-    unsure = hypot(unsure, m->speed[dense].error[what]);
+    quality_speed q = {0};
+    double ratio[MF_SEEDS_MAX];
     for (int k = 0; k < n; k++) {
-        double loss[AT_FRONTIER_MAX];
+        double loss[AT_FRONTIER_MAX], speed[AT_FRONTIER_MAX], unsure = 0;
         at_frontier_side side;
-        for (int i = 0; i < dense; i++) loss[i] = m->loss[i][k];
-        const double same = at_frontier_speed(loss, speed, dense, m->loss[dense][k], &side);
-        ratio[k] = log(speed_of(&m->speed[dense], what) / same);
-        *beyond += side == AT_FRONTIER_BEYOND;
-        *before += side == AT_FRONTIER_BEFORE;
+        for (int i = 0; i < dense; i++) {
+            loss[i] = m->loss[i][k];
+            speed[i] = mf_speed_of(&m->speed[k][i], what);
+            unsure = fmax(unsure, m->speed[k][i].error[what]);
+        }
+        const double own = mf_speed_of(&m->speed[k][dense], what);
+        q.ratio[k] = own / at_frontier_speed(loss, speed, dense, m->loss[dense][k], &side);
+        ratio[k] = log(q.ratio[k]);
+        q.beyond += side == AT_FRONTIER_BEYOND;
+        q.before += side == AT_FRONTIER_BEFORE;
+        q.clock = hypot(q.clock, hypot(unsure, m->speed[k][dense].error[what]) / n);
     }
-    at_estimate e = at_stat_t(ratio, n, 0);
+    q.e = at_stat_t(ratio, n, log(2));
     if (n > 1) {
-        const double error = hypot(e.sd / sqrt((double)n), unsure), df = (double)(n - 1);
+        const double error = fmax(q.e.sd / sqrt((double)n), q.clock), df = (double)(n - 1);
         const double half = at_stat_t_quantile(0.975, df) * error;
-        e.lo = e.mean - half;
-        e.hi = e.mean + half;
-        e.p = error > 0 ? 2 * at_stat_t_cdf(-fabs(e.mean - log(2)) / error, df) : e.p;
+        q.e.lo = q.e.mean - half;
+        q.e.hi = q.e.mean + half;
+        if (error > 0) q.e.p = 2 * at_stat_t_cdf(-fabs(q.e.mean - log(2)) / error, df);
     }
-    return at_estimate_exp(e);
+    q.e = at_estimate_exp(q.e);
+    return q;
 }
 
 static at_status claim_speed(mf *m) {
@@ -75,18 +105,22 @@ static at_status claim_speed(mf *m) {
         "a dense model's quality at more than twice its throughput writing token by token"};
     at_status s = AT_OK;
     for (int what = 0; what < 3 && s == AT_OK; what++) {
-        int beyond, before;
-        const at_estimate e = quality_at_speed(m, what, &beyond, &before);
+        const quality_speed q = quality_at_speed(m, what);
+        const at_claim claim = {.text = text[what],
+                                .unit = "times the throughput of a dense model of equal test loss",
+                                .bound = q.beyond && q.before ? "mixed"
+                                         : q.beyond           ? "at_least"
+                                         : q.before           ? "at_most"
+                                                              : "none",
+                                .e = q.e,
+                                .null = 2,
+                                .side = AT_ABOVE};
         cJSON *more = cJSON_CreateObject();
-        cJSON_AddNumberToObject(more, "null", 2);
-        cJSON_AddStringToObject(more, "bound",
-                                beyond && before ? "mixed"
-                                : beyond         ? "at least"
-                                : before         ? "at most"
-                                                 : "none");
-        cJSON_AddNumberToObject(more, "seeds_better_than_every_dense_model", beyond);
-        s = at_lab_claim(m->l, text[what], e.lo > 2 && !before, &e,
-                         "times the throughput of a dense model of equal validation loss", more);
+        cJSON_AddNumberToObject(more, "seeds_better_than_every_dense_model", q.beyond);
+        cJSON_AddItemToObject(more, "by_seed",
+                              cJSON_CreateDoubleArray(q.ratio, (int)m->scale->seeds));
+        add_edges(m, more, 0, m->scale->n_dense);
+        s = at_lab_claim(m->l, &claim, more);
     }
     return s;
 }
@@ -95,7 +129,7 @@ static at_status claim_speed(mf *m) {
 
 /* Differences of the windows' losses, each a mean over seeds: how sure the difference is of other
    text, the trained models given. */
-static at_status by_window(mf *m, const char *a, const char *b, cJSON *more) {
+static at_status by_window(mf *m, const char *a, const char *b, double null, cJSON *more) {
     double *sum = NULL;
     int64_t n = 0;
     at_status s = AT_OK;
@@ -115,7 +149,7 @@ static at_status by_window(mf *m, const char *a, const char *b, cJSON *more) {
         }
     at_estimate e;
     if (s == AT_OK && n >= 2) {
-        s = at_stat_bca(m->l->c, sum, n, 0, RESAMPLES, 1, &e);
+        s = at_stat_bca(m->l->c, sum, n, null, RESAMPLES, 1, &e);
         cJSON *o = cJSON_AddObjectToObject(more, "windows"), *ci = cJSON_AddArrayToObject(o, "ci");
         cJSON_AddItemToArray(ci, cJSON_CreateNumber(e.lo));
         cJSON_AddItemToArray(ci, cJSON_CreateNumber(e.hi));
@@ -127,26 +161,28 @@ static at_status by_window(mf *m, const char *a, const char *b, cJSON *more) {
 }
 
 typedef struct {
-    const char *text, *a, *b, *key, *unit; /* key of a minus key of b         */
-    double margin;                         /* holds where all of it is above  */
-    int sign;                              /* -1: below                       */
+    const char *text, *a, *b, *key, *unit; /* key of a minus key of b    */
+    double margin;                         /* what it is said to be above */
+    at_claim_side side;                    /* or below                   */
 } difference;
 
 static const difference differences[] = {
     {"the mutual-information loss (weight 0.001) evens the load of the experts", MF_MAIN, MF_PLAIN,
-     "load_entropy", "load entropy / its maximum, mean over routers", 0, 1},
+     "load_entropy", "load entropy / its maximum, mean over routers", 0, AT_ABOVE},
     {"the mutual-information loss, ten times as heavy, evens the load of the experts", MF_STRONG,
-     MF_PLAIN, "load_entropy", "load entropy / its maximum, mean over routers", 0, 1},
+     MF_PLAIN, "load_entropy", "load entropy / its maximum, mean over routers", 0, AT_ABOVE},
     {"the mutual-information loss, ten times as heavy, keeps experts alive", MF_PLAIN, MF_STRONG,
-     "dead", "dead experts of all routers", 0, 1},
-    {"the mutual-information loss costs less than 0.02 nats a token", MF_MAIN, MF_PLAIN, "val_loss",
-     "nats a token", 0.02, -1},
+     "dead", "dead experts of all routers", 0, AT_ABOVE},
+    {"the mutual-information loss costs less than 0.02 nats a token", MF_MAIN, MF_PLAIN,
+     "test_loss", "nats a token", 0.02, AT_BELOW},
     {"the mutual-information loss, ten times as heavy, costs less than 0.02 nats a token",
-     MF_STRONG, MF_PLAIN, "val_loss", "nats a token", 0.02, -1},
-    {"two experts a token are better than one", MF_K1, MF_MAIN, "val_loss", "nats a token", 0, 1},
-    {"four experts a token are better than two", MF_MAIN, MF_K4, "val_loss", "nats a token", 0, 1},
+     MF_STRONG, MF_PLAIN, "test_loss", "nats a token", 0.02, AT_BELOW},
+    {"two experts a token are better than one", MF_K1, MF_MAIN, "test_loss", "nats a token", 0,
+     AT_ABOVE},
+    {"four experts a token are better than two", MF_MAIN, MF_K4, "test_loss", "nats a token", 0,
+     AT_ABOVE},
     {"stick-breaking attention learns better than softmax attention with rotary positions",
-     MF_SOFTMAX, MF_MAIN, "val_loss", "nats a token", 0, 1},
+     MF_SOFTMAX, MF_MAIN, "test_loss", "nats a token", 0, AT_ABOVE},
 };
 
 static at_status claim_difference(mf *m, const difference *d) {
@@ -155,14 +191,17 @@ static at_status claim_difference(mf *m, const difference *d) {
     if (!at_lab_numbers(m->l, d->a, d->key, n, a) || !at_lab_numbers(m->l, d->b, d->key, n, b))
         return at_error(m->l->c, AT_FORMAT, "results.jsonl: runs of %s and %s lack %s", d->a, d->b,
                         d->key);
-    const at_estimate e = at_estimate_paired(a, b, n);
+    const at_claim claim = {.text = d->text,
+                            .unit = d->unit,
+                            .e = at_estimate_paired(a, b, n, d->margin),
+                            .null = d->margin,
+                            .side = d->side};
     cJSON *more = cJSON_CreateObject();
     cJSON_AddNumberToObject(more, "with", at_stat_mean(a, n));
     cJSON_AddNumberToObject(more, "against", at_stat_mean(b, n));
-    at_status s = strcmp(d->key, "val_loss") ? AT_OK : by_window(m, d->a, d->b, more);
-    if (s == AT_OK)
-        return at_lab_claim(m->l, d->text, d->sign > 0 ? e.lo > d->margin : e.hi < d->margin, &e,
-                            d->unit, more);
+    add_edges(m, more, m->scale->n_dense, m->scale->n_dense); /* all have the mixture's rate */
+    at_status s = strcmp(d->key, "test_loss") ? AT_OK : by_window(m, d->a, d->b, d->margin, more);
+    if (s == AT_OK) return at_lab_claim(m->l, &claim, more);
     cJSON_Delete(more);
     return s;
 }
@@ -186,20 +225,31 @@ static at_status claim_length(mf *m) {
     const int64_t n = m->scale->seeds;
     if (!growth(m, MF_MAIN, stick) || !growth(m, MF_SOFTMAX, softmax)) {
         at_log(m->l->c, AT_LOG_WARN,
-               "the validation split has no text of %lld tokens: nothing is said about length",
+               "the test split has no text of %lld tokens: nothing is said about length",
                (long long)(4 * m->scale->context));
         return AT_OK;
     }
-    const at_estimate own = at_stat_t(stick, n, 0), both = at_estimate_paired(softmax, stick, n);
     const char *unit = "nats a token: four times the trained context, minus the trained one";
-    at_status s = at_lab_claim(
-        m->l,
-        "stick-breaking attention reads on beyond its training length at no loss (below 0.02)",
-        own.hi < 0.02, &own, unit, NULL);
-    if (s == AT_OK)
-        s = at_lab_claim(
-            m->l, "beyond its training length softmax attention loses more than stick-breaking",
-            both.lo > 0, &both, unit, NULL);
+    const at_claim own = {
+        .text =
+            "stick-breaking attention reads on beyond its training length at no loss (below 0.02)",
+        .unit = unit,
+        .e = at_stat_t(stick, n, 0.02),
+        .null = 0.02,
+        .side = AT_BELOW};
+    const at_claim both = {
+        .text = "beyond its training length softmax attention loses more than stick-breaking",
+        .unit = unit,
+        .e = at_estimate_paired(softmax, stick, n, 0),
+        .null = 0,
+        .side = AT_ABOVE};
+    const at_claim *const claim[2] = {&own, &both};
+    at_status s = AT_OK;
+    for (int i = 0; i < 2 && s == AT_OK; i++) {
+        cJSON *more = cJSON_CreateObject();
+        add_edges(m, more, m->scale->n_dense, m->scale->n_dense);
+        s = at_lab_claim(m->l, claim[i], more);
+    }
     return s;
 }
 
@@ -207,5 +257,6 @@ at_status mf_claims(mf *m) {
     at_status s = claim_speed(m);
     for (size_t i = 0; i < sizeof differences / sizeof *differences && s == AT_OK; i++)
         s = claim_difference(m, &differences[i]);
-    return s == AT_OK ? claim_length(m) : s;
+    if (s == AT_OK) s = claim_length(m);
+    return s == AT_OK ? at_lab_claims_decide(m->l) : s;
 }

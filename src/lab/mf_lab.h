@@ -7,7 +7,8 @@
 #include "lab/lab_trial.h"
 
 enum { MF_VARIANTS = 7, MF_DENSE_MAX = 5, MF_MODELS = MF_DENSE_MAX + MF_VARIANTS };
-enum { MF_SEEDS_MAX = 8, MF_TUNE_SEED = 101 };
+enum { MF_SEEDS_MAX = AT_SPEED_HEATS, MF_TUNE_SEED = 101 };
+enum { MF_RATES = 7, MF_RATE_LOW = 2, MF_RATE_HIGH = 4 }; /* all, and those that are always tried */
 
 #define MF_MAIN    "mf"
 #define MF_PLAIN   "no-mi"
@@ -44,22 +45,39 @@ typedef struct mf {
     mf_model model[MF_MODELS]; /* the dense ones, then the mixture compared with them, then its
                                   variants */
     int n;
-    int64_t tuning; /* runs that only choose learning rates; the first of all */
-    at_speed speed[MF_MODELS];
-    double loss[MF_MODELS][MF_SEEDS_MAX]; /* validation, a seed each */
+    struct {
+        int low, high; /* rates tried, both ends among them; of the models that are swept:
+                                up to and with the mixture */
+    } sweep[MF_MODELS];
+    at_speed speed[MF_SEEDS_MAX][MF_MODELS];
+    double loss[MF_MODELS][MF_SEEDS_MAX]; /* test split, a seed each */
 } mf;
 
-/** Learning rates tried: mf_rates() of them for each size. */
+/** The i-th learning rate for a size, rising, 0 <= i < MF_RATES. */
 double mf_rate(const mf_model *x, int i);
-int mf_rates(void);
-double mf_best_rate(const mf *m, const mf_model *x);
-/** Name of the group that tries rate i. */
-void mf_tune_group(const mf_model *x, int i, char *out, size_t size);
+/** The tried rate of model i with the least validation loss; -1: every one of them exploded. */
+int mf_best(const mf *m, int i);
+/** Where the best rate is the last one on a side, the next beyond it joins those to try.  False: it
+    is not, or there is none. */
+bool mf_widen(mf *m, int i);
+/** Where the best of all rates tried lies: -1 at the lower end, 1 at the upper, 0 between them. */
+int mf_edge(const mf *m, int i);
+/** Validation loss of model i with rate r; NaN: it exploded, or was not tried. */
+double mf_tune_loss(const mf *m, int i, int r);
 bool mf_number(const cJSON *o, const char *key, double *out);
 /** Loss by the context read, of one run: the field "loss" of by_context[i]; NaN when missing. */
 double mf_context_loss(const at_trial *t, int i);
 
-at_status mf_measure(mf *m);
+enum mf_what { MF_TRAIN, MF_READ, MF_WRITE }; /* throughputs of an at_speed */
+double mf_speed_of(const at_speed *s, int what);
+
+/** A rate for each size, kept for rates.jsonl, with a doubt (at_lab_warn) where it is the last one
+    tried.  AT_NUMERIC: all of them exploded. */
+at_status mf_settle(mf *m);
+/** Fills loss from the results; fills speed. */
+at_status mf_losses(mf *m);
+at_status mf_speeds(mf *m);
+/** Makes all claims and decides them. */
 at_status mf_claims(mf *m);
 at_status mf_page(mf *m);
 

@@ -22,25 +22,32 @@ static const char *spread(char out[64], const double *x, int64_t n) {
     return out;
 }
 
+/* Tokens a second, geometric mean over seeds. */
+static double speed(const mf *m, int i, int what) {
+    double sum = 0;
+    for (int64_t k = 0; k < m->scale->seeds; k++) sum += log(mf_speed_of(&m->speed[k][i], what));
+    return exp(sum / (double)m->scale->seeds);
+}
+
 /* Every model: sizes, quality, speed. */
 static void overview(mf *m) {
     cJSON *s = at_page_section(
         m->l, "Models",
         "Same data, tokens, batch and schedule; the learning rate of each size is the best of a "
-        "sweep (below), that of the variants is the mixture's. Loss is that of the whole "
-        "validation "
+        "sweep (below), that of the variants is the mixture's. Loss is that of the whole test "
         "split, mean and standard deviation over seeds. Speeds are medians of rounds in which the "
-        "models took turns. Memory is what a training run is planned to need.");
+        "models of a seed took turns, geometric mean over seeds. Memory is what a training run is "
+        "planned to need.");
     cJSON *t = at_page_table(s, NULL,
-                             "model|parameters (M)|active a token (M)|validation loss|training "
+                             "model|parameters (M)|active a token (M)|test loss|training "
                              "tokens/s|reading tokens/s|writing tokens/s|memory (MB)");
     for (int i = 0; i < m->n; i++) {
         char loss[64];
         const char *group = m->model[i].group;
         at_page_row(t, "%s|%.2f|%.2f|%s|%.0f|%.0f|%.0f|%.0f", m->model[i].title,
                     1e-6 * of_first(m, group, "parameters"), 1e-6 * of_first(m, group, "active"),
-                    spread(loss, m->loss[i], m->scale->seeds), m->speed[i].train,
-                    m->speed[i].forward, m->speed[i].decode,
+                    spread(loss, m->loss[i], m->scale->seeds), speed(m, i, MF_TRAIN),
+                    speed(m, i, MF_READ), speed(m, i, MF_WRITE),
                     1e-6 * of_first(m, group, "peak_bytes"));
     }
 }
@@ -49,17 +56,12 @@ static void frontier(mf *m, const char *title, int what) {
     const int dense = m->scale->n_dense;
     const char *const axis[3] = {"training tokens/s", "reading tokens/s", "writing tokens/s"};
     cJSON *chart = at_page_chart(at_page_section(m->l, NULL, NULL), title, axis[what],
-                                 "validation loss, nats a token");
+                                 "test loss, nats a token");
     cJSON *line = at_page_points(chart, "dense models");
     cJSON_AddTrueToObject(chart, "log_x");
     for (int i = 0; i < m->n; i++) {
-        const at_speed *v = &m->speed[i];
         if (i >= dense) line = at_page_points(chart, m->model[i].title);
-        at_page_point(line,
-                      what == 0   ? v->train
-                      : what == 1 ? v->forward
-                                  : v->decode,
-                      mean(m->loss[i], m->scale->seeds));
+        at_page_point(line, speed(m, i, what), mean(m->loss[i], m->scale->seeds));
     }
 }
 
@@ -87,7 +89,23 @@ static at_status validation_by_clock(mf *m, const at_trial *t, cJSON *line) {
     return s;
 }
 
+/* The clock of one processor says nothing of another's. */
+static bool one_processor(const mf *m) {
+    for (int i = 0; i <= m->scale->n_dense; i++) {
+        const cJSON *o = at_lab_trial(m->l, m->model[i].group, 1)->result;
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(o, "processor"));
+        if (!name || strcmp(name, m->l->processor) != 0) return false;
+    }
+    return true;
+}
+
 static at_status seconds(mf *m) {
+    if (!one_processor(m)) {
+        (void)at_page_section(m->l, NULL,
+                              "The runs were trained on more than one processor, or on another one "
+                              "than this: their seconds are not compared.");
+        return AT_OK;
+    }
     cJSON *chart = at_page_chart(at_page_section(m->l, NULL, NULL),
                                  "Validation loss against seconds of training (seed 1)", "seconds",
                                  "validation loss, nats a token");
@@ -137,9 +155,8 @@ static void load(mf *m) {
     cJSON *s = at_page_section(
         m->l, "Load of the experts",
         "Load entropy is that of the shares of the tokens, over its maximum: 1 is an even load. An "
-        "expert is dead when it gets less than a hundredth of its even share of the validation "
-        "split.");
-    cJSON *t = at_page_table(s, NULL, "model|load entropy|dead experts|of|validation loss");
+        "expert is dead when it gets less than a hundredth of its even share of the test split.");
+    cJSON *t = at_page_table(s, NULL, "model|load entropy|dead experts|of|test loss");
     for (int i = m->scale->n_dense; i < m->n; i++) {
         double entropy[MF_SEEDS_MAX] = {0}, dead[MF_SEEDS_MAX] = {0};
         char a[64], b[64];
@@ -203,20 +220,20 @@ static void length(mf *m) {
 }
 
 static void tuning(mf *m) {
-    cJSON *s = at_page_section(m->l, "Learning rates",
-                               "Validation loss of short runs with a seed of their own; the best "
-                               "rate of each size is used for all of its runs.");
+    cJSON *s = at_page_section(
+        m->l, "Learning rates",
+        "Validation loss of short runs with a seed of their own; the best rate of each size is "
+        "used for all of its runs. Where it was the last one on its side, the next was tried as "
+        "well, twice at most.");
     cJSON *t = at_page_table(s, NULL, "model|learning rate|validation loss|chosen");
     for (int k = 0; k <= m->scale->n_dense; k++)
-        for (int i = 0; i < mf_rates(); i++) {
-            char group[64], loss[32];
-            double v = (double)NAN;
-            const mf_model *x = &m->model[k];
-            mf_tune_group(x, i, group, sizeof group);
-            (void)mf_number(at_lab_trial(m->l, group, MF_TUNE_SEED)->result, "val_loss", &v);
+        for (int r = m->sweep[k].low; r <= m->sweep[k].high; r++) {
+            char loss[32];
+            const double v = mf_tune_loss(m, k, r);
+            const char *const chosen[3] = {"yes, the lowest", "yes", "yes, the highest"};
             (void)snprintf(loss, sizeof loss, isfinite(v) ? "%.4f" : "exploded", v);
-            at_page_row(t, "%s|%g|%s|%s", x->title, mf_rate(x, i), loss,
-                        mf_rate(x, i) == mf_best_rate(m, x) ? "yes" : "");
+            at_page_row(t, "%s|%g|%s|%s", m->model[k].title, mf_rate(&m->model[k], r), loss,
+                        r == mf_best(m, k) ? chosen[mf_edge(m, k) + 1] : "");
         }
 }
 
@@ -231,18 +248,15 @@ static void summary(mf *m) {
         "A mixture of %d attention experts and %d feed-forward experts in each of %d "
         "layers of width %d, against dense models of the same kind. %lld tokens of "
         "training a run, %lld seeds, batches of %lld x %lld. The figures are throughputs "
-        "over that of a dense model of the same validation loss.",
+        "over that of a dense model of the same test loss; \"at least\": no dense model tried "
+        "here is as good, and the best of them stands in.",
         z->sparse.att, z->sparse.ffn, z->sparse.layers, z->sparse.width, (long long)z->tokens,
         (long long)z->seeds, (long long)z->batch, (long long)z->context);
     cJSON *f = cJSON_AddObjectToObject(at_page_section(m->l, NULL, text), "figures");
     for (int i = 0; i < 3; i++) {
         char value[64];
         const cJSON *o = cJSON_GetArrayItem(l->claims, i);
-        const char *bound = cJSON_GetStringValue(cJSON_GetObjectItem(o, "bound"));
-        (void)snprintf(value, sizeof value, "%s%.2f x",
-                       bound && !strcmp(bound, "at least")  ? "at least "
-                       : bound && !strcmp(bound, "at most") ? "at most "
-                                                            : "",
+        (void)snprintf(value, sizeof value, "%s%.2f x", at_page_bound(o),
                        cJSON_GetNumberValue(cJSON_GetObjectItem(o, "effect")));
         cJSON_AddStringToObject(f, label[i], value);
     }
@@ -250,6 +264,7 @@ static void summary(mf *m) {
 
 at_status mf_page(mf *m) {
     summary(m);
+    at_page_warnings(m->l);
     at_page_claims(m->l);
     overview(m);
     frontier(m, "Quality against training throughput", 0);

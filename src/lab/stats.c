@@ -103,8 +103,24 @@ at_estimate at_stat_t(const double *x, int64_t n, double null) {
     if (error > 0)
         e.p = 2 * at_stat_t_cdf(-fabs(e.mean - null) / error, df);
     else
-        e.p = e.mean != null ? 0 : 1;
+        e.p = e.mean != null ? ldexp(2, -(int)n) : 1;
     return e;
+}
+
+void at_stat_holm(const double *p, int64_t n, double *adjusted) {
+    int64_t left = 0;
+    double least = 0; /* what the lesser ones came to */
+    for (int64_t i = 0; i < n; i++) {
+        adjusted[i] = (double)NAN;
+        left += !isnan(p[i]);
+    }
+    for (; left > 0; left--) {
+        int64_t next = -1;
+        for (int64_t i = 0; i < n; i++)
+            if (!isnan(p[i]) && isnan(adjusted[i]) && (next < 0 || p[i] < p[next])) next = i;
+        least = fmin(1, fmax(least, (double)left * p[next]));
+        adjusted[next] = least;
+    }
 }
 
 double at_stat_sign_flip(const double *x, int64_t n, double null, uint64_t seed) {

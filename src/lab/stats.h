@@ -32,9 +32,19 @@ typedef struct at_estimate {
 
 /**
  * Interval mean +- t(0.975; n - 1) sd / sqrt(n), and the p of the t-test of mean = null.
- * n = 1 has neither: lo, hi, p are NaN.  Without any spread the interval is the mean.
+ * n = 1 has neither: lo, hi, p are NaN.  Without any spread the interval is the mean, and p the least
+ * that at_stat_sign_flip gives: a t-test would be sure of whatever n equal counts say.
  */
 at_estimate at_stat_t(const double *x, int64_t n, double null);
+
+/**
+ * Holm's correction of n probabilities of tests made together (S. Holm, "A simple sequentially
+ * rejective multiple test procedure", 1979): the j-th least of m becomes (m - j + 1) times itself,
+ * at most 1 and never less than a lesser one.  Rejecting where the result is below 0.05 rejects one
+ * true null or more in at most 5 % of all cases, whatever depends on what.  NaN: no test was made;
+ * it stays NaN and does not count.  adjusted [n], not p itself.
+ */
+void at_stat_holm(const double *p, int64_t n, double *adjusted);
 
 /**
  * Two-sided p of the null that each x_i - null is as likely as its negative: the share of the 2^n

@@ -16,13 +16,34 @@ prints '"claims":["'
 run 0 "$ARTEL" lab moduleformer -o whole --data data --scale tiny --json --threads 2
 check "a line a claim, then the lab" test "$(grep -c '"claim":' .out)" -eq 13
 check "the lab comes last" sh -c 'tail -n 1 .out | grep -q "\"lab\":\"moduleformer\""'
-for field in holds effect ci p n unit; do
+for field in holds effect ci p p_holm n unit null side; do
     check "$field in each claim" test "$(grep -c "\"$field\":" .out)" -ge 13
 done
 prints '"report":"whole/report.html"'
 check "claims are kept" sh -c 'grep "\"claim\":" .out | cmp -s - whole/claims.jsonl'
-check "a line a run" test "$(wc -l <whole/results.jsonl)" -eq 27
-check "loads of routers" test "$(grep -c '"load":\[{"kind":"attention"' whole/results.jsonl)" -ge 12
+# 18 models with a seed each, and short runs that choose learning rates: 9, and more where the best one
+# is the last
+runs=$(wc -l <whole/results.jsonl)
+tunes=$(grep -c '"name":"tune-' whole/results.jsonl)
+check "a line a run, not $runs" test $((runs - tunes)) -eq 18 -a "$tunes" -ge 9 -a "$tunes" -le 15
+check "a line of learning rates a size" test "$(grep -c '"tried":\[{"rate":' whole/rates.jsonl)" -eq 3
+check "every rate tried is a run" test "$(grep -o '"val_loss"' whole/rates.jsonl | wc -l)" -eq "$tunes"
+check "rates are chosen without the test split" sh -c '! grep "\"name\":\"tune-" whole/results.jsonl | grep -q test_loss'
+check "all else has it" test "$(grep -c '"test_loss":' whole/results.jsonl)" -eq 18
+check "the program is told of each run" test "$(grep -c '"program":"[0-9a-f]\{16\}","processor":"' whole/results.jsonl)" -eq "$runs"
+check "the last object has doubts" sh -c 'tail -n 1 .out | grep -q "\"warnings\":\["'
+# doubts are on stderr, in the last object and on the page, as many as sizes with a rate at the edge
+edges=$(grep -c '"edge":"[lh]' whole/rates.jsonl)
+check "doubts: $edges" test "$(grep -c 'a better one may lie beyond' .err)" -eq "$edges"
+# better than every dense model with as many seeds as the test losses say
+loss_of() { grep "\"name\":\"$1\"" whole/results.jsonl | sed 's/.*"test_loss":\([^,]*\),.*/\1/'; }
+better=0
+for seed in 1 2; do
+    better=$((better + $(printf '%s %s %s\n' "$(loss_of "mf-s$seed")" "$(loss_of "dense-8-s$seed")" "$(loss_of "dense-16-s$seed")" |
+        awk '{print ($1 < $2 && $1 < $3)}')))
+done
+check "better with $better seeds" test "$(grep -c "\"seeds_better_than_every_dense_model\":$better," .out)" -eq 3
+check "loads of routers" test "$(grep -c '"load":\[{"kind":"attention"' whole/results.jsonl)" -eq 14
 check "lengths" test "$(grep -c '"by_context":\[{"context":16,' whole/results.jsonl)" -eq 4
 check "positions" grep -q '"by_position":\[{"position":2,' whole/results.jsonl
 check "a dense model has no load" sh -c '! grep "\"group\":\"dense-8\"" whole/results.jsonl | grep -q load'
@@ -41,17 +62,35 @@ run 0 "$ARTEL" lab moduleformer -o whole --data data --scale tiny --json --threa
 check "results are kept" test "$(cksum whole/results.jsonl whole/speed.json)" = "$before"
 run 0 "$ARTEL" lab moduleformer -o whole --data data --scale tiny
 prints "times the throughput of a dense model"
-prints "27 runs"
+prints "$runs runs"
 
 # what is missing is made again, the rest stays
 rm -r whole/runs/k4-s2
 run 0 "$ARTEL" lab moduleformer -o whole --data data --scale tiny --json
-says "k4-s2: validation loss"
-check "one run alone was made" test "$(grep -c 'validation loss' .err)" -eq 1
-check "27 lines still" test "$(wc -l <whole/results.jsonl)" -eq 27
+says "k4-s2: test loss"
+check "one run alone was made" test "$(grep -c ': [a-z]* loss ' .err)" -eq 1
+check "as many lines still" test "$(wc -l <whole/results.jsonl)" -eq "$runs"
+
+# ---- another processor: losses stay; another program: nothing does --------------------------------
+before=$(cksum whole/results.jsonl)
+run 0 "$ARTEL" lab moduleformer -o whole --data data --scale tiny --json # of these threads
+name() { "$ARTEL" --version --json | sed 's/.*"cpu":"\([^"]*\)".*/\1/'; }
+if [ "$(ARTEL_CPU=ref name)" != "$(name)" ]; then
+    run 0 env ARTEL_CPU=ref "$ARTEL" lab moduleformer -o whole --data data --scale tiny --json
+    says "$runs finished runs are of another processor"
+    says "whole/speed.json: of another processor"
+    check "no run is done again" test "$(cksum whole/results.jsonl)" = "$before"
+    check "speeds of this one" grep -q '"processor":.*, ref"' whole/speed.json
+fi
+cp "$ARTEL" other && printf 'x' >>other
+run 0 ./other lab moduleformer -o whole --data data --scale tiny --json
+says "$runs finished runs are of another program than this one"
+says "speed.json: of another p" # program, processor
+check "all runs are done again" test "$(grep -c ': [a-z]* loss ' .err)" -eq "$runs"
+check "as many lines as before" test "$(wc -l <whole/results.jsonl)" -eq "$runs"
 
 # ---- interrupted, continued -----------------------------------------------------------------------
-losses() { sed 's/.*"name":"\([^"]*\)".*"val_loss":\([^,]*\),.*/\1 \2/' "$1" | sort; }
+losses() { sed 's/.*"name":"\([^"]*\)".*"[a-z]*_loss":\([^,]*\),.*/\1 \2/' "$1" | sort; }
 rc=0
 for try in 1 2 3 4 5; do # a fast machine may be done before the signal arrives
     rm -rf part
@@ -66,7 +105,7 @@ done
 check "interrupted: exit code 130, not $rc" test $rc -eq 130
 says "goes on"
 check "something was done" test -s part/results.jsonl
-check "not everything" test "$(wc -l <part/results.jsonl)" -lt 27
+check "not everything" test "$(wc -l <part/results.jsonl)" -lt "$runs"
 run 0 "$ARTEL" lab moduleformer -o part --data data --scale tiny --threads 1
 losses whole/results.jsonl >a
 losses part/results.jsonl >b

@@ -45,7 +45,7 @@ static void test_interval(void **state) {
     assert_true(isnan(e.lo) && isnan(e.hi) && isnan(e.p));
     const double same[] = {2, 2, 2};
     e = at_stat_t(same, 3, 0);
-    assert_true(e.lo == 2 && e.hi == 2 && e.p == 0);
+    assert_true(e.lo == 2 && e.hi == 2 && e.p == 0.25); /* that three signs agree */
     assert_true(at_stat_t(same, 3, 2).p == 1);
     assert_true(isnan(at_stat_sd(x, 1)));
 }
@@ -64,6 +64,26 @@ static void test_sign_flip(void **state) {
     const double p = at_stat_sign_flip(many, 100, 0, 1); /* about P(|z| > 2.87) */
     assert_true(p > 0.001 && p < 0.01);
     assert_true(at_stat_sign_flip(many, 100, 0, 1) == p);
+}
+
+/* By hand: 0.005 x 4, 0.01 x 3, 0.03 x 2, and 0.04 x 1 is less than the one before it. */
+static void test_holm(void **state) {
+    (void)state;
+    const double p[] = {0.01, 0.04, 0.03, 0.005}, want[] = {0.03, 0.06, 0.06, 0.02};
+    double got[5];
+    at_stat_holm(p, 4, got);
+    for (int i = 0; i < 4; i++) near(got[i], want[i], 1e-15);
+    const double gap[] = {0.04, (double)NAN, 0.03}; /* what was not tested does not count */
+    at_stat_holm(gap, 3, got);
+    near(got[0], 0.06, 1e-15);
+    near(got[2], 0.06, 1e-15);
+    assert_true(isnan(got[1]));
+    const double large[] = {0.5, 0.5, 0.5, 0.9, 0.0};
+    at_stat_holm(large, 5, got);
+    for (int i = 0; i < 4; i++) near(got[i], 1, 0);
+    near(got[4], 0, 0);
+    at_stat_holm(p, 1, got);
+    near(got[0], 0.01, 0);
 }
 
 /* Of x = 0.1 i^2, i = 1..20, NumPy finds with a million resamples 9.40 to 20.375. */
@@ -182,7 +202,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_t),         cmocka_unit_test(test_interval),
         cmocka_unit_test(test_sign_flip), cmocka_unit_test(test_bca),
-        cmocka_unit_test(test_frontier),  cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_holm),      cmocka_unit_test(test_frontier),
+        cmocka_unit_test(test_probe),
     };
     return cmocka_run_group_tests_name("lab", tests, NULL, NULL);
 }
