@@ -35,13 +35,25 @@ check "the last object has doubts" sh -c 'tail -n 1 .out | grep -q "\"warnings\"
 # doubts are on stderr, in the last object and on the page, as many as sizes with a rate at the edge
 edges=$(grep -c '"edge":"[lh]' whole/rates.jsonl)
 check "doubts: $edges" test "$(grep -c 'a better one may lie beyond' .err)" -eq "$edges"
-# better than every dense model with as many seeds as the test losses say
-loss_of() { grep "\"name\":\"$1\"" whole/results.jsonl | sed 's/.*"test_loss":\([^,]*\),.*/\1/'; }
-better=0
+# the ratio of training throughputs again, of the losses and speeds in the folder: the mixture's over
+# that of the two dense models at its loss (between them a line in loss and logarithm of speed)
+sed 's/.*"name":"\([^"]*\)".*"test_loss":\([^,]*\),.*/\1 \2/' whole/results.jsonl | grep -v '^tune' >losses.txt
+tr -d '", \t' <whole/speed.json | awk -F: '$1 == "name" {n = $2} $1 == "train" {print n, $2}' >speeds.txt
 for seed in 1 2; do
-    better=$((better + $(printf '%s %s %s\n' "$(loss_of "mf-s$seed")" "$(loss_of "dense-8-s$seed")" "$(loss_of "dense-16-s$seed")" |
-        awk '{print ($1 < $2 && $1 < $3)}')))
-done
+    awk -v s="-s$seed" 'NR == FNR {loss[$1] = $2; next} {speed[$1] = $2} END {
+        f = "dense-8" s; t = "dense-16" s; m = "mf" s
+        if (speed[f] < speed[t]) {x = f; f = t; t = x}
+        if (loss[f] <= loss[m]) same = speed[f]
+        else if (loss[t] <= loss[m])
+            same = exp(log(speed[f]) + (loss[f] - loss[m]) / (loss[f] - loss[t]) * log(speed[t] / speed[f]))
+        else {same = loss[f] < loss[t] ? speed[f] : speed[t]; better = 1}
+        printf "%.6f %d\n", speed[m] / same, better}' losses.txt speeds.txt
+done >ratios.txt
+sed -n '1s/.*"by_seed":\[\([^]]*\)\].*/\1/p' .out | tr , '\n' | awk '{printf "%.6f\n", $1}' >told.txt
+check "two ratios" test "$(wc -l <told.txt)" -eq 2
+check "the ratio is $(cut -d ' ' -f 1 ratios.txt | tr '\n' ' '), not $(tr '\n' ' ' <told.txt)" \
+    sh -c 'cut -d " " -f 1 ratios.txt | cmp -s - told.txt'
+better=$(grep -c ' 1$' ratios.txt)
 check "better with $better seeds" test "$(grep -c "\"seeds_better_than_every_dense_model\":$better," .out)" -eq 3
 check "loads of routers" test "$(grep -c '"load":\[{"kind":"attention"' whole/results.jsonl)" -eq 14
 check "lengths" test "$(grep -c '"by_context":\[{"context":16,' whole/results.jsonl)" -eq 4
