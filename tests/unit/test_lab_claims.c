@@ -87,7 +87,7 @@ static void put_run(const char *group, int64_t seed, double test_loss) {
                    "{\"test_loss\":%.6f,\"val_loss\":%.6f,\"load_entropy\":%.6f,\"dead\":%d,"
                    "\"by_context\":[{\"loss\":4},{\"loss\":4},{\"loss\":%.6f}]}",
                    test_loss, 10 - test_loss, 0.7 + 0.001 * (double)seed, (int)(seed % 3),
-                   4 + 0.001 * (double)seed);
+                   4 + 0.001 * (double)seed + (strcmp(group, MF_SOFTMAX) ? 0 : 0.5));
     put(group, seed, text);
     (void)snprintf(path, sizeof path, "%s/runs/%s-s%lld", out, group, (long long)seed);
     OK(at_make_dir(&ctx, path));
@@ -296,6 +296,10 @@ static void test_split(void **state) {
     assert_false(holds(9)); /* k = 4 is worse by 0.4 */
     near(value(k4, "effect"), -0.4, 0.01);
     assert_true(value(cJSON_GetObjectItem(k1, "windows"), "n") == 3);
+    /* beyond the training length: a rising loss is a positive effect */
+    near(value(claim(11), "effect"), 0.0045, 1e-9);
+    near(value(claim(12), "effect"), 0.5, 1e-9);
+    assert_true(holds(11) && holds(12));
     /* what may cost 0.02 is tested against 0.02 */
     const cJSON *cost = claim(6);
     near(value(cost, "effect"), -0.1, 0.01);
