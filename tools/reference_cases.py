@@ -1,0 +1,119 @@
+"""The runs of tools/reference_runs.py: what is varied, and from which base.
+
+A case: name; task (train or distill); recipe; set, assignments on top; base, the run it must differ from; eval, a list of
+(split, context, windows) done with the model it ends with.  Recipes name the
+run whose model is meant as `teacher` or `init`.
+"""
+
+CASES = []
+
+
+def base(name, recipe, *assignments, task="train", eval=()):
+    CASES.append(dict(name=name, base=None, task=task, recipe=recipe, set=list(assignments), own=[],
+                      eval=[list(e) for e in eval]))
+
+
+def vary(of, name, *assignments, recipe=None, eval=()):
+    """The base's recipe with other values."""
+    b = next(c for c in CASES if c["name"] == of)
+    CASES.append(dict(name=f"{of}-{name}", base=of, task=b["task"], recipe=recipe or b["recipe"],
+                      set=b["set"] + list(assignments), own=list(assignments), eval=[list(e) for e in eval]))
+
+
+base("gpt2", "gpt2.yaml", eval=[("test", 12, 0), ("validation", 12, 4), ("train", 20, 3), ("test", 0, 0)])
+vary("gpt2", "seed", "seed=4")
+vary("gpt2", "steps", "train.steps=7")
+vary("gpt2", "tokens", "train.steps=", "train.tokens=210")
+vary("gpt2", "batch", "train.batch=3")
+vary("gpt2", "context", "train.context=9")
+vary("gpt2", "accumulate", "train.accumulate=3")
+vary("gpt2", "one-micro-batch", "train.accumulate=1")
+vary("gpt2", "lr", "train.lr=5e-3")
+vary("gpt2", "lr-0", "train.lr=0")  # the initial values themselves
+vary("gpt2", "constant", "train.schedule=constant")
+vary("gpt2", "linear", "train.schedule=linear")
+vary("gpt2", "warmup", "train.warmup=0.6")
+vary("gpt2", "no-warmup", "train.warmup=0")
+vary("gpt2", "floor", "train.floor=0.7")
+vary("gpt2", "weight_decay", "train.weight_decay=0.6")
+vary("gpt2", "no-weight_decay", "train.weight_decay=0")
+vary("gpt2", "beta1", "train.beta1=0.5")
+vary("gpt2", "beta2", "train.beta2=0.99")
+vary("gpt2", "eps", "train.eps=1e-5")
+vary("gpt2", "clip", "train.clip=0.1")  # at so large an eps a clipped step is a smaller step
+vary("gpt2", "no-clip", "train.clip=0")
+vary("gpt2", "eval_every", "train.eval_every=2")
+vary("gpt2", "eval_windows", "train.eval_windows=2")
+vary("gpt2", "all-eval_windows", "train.eval_windows=0")
+vary("gpt2", "save_every", "train.save_every=5")
+vary("gpt2", "keep", "train.keep=1")
+vary("gpt2", "domains", "data.domains=[cc, aa]")
+vary("gpt2", "freeze", "freeze=[transformer.wpe.*, transformer.h.0.*]")
+vary("gpt2", "init", recipe="init.yaml")
+vary("gpt2", "defaults", "train.schedule=", "train.warmup=", "train.floor=", "train.weight_decay=", "train.beta1=",
+     "train.beta2=", "train.clip=", "train.lr=", "train.eval_every=", "train.eval_windows=", "train.save_every=",
+     "train.keep=", "train.accumulate=")
+vary("gpt2", "resid_pdrop", "model.resid_pdrop=0.3")
+vary("gpt2", "embd_pdrop", "model.embd_pdrop=0")
+vary("gpt2", "initializer_range", "model.initializer_range=0.2")
+vary("gpt2", "n_inner", "model.n_inner=20", "model.n_layer=3")
+vary("gpt2", "gelu", "model.activation_function=gelu", "model.initializer_range=0.3")
+vary("gpt2", "layer_norm_epsilon", "model.layer_norm_epsilon=1e-2")
+vary("gpt2", "untied", "model.tie_word_embeddings=false", eval=[("validation", 16, 0)])
+
+base("long", "long.yaml")
+vary("long", "spike", "train.spike=0.18")
+
+base("distil", "distil.yaml", task="distill", eval=[("test", 12, 0)])
+vary("distil", "teacher", "distill.teacher=gpt2")
+vary("distil", "loss", "distill.loss=reverse_kl")
+vary("distil", "temperature", "distill.temperature=1")
+vary("distil", "hot-reverse", "distill.loss=reverse_kl", "distill.temperature=3")
+vary("distil", "alpha", "distill.alpha=0.8")
+vary("distil", "imitation", "distill.alpha=0")
+vary("distil", "defaults", "distill.loss=", "distill.temperature=", "distill.alpha=")
+
+base("mixture", "mixture.yaml", eval=[("test", 12, 6)])
+for key, value in dict(mutual_information=0, concentration=0.3, switch=0, z=0.1, attention=0, feed_forward=0.5).items():
+    vary("mixture", key, f"losses.{key}={value}")
+vary("mixture", "scope", "losses.scope=step")
+vary("mixture", "own-mi", recipe="own.yaml")
+vary("mixture", "own-switch", "model.aux_loss_type=switch", recipe="own.yaml")
+vary("mixture", "no-losses", "model.aux_loss_weight=0", recipe="own.yaml")
+vary("mixture", "accumulate", "train.accumulate=1")
+vary("mixture", "moe_pdrop", "model.moe_pdrop=0")
+vary("mixture", "resid_pdrop", "model.resid_pdrop=0.3")
+vary("mixture", "sample_topk", "model.sample_topk=1")
+vary("mixture", "renormalise", "model.renormalise_gates=true")
+vary("mixture", "linear", "model.gate_type=linear")
+vary("mixture", "gmm", "model.gate_type=gmm")
+vary("mixture", "rms-swiglu", "model.norm=rms", "model.activation_function=swiglu")
+vary("mixture", "softmax", "model.att_func=softmax", "model.n_head=2")
+vary("mixture", "rope_theta", "model.att_func=softmax", "model.n_head=2", "model.rope_theta=3")
+vary("mixture", "one-expert", "model.n_mlp_experts=1", "model.k_mlp=1")
+
+base("history", "history.yaml")
+vary("history", "history", "train.history=5")
+vary("history", "no-history", "train.history=0")
+vary("history", "stretch", "train.stretch=3")
+vary("history", "own-stretch", "train.stretch=0")
+vary("history", "one-key", "model.n_head=1", "model.att_hidden=16")
+
+PLANS = []
+
+
+def plan(name, recipe, *assignments, task="train"):
+    PLANS.append(dict(name=name, task=task, recipe=recipe, set=list(assignments)))
+
+
+# Wide enough for products to be nearly all of the work: of biases and norms nobody keeps count.
+WIDE = ("model.n_embd=96", "model.n_positions=64", "train.context=48")
+plan("gpt2", "gpt2.yaml", *WIDE)
+plan("gpt2/inner", "gpt2.yaml", *WIDE, "model.n_inner=64", "model.tie_word_embeddings=false", "train.accumulate=1",
+     "train.steps=9")
+plan("distil", "distil.yaml", "model.n_embd=96", "train.context=16", task="distill")
+MIXED = ("model.n_embd=96", "model.att_hidden=64", "model.ffd_hidden=80", "model.gating_size=32", "train.context=48")
+plan("mixture", "mixture.yaml", *MIXED)
+plan("mixture/swiglu", "mixture.yaml", *MIXED, "model.activation_function=swiglu", "model.gate_type=linear",
+     "model.k_mlp=3")
+plan("history", "history.yaml", *MIXED, "train.history=96")

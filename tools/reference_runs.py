@@ -1,0 +1,386 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/runs/expected.json: whole training runs, worked out a second time from their recipes.
+
+    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install numpy scipy autograd pyyaml
+    /tmp/venv/bin/python tools/reference_runs.py [--only NAME]
+    /tmp/venv/bin/python tools/reference_runs.py --data build/artel      makes tests/golden/runs/data anew
+
+A run is done in float64 from nothing but its recipe and the data set: initial values, windows, dropout, choices of experts,
+losses, gradients (autograd), clipping, learning rates, AdamW, validation, evaluation.  tests/unit/test_runs.c has artel do
+the same runs and compares every line of metrics, the final parameters, the evaluations.  Every key of the sections train,
+distill and losses has a run that differs from its base in this key, so that a key that were ignored is noticed.
+
+Choices of experts are steps: where two experts are nearly as probable, float32 may choose the other one and the runs part.
+So no run may come nearer to such a tie than MARGIN; take another seed where one does.
+"""
+import argparse
+import fnmatch
+import json
+import pathlib
+import random
+import shutil
+import subprocess
+import tempfile
+
+import autograd
+import autograd.numpy as np
+import numpy
+import yaml
+
+from reference_cases import CASES, PLANS
+from reference_model import DROPOUT, Data, Model, Pass, Sampler, eval_windows, log_softmax, rand64
+from autograd.tracer import getval
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RUNS = ROOT / "tests" / "golden" / "runs"
+MARGIN = 1e-5  # in log-probability, a tenth of it where experts are drawn; float32 is off by less than a tenth of either
+CALM = 2e-3    # nats between a loss and the limit of the spike guard
+
+DEFAULTS = {
+    "train": dict(steps=0, tokens=0, batch=8, context=256, history=0, stretch=0, accumulate=1, lr=6e-4, schedule="cosine",
+                  warmup=0.05, floor=0.1, weight_decay=0.1, beta1=0.9, beta2=0.95, eps=1e-8, clip=1.0, spike=3.0,
+                  eval_every=200, eval_windows=32, save_every=200, keep=2),
+    "distill": dict(loss="forward_kl", temperature=2.0, alpha=0.5, alpha_rule="fixed", schedule="combined"),
+    "losses": dict(mutual_information=0.0, concentration=0.0, switch=0.0, z=0.0, attention=1.0, feed_forward=1.0,
+                   scope="micro_batch"),
+}
+
+
+def read_recipe(path, assignments):
+    recipe = yaml.safe_load((RUNS / path).read_text())
+    for a in assignments:
+        key, value = a.split("=", 1)
+        section = recipe
+        *parents, name = key.split(".")
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        if value == "":  # back to the default
+            section.pop(name, None)
+        else:
+            section[name] = yaml.safe_load(value)
+    for section in recipe.values():  # YAML 1.1 takes 1e-3 for text
+        for k, v in section.items() if isinstance(section, dict) else ():
+            if isinstance(v, str):
+                try:
+                    section[k] = float(v)
+                except ValueError:
+                    pass
+    return recipe
+
+
+# ---- losses ---------------------------------------------------------------------------------------------------------
+
+
+def cross_entropy(logp, label):
+    return -np.mean(logp[numpy.arange(label.size), label.reshape(-1)])
+
+
+def divergence(student, teacher, kind, tau):
+    p, q = log_softmax(student / tau), log_softmax(teacher / tau)
+    each = np.exp(q) * (q - p) if kind == "forward_kl" else np.exp(p) * (p - q)
+    return tau * tau * np.mean(np.sum(each, 1))
+
+
+def router_loss(weights, kind, probability, logp, logits, pick):
+    """Weighted sum of the four losses of one router over the tokens given."""
+    E, load = probability.shape[1], np.mean(probability, 0)
+    share = numpy.bincount(pick.reshape(-1), minlength=E) / pick.size
+    lse = (logits - logp)[:, 0]
+    values = {
+        "mutual_information": lambda: np.sum(load * np.log(load + 1e-8)) - np.mean(np.sum(probability * logp, 1)),
+        "concentration": lambda: -np.sum(load * np.log(load)),
+        "switch": lambda: E * np.sum(load * share),
+        "z": lambda: np.mean(lse**2),
+    }
+    return weights[kind] * sum(weights[k] * f() for k, f in values.items() if weights[k])
+
+
+def aux_weights(recipe, model):
+    """Those of the recipe, or else of the model's configuration."""
+    if "losses" in recipe:
+        return {**DEFAULTS["losses"], **recipe["losses"]}
+    w = dict(DEFAULTS["losses"])
+    if model.arch == "moduleformer":
+        c = model.c
+        own = {"mutual_information": 1.0} if c["aux_loss_type"] == "mi" else {"switch": 1.0, "z": 0.1}
+        w.update({k: v * c["aux_loss_weight"] for k, v in own.items()})
+    return w
+
+
+def aux_loss(weights, passes):
+    """Of all micro-batches of a step."""
+    if weights["scope"] == "step":
+        together = [[np.concatenate(x, 0) for x in zip(*(r.routers[i][1:] for r in passes))]
+                    for i in range(len(passes[0].routers))]
+        return sum((router_loss(weights, passes[0].routers[i][0], *x) for i, x in enumerate(together)), 0.0)
+    return sum((router_loss(weights, *router) for r in passes for router in r.routers), 0.0) / len(passes)
+
+
+# ---- a run ----------------------------------------------------------------------------------------------------------
+
+
+def schedule(t, step):
+    up = t["warmup"] * t["steps"]
+    if step < up:
+        return (step + 1) / (up + 1)
+    done = min((step - up) / (t["steps"] - up), 1) if t["steps"] > up else 1
+    if t["schedule"] == "constant":
+        return 1.0
+    left = 1 - done if t["schedule"] == "linear" else (1 + numpy.cos(numpy.pi * done)) / 2
+    return t["floor"] + (1 - t["floor"]) * left
+
+
+class Run:
+    def __init__(self, recipe, data, models):
+        self.recipe, self.data, self.margin = recipe, data, numpy.inf
+        self.seed = recipe.get("seed", 0)
+        t = self.t = {**DEFAULTS["train"], **recipe["train"]}
+        self.per_step = t["batch"] * t["context"] * t["accumulate"]
+        t["steps"] = t["steps"] or -(-t["tokens"] // self.per_step)
+        if "init" in recipe:
+            source = models[recipe["init"]]
+            self.model = Model({"arch": source.arch, **source.c}, data.vocab)
+            self.model.p = {k: v.astype(numpy.float32).astype(float) for k, v in source.p.items()}
+        else:
+            self.model = Model(recipe["model"], data.vocab)
+            self.model.randomise(self.seed)
+        self.d = {**DEFAULTS["distill"], **recipe["distill"]} if "distill" in recipe else None
+        self.teacher = models[self.d["teacher"]] if self.d else None
+        self.weights = aux_weights(recipe, self.model)
+        globs = recipe.get("freeze", [])
+        self.frozen = {k for k in self.model.p if any(fnmatch.fnmatchcase(k, g) for g in globs)}
+        self.domains = recipe["data"].get("domains") or data.names
+        self.lanes = t["batch"] * t["accumulate"] if t["history"] else 0
+        stretch = t["stretch"] or 4 * -(-t["history"] // t["context"])
+        self.sampler = Sampler(data, self.domains, self.seed, t["batch"], t["context"], self.lanes, stretch)
+        self.history = [{} for _ in range(t["accumulate"])]
+        self.m = {k: numpy.zeros_like(v) for k, v in self.model.p.items()}
+        self.v = {k: numpy.zeros_like(v) for k, v in self.model.p.items()}
+        self.mean = 0.0
+
+    def step_loss(self, p, step, report):
+        t, passes, losses, ces, kds = self.t, [], [], [], []
+        for i in range(t["accumulate"]):
+            index = step * t["accumulate"] + i
+            ids, label, walked = self.sampler.batch_at(index)
+            r = Pass(True, rand64(self.seed, DROPOUT, index))
+            if t["history"]:
+                kept = [min(w * t["context"], t["history"]) for w in walked]
+                r.history = dict(length=t["history"], kept=kept, now=self.history[i], new={})
+            logits = self.model.logits(r, p, ids)
+            ce, kd = cross_entropy(log_softmax(logits), label), 0.0
+            loss = ce
+            if self.teacher:
+                taught = self.teacher.logits(Pass(False), self.teacher.p, ids)
+                kd = divergence(logits, taught, self.d["loss"], self.d["temperature"])
+                loss = self.d["alpha"] * ce + (1 - self.d["alpha"]) * kd
+            passes.append(r)
+            losses.append(loss)
+            ces.append(getval(ce))
+            kds.append(getval(kd))
+        aux = aux_loss(self.weights, passes)
+        report.update(ce=float(np.mean(ces)), kd=float(np.mean(kds)), aux=float(getval(aux)), passes=passes)
+        return sum(losses) / len(losses) + aux
+
+    def update(self, gradient, norm, lr, step):
+        t = self.t
+        scale = t["clip"] / norm if 0 < t["clip"] < norm else 1.0
+        for k, p in self.model.p.items():
+            if k in self.frozen:
+                continue
+            g = gradient[k] * scale
+            self.m[k] = t["beta1"] * self.m[k] + (1 - t["beta1"]) * g
+            self.v[k] = t["beta2"] * self.v[k] + (1 - t["beta2"]) * g * g
+            decay = lr * t["weight_decay"] * p if p.ndim >= 2 else 0.0
+            m = self.m[k] / (1 - t["beta1"] ** (step + 1))
+            v = self.v[k] / (1 - t["beta2"] ** (step + 1))
+            self.model.p[k] = p - decay - lr * m / (numpy.sqrt(v) + t["eps"])
+
+    def log(self, step, loss, report, lr, norm):
+        line = dict(step=step + 1, tokens=(step + 1) * self.per_step, loss=loss)
+        if self.teacher:
+            line.update(ce=report["ce"], kd=report["kd"])
+        kinds = [self.weights[k] * self.weights[f] for k in ("mutual_information", "concentration", "switch", "z")
+                 for f in ("attention", "feed_forward")]
+        if any(kinds):
+            line.update(ce=report["ce"], aux=report["aux"])
+        passes = report["passes"]
+        if passes[0].routers:
+            entropy, dead = 0.0, 0
+            for i, router in enumerate(passes[0].routers):
+                E = router[1].shape[1]
+                share = sum(numpy.bincount(r.routers[i][4].reshape(-1), minlength=E) for r in passes)
+                share = share / share.sum()
+                some = share[share > 0]
+                entropy -= float(numpy.sum(some * numpy.log(some))) / numpy.log(E) / len(passes[0].routers)
+                dead += int(numpy.sum(share < 0.01 / E))
+            line.update(load_entropy=entropy, dead_experts=dead)
+        return dict(line, lr=lr, grad_norm=norm)
+
+    def loss_of(self, tokens, context, limit):
+        """Sum of nats, tokens predicted, bytes they stand for."""
+        nats, count, size = 0.0, 0, 0
+        for w in eval_windows(tokens, context, limit):
+            if len(w) < 2:
+                continue
+            r = Pass(False)
+            logp = log_softmax(self.model.logits(r, self.model.p, w[None, :-1]))
+            self.margin = min(self.margin, r.margin)
+            nats += float(cross_entropy(logp, w[1:])) * (len(w) - 1)
+            count += len(w) - 1
+            size += sum(self.data.bytes[int(i)] for i in w[1:])
+        return numpy.array([nats, count, size])
+
+    def reach(self, context):
+        context = context or 1024
+        return min(context, self.model.c["n_positions"]) if self.model.arch == "gpt2" else context
+
+    def validate(self, step):
+        t, out, all_of = self.t, [], numpy.zeros(3)
+        for name in self.domains:
+            e = self.loss_of(self.data.tokens[name, "validation"], self.reach(t["context"]), t["eval_windows"])
+            out.append(dict(step=step, tokens=step * self.per_step, domain=name, val_loss=e[0] / e[1]))
+            all_of += e
+        return out + [dict(step=step, tokens=step * self.per_step, domain="all", val_loss=all_of[0] / all_of[1])]
+
+    def evaluate(self, split, context, windows):
+        out, all_of = [], numpy.zeros(3)
+        for name in self.data.names + ["all"]:
+            e = all_of
+            if name != "all":
+                e = self.loss_of(self.data.tokens[name, split], self.reach(context), windows)
+                all_of = all_of + e
+            out.append(dict(domain=name, tokens=int(e[1]), loss=e[0] / e[1], ppl=float(numpy.exp(e[0] / e[1])),
+                            bits_per_byte=e[0] / numpy.log(2) / e[2]))
+        return out
+
+    def run(self, show=False):
+        t, metrics, saved = self.t, [], []
+        for step in range(t["steps"]):
+            report = {}
+            loss, gradient = autograd.value_and_grad(self.step_loss)(self.model.p, step, report)
+            loss = float(loss)
+            norm = float(numpy.sqrt(sum(numpy.sum(g * g) for k, g in gradient.items() if k not in self.frozen)))
+            self.margin = min([self.margin] + [r.margin for r in report["passes"]])
+            above = loss - self.mean - t["spike"]
+            if show:
+                print(f"  {step + 1:4d}  loss {loss:.4f}  norm {norm:.3f}  above the mean {loss - self.mean:+.4f}")
+            if t["spike"] > 0 and step >= 20:
+                assert abs(above) > CALM, f"step {step + 1}: {above} from the limit of the spike guard"
+                if above > 0:
+                    return dict(status="spike", metrics=metrics, checkpoints=saved[-t["keep"]:])
+            lr = t["lr"] * float(schedule(t, step))
+            self.update(gradient, norm, lr, step)
+            if t["history"]:
+                for i, r in enumerate(report["passes"]):
+                    self.history[i] = r.history["new"]
+            self.mean += (loss - self.mean) / min(step + 1, 50)
+            metrics.append(self.log(step, loss, report, lr, norm))
+            last = step + 1 == t["steps"]
+            if last or (t["eval_every"] and (step + 1) % t["eval_every"] == 0):
+                metrics += self.validate(step + 1)
+            if last or (t["save_every"] and (step + 1) % t["save_every"] == 0):
+                saved.append(step + 1)
+        return dict(status="ok", metrics=metrics, checkpoints=saved[-t["keep"]:], loss_mean=self.mean,
+                    parameters=self.sketch())
+
+    def sketch(self):
+        """Of each parameter its norm, and its share along a direction that tells one place from another."""
+        return {k: [float(numpy.linalg.norm(v)), float(numpy.dot(v.reshape(-1), w) / numpy.linalg.norm(w))]
+                for k, v, w in ((k, v, numpy.arange(v.size) % 7 - 2.0) for k, v in sorted(self.model.p.items()))}
+
+
+# ---- what a step costs ----------------------------------------------------------------------------------------------
+
+
+def plan(recipe, data, models):
+    """Multiplications and additions of the products of one run, counted where they are done: forward once, backward twice."""
+    run = Run(recipe, data, models)
+    t, r = run.t, Pass(False)
+    if t["history"]:
+        width, B = run.model.c["att_hidden"], t["batch"]
+        now = {(i, j): numpy.zeros((B, t["history"], width)) for i in range(run.model.c["n_layer"]) for j in range(2)}
+        r.history = dict(length=t["history"], kept=[t["history"]] * B, now=now, new={})
+    ids = numpy.zeros((t["batch"], t["context"]), int)
+    run.model.logits(r, run.model.p, ids)
+    flops = 3 * r.flops
+    if run.teacher:
+        r = Pass(False)
+        run.teacher.logits(r, run.teacher.p, ids)
+        flops += r.flops
+    return dict(parameters=run.model.numel(), steps=t["steps"], tokens=t["steps"] * run.per_step,
+                flops=float(flops * t["accumulate"] * t["steps"]))
+
+
+# ---- data -----------------------------------------------------------------------------------------------------------
+
+
+def make_data(artel):
+    """Three languages nobody speaks, each with syllables of its own and some of all."""
+    shared = "an to re li".split()
+    own = {"aa": "mi no ta ke lo ra su".split(), "bb": "zu vog dri kep fal wix bru".split(),
+           "cc": "sha que pli ost enn ack ouv".split()}
+    draw = random.Random(7)
+    with tempfile.TemporaryDirectory() as work:
+        for name, syllables in own.items():
+            folder = pathlib.Path(work) / name
+            folder.mkdir()
+            words = ["".join(draw.choices(syllables + shared, k=draw.randint(1, 3))) for _ in range(60)]
+            for i in range(60):
+                lines = [" ".join(draw.choices(words, k=draw.randint(12, 20))).capitalize() + "." for _ in range(2)]
+                (folder / f"{i:02d}.txt").write_text("\n\n".join(lines) + "\n")
+        shutil.rmtree(RUNS / "data", ignore_errors=True)
+        domains = [x for name in own for x in ("--domain", f"{name}={name}")]
+        subprocess.run([pathlib.Path(artel).resolve(), "data", "build", *domains, "--vocab", "320", "--split", "0.6,0.2,0.2",
+                        "--seed", "3", "-q", "-o", RUNS / "data"], check=True, cwd=work)
+
+
+# ---- all of them ----------------------------------------------------------------------------------------------------
+
+
+def rounded(x):
+    if isinstance(x, dict):
+        return {k: rounded(v) for k, v in x.items()}
+    if isinstance(x, list):
+        return [rounded(v) for v in x]
+    return float(f"{x:.9g}") if isinstance(x, float) else x
+
+
+def main():
+    o = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    o.add_argument("--data", metavar="ARTEL", help="make the data set anew with this program")
+    o.add_argument("--only", metavar="NAME", help="show one run, write nothing")
+    o = o.parse_args()
+    if o.data:
+        make_data(o.data)
+    data, models, cases, plans = Data(RUNS / "data"), {}, [], []
+    for case in CASES:
+        recipe = read_recipe(case["recipe"], case["set"])
+        run = Run(recipe, data, models)
+        case["models"] = {k: v for k, v in (("init", recipe.get("init")),
+                                            ("distill.teacher", recipe.get("distill", {}).get("teacher"))) if v}
+        expect = run.run(case["name"] == o.only)
+        assert run.margin > MARGIN, f"{case['name']}: an expert was chosen by {run.margin}"
+        if expect["status"] == "ok":
+            models[case["name"]] = run.model
+            expect["eval"] = [run.evaluate(*e) for e in case.get("eval", [])]
+        cases.append(dict(case, expect=expect))
+        last = [m for m in expect["metrics"] if "loss" in m][-1]
+        print(f"{case['name']:24s} {expect['status']:6s} loss {last['loss']:.4f} norm {last['grad_norm']:.3f}"
+              f" margin {run.margin:.1e}", flush=True)
+    if o.only:
+        return
+    for p in PLANS:
+        recipe = read_recipe(p["recipe"], p["set"])
+        if "distill" in recipe:
+            p["models"] = {"distill.teacher": recipe["distill"]["teacher"]}
+        plans.append(dict(p, expect=plan(recipe, data, models)))
+    lines = ",\n".join(json.dumps(rounded(c), separators=(",", ":")) for c in cases)
+    planned = ",\n".join(json.dumps(rounded(p), separators=(",", ":")) for p in plans)
+    defaults = json.dumps(DEFAULTS, separators=(",", ":"))
+    (RUNS / "expected.json").write_text(f'{{"defaults":{defaults},\n"cases":[\n{lines}],\n"plans":[\n{planned}]}}\n')
+    print(f"{len(cases)} runs, {len(plans)} plans, {(RUNS / 'expected.json').stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
