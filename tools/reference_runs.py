@@ -254,7 +254,7 @@ class Run:
                             bits_per_byte=e[0] / numpy.log(2) / e[2]))
         return out
 
-    def run(self, show=False):
+    def run(self, whole=False, show=False):
         t, metrics, saved = self.t, [], []
         for step in range(t["steps"]):
             report = {}
@@ -282,12 +282,15 @@ class Run:
             if last or (t["save_every"] and (step + 1) % t["save_every"] == 0):
                 saved.append(step + 1)
         return dict(status="ok", metrics=metrics, checkpoints=saved[-t["keep"]:], loss_mean=self.mean,
-                    parameters=self.sketch())
+                    parameters=self.sketch(whole))
 
-    def sketch(self):
-        """Of each parameter its norm, and its share along a direction that tells one place from another."""
-        return {k: [float(numpy.linalg.norm(v)), float(numpy.dot(v.reshape(-1), w) / numpy.linalg.norm(w))]
+    def sketch(self, whole):
+        """Of each parameter its norm, and its share along a direction that tells one place from another; or of all together."""
+        one = {k: [float(numpy.linalg.norm(v)), float(numpy.dot(v.reshape(-1), w) / numpy.linalg.norm(w))]
                 for k, v, w in ((k, v, numpy.arange(v.size) % 7 - 2.0) for k, v in sorted(self.model.p.items()))}
+        if whole:
+            one = {"all": [float(numpy.linalg.norm([x[0] for x in one.values()])), float(sum(x[1] for x in one.values()))]}
+        return one
 
 
 # ---- what a step costs ----------------------------------------------------------------------------------------------
@@ -343,7 +346,7 @@ def rounded(x):
         return {k: rounded(v) for k, v in x.items()}
     if isinstance(x, list):
         return [rounded(v) for v in x]
-    return float(f"{x:.9g}") if isinstance(x, float) else x
+    return float(f"{x:.8g}") if isinstance(x, float) else x
 
 
 def main():
@@ -359,7 +362,7 @@ def main():
         run = Run(recipe, data, models)
         case["models"] = {k: v for k, v in (("init", recipe.get("init")),
                                             ("distill.teacher", recipe.get("distill", {}).get("teacher"))) if v}
-        expect = run.run(case["name"] == o.only)
+        expect = run.run(case["base"] is not None, case["name"] == o.only)
         assert run.margin > MARGIN, f"{case['name']}: an expert was chosen by {run.margin}"
         if expect["status"] == "ok":
             models[case["name"]] = run.model
