@@ -1,8 +1,8 @@
 """The runs of tools/reference_runs.py: what is varied, and from which base.
 
-A case: name; task (train or distill); recipe; set, assignments on top; base, the run it must differ from; eval, a list of
-(split, context, windows) done with the model it ends with.  Recipes name the
-run whose model is meant as `teacher` or `init`.
+A case: name; task (train or distill); recipe; set, assignments on top; own, those that its base does not have; base, the run
+it must differ from; eval, a list of (split, context, windows) done with the model it ends with.  As `teacher` or `init` a
+recipe names a run: its model is meant.
 """
 
 CASES = []
@@ -82,6 +82,7 @@ vary("mixture", "own-switch", "model.aux_loss_type=switch", recipe="own.yaml")
 vary("mixture", "no-losses", "model.aux_loss_weight=0", recipe="own.yaml")
 vary("mixture", "accumulate", "train.accumulate=1")
 vary("mixture", "moe_pdrop", "model.moe_pdrop=0")
+vary("mixture", "embd_pdrop", "model.embd_pdrop=0")
 vary("mixture", "resid_pdrop", "model.resid_pdrop=0.3")
 vary("mixture", "sample_topk", "model.sample_topk=1")
 vary("mixture", "renormalise", "model.renormalise_gates=true")
@@ -111,7 +112,7 @@ WIDE = ("model.n_embd=96", "model.n_positions=64", "train.context=48")
 plan("gpt2", "gpt2.yaml", *WIDE)
 plan("gpt2/inner", "gpt2.yaml", *WIDE, "model.n_inner=64", "model.tie_word_embeddings=false", "train.accumulate=1",
      "train.steps=9")
-plan("distil", "distil.yaml", "model.n_embd=96", "train.context=16", task="distill")
+plan("distil", "distil.yaml", "model.n_embd=32", "train.context=16", task="distill")  # a teacher no smaller
 MIXED = ("model.n_embd=96", "model.att_hidden=64", "model.ffd_hidden=80", "model.gating_size=32", "train.context=48")
 plan("mixture", "mixture.yaml", *MIXED)
 plan("mixture/swiglu", "mixture.yaml", *MIXED, "model.activation_function=swiglu", "model.gate_type=linear",
