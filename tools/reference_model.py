@@ -369,7 +369,8 @@ def attend(r, c, p, h, x, B, T, layer):
     gates, pick = choose(r, c, p, h + "attn.q_proj", "attention", x, k)
     key = value = x
     if not same_keys(c):
-        key, value = (r.product(x, np.transpose(p[h + f"attn.{n}.weight"])) + p[h + f"attn.{n}.bias"] for n in ("k_proj", "v_proj"))
+        key, value = (r.product(x, np.transpose(p[h + f"attn.{n}.weight"])) + p[h + f"attn.{n}.bias"]
+                      for n in ("k_proj", "v_proj"))
     key, value, past, begin = join_history(r, layer, key, value, B, T)
     S = past + T
     r.scores(hidden_pairs(B, T, past) * k, A)

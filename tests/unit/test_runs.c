@@ -364,15 +364,23 @@ static char *value_of(at_conf *f, const char *section, const char *name) {
     return out;
 }
 
-/* Every key of a section has its run, and the default that the reference knows. */
+/* The recipe as it takes effect, to be read again. */
+static at_conf *printed(const artel_recipe *r, artel_task task) {
+    char *yaml = NULL;
+    at_conf *f = NULL;
+    if (artel_recipe_print(a, r, task, &yaml) != ARTEL_OK) fail_msg("%s", artel_error(a));
+    OK(at_conf_parse(&ctx, "printed", yaml, strlen(yaml), &f));
+    artel_free(yaml);
+    return f;
+}
+
+/* Every key of a section has its run, or can be nothing else. */
 static void keys_of(const char *recipe, artel_task task, const char *section) {
-    char path[200], key[200], *yaml = NULL;
+    char path[200], key[200];
     (void)snprintf(path, sizeof path, RUNS "%s", recipe);
     const artel_recipe plain = {.path = path};
-    if (artel_recipe_print(a, &plain, task, &yaml) != ARTEL_OK) fail_msg("%s", artel_error(a));
-    at_conf *f = NULL;
+    at_conf *f = printed(&plain, task);
     at_strings keys = {0};
-    OK(at_conf_parse(&ctx, "printed", yaml, strlen(yaml), &f));
     OK(at_conf_keys(&ctx, f, section, &keys));
     assert_true(keys.n > 0);
     for (int64_t i = 0; i < keys.n; i++) {
@@ -382,7 +390,6 @@ static void keys_of(const char *recipe, artel_task task, const char *section) {
             fail_msg("%s: no run of tools/reference_cases.py sets this key alone", key);
     }
     at_conf_close(f);
-    artel_free(yaml);
 }
 
 static void every_key_has_a_run(void **state) {
@@ -394,7 +401,7 @@ static void every_key_has_a_run(void **state) {
 
 /* An assignment without value gives the default back. */
 static void defaults_of(const char *recipe, artel_task task, const char *section) {
-    char path[200], text[SETS][64], *yaml = NULL;
+    char path[200], text[SETS][64];
     const char *set[SETS];
     int n = 0;
     const cJSON *v;
@@ -411,9 +418,7 @@ static void defaults_of(const char *recipe, artel_task task, const char *section
     }
     (void)snprintf(path, sizeof path, RUNS "%s", recipe);
     const artel_recipe r = {.path = path, .set = set, .n_set = n};
-    if (artel_recipe_print(a, &r, task, &yaml) != ARTEL_OK) fail_msg("%s", artel_error(a));
-    at_conf *f = NULL;
-    OK(at_conf_parse(&ctx, "printed", yaml, strlen(yaml), &f));
+    at_conf *f = printed(&r, task);
     cJSON_ArrayForEach(v, field(field(expected, "defaults"), section)) {
         const char *found = value_of(f, section, v->string);
         if (!strcmp(v->string, "steps")) continue;
@@ -424,7 +429,6 @@ static void defaults_of(const char *recipe, artel_task task, const char *section
                      found);
     }
     at_conf_close(f);
-    artel_free(yaml);
 }
 
 static void defaults_are_those_of_the_reference(void **state) {
