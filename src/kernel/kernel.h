@@ -88,6 +88,11 @@ typedef struct at_kernels {
     /** The same in the erf form: x/2 (1 + erf(x / sqrt 2)). */
     void (*gelu_erf)(int64_t n, const at_real *x, at_real *y);
     void (*gelu_erf_grad)(int64_t n, const at_real *x, const at_real *dy, at_real *dx);
+    /** y = silu(h) g, silu(h) = h / (1 + exp(-h)). */
+    void (*swiglu)(int64_t n, const at_real *h, const at_real *g, at_real *y);
+    /** dh += dy g silu'(h), dg += dy silu(h);  silu' = s (1 + h (1 - s)), s the logistic function. */
+    void (*swiglu_grad)(int64_t n, const at_real *h, const at_real *g, const at_real *dy,
+                        at_real *dh, at_real *dg);
 
     /* ---- rows ---- */
     /** y = g (x - mean) rstd + b over c values; writes mean and rstd = 1/sqrt(var + eps).

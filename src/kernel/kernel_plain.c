@@ -95,6 +95,23 @@ static void gelu_erf_grad(int64_t n, const at_real *x, const at_real *dy, at_rea
     }
 }
 
+/* 1 / (1 + e^-x): e^-x may become infinite, which gives 0. */
+static double logistic_of(double x) { return 1 / (1 + exp(-x)); }
+
+static void swiglu(int64_t n, const at_real *h, const at_real *g, at_real *y) {
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (at_real)((double)h[i] * logistic_of((double)h[i]) * (double)g[i]);
+}
+
+static void swiglu_grad(int64_t n, const at_real *h, const at_real *g, const at_real *dy,
+                        at_real *dh, at_real *dg) {
+    for (int64_t i = 0; i < n; i++) {
+        const double x = (double)h[i], s = logistic_of(x), d = (double)dy[i];
+        dh[i] += (at_real)(d * (double)g[i] * s * (1 + x * (1 - s)));
+        dg[i] += (at_real)(d * x * s);
+    }
+}
+
 static void layernorm(int64_t c, at_real eps, const at_real *x, const at_real *g, const at_real *b,
                       at_real *y, at_real *mean, at_real *rstd) {
     double s = 0, v = 0;
@@ -285,6 +302,8 @@ void at_kernels_plain(at_kernels *k) {
         .gelu_grad = gelu_grad,
         .gelu_erf = gelu_erf,
         .gelu_erf_grad = gelu_erf_grad,
+        .swiglu = swiglu,
+        .swiglu_grad = swiglu_grad,
         .layernorm = layernorm,
         .layernorm_grad = layernorm_grad,
         .soft_down = soft_down,

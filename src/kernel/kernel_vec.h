@@ -209,6 +209,43 @@ static void gelu_erf_grad(int64_t n, const float *x, const float *dy, float *dx)
     }
 }
 
+static inline vf vlogistic(vf x) {
+    return vdiv(vset1(1.0f), vadd(vset1(1.0f), vexp(vsub(vzero(), x))));
+}
+
+static inline vf vswiglu(vf h, vf g) { return vmul(vmul(h, vlogistic(h)), g); }
+
+/* Adds to *dh and *dg. */
+static inline void vswiglu_grad(vf h, vf g, vf dy, vf *dh, vf *dg) {
+    const vf one = vset1(1.0f), s = vlogistic(h);
+    *dh = vfma(vmul(dy, g), vmul(s, vfma(h, vsub(one, s), one)), *dh);
+    *dg = vfma(dy, vmul(h, s), *dg);
+}
+
+static void swiglu(int64_t n, const float *h, const float *g, float *y) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W) vstore(y + i, vswiglu(vload(h + i), vload(g + i)));
+    if (i < n) vstore_n(y + i, n - i, vswiglu(vload_n(h + i, n - i), vload_n(g + i, n - i)));
+}
+
+static void swiglu_grad(int64_t n, const float *h, const float *g, const float *dy, float *dh,
+                        float *dg) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W) {
+        vf a = vload(dh + i), b = vload(dg + i);
+        vswiglu_grad(vload(h + i), vload(g + i), vload(dy + i), &a, &b);
+        vstore(dh + i, a);
+        vstore(dg + i, b);
+    }
+    if (i < n) {
+        const int64_t left = n - i;
+        vf a = vload_n(dh + i, left), b = vload_n(dg + i, left);
+        vswiglu_grad(vload_n(h + i, left), vload_n(g + i, left), vload_n(dy + i, left), &a, &b);
+        vstore_n(dh + i, left, a);
+        vstore_n(dg + i, left, b);
+    }
+}
+
 /* ---- rows ---- */
 
 /* sum (x - shift)^power over c values, power 1 or 2, four sums at a time. */
@@ -470,6 +507,8 @@ static void fill_rows(at_kernels *k) {
     k->gelu_grad = gelu_grad;
     k->gelu_erf = gelu_erf;
     k->gelu_erf_grad = gelu_erf_grad;
+    k->swiglu = swiglu;
+    k->swiglu_grad = swiglu_grad;
     k->layernorm = layernorm;
     k->layernorm_grad = layernorm_grad;
     k->soft_down = soft_down;

@@ -1,22 +1,16 @@
 /* swiglu.c - one half of a row, through a sigmoid, gates the other. */
-#include "base/maths.h"
 #include "op/op.h"
 #include <string.h>
 
 enum { GRAIN = 32 }; /* rows */
-
-/* 1 / (1 + e^-x): e^-x may become infinite, which gives 0. */
-static double sigmoid(double x) { return 1 / (1 + at_exp(-x)); }
 
 static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_node *n = arg;
     const int64_t f = at_cols(n->out);
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
-        const at_real *h = n->in[0]->data + 2 * i * f, *g = h + f;
-        at_real *y = n->out->data + i * f;
-        for (int64_t j = 0; j < f; j++)
-            y[j] = (at_real)((double)h[j] * sigmoid((double)h[j]) * (double)g[j]);
+        const at_real *h = n->in[0]->data + 2 * i * f;
+        n->run->cp->k.swiglu(f, h, h + f, n->out->data + i * f);
     }
 }
 static void swiglu_fwd(at_node *n) { at_run_par(n->run, at_rows(n->out), GRAIN, fwd_part, n); }
@@ -26,19 +20,14 @@ typedef struct {
     at_real *dx;
 } bwd_arg;
 
-/* silu'(h) = s (1 + h (1 - s)) */
 static void bwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const bwd_arg *b = arg;
     const int64_t f = at_cols(b->n->out);
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
-        const at_real *h = b->n->in[0]->data + 2 * i * f, *g = h + f, *dy = b->n->out->grad + i * f;
-        at_real *dh = b->dx + 2 * i * f, *dg = dh + f;
-        for (int64_t j = 0; j < f; j++) {
-            const double x = (double)h[j], s = sigmoid(x), d = (double)dy[j];
-            dh[j] += (at_real)(d * (double)g[j] * s * (1 + x * (1 - s)));
-            dg[j] += (at_real)(d * x * s);
-        }
+        const at_real *h = b->n->in[0]->data + 2 * i * f;
+        at_real *dh = b->dx + 2 * i * f;
+        b->n->run->cp->k.swiglu_grad(f, h, h + f, b->n->out->grad + i * f, dh, dh + f);
     }
 }
 static void swiglu_bwd(at_node *n) {

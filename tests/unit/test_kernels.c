@@ -56,6 +56,9 @@ CALL(c_gelu_grad) { k->gelu_grad(n, V(0), V(1), V(2)); }
 CALL(c_gelu_erf) { k->gelu_erf(n, V(0), V(1)); }
 CALL(c_gelu_erf_grad) { k->gelu_erf_grad(n, V(0), V(1), V(2)); }
 
+CALL(c_swiglu) { k->swiglu(n, V(0), V(1), V(2)); }
+CALL(c_swiglu_grad) { k->swiglu_grad(n, V(0), V(1), V(1), V(2), V(3)); }
+
 static void norm(const at_kernels *k, int64_t n, int at, vars *s, const at_real *b) {
     at_real mean, rstd;
     k->layernorm(n, (at_real)1e-5, V(0), V(1), b, V(3), &mean, &rstd);
@@ -133,6 +136,8 @@ static const row ROWS[] = {
     {"gelu_grad", 0, 1e-6, c_gelu_grad},
     {"gelu_erf", 0, 3e-7, c_gelu_erf},
     {"gelu_erf_grad", 0, 1e-6, c_gelu_erf_grad},
+    {"swiglu", 0, 4e-7, c_swiglu},
+    {"swiglu_grad", 0, 1e-6, c_swiglu_grad},
     {"layernorm", 1, 4e-6, c_layernorm},
     {"layernorm, no bias", 1, 4e-6, c_layernorm_nobias},
     {"layernorm_grad dx dg", 1, 2e-6, c_norm_grad},
