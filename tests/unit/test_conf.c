@@ -112,6 +112,8 @@ static void wrong_values_are_refused_in_their_place(void **state) {
                                       "[1, 65536], found `abc`");
     refused("train: {steps: 0}", "r.yaml:1:16: `train.steps`: expected a whole number in "
                                  "[1, 65536], found `0`");
+    refused("train: {steps: 65537}", "r.yaml:1:16: `train.steps`: expected a whole number in "
+                                     "[1, 65536], found `65537`");
     static const char *const not_whole[] = {"1.5",  "1_000", "0x10", "1e-1", "nan",
                                             ".inf", "+",     "1e",   "--1",  "1 0",
                                             "1e30", "''",    "true", "7f",   "1e999"};

@@ -20,7 +20,7 @@ typedef struct {
 static void mark(void *arg, int64_t begin, int64_t end, int worker) {
     job *j = arg;
     if (begin % j->grain || end > j->n || worker < 0 || worker >= j->threads) j->wrong++;
-    if (end != j->n && end - begin != j->grain) j->wrong++;
+    if (end - begin != (j->n - begin < j->grain ? j->n - begin : j->grain)) j->wrong++;
     for (int64_t i = begin; i < end; i++) j->seen[i]++;
 }
 

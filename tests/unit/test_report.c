@@ -131,6 +131,14 @@ static void ticks_are_round(void **state) {
     at_axis_label(&a, a.tick[0], s, sizeof s);
     assert_string_equal(s, "2");
     assert_true(fabs(at_axis_place(&a, 5) - 50) < 1e-9);
+    at_axis_init(&a, 0, 20, false, 0, 1, 5); /* steps of 1, 2 and 5 */
+    assert_true(a.n_ticks == 5 && a.tick[1] == 5);
+    at_axis_init(&a, 0, 10, false, 0, 1, 5);
+    assert_true(a.n_ticks == 6 && a.tick[1] == 2);
+    at_axis_init(&a, 0, 5, false, 0, 1, 5);
+    assert_true(a.n_ticks == 6 && a.tick[1] == 1);
+    at_axis_init(&a, 0, 50, false, 0, 1, 5);
+    assert_true(a.n_ticks == 6 && a.tick[1] == 10);
     at_axis_init(&a, 0, 2.9e6, false, 0, 1, 6);
     at_axis_label(&a, 500000, s, sizeof s);
     assert_string_equal(s, "0.5M");

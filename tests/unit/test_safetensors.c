@@ -51,6 +51,7 @@ static void every_lie_of_an_entry_is_refused(void **state) {
     refused(ONE("F32", "[2]", "[8,0]"), 8, "`w`: data_offsets [8, 0] are outside");
     refused(ONE("F32", "[3]", "[0,8]"), 8, "`w`: its shape and dtype need 12 bytes");
     refused(ONE("F64", "[2]", "[0,8]"), 8, "need 16 bytes, data_offsets span 8");
+    refused(ONE("F32", "[1]", "[0,8]"), 8, "need 4 bytes, data_offsets span 8");
     refused(ONE("F33", "[2]", "[0,8]"), 8, "`w`: unknown dtype `F33`");
     refused(ONE("F32", "[2]", "[4,12]"), 12, "`w`: leaves a hole before byte 4");
     refused(ONE("F32", "[2]", "[0,8]"), 9, "1 bytes after the last tensor");

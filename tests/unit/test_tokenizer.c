@@ -91,6 +91,18 @@ static void specials_are_text_when_asked(void **state) {
     at_ids_free(&with);
     at_ids_free(&without);
     at_tokenizer_close(t);
+    t = load(GOLDEN "cl100k.json"); /* which has added tokens that are not special, too */
+    text = "<left><|endoftext|>";
+    with = encode(t, text, strlen(text));
+    assert_int_equal(with.n, 2);
+    assert_int_equal(with.id[1], 0);
+    assert_int_equal(at_tokenizer_encode(&c, t, text, strlen(text), false, &without), AT_OK);
+    assert_int_equal(without.id[0], with.id[0]);
+    assert_true(without.n > 4);
+    for (int64_t i = 0; i < without.n; i++) assert_int_not_equal(without.id[i], 0);
+    at_ids_free(&with);
+    at_ids_free(&without);
+    at_tokenizer_close(t);
     t = load(GOLDEN "sentencepiece.json");
     assert_int_equal(at_tokenizer_eot(t), 2);
     at_tokenizer_close(t);

@@ -1,0 +1,192 @@
+/* test_op_wires.c - what gradient checks cannot see of operations, since forward and backward agree
+   in it: which values dropout takes, which divergence is which, and the size of each loss. */
+#include "base/rng.h"
+#include "check.h"
+#include "op/op.h"
+#include "op/softmax_row.h"
+#include <math.h>
+
+static at_ctx ctx;
+static at_compute cp;
+static at_arena arena;
+static at_run run;
+
+static int setup(void **state) {
+    (void)state;
+    at_ctx_init(&ctx, 2);
+    OK(at_compute_open(&cp, &ctx));
+    at_arena_init(&arena, &ctx);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    at_arena_close(&arena);
+    at_compute_close(&cp);
+    return 0;
+}
+
+static void fresh(bool train, uint64_t seed) {
+    at_arena_rewind(&arena, (at_mark){0});
+    at_run_init(&run, &cp, &arena, train, seed);
+}
+
+static at_tensor *filled(int64_t rows, int64_t cols, at_real value) {
+    at_tensor *t = at_new2(&run, rows, cols);
+    assert_non_null(t);
+    for (int64_t i = 0; i < rows * cols; i++) t->data[i] = value;
+    return t;
+}
+
+static void near(double got, double expected, const char *what) {
+    if (!(fabs(got - expected) < 1e-5 * fmax(1, fabs(expected))))
+        fail_msg("%s: %.9g, expected %.9g", what, got, expected);
+}
+
+/* ---- dropout ---- */
+
+enum { MANY = 100000 };
+
+/* Share of places where x is dropped and y, so many further on, too. */
+static double together(const at_real *x, const at_real *y, int64_t shift) {
+    int64_t n = 0;
+    for (int64_t i = 0; i + shift < MANY; i++) n += !(x[i] > 0) && !(y[i + shift] > 0);
+    return (double)n / MANY;
+}
+
+/* With p = 1/2 a quarter of all pairs is dropped, whichever pairs one looks at. */
+static void every_value_is_dropped_for_itself(void **state) {
+    (void)state;
+    fresh(true, 1);
+    at_tensor *x = filled(1, MANY, 1), *a = at_dropout(&run, x, 0.5), *b = at_dropout(&run, x, 0.5);
+    assert_non_null(b);
+    for (int64_t shift = 1; shift < 9; shift++)
+        assert_true(fabs(together(a->data, a->data, shift) - 0.25) < 0.01);
+    assert_true(fabs(together(a->data, b->data, 0) - 0.25) < 0.01); /* the next dropout of a run */
+    at_real *first = malloc(MANY * sizeof *first);
+    assert_non_null(first);
+    memcpy(first, a->data, MANY * sizeof *first);
+    fresh(true, 2); /* another run */
+    at_tensor *c = at_dropout(&run, filled(1, MANY, 1), 0.5);
+    assert_true(fabs(together(first, c->data, 0) - 0.25) < 0.01);
+    fresh(true, 1);
+    at_tensor *d = at_dropout(&run, filled(1, MANY, 1), 0.5);
+    assert_memory_equal(first, d->data, MANY * sizeof *first);
+    free(first);
+}
+
+static void nothing_is_dropped_outside_training(void **state) {
+    (void)state;
+    fresh(false, 1);
+    at_tensor *x = filled(2, 50, 1);
+    assert_ptr_equal(at_dropout(&run, x, 0.5), x);
+    for (int i = 0; i < 100; i++) near((double)x->data[i], 1, "untouched");
+}
+
+/* ---- norms ---- */
+
+static void rms_norm_by_hand(void **state) {
+    (void)state;
+    enum { ROWS = 3, WIDTH = 7 };
+    fresh(false, 0);
+    at_tensor *x = filled(ROWS, WIDTH, 0), *g = filled(1, WIDTH, 0);
+    g->rank = 1;
+    g->dim[0] = WIDTH;
+    for (int i = 0; i < ROWS * WIDTH; i++) x->data[i] = (at_real)(i % 5 - 1.5);
+    for (int i = 0; i < WIDTH; i++) g->data[i] = (at_real)(1 + i);
+    const at_tensor *y = at_rmsnorm(&run, x, g, 0.5);
+    assert_non_null(y);
+    for (int r = 0; r < ROWS; r++) {
+        const at_real *row = x->data + r * WIDTH;
+        double sum = 0;
+        for (int i = 0; i < WIDTH; i++) sum += (double)(row[i] * row[i]);
+        for (int i = 0; i < WIDTH; i++)
+            near((double)y->data[r * WIDTH + i], (1 + i) * (double)row[i] / sqrt(sum / WIDTH + 0.5),
+                 "norm");
+    }
+}
+
+/* ---- divergences ---- */
+
+static void divergences_by_hand(void **state) {
+    (void)state;
+    enum { V = 5 };
+    static const at_real s[V] = {1, -2, 0.5f, 3, 0}, z[V] = {0, 1, 2, -1, 0.25f};
+    const double tau = 2.5;
+    double p[V], q[V], sp = 0, sq = 0, forward = 0, reverse = 0;
+    for (int i = 0; i < V; i++) {
+        sp += p[i] = exp((double)s[i] / tau);
+        sq += q[i] = exp((double)z[i] / tau);
+    }
+    for (int i = 0; i < V; i++) {
+        p[i] /= sp; /* the student */
+        q[i] /= sq; /* the teacher */
+        forward += q[i] * log(q[i] / p[i]);
+        reverse += p[i] * log(p[i] / q[i]);
+    }
+    at_real tmp[2 * V], ds[V] = {0};
+    near(at_row_kd(&cp.k, V, AT_KD_FORWARD, tau, s, z, tmp, 1, ds), tau * tau * forward, "forward");
+    for (int i = 0; i < V; i++) near((double)ds[i], tau * (p[i] - q[i]), "slope of forward");
+    memset(ds, 0, sizeof ds);
+    near(at_row_kd(&cp.k, V, AT_KD_REVERSE, tau, s, z, tmp, 1, ds), tau * tau * reverse, "reverse");
+    for (int i = 0; i < V; i++)
+        near((double)ds[i], tau * p[i] * (log(p[i] / q[i]) - reverse), "slope of reverse");
+}
+
+/* ---- labels ---- */
+
+static void labels_outside_are_refused_and_skipped_ones_left_out(void **state) {
+    (void)state;
+    fresh(false, 0);
+    at_tensor *l = filled(3, 4, 0);
+    for (int i = 8; i < 12; i++) l->data[i] = (at_real)(i - 8);
+    static const int32_t skipped[3] = {2, -1, -1}, outside[3] = {0, 4, 0};
+    at_tensor *x = at_xent(&run, l, skipped);
+    assert_non_null(x);
+    near((double)x->data[0], log(4), "mean over one label");
+    assert_null(at_xent(&run, l, outside));
+    assert_int_equal(at_run_status(&run), AT_ARG);
+    expect_says(&ctx, "label 4 at position 1");
+}
+
+/* ---- losses of routers ---- */
+
+enum { E = 4, N = 6 };
+
+/* Every token as sure of expert i % 2 as `sure` says: the load of two of four experts. */
+static at_tensor *logits_of(at_real sure) {
+    at_tensor *l = filled(N, E, 0);
+    for (int i = 0; i < N; i++) l->data[i * E + i % 2] = sure;
+    return l;
+}
+
+static void losses_of_routers_by_hand(void **state) {
+    (void)state;
+    at_routing ro;
+    fresh(false, 0);
+    at_tensor *even = filled(N, E, 0); /* the first of equals: all slots at expert 0 */
+    assert_non_null(at_route(&run, even, 1, false, &ro));
+    near((double)at_mutual_info(&run, even, &ro, NULL)->data[0], 0, "mutual information, even");
+    near((double)at_load_concentration(&run, even, &ro, NULL)->data[0], log(E), "load, even");
+    near((double)at_switch_balance(&run, even, &ro, NULL)->data[0], 1, "balance, even");
+    near((double)at_zloss(&run, even, &ro)->data[0], log(E) * log(E), "z, even");
+
+    at_tensor *sure = logits_of(40); /* p is 1 where the token goes, half of them at each of two */
+    assert_non_null(at_route(&run, sure, 1, false, &ro));
+    near((double)at_mutual_info(&run, sure, &ro, NULL)->data[0], -log(2), "mutual information");
+    near((double)at_load_concentration(&run, sure, &ro, NULL)->data[0], log(2), "load");
+    near((double)at_switch_balance(&run, sure, &ro, NULL)->data[0], E * 0.5, "balance");
+    near((double)at_zloss(&run, sure, &ro)->data[0], 1600, "z");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_value_is_dropped_for_itself),
+        cmocka_unit_test(nothing_is_dropped_outside_training),
+        cmocka_unit_test(rms_norm_by_hand),
+        cmocka_unit_test(divergences_by_hand),
+        cmocka_unit_test(labels_outside_are_refused_and_skipped_ones_left_out),
+        cmocka_unit_test(losses_of_routers_by_hand),
+    };
+    return cmocka_run_group_tests_name("op_wires", tests, setup, teardown);
+}
