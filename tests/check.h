@@ -34,4 +34,13 @@ static inline char *temporary_folder(void) {
     return path;
 }
 
+/** Nothing under a name of base/partial.h is in the folder. */
+static inline void nothing_in_the_making(at_ctx *c, const char *folder) {
+    at_list l = {0};
+    if (at_list_names(c, folder, &l) != AT_OK) fail_msg("%s", c->message);
+    for (int64_t i = 0; i < l.n; i++)
+        if (strstr(l.item[i], ".artel-")) fail_msg("left behind: %s", l.item[i]);
+    at_list_free(&l);
+}
+
 #endif

@@ -143,13 +143,31 @@ static at_status tokenizer_of(at_ctx *c, const at_dataset *d, at_tokenizer **out
     return s;
 }
 
-static at_status save(at_ctx *c, const at_router *r, const at_tokenizer *t, const char *dir) {
-    at_status s = at_make_dir(c, dir);
-    char *weights = s ? NULL : at_join(c, dir, AT_ROUTER_FILE);
-    char *words = s ? NULL : at_join(c, dir, "tokenizer.json");
+/* A folder may be replaced when it holds a router and nothing else. */
+static at_status replaceable(at_ctx *c, const char *dir) {
+    static const char *const name[] = {AT_ROUTER_FILE, "tokenizer.json"};
+    char *inside = at_join(c, dir, AT_ROUTER_FILE);
+    at_router *there = NULL;
+    at_status s = inside ? AT_OK : c->status;
+    if (!s && at_exists(inside)) s = at_router_load(c, inside, &there);
+    if (s != AT_OOM) s = AT_OK; /* something else, or damaged: no router */
+    if (!s) s = at_check_only(c, dir, "router", name, there ? 2 : 0);
+    at_router_close(there);
+    at_free(inside);
+    return s;
+}
+
+static at_status save(at_ctx *c, const at_router *r, const at_tokenizer *t, const char *out) {
+    char *dir = NULL, *weights = NULL, *words = NULL;
+    at_status s = at_partial_dir(c, out, &dir);
+    if (!s) weights = at_join(c, dir, AT_ROUTER_FILE);
+    if (!s) words = at_join(c, dir, "tokenizer.json");
     if (!s && (!weights || !words)) s = AT_OOM;
     if (!s && t) s = at_tokenizer_save(c, t, words);
     if (!s) s = at_router_save(c, r, weights);
+    if (!s) s = replaceable(c, out); /* still */
+    if (!s) s = at_replace_dir(c, dir, out);
+    at_partial_drop(c, dir);
     at_free(weights);
     at_free(words);
     return s;
@@ -176,17 +194,21 @@ artel_status artel_router_train(artel *a, const char *data_dir, const char *out_
     at_dataset *d = NULL;
     at_tokenizer *t = NULL;
     at_router *r = NULL;
-    at_status s = options(c, given, &o);
+    char *out = at_path_trim(c, out_dir);
+    at_status s = out ? at_check_out_dir(c, out) : c->status;
+    if (!s) s = replaceable(c, out);
+    if (!s) s = options(c, given, &o);
     if (!s) s = at_dataset_open_checked(c, data_dir, &d);
     if (!s) s = tokenizer_of(c, d, &t);
     const int32_t end = t ? at_tokenizer_eot(t) : -1;
     if (!s) s = at_router_train(c, d, &end, end >= 0, &o, &r);
-    if (!s) s = save(c, r, t, out_dir);
+    if (!s) s = save(c, r, t, out);
     if (!s) s = tell(a, r, out_dir, at_now() - begin, emit, user);
     if (!s && fills(d, AT_VALIDATION, 1)) s = measure(a, r, d, AT_VALIDATION, 0, emit, user);
     at_router_close(r);
     at_tokenizer_close(t);
     at_dataset_close(d);
+    at_free(out);
     return (artel_status)s;
 }
 

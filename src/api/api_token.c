@@ -99,7 +99,8 @@ artel_status artel_tokenizer_train(artel *a, const artel_tokenizer_training *o, 
                                    void *user) {
     training r = {.c = &a->ctx};
     const at_bpe_options options = {o->vocab, o->min_count, o->max_piece};
-    at_status s = at_bpe_trainer_open(r.c, &options, &r.trainer);
+    at_status s = at_check_out_file(r.c, o->output);
+    if (!s) s = at_bpe_trainer_open(r.c, &options, &r.trainer);
     for (int i = 0; i < o->n_input && !s; i++) s = feed_path(&r, o->input[i]);
     if (!s && !r.bytes)
         s = at_error(r.c, AT_FORMAT, "%s: no text to learn from", o->n_input ? o->input[0] : "");

@@ -2,7 +2,7 @@
  * file.c - whole files in, whole files out.
  *
  * A file written here is a temporary beside its target until every byte is on disk; only then does
- * it take the name.  Devices and pipes ("/dev/stdout") cannot be renamed over: they are written
+ * it take the name (partial.h).  Devices and pipes ("/dev/stdout") cannot be renamed over: they are written
  * directly.
  */
 #include "base/file.h"
@@ -22,17 +22,37 @@ static at_status system_error(at_ctx *c, const char *path, const char *what) {
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* An open descriptor of something that has bytes (no folder), and its size. */
+static const char *kind_of(const struct stat *st) {
+    return S_ISDIR(st->st_mode)    ? "a folder"
+           : S_ISFIFO(st->st_mode) ? "a pipe"
+           : S_ISSOCK(st->st_mode) ? "a socket"
+                                   : "a device";
+}
+
+/* An open descriptor of a regular file, and its size.  O_NONBLOCK: a pipe opens without a writer,
+   and is refused; it means nothing to regular files. */
 static at_status open_to_read(at_ctx *c, const char *path, int *fd, struct stat *st) {
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0) return system_error(c, path, "open");
     at_status s = AT_OK;
     if (fstat(*fd, st) != 0)
         s = system_error(c, path, "stat");
-    else if (S_ISDIR(st->st_mode))
-        s = at_error(c, AT_IO, "%s: expected a file, found a folder", path);
+    else if (!S_ISREG(st->st_mode))
+        s = at_error(c, AT_IO, "%s: expected a file, found %s", path, kind_of(st));
     if (s) (void)close(*fd);
     return s;
+}
+
+at_status at_file_open(at_ctx *c, const char *path, FILE **out) {
+    int fd;
+    struct stat st;
+    *out = NULL;
+    const at_status s = open_to_read(c, path, &fd, &st);
+    if (s) return s;
+    if ((*out = fdopen(fd, "rb"))) return AT_OK;
+    (void)system_error(c, path, "open");
+    (void)close(fd);
+    return c->status;
 }
 
 at_status at_map_open(at_ctx *c, const char *path, at_map *out) {
@@ -42,9 +62,7 @@ at_status at_map_open(at_ctx *c, const char *path, at_map *out) {
     const at_status opened = open_to_read(c, path, &fd, &st);
     if (opened) return opened;
     at_status s = AT_OK;
-    if (!S_ISREG(st.st_mode)) {
-        s = at_error(c, AT_IO, "%s: expected a regular file (it is mapped, not streamed)", path);
-    } else if (st.st_size > 0) {
+    if (st.st_size > 0) {
         void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED)
             s = system_error(c, path, "map");
@@ -67,7 +85,7 @@ void at_map_soon(const void *data, size_t bytes) {
         (void)posix_madvise((void *)begin, (uintptr_t)data + bytes - begin, POSIX_MADV_WILLNEED);
 }
 
-/* Reads to the end; the size told by stat is only a first guess (pipes have none). */
+/* Reads to the end; the size told by stat is only a first guess (files of /proc have none). */
 static char *read_all(at_ctx *c, const char *path, int fd, size_t guess, size_t max, size_t *n) {
     char *text = NULL;
     int64_t cap = 0;
@@ -102,7 +120,7 @@ char *at_read_file(at_ctx *c, const char *path, size_t max_bytes, size_t *bytes)
     size_t n = 0;
     if (open_to_read(c, path, &fd, &st)) return NULL;
     char *text = NULL;
-    const size_t guess = S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t)st.st_size : 0;
+    const size_t guess = st.st_size > 0 ? (size_t)st.st_size : 0;
     if (guess > max_bytes)
         (void)at_error(c, AT_FORMAT, "%s: %zu bytes, at most %zu are allowed here", path, guess,
                        max_bytes);
@@ -115,29 +133,15 @@ char *at_read_file(at_ctx *c, const char *path, size_t max_bytes, size_t *bytes)
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-/* "path.tmp-PID-N": beside the target, so that the rename stays within one file system. */
 static at_status open_temporary(at_ctx *c, const char *path, at_out *o) {
-    const size_t n = strlen(path) + 48;
-    o->temp = at_malloc(c, n);
-    if (!o->temp) return c->status;
-    int fd = -1;
-    for (int i = 0; fd < 0 && i < 1000; i++) {
-        (void)snprintf(o->temp, n, "%s.tmp-%ld-%d", path, (long)getpid(), i);
-        fd = open(o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd < 0 && errno != EEXIST) break;
-    }
-    if (fd >= 0) {
-        o->f = fdopen(fd, "wb");
-        if (o->f) return AT_OK;
-    }
-    const at_status s = system_error(c, path, "create");
-    if (fd >= 0) {
-        (void)close(fd);
-        (void)unlink(o->temp);
-    }
-    at_free(o->temp);
-    o->temp = NULL;
-    return s;
+    int fd;
+    const at_status s = at_partial_file(c, path, &fd, &o->temp);
+    if (s) return s;
+    o->f = fdopen(fd, "wb");
+    if (o->f) return AT_OK;
+    (void)system_error(c, path, "create");
+    (void)close(fd);
+    return c->status; /* the caller closes o, which removes the file */
 }
 
 at_status at_out_open(at_ctx *c, const char *path, at_out *out) {
@@ -147,7 +151,7 @@ at_status at_out_open(at_ctx *c, const char *path, at_out *out) {
     const bool there = stat(path, &st) == 0;
     at_status s = AT_OK;
     if (there && S_ISDIR(st.st_mode)) {
-        s = at_error(c, AT_IO, "%s: cannot write: there is a folder of this name", path);
+        s = at_check_out_file(c, path);
     } else if (there && !S_ISREG(st.st_mode)) {
         out->f = fopen(path, "wb");
         if (!out->f) s = system_error(c, path, "open");
@@ -165,7 +169,7 @@ at_status at_out_write(at_ctx *c, at_out *o, const void *data, size_t bytes) {
 }
 
 /* The rename itself is on disk once the folder is.  Some file systems refuse this: no harm. */
-static void sync_folder_of(const char *path) {
+void at_sync_folder_of(const char *path) {
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
     const size_t n = slash ? (size_t)(slash - path) : 0;
@@ -191,7 +195,7 @@ at_status at_out_commit(at_ctx *c, at_out *o) {
         } else {
             at_free(o->temp);
             o->temp = NULL;
-            sync_folder_of(o->path);
+            at_sync_folder_of(o->path);
         }
     }
     at_out_close(o);

@@ -1,7 +1,13 @@
-/* file.h - whole files: read-only maps, atomic writes, folders.  Errors name the path. */
+/*
+ * file.h - whole files: read-only maps, atomic writes, folders.  Errors name the path.
+ *
+ * What is read is a regular file, or a link to one.  A folder, a pipe, a device is AT_IO at once:
+ * opening one never waits for a writer, reading one never goes on for ever.
+ */
 #ifndef AT_FILE_H
 #define AT_FILE_H
 #include "base/ctx.h"
+#include "base/partial.h"
 #include <stdio.h>
 
 typedef struct at_map {
@@ -18,6 +24,8 @@ void at_map_soon(const void *data, size_t bytes);
 
 /** The whole file, NUL-terminated, from the heap (at_free). AT_FORMAT above max_bytes. */
 char *at_read_file(at_ctx *c, const char *path, size_t max_bytes, size_t *bytes);
+/** A file to read in pieces; fclose it. */
+at_status at_file_open(at_ctx *c, const char *path, FILE **out);
 
 /** A file being written: it takes its name at commit, with all its bytes on disk, or never. */
 typedef struct at_out {
@@ -30,7 +38,9 @@ at_status at_out_write(at_ctx *c, at_out *o, const void *data, size_t bytes);
 at_status at_out_commit(at_ctx *c, at_out *o);
 /** Gives up: removes the temporary.  Harmless after commit. */
 void at_out_close(at_out *o);
-/** The three above in one. */
+/** Names given or taken in the folder of `path` are on disk after this, where the system can. */
+void at_sync_folder_of(const char *path);
+/** Open, write and commit in one. */
 at_status at_write_file(at_ctx *c, const char *path, const void *data, size_t bytes);
 
 bool at_exists(const char *path);
@@ -39,8 +49,6 @@ bool at_is_dir(const char *path);
 at_status at_make_dir(at_ctx *c, const char *path);
 /** Remove a file or a folder with everything in it; AT_OK when it does not exist. */
 at_status at_remove_tree(at_ctx *c, const char *path);
-/** Give the finished folder `from` the name `to`; what was there before goes. */
-at_status at_replace_dir(at_ctx *c, const char *from, const char *to);
 /** Byte for byte, atomically. */
 at_status at_copy_file(at_ctx *c, const char *from, const char *to);
 /** "a/b" from the heap. */
@@ -53,6 +61,8 @@ typedef struct at_list {
     int64_t n, cap;
 } at_list;
 at_status at_list_tree(at_ctx *c, const char *root, at_list *out);
+/** Adds the names in one folder, of whatever kind, without "." and "..", in no order. */
+at_status at_list_names(at_ctx *c, const char *path, at_list *out);
 at_status at_list_add(at_ctx *c, at_list *l, const char *s);
 void at_list_free(at_list *l);
 

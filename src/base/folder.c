@@ -43,24 +43,6 @@ at_status at_make_dir(at_ctx *c, const char *path) {
     return s;
 }
 
-at_status at_replace_dir(at_ctx *c, const char *from, const char *to) {
-    if (rename(from, to) == 0) return AT_OK; /* absent, or an empty folder */
-    const size_t n = strlen(to);
-    char *old = at_malloc(c, n + 5);
-    if (!old) return c->status;
-    memcpy(old, to, n);
-    memcpy(old + n, ".old", 5);
-    at_status s = at_remove_tree(c, old);
-    if (s == AT_OK && rename(to, old) != 0) s = folder_error(c, to, "replace the folder");
-    if (s == AT_OK && rename(from, to) != 0) {
-        s = folder_error(c, to, "name the new folder");
-        (void)rename(old, to);
-    }
-    if (s == AT_OK) s = at_remove_tree(c, old);
-    at_free(old);
-    return s;
-}
-
 at_status at_copy_file(at_ctx *c, const char *from, const char *to) {
     at_map m;
     at_status s = at_map_open(c, from, &m);
@@ -97,8 +79,7 @@ void at_list_free(at_list *l) {
     *l = (at_list){0};
 }
 
-/* Names in a folder, without "." and "..". */
-static at_status list_names(at_ctx *c, const char *path, at_list *out) {
+at_status at_list_names(at_ctx *c, const char *path, at_list *out) {
     DIR *d = opendir(path);
     if (!d) return folder_error(c, path, "list the folder");
     at_status s = AT_OK;
@@ -126,7 +107,7 @@ static at_status list_one(at_ctx *c, const char *root, const char *rel, at_list 
                           at_list *folders) {
     at_list names = {0};
     char *dir = *rel ? at_join(c, root, rel) : at_strdup(c, root);
-    at_status s = dir ? list_names(c, dir, &names) : c->status;
+    at_status s = dir ? at_list_names(c, dir, &names) : c->status;
     for (int64_t i = 0; !s && i < names.n; i++) {
         char *below = *rel ? at_join(c, rel, names.item[i]) : at_strdup(c, names.item[i]);
         char *full = below ? at_join(c, root, below) : NULL;
@@ -166,7 +147,7 @@ at_status at_remove_tree(at_ctx *c, const char *path) {
     if (lstat(path, &st) != 0) return errno == ENOENT ? AT_OK : folder_error(c, path, "remove");
     if (!S_ISDIR(st.st_mode)) return unlink(path) == 0 ? AT_OK : folder_error(c, path, "remove");
     at_list names = {0};
-    at_status s = list_names(c, path, &names);
+    at_status s = at_list_names(c, path, &names);
     for (int64_t i = 0; !s && i < names.n; i++) {
         char *below = at_join(c, path, names.item[i]);
         s = below ? at_remove_tree(c, below) : c->status;

@@ -1,5 +1,6 @@
 /* sha256.c - the compression function as the standard writes it, one 64-byte block at a time. */
 #include "base/sha256.h"
+#include "base/file.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,8 +94,9 @@ void at_sha256_text(const void *data, size_t bytes, char text[AT_SHA256_TEXT]) {
 }
 
 at_status at_sha256_file(at_ctx *c, const char *path, char text[AT_SHA256_TEXT]) {
-    FILE *f = fopen(path, "rb");
-    if (!f) return at_error(c, AT_IO, "%s: cannot open: %s", path, strerror(errno));
+    FILE *f;
+    const at_status opened = at_file_open(c, path, &f);
+    if (opened) return opened;
     enum { PIECE = 1 << 16 };
     unsigned char *piece = at_malloc(c, PIECE), digest[AT_SHA256_BYTES];
     at_status s = piece ? AT_OK : c->status;

@@ -1,11 +1,9 @@
 /* build.c - the order of a build, and its folder. */
 #include "data/build.h"
 #include "data/progress.h"
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { DOMAINS_MAX = 64 };
 
@@ -60,62 +58,51 @@ static at_status options_check(at_ctx *c, const at_build *b) {
 
 /* ---- the folder ---- */
 
-/* A folder may be replaced when it is empty or holds a data set. */
-static at_status replaceable(at_ctx *c, const char *out) {
-    if (!at_exists(out)) return AT_OK;
-    if (!at_is_dir(out)) return at_error(c, AT_ARG, "%s: exists and is not a folder", out);
-    at_list files;
-    const at_status s = at_list_tree(c, out, &files);
-    if (s) return s;
-    const bool empty = files.n == 0;
-    at_list_free(&files);
-    if (empty) return AT_OK;
+/* The names of a data set's files as its manifest tells them; nothing when it is no data set. */
+static at_status files_of(at_ctx *c, const char *out, at_list *files) {
     char *path = at_join(c, out, "manifest.json");
-    if (!path) return c->status;
-    cJSON *m = at_exists(path) ? at_json_read(c, path) : NULL;
-    const cJSON *format = cJSON_GetObjectItemCaseSensitive(m, "format");
+    cJSON *m = path && at_exists(path) ? at_json_read(c, path) : NULL;
+    const cJSON *format = cJSON_GetObjectItemCaseSensitive(m, "format"), *d, *k;
     const bool ours = cJSON_IsString(format) && strcmp(format->valuestring, "artel-data") == 0;
+    at_status s = path && c->status != AT_OOM ? AT_OK : c->status;
+    if (ours) s = at_list_add(c, files, "manifest.json");
+    if (ours && !s) s = at_list_add(c, files, "tokenizer.json");
+    cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(ours ? m : NULL, "domains")) {
+        cJSON_ArrayForEach(k, cJSON_GetObjectItemCaseSensitive(d, "splits")) {
+            const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(k, "file"));
+            if (!s && name) s = at_list_add(c, files, name);
+        }
+    }
     cJSON_Delete(m);
     at_free(path);
-    at_error_clear(c);
-    if (ours) return AT_OK;
-    return at_error(c, AT_ARG, "%s: the folder is not empty and holds no data set: left as it is",
-                    out);
+    if (!s) at_error_clear(c); /* a damaged manifest is none */
+    return s;
+}
+
+/* A folder may be replaced when it is empty or holds a data set and nothing else. */
+static at_status replaceable(at_ctx *c, const char *out) {
+    at_list files = {0};
+    at_status s = at_is_dir(out) ? files_of(c, out, &files) : AT_OK;
+    if (!s) s = at_check_only(c, out, "data set", (const char *const *)files.item, files.n);
+    at_list_free(&files);
+    return s;
 }
 
 static at_status folder_open(at_ctx *c, at_builder *k) {
-    if (!(k->out = at_strdup(c, k->b->out))) return c->status;
-    size_t n = strlen(k->out);
-    while (n > 1 && k->out[n - 1] == '/') k->out[--n] = 0;
-    at_status s = replaceable(c, k->out);
+    if (!(k->out = at_path_trim(c, k->b->out))) return c->status;
+    at_status s = at_check_out_dir(c, k->out);
+    if (!s) s = replaceable(c, k->out);
+    if (!s) s = at_partial_dir(c, k->out, &k->dir);
     if (s) return s;
-    char *dir = at_malloc(c, n + 40);
-    if (!dir) return c->status;
-    (void)snprintf(dir, n + 40, "%s.partial-%ld", k->out, (long)getpid());
-    k->dir = dir;
     if (!(k->stage_dir = at_join(c, k->dir, "stage"))) return c->status;
     return at_make_dir(c, k->stage_dir);
 }
 
-/* The new folder takes the place of the old one, which is gone only after. */
+/* The new folder takes the place of the old one, which may have got other files meanwhile. */
 static at_status folder_commit(at_ctx *c, at_builder *k) {
     at_status s = at_remove_tree(c, k->stage_dir);
-    if (s) return s;
-    const size_t n = strlen(k->dir) + 8;
-    char *old = at_malloc(c, n);
-    if (!old) return c->status;
-    (void)snprintf(old, n, "%s-old", k->dir);
-    const bool replace = at_exists(k->out);
-    if (replace && rename(k->out, old) != 0)
-        s = at_error(c, AT_IO, "%s: cannot move aside: %s", k->out, strerror(errno));
-    if (!s && rename(k->dir, k->out) != 0) {
-        s = at_error(c, AT_IO, "%s: cannot take its name: %s", k->out, strerror(errno));
-        if (replace) (void)rename(old, k->out);
-    } else if (!s && replace) {
-        s = at_remove_tree(c, old);
-    }
-    at_free(old);
-    return s;
+    if (!s) s = replaceable(c, k->out);
+    return s ? s : at_replace_dir(c, k->dir, k->out);
 }
 
 /* ---- reading ---- */
@@ -206,7 +193,7 @@ static at_status read_all(at_ctx *c, at_builder *k) {
     return AT_OK;
 }
 
-static void builder_close(at_ctx *c, at_builder *k, bool failed) {
+static void builder_close(at_ctx *c, at_builder *k) {
     for (int64_t i = 0; k->source && i < k->b->n_sources; i++) at_source_close(&k->source[i]);
     for (int i = 0; k->stage && i < DOMAINS_MAX; i++) at_stage_close(&k->stage[i]);
     at_free(k->source);
@@ -214,12 +201,8 @@ static void builder_close(at_ctx *c, at_builder *k, bool failed) {
     at_free(k->written);
     at_dedup_free(&k->seen);
     at_tokenizer_close(k->tokenizer);
-    if (failed && k->dir) { /* the first error is the one to tell */
-        at_ctx quiet = *c;
-        (void)at_remove_tree(&quiet, k->dir);
-    }
+    at_partial_drop(c, k->dir);
     at_free(k->stage_dir);
-    at_free(k->dir);
     at_free(k->out);
 }
 
@@ -239,7 +222,7 @@ at_status at_build_run(at_ctx *c, const at_build *b, cJSON **manifest) {
     if (!s) s = at_build_write(c, &k);
     if (!s) s = at_build_manifest(c, &k, manifest);
     if (!s) s = folder_commit(c, &k);
-    builder_close(c, &k, s != AT_OK);
+    builder_close(c, &k);
     if (s) {
         cJSON_Delete(*manifest);
         *manifest = NULL;

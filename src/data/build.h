@@ -8,9 +8,9 @@
  *   balance    choose the documents
  *   write      shards, tokenizer.json, manifest.json
  *
- * Everything is made in <out>.partial-<pid> and takes its name when whole; an interrupt or an error
- * leaves nothing.  Disk: the clean text and 4 bytes a token on top of the result.  Memory: 23 to 46
- * bytes a distinct paragraph, 72 bytes a document, the paths of the files, and what the tokenizer
+ * Everything is made in a folder beside it (base/partial.h), which takes its name when whole; an
+ * interrupt or an error leaves nothing.  Disk: the clean text and 4 bytes a token on top of the result.  Memory: 23 to 46
+ * bytes a distinct paragraph, 80 bytes a document, the paths of the files, and what the tokenizer
  * needs; not the text.  Same sources, options and seed: same bytes, for every number of threads.
  */
 #ifndef AT_BUILD_H
@@ -52,7 +52,7 @@ at_status at_build_run(at_ctx *c, const at_build *b, cJSON **manifest);
 
 typedef struct at_builder {
     const at_build *b;
-    char *out, *dir, *stage_dir; /* out without a slash at its end; the partial folder; in it */
+    char *out, *dir, *stage_dir; /* out without a slash at its end; the folder being made; in it */
     at_source *source;           /* [b->n_sources] */
     at_stage *stage;             /* [n_domains], in order of first mention */
     int n_domains;

@@ -1,5 +1,6 @@
 /* lines.c - see lines.h: a raw buffer, a decoder, a text buffer, and the search for '\n'. */
 #include "data/lines.h"
+#include "base/file.h"
 #include "data/utf8.h"
 #include <errno.h>
 #include <limits.h>
@@ -81,9 +82,7 @@ at_status at_lines_open(at_ctx *c, const char *path, int64_t limit, at_lines **o
     at_status s = AT_OK;
     if (!(l->path = at_strdup(c, path)))
         s = c->status;
-    else if (!(l->f = fopen(path, "rb")))
-        s = at_error(c, AT_IO, "%s: cannot open: %s", path, strerror(errno));
-    else
+    else if (!(s = at_file_open(c, path, &l->f)))
         s = decoder_open(c, l);
     if (s)
         at_lines_close(l);

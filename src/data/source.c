@@ -127,8 +127,9 @@ int64_t at_source_size(const at_source *s, int64_t i) {
 
 /* SHA-256 of one file; heeds an interrupt.  Read, not mapped: memory stays small to the eye too. */
 static at_status digest_file(at_ctx *c, const char *path, unsigned char digest[AT_SHA256_BYTES]) {
-    FILE *f = fopen(path, "rb");
-    if (!f) return at_error(c, AT_IO, "%s: cannot open: %s", path, strerror(errno));
+    FILE *f;
+    const at_status opened = at_file_open(c, path, &f);
+    if (opened) return opened;
     at_sha256 h;
     at_sha256_init(&h);
     char buffer[1 << 15];

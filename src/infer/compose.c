@@ -28,7 +28,7 @@ static const at_key expert_table[] = {
 
 typedef struct {
     at_ctx *c;
-    const char *dir; /* being filled */
+    char *dir;       /* being filled */
     char *hash;      /* tokenizer of the first expert */
     char *tokenizer; /* path of its tokenizer.json */
     cJSON *config, *passports;
@@ -117,20 +117,31 @@ static at_status copy_router(work *w, const char *router) {
     return s;
 }
 
-static at_status fill(work *w, at_conf *f, const head_keys *h) {
+/* The recipe is read to its end before anything is written.  Of two experts of one name the router
+   would reach the first alone. */
+static at_status read_experts(at_ctx *c, at_conf *f, expert_keys *k, int64_t n) {
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < n && s == AT_OK; i++) {
+        char section[40];
+        (void)snprintf(section, sizeof section, "experts.%d", (int)i);
+        s = at_conf_bind(c, f, section, expert_table, &k[i]);
+        (void)snprintf(section, sizeof section, "experts.%d.name", (int)i);
+        for (int64_t j = 0; j < i && s == AT_OK; j++)
+            if (strcmp(k[i].name, k[j].name) == 0)
+                s = at_conf_error(c, f, section,
+                                  "expert %d (%s) and expert %d (%s) are both called `%s`: the "
+                                  "router has one class of a name",
+                                  (int)j, k[j].model, (int)i, k[i].model, k[i].name);
+    }
+    return s == AT_OK ? at_conf_finish(c, f) : s;
+}
+
+static at_status fill(work *w, const expert_keys *k, int64_t n, const head_keys *h) {
     at_ctx *c = w->c;
-    const int64_t n = at_conf_count(f, "experts");
     char *experts = at_join(c, w->dir, "experts");
     at_status s = experts ? at_make_dir(c, experts) : AT_OOM;
     at_free(experts);
-    for (int64_t i = 0; i < n && s == AT_OK; i++) {
-        expert_keys k = {0};
-        char section[32];
-        (void)snprintf(section, sizeof section, "experts.%d", (int)i);
-        s = at_conf_bind(c, f, section, expert_table, &k);
-        if (s == AT_OK) s = add_expert(w, &k, i);
-    }
-    if (s == AT_OK) s = at_conf_finish(c, f);
+    for (int64_t i = 0; i < n && s == AT_OK; i++) s = add_expert(w, &k[i], i);
     if (s == AT_OK) s = copy_router(w, h->router);
     if (s == AT_OK && at_exists(w->tokenizer)) s = copy_into(w, w->tokenizer, "tokenizer.json");
     if (s != AT_OK) return s;
@@ -154,29 +165,25 @@ at_status at_compose(at_ctx *c, at_conf *f, const char *out) {
     if (s == AT_OK && at_conf_count(f, "experts") < 1)
         s = at_conf_error(c, f, "experts", "expected a list of {name, model}");
     if (s != AT_OK) return s;
-    if (at_exists(out))
-        return at_error(c, AT_ARG, "%s exists already: remove it, or choose another name", out);
-    const size_t n = strlen(out);
-    char *temp = at_malloc(c, n + 9);
-    if (!temp) return AT_OOM;
-    (void)snprintf(temp, n + 9, "%s.partial", out);
-    work w = {.c = c, .dir = temp, .config = cJSON_CreateArray(), .passports = cJSON_CreateArray()};
-    s = at_remove_tree(c, temp);
-    if (s == AT_OK) s = at_make_dir(c, temp);
-    if (s == AT_OK) s = fill(&w, f, &h);
+    const int64_t n = at_conf_count(f, "experts");
+    expert_keys *k = at_calloc(c, (size_t)n, sizeof *k);
+    char *bare = NULL;
+    work w = {.c = c, .config = cJSON_CreateArray(), .passports = cJSON_CreateArray()};
+    s = k ? read_experts(c, f, k, n) : c->status;
+    if (s == AT_OK) s = at_check_new_dir(c, out);
+    if (s == AT_OK) s = (bare = at_path_trim(c, out)) ? AT_OK : c->status;
+    if (s == AT_OK) s = at_partial_dir(c, bare, &w.dir);
+    if (s == AT_OK) s = fill(&w, k, n, &h);
     at_lm *m = NULL; /* a model that cannot be opened is not delivered */
-    if (s == AT_OK) s = at_lm_load(c, temp, &m);
+    if (s == AT_OK) s = at_lm_load(c, w.dir, &m);
     at_lm_close(m);
-    if (s == AT_OK) s = at_replace_dir(c, temp, out);
-    if (s != AT_OK) {
-        const at_ctx kept = *c;
-        (void)at_remove_tree(c, temp);
-        *c = kept;
-    }
+    if (s == AT_OK) s = at_partial_commit(c, w.dir, bare);
+    at_partial_drop(c, w.dir);
     cJSON_Delete(w.config);
     cJSON_Delete(w.passports);
     at_free(w.hash);
     at_free(w.tokenizer);
-    at_free(temp);
+    at_free(bare);
+    at_free(k);
     return s;
 }

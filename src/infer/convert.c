@@ -12,7 +12,8 @@ enum { IDS = 8 };
 
 typedef struct {
     at_compute *cp;
-    const char *from, *temp;
+    const char *from;
+    char *temp; /* the folder being filled */
     at_convert_to shape;
     at_dtype type; /* AT_DT_COUNT: as it is */
     at_model *m;   /* the source */
@@ -92,8 +93,7 @@ static at_status write_folder(work *w) {
                                          "added_tokens.json",
                                          "special_tokens_map.json",
                                          "generation_config.json"};
-    at_status s = at_make_dir(w->cp->ctx, w->temp);
-    if (s == AT_OK) s = write_weights(w);
+    at_status s = write_weights(w);
     if (s == AT_OK) s = write_config(w);
     for (size_t i = 0; i < sizeof others / sizeof *others && s == AT_OK; i++)
         s = copy_if_there(w, others[i]);
@@ -185,16 +185,12 @@ at_status at_convert(at_compute *cp, const char *from, const char *to, at_conver
     at_ctx *c = cp->ctx;
     const double began = at_now();
     *out = (at_conversion){0};
+    work w = {.cp = cp, .from = from, .shape = shape, .type = type, .out = out};
+    char *bare = NULL;
     at_status s = refuse_composed(c, from);
-    if (s == AT_OK && at_exists(to))
-        s = at_error(c, AT_ARG, "%s exists already: remove it, or choose another name", to);
-    if (s != AT_OK) return s;
-    const size_t n = strlen(to);
-    char *temp = at_malloc(c, n + 9);
-    if (!temp) return AT_OOM;
-    (void)snprintf(temp, n + 9, "%s.partial", to);
-    work w = {.cp = cp, .from = from, .temp = temp, .shape = shape, .type = type, .out = out};
-    s = at_remove_tree(c, temp);
+    if (s == AT_OK) s = at_check_new_dir(c, to);
+    if (s == AT_OK) s = (bare = at_path_trim(c, to)) ? AT_OK : c->status;
+    if (s == AT_OK) s = at_partial_dir(c, bare, &w.temp);
     if (s == AT_OK) s = at_model_load(c, from, false, &w.m);
     if (s == AT_OK) {
         w.how = at_model_how(w.m, true);
@@ -202,15 +198,11 @@ at_status at_convert(at_compute *cp, const char *from, const char *to, at_conver
         s = write_folder(&w);
     }
     if (s == AT_OK) s = prove(&w, seed);
-    if (s == AT_OK) s = at_replace_dir(c, temp, to);
-    if (s != AT_OK) {
-        const at_ctx kept = *c;
-        (void)at_remove_tree(c, temp);
-        *c = kept;
-    }
+    if (s == AT_OK) s = at_partial_commit(c, w.temp, bare);
+    at_partial_drop(c, w.temp);
     at_model_close(w.m);
     at_free(w.written);
-    at_free(temp);
+    at_free(bare);
     out->seconds = at_now() - began;
     return s;
 }

@@ -101,6 +101,12 @@ static at_status match_router(at_ctx *c, at_lm *m, const char *dir) {
         if (m->class_of[i] < 0)
             return at_error(c, AT_MISMATCH, "%s: the router knows no class `%s`", dir,
                             m->expert[i].name);
+        for (int j = 0; j < i; j++)
+            if (m->class_of[j] == m->class_of[i])
+                return at_error(c, AT_MISMATCH,
+                                "%s: experts %d and %d are both called `%s`: the second could "
+                                "never answer",
+                                dir, j, i, m->expert[i].name);
     }
     return AT_OK;
 }

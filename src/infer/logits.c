@@ -1,6 +1,7 @@
 /* logits.c - one sequence at a time, without its padding, so that memory beside the result is that of
    one; a model with routers reads all of them at once, since its auxiliary loss is about all of them. */
 #include "infer/logits.h"
+#include "base/file.h"
 #include <string.h>
 
 typedef struct {
@@ -169,7 +170,8 @@ at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *
     tokens t = {0};
     at_arena arena;
     at_arena_init(&arena, c);
-    at_status s = read_ids(c, ids, m, &t);
+    at_status s = at_check_out_file(c, out);
+    if (s == AT_OK) s = read_ids(c, ids, m, &t);
     const int64_t V = m->vocab;
     float loss = 0, *logits = s == AT_OK
                                   ? at_calloc(c, (size_t)(t.B * t.T), (size_t)V * sizeof *logits)

@@ -274,7 +274,8 @@ at_status at_report_run(at_ctx *c, const char *run_dir) {
     run r = {.c = c, .metrics = at_join(c, run_dir, "metrics.jsonl")};
     char *out = at_join(c, run_dir, "report.html");
     at_text_init(&r.t, c, 0);
-    at_status s = r.metrics && out ? build(&r, run_dir) : AT_OOM;
+    at_status s = r.metrics && out ? at_check_out_file(c, out) : AT_OOM;
+    if (!s) s = build(&r, run_dir);
     if (!s) s = at_write_file(c, out, r.t.s, r.t.n);
     at_text_close(&r.t);
     names_free(&r.key);

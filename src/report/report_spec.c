@@ -463,6 +463,8 @@ static at_status build(page *p, const cJSON *spec) {
 }
 
 at_status at_report_spec(at_ctx *c, const char *spec_path, const char *out_path) {
+    const at_status writable = at_check_out_file(c, out_path);
+    if (writable) return writable;
     cJSON *spec = at_json_read(c, spec_path);
     if (!spec) return c->status;
     page p = {.c = c, .path = spec_path, .folder = at_strdup(c, spec_path)};

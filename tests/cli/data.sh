@@ -112,7 +112,7 @@ fi
 limited() { (ulimit -f 8 && trap '' XFSZ && "$@"); }
 run 1 limited "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --vocab 300 -o "$work/full"
 says "File too large"
-check "nothing is left behind" sh -c "! ls -d '$work'/*.partial* '$work/x' '$work/full' 2>/dev/null | grep ."
+check "nothing is left behind" sh -c "! ls -d '$work'/.*.artel-* '$work/x' '$work/full' 2>/dev/null | grep ."
 
 # ---- Ctrl-C: 130, nothing left ----
 awk 'BEGIN { for (i = 0; i < 120000; i++)

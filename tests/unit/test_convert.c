@@ -200,7 +200,8 @@ static void interrupted(void **state) {
     const at_status s = at_convert(&cp, golden[0], in_dir("i"), AT_TO_HF, AT_DT_COUNT, 1, &r);
     ctx.interrupt = NULL;
     assert_int_equal(s, AT_INTERRUPTED);
-    assert_false(at_exists(in_dir("i")) || at_exists(in_dir("i.partial")));
+    assert_false(at_exists(in_dir("i")));
+    nothing_in_the_making(&ctx, dir);
 }
 
 static void refused(void **state) {
@@ -217,7 +218,7 @@ static void refused(void **state) {
                      AT_UNSUPPORTED);
     expect_says(&ctx, "composed");
     assert_false(at_exists(in_dir("x")));
-    assert_false(at_exists(in_dir("x.partial")));
+    nothing_in_the_making(&ctx, dir);
 }
 
 static int begin(void **state) {
