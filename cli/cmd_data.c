@@ -123,7 +123,9 @@ static int build(int argc, char **argv) {
         0,
         0,
         "Text files, folders, JSON lines (.gz, .zst), web pages and program sources\n"
-        "become a deduplicated, split, balanced, tokenised data set.",
+        "become a deduplicated, split, balanced, tokenised data set.  All of a text file goes "
+        "into\n"
+        "one split, unless files are too few, which is said.  Pipes and devices are not read.",
         table_of};
     int rc = opt_parse(&verb, &argc, argv);
     if (rc < 0 && domains.n == 0)

@@ -107,7 +107,7 @@ static void copy_item(cJSON *to, const cJSON *from, const char *key) {
 
 static artel_status emit_domain(artel *a, const cJSON *d, artel_emit emit, void *user) {
     static const char *const counts[] = {"documents", "bytes", "characters", "tokens"};
-    static const char *const copied[] = {"splits", "read", "files_left_out", "paragraphs_dropped"};
+    static const char *const copied[] = {"split_by", "splits", "read", "files_left_out", "paragraphs_dropped"};
     cJSON *o = cJSON_CreateObject();
     cJSON_AddItemToObject(o, "domain",
                           cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(d, "name"), true));

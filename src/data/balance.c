@@ -27,14 +27,150 @@ static at_split split_of(const at_balance *b, uint64_t key) {
     return AT_TRAIN;
 }
 
+/* ---- files ---- */
+
+/* A split may be so far from its share before files are moved, and so far after, both of itself. */
+static const double CLOSE = 0.25, FAR = 0.5;
+
+/* What one domain has of a group. */
+typedef struct part {
+    uint64_t group;
+    double bytes;
+    at_split split;
+    bool moved;
+} part;
+
+static int by_group(const void *a, const void *b) {
+    const part *x = a, *y = b;
+    return x->group < y->group ? -1 : x->group > y->group;
+}
+
+/* The groups of a domain in order, from the heap; as many bytes as they have in all. */
+static part *parts_of(at_ctx *c, const at_stage *s, int64_t *n, double *all) {
+    part *p = at_malloc(c, (size_t)s->n * sizeof *p);
+    *n = 0;
+    *all = 0;
+    if (!p) return NULL;
+    for (int64_t i = 0; i < s->n; i++) {
+        const at_doc *d = &s->doc[i];
+        p[i] = (part){d->group, (double)d->bytes, d->split, false};
+        *all += p[i].bytes;
+    }
+    qsort(p, (size_t)s->n, sizeof *p, by_group);
+    for (int64_t i = 0; i < s->n; i++)
+        if (*n > 0 && p[*n - 1].group == p[i].group)
+            p[*n - 1].bytes += p[i].bytes;
+        else
+            p[(*n)++] = p[i];
+    return p;
+}
+
+/* How far each split is from its share of all the bytes, and the largest such distance in shares. */
+static double distances(const part *p, int64_t n, double all, const at_balance *b,
+                        double apart[AT_SPLITS]) {
+    double most = 0;
+    for (int k = 0; k < AT_SPLITS; k++) apart[k] = -b->share[k];
+    for (int64_t i = 0; i < n; i++) apart[p[i].split] += p[i].bytes / all;
+    for (int k = 0; k < AT_SPLITS; k++)
+        if (b->share[k] > 0) most = fmax(most, fabs(apart[k]) / b->share[k]);
+    return most;
+}
+
+/* Moves the one file whose move helps most; false: none helps.  The measure is the sum of squared
+   distances over shares, which falls with every move, so that moves come to an end. */
+static bool move_one(part *p, int64_t n, double all, const at_balance *b,
+                     const double apart[AT_SPLITS]) {
+    double best = -1e-12;
+    part *which = NULL;
+    at_split to = AT_TRAIN;
+    for (int64_t i = 0; i < n; i++) {
+        const double w = p[i].bytes / all;
+        const double less = (w * w - 2 * w * apart[p[i].split]) / b->share[p[i].split];
+        for (int k = 0; k < AT_SPLITS; k++) {
+            if (b->share[k] <= 0 || k == (int)p[i].split) continue;
+            const double change = less + (w * w + 2 * w * apart[k]) / b->share[k];
+            if (change >= best) continue;
+            best = change;
+            which = &p[i];
+            to = (at_split)k;
+        }
+    }
+    if (!which) return false;
+    which->split = to;
+    which->moved = true;
+    return true;
+}
+
+/* Documents of the moved groups follow, in every domain. */
+static void follow(at_stage *s, const part *p, int64_t n) {
+    for (int64_t i = 0; i < s->n; i++) {
+        const part wanted = {.group = s->doc[i].group};
+        const part *found = bsearch(&wanted, p, (size_t)n, sizeof *p, by_group);
+        if (found && found->moved) s->doc[i].split = found->split;
+    }
+}
+
+/* Few files fall into splits as chance has it: whole files are moved until the shares hold.
+   *most: the largest distance left. */
+static at_status move_files(at_ctx *c, at_stage *domain, int n, int d, const at_balance *b,
+                            double *most) {
+    int64_t parts;
+    double all, apart[AT_SPLITS];
+    part *p = parts_of(c, &domain[d], &parts, &all);
+    if (!p) return c->status;
+    bool moved = false;
+    while ((*most = distances(p, parts, all, b, apart)) > CLOSE &&
+           move_one(p, parts, all, b, apart))
+        moved = true;
+    for (int i = 0; moved && i < n; i++) follow(&domain[i], p, parts);
+    at_free(p);
+    return AT_OK;
+}
+
+static bool has_stretches(const at_stage *s) {
+    bool found = false;
+    for (int64_t i = 0; i < s->n && !found; i++) found = s->doc[i].group != s->doc[i].key;
+    return found;
+}
+
+/* Stretches are documents of their own where there is no other way. */
+static void cut_files(at_ctx *c, at_stage *s, const at_balance *b) {
+    s->cut = true;
+    for (int64_t i = 0; i < s->n; i++) {
+        s->doc[i].group = s->doc[i].key;
+        s->doc[i].split = split_of(b, s->doc[i].key);
+    }
+    at_log(c, AT_LOG_WARN,
+           "domain \"%s\": its files are too few to give every split its share (%lld read): the "
+           "stretches of a file go into splits one by one, so that what is tested on comes from "
+           "files that were trained on",
+           s->name, (long long)s->left.files);
+}
+
+static at_status split_files(at_ctx *c, at_stage *domain, int n, const at_balance *b) {
+    double most;
+    at_status s = AT_OK;
+    for (int round = 0; round < 3; round++) /* a file may be in several domains */
+        for (int i = 0; i < n && !s; i++)
+            if (has_stretches(&domain[i])) s = move_files(c, domain, n, i, b, &most);
+    for (int i = 0; i < n && !s; i++) {
+        if (!has_stretches(&domain[i])) continue;
+        s = move_files(c, domain, n, i, b, &most);
+        if (!s && most > FAR) cut_files(c, &domain[i], b);
+    }
+    return s;
+}
+
+/* ---- no split without a document ---- */
+
 static void count_splits(const at_stage *s, int64_t count[AT_SPLITS]) {
     memset(count, 0, AT_SPLITS * sizeof *count);
     for (int64_t i = 0; i < s->n; i++) count[s->doc[i].split]++;
 }
 
-/* The key to move into a split that is empty: nearest to its stretch, from a split that can spare
+/* The group to move into a split that is empty: nearest to its stretch, from a split that can spare
    one. */
-static bool nearest(const at_stage *s, const at_balance *b, int split, uint64_t *key) {
+static bool nearest(const at_stage *s, const at_balance *b, int split, uint64_t *group) {
     int64_t count[AT_SPLITS];
     double lo, hi, best = HUGE_VAL;
     count_splits(s, count);
@@ -42,10 +178,10 @@ static bool nearest(const at_stage *s, const at_balance *b, int split, uint64_t 
     for (int64_t i = 0; i < s->n; i++) {
         const at_doc *d = &s->doc[i];
         if (count[d->split] < 2) continue;
-        const double u = place(d->key), away = u < lo ? lo - u : u - hi;
+        const double u = place(d->group), away = u < lo ? lo - u : u - hi;
         if (away < best) {
             best = away;
-            *key = d->key;
+            *group = d->group;
         }
     }
     return best < HUGE_VAL;
@@ -63,8 +199,8 @@ static at_status fill_splits(at_ctx *c, at_stage *domain, int n, const at_balanc
                 if (b->share[k] > 0 && count[k] == 0) at = i, split = k;
         }
         if (at < 0) return AT_OK;
-        uint64_t key = 0;
-        if (domain[at].n < wanted || !nearest(&domain[at], b, split, &key))
+        uint64_t group = 0;
+        if (domain[at].n < wanted || !nearest(&domain[at], b, split, &group))
             return at_error(
                 c, AT_FORMAT,
                 "domain \"%s\": expected at least %d documents, one a split, found %lld "
@@ -72,7 +208,7 @@ static at_status fill_splits(at_ctx *c, at_stage *domain, int n, const at_balanc
                 domain[at].name, wanted, (long long)domain[at].n);
         for (int i = 0; i < n; i++)
             for (int64_t j = 0; j < domain[i].n; j++)
-                if (domain[i].doc[j].key == key) domain[i].doc[j].split = (at_split)split;
+                if (domain[i].doc[j].group == group) domain[i].doc[j].split = (at_split)split;
     }
     return at_error(c, AT_FORMAT, "the documents are too few to give every domain every split");
 }
@@ -81,10 +217,11 @@ at_status at_balance_split(at_ctx *c, at_stage *domain, int n, const at_balance 
     for (int i = 0; i < n; i++)
         for (int64_t j = 0; j < domain[i].n; j++) {
             at_doc *d = &domain[i].doc[j];
-            d->split = split_of(b, d->key);
+            d->split = split_of(b, d->group);
             d->order = at_rand64(seed, AT_STREAM_SHUFFLE, d->key);
         }
-    return fill_splits(c, domain, n, b);
+    const at_status s = split_files(c, domain, n, b);
+    return s ? s : fill_splits(c, domain, n, b);
 }
 
 /* ---- order ---- */

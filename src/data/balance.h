@@ -2,8 +2,13 @@
  * balance.h - which document goes into which split, and which are taken so that the domains come
  * out equal.
  *
- * Both depend on the documents' keys alone: documents of the same key in different domains fall in
- * the same split (whatever the seed) and come in the same order (decided by the seed).
+ * Both depend on the documents' keys: documents of the same key in different domains fall in the
+ * same split (whatever the seed) and come in the same order (decided by the seed).
+ *
+ * All stretches of a text file go into one split, drawn by the file's key.  Where that leaves a
+ * split more than 25 % off its share of the domain's bytes, whole files are moved, as few as it
+ * takes; where one stays more than 50 % off, or empty, the files are too few: the domain is marked
+ * `cut`, a warning is logged, and its stretches are split one by one.
  */
 #ifndef AT_BALANCE_H
 #define AT_BALANCE_H
@@ -17,8 +22,8 @@ typedef struct at_balance {
     double share[AT_SPLITS];
 } at_balance;
 
-/** Set split and order of every document.  A split that a domain would not have gets the document
-    nearest to it (with its key, so in all domains).  AT_FORMAT when a domain has fewer documents
+/** Set split and order of every document.  A split that a domain would not have gets the group
+    nearest to it (in all domains).  AT_FORMAT when a domain has fewer documents
     than there are splits. */
 at_status at_balance_split(at_ctx *c, at_stage *domain, int n, const at_balance *b, uint64_t seed);
 /** Set take of every document.  Documents come in order; one that would overshoot is passed over;

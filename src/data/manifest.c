@@ -118,6 +118,7 @@ static at_status put_domain(at_ctx *c, const at_builder *k, int i, cJSON *list) 
         cJSON_AddStringToObject(o, "licence", licence);
     else
         cJSON_AddNullToObject(o, "licence");
+    cJSON_AddStringToObject(o, "split_by", s->cut ? "stretch" : "file");
     cJSON *splits = cJSON_AddObjectToObject(o, "splits");
     for (int j = 0; j < AT_SPLITS; j++) {
         const at_shard *w = &k->written[i][j];

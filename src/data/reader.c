@@ -54,6 +54,7 @@ static at_status stretch_end(at_ctx *c, const at_reader *r, stretch *t) {
     if (!s)
         s = hand_out(c, r,
                      &(at_document){.key = t->key.p,
+                                    .file = r->key,
                                     .text = t->text.p,
                                     .bytes = t->text.n,
                                     .separator = "\n\n",

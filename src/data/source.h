@@ -12,6 +12,8 @@
  * A file named directly is read whatever its name; in a folder, files of other kinds are counted
  * and left.  Hidden files are left.  All text is UTF-8.
  *
+ * Stretches of one file belong together: they go into one split (balance.h).
+ *
  * The key of a document names it across languages: its path below the source without the parts
  * that name the domain (en, en-US), plus the number of a stretch or the "id" of a JSON line.
  */
@@ -54,6 +56,7 @@ typedef struct at_left {
 
 typedef struct at_document {
     const char *key;
+    const char *file; /* what it shares with other stretches of its file; NULL: it is alone */
     const char *text; /* paragraphs, each ended by `separator` but the last    */
     int64_t bytes;
     const char *separator; /* "\n", "\n\n", or NULL: the text is one piece          */

@@ -130,7 +130,9 @@ at_status at_stage_add(at_ctx *c, at_stage *s, const at_document *d, const at_fi
     if (!at_reserve(c, &s->doc, &s->cap, s->n + 1, sizeof *s->doc)) return c->status;
     if (fwrite(s->clean.p, 1, (size_t)s->clean.n, s->text) != (size_t)s->clean.n)
         return io_error(c, s->text_path, "write");
+    const char *group = d->file ? d->file : d->key;
     s->doc[s->n++] = (at_doc){.key = XXH3_64bits(d->key, strlen(d->key)),
+                              .group = XXH3_64bits(group, strlen(group)),
                               .text_at = s->text_bytes,
                               .bytes = s->clean.n,
                               .chars = at_utf8_count(s->clean.p, (size_t)s->clean.n)};

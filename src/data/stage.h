@@ -2,7 +2,7 @@
  * stage.h - clean text on its way into a data set.
  *
  * Documents are filtered, deduplicated and appended to one temporary file a domain; later their
- * ids are appended to another.  In memory stays a record of 72 bytes a document.
+ * ids are appended to another.  In memory stays a record of 80 bytes a document.
  */
 #ifndef AT_STAGE_H
 #define AT_STAGE_H
@@ -15,6 +15,7 @@ typedef enum at_unit { AT_UNIT_TOKENS, AT_UNIT_BYTES, AT_UNIT_CHARS, AT_UNIT_DOC
 
 typedef struct at_doc {
     uint64_t key, order; /* hash of the key; place in the shuffle          */
+    uint64_t group;      /* documents of one group go into one split       */
     int64_t text_at, bytes, chars;
     int64_t ids_at, tokens; /* end-of-text included                           */
     int64_t take;           /* units taken: 0 none, INT64_MAX all             */
@@ -40,6 +41,7 @@ typedef struct at_stage {
     at_left left;
     at_dropped dropped;
     at_bytes clean; /* the document at hand */
+    bool cut;       /* files are too few: their stretches go into splits one by one (balance.h) */
 } at_stage;
 
 /** Makes <dir>/<name>.text. */
