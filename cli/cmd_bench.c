@@ -1,8 +1,8 @@
 /* cmd_bench.c - artel bench kernel|step|decode. */
 #include "artel.h"
 #include "recipe_args.h"
+#include "shown.h"
 #include "verbs.h"
-#include <cjson/cJSON.h>
 #include <stdio.h>
 
 static double number(const cJSON *o, const char *key) {
@@ -18,7 +18,7 @@ static const char *text(const cJSON *o, const char *key) {
 /* One line a row: what, how fast, how near the limit, against whom. */
 static void draw_kernel(void *user, const char *json) {
     (void)user;
-    cJSON *o = cJSON_Parse(json);
+    cJSON *o = shown_row(json, stdout);
     const double median = number(cJSON_GetObjectItemCaseSensitive(o, "seconds"), "median");
     const double bytes = number(o, "gbytes_per_s");
     printf("%-27s %-34s %2.0f thread%s", text(o, "name"), text(o, "shape"), number(o, "threads"),
@@ -54,7 +54,7 @@ static int bench_kernel(int argc, char **argv) {
 
 static void draw_step(void *user, const char *json) {
     (void)user;
-    cJSON *o = cJSON_Parse(json);
+    cJSON *o = shown_row(json, stdout);
     const cJSON *t = cJSON_GetObjectItemCaseSensitive(o, "seconds");
     printf("%s: %s (%s parameters), %.0f threads\n", text(o, "arch"), text(o, "shape"),
            ui_count(number(o, "parameters")), number(o, "threads"));
@@ -97,7 +97,7 @@ static int bench_step(int argc, char **argv) {
 
 static void draw_decode(void *user, const char *json) {
     (void)user;
-    cJSON *o = cJSON_Parse(json);
+    cJSON *o = shown_row(json, stdout);
     const cJSON *t = cJSON_GetObjectItemCaseSensitive(o, "seconds");
     const cJSON *m = cJSON_GetObjectItemCaseSensitive(o, "resident");
     printf("%s: %s (%s parameters, %s active), %.0f threads\n", text(o, "arch"), text(o, "shape"),

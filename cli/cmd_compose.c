@@ -1,13 +1,13 @@
 /* cmd_compose.c - artel compose RECIPE -o MODEL. */
 #include "artel.h"
 #include "recipe_args.h"
+#include "shown.h"
 #include "verbs.h"
-#include <cjson/cJSON.h>
 #include <stdio.h>
 
 static void draw(void *user, const char *json) {
     (void)user;
-    cJSON *o = cJSON_Parse(json);
+    cJSON *o = shown_row(json, stdout);
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(o, "name");
     const cJSON *file = cJSON_GetObjectItemCaseSensitive(o, "file");
     const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, "parameters");

@@ -1,16 +1,18 @@
 /* cmd_generate.c - artel generate MODEL -p TEXT. */
 #include "artel.h"
 #include "opt.h"
+#include "shown.h"
 #include "ui.h"
 #include "verbs.h"
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static shown generated;
+
 static void put_text(void *user, const char *bytes, size_t n) {
     (void)user;
-    (void)fwrite(bytes, 1, n, stdout);
+    shown_bytes(&generated, bytes, n);
     (void)fflush(stdout);
 }
 
@@ -36,7 +38,7 @@ static void draw_route(const cJSON *o, const cJSON *expert) {
 static void emit(void *user, const char *json) {
     const ui *u = user;
     if (u->quiet) return;
-    cJSON *o = cJSON_Parse(json);
+    cJSON *o = shown_row(json, stderr);
     const cJSON *expert = cJSON_GetObjectItemCaseSensitive(o, "expert");
     if (cJSON_IsString(expert)) {
         draw_route(o, expert);
@@ -116,7 +118,9 @@ int cmd_generate(int argc, char **argv) {
         1,
         1,
         "Continues a text.  The text goes to stdout; which expert answered, why, "
-        "and the speed to stderr.  With --ids no tokenizer is needed.",
+        "and the speed to stderr.  With --ids no tokenizer is needed.\nOn a terminal, control "
+        "characters in "
+        "the text are shown as \\x1b; into a file or a pipe they go as they are.",
         table};
     int rc = opt_parse(&verb, &argc, argv);
     if (rc < 0 && (!split_names(&experts) || !split_names(&exclude)))
@@ -133,6 +137,7 @@ int cmd_generate(int argc, char **argv) {
         o.n_exclude = exclude.n;
         const artel_status st =
             artel_generate(u.a, argv[0], &o, u.json ? NULL : put_text, u.json ? ui_json : emit, &u);
+        if (!u.json) shown_end(&generated);
         if (!u.json && st == ARTEL_OK) printf("\n");
         rc = ui_close(&u, st);
     }

@@ -1,9 +1,9 @@
 /* cmd_lab.c - artel lab [NAME -o DIR]. */
 #include "artel.h"
 #include "opt.h"
+#include "shown.h"
 #include "ui.h"
 #include "verbs.h"
-#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static double number(const cJSON *v) { return cJSON_IsNumber(v) ? v->valuedouble
 
 static void draw_lab(void *user, const char *json) {
     (void)user;
-    cJSON *o = cJSON_Parse(json);
+    cJSON *o = shown_row(json, stdout);
     const cJSON *claim;
     printf("%s: %s\n  %s\n", text(o, "lab"), text(o, "title"), text(o, "source"));
     cJSON_ArrayForEach(claim, cJSON_GetObjectItemCaseSensitive(o, "claims"))
@@ -51,7 +51,7 @@ static void draw_claim(const cJSON *o) {
 
 static void draw(void *user, const char *json) {
     (void)user;
-    cJSON *o = cJSON_Parse(json);
+    cJSON *o = shown_row(json, stdout);
     if (cJSON_HasObjectItem(o, "claim"))
         draw_claim(o);
     else

@@ -1,8 +1,8 @@
 /* cmd_plan.c - artel plan RECIPE. */
 #include "artel.h"
 #include "recipe_args.h"
+#include "shown.h"
 #include "verbs.h"
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ static void draw_time(double s) {
 
 static void draw(void *user, const char *json) {
     (void)user;
-    cJSON *o = cJSON_Parse(json);
+    cJSON *o = shown_row(json, stdout);
     const cJSON *mem = cJSON_GetObjectItemCaseSensitive(o, "memory_bytes");
     printf("parameters  %s, of which active for a token %s\n", ui_count(number(o, "parameters")),
            ui_count(number(o, "active")));

@@ -1,9 +1,9 @@
 /* cmd_tokenizer.c - artel tokenizer train | encode | decode | stats. */
 #include "artel.h"
 #include "opt.h"
+#include "shown.h"
 #include "ui.h"
 #include "verbs.h"
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static const char *string(const cJSON *o, const char *key) {
 
 static void draw_trained(void *user, const char *json) {
     (void)user;
-    cJSON *o = cJSON_Parse(json);
+    cJSON *o = shown_row(json, stdout);
     printf("%s: %.0f tokens, %.0f of them merges, from %s in %.0f files\nhash %.16s\n",
            string(o, "tokenizer"), number(o, "vocab"), number(o, "merges"),
            ui_bytes(number(o, "bytes")), number(o, "files"), string(o, "hash"));
@@ -228,6 +228,7 @@ static const char *parse_json(const char *line, ids *x, bool *newline) {
 static int decode_all(ui *u, const artel_tokenizer *t, input *in, bool whole) {
     ids x = {0};
     int rc = -1;
+    shown out = {0};
     long long line = 0;
     for (long long n; rc < 0 && (n = input_next(in)) >= 0;) {
         line++;
@@ -248,10 +249,12 @@ static int decode_all(ui *u, const artel_tokenizer *t, input *in, bool whole) {
             rc = failed(u, in, line, s);
             break;
         }
-        (void)fwrite(text, 1, bytes, stdout); /* main looks at the state of stdout */
+        shown_bytes(&out, text, bytes); /* main looks at the state of stdout */
+        if (newline || whole) shown_end(&out);
         if (newline && !whole) putchar('\n');
         artel_free(text);
     }
+    shown_end(&out);
     free(x.id);
     return rc >= 0 ? rc : input_done(in, u);
 }
@@ -271,7 +274,9 @@ static int tokenizer_decode(int argc, char **argv) {
         2,
         "Prints the text of every line of ids in FILE (standard input), as `tokenizer encode` has\n"
         "written them, numbers or JSON (with or without --json), and a newline where the line has\n"
-        "one.",
+        "one.  On a terminal, control characters are shown as \\x1b; into a file or a pipe they "
+        "go\n"
+        "as they are.",
         table};
     int rc = opt_parse(&verb, &argc, argv);
     if (rc >= 0) return rc;
@@ -290,7 +295,7 @@ static int tokenizer_decode(int argc, char **argv) {
 
 static void draw_stats(void *user, const char *json) {
     bool *head = user;
-    cJSON *o = cJSON_Parse(json);
+    cJSON *o = shown_row(json, stdout);
     if (!*head)
         printf("%-32s %10s %10s %11s %11s %16s\n", "file", "bytes", "tokens", "bytes/token",
                "chars/token", "vocabulary used");

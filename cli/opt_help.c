@@ -1,6 +1,7 @@
 /* opt_help.c - help made from the tables, and the way from a name to its function. */
 #include "artel.h"
 #include "opt_internal.h"
+#include "shown.h"
 #include "ui.h"
 #include <stdio.h>
 #include <string.h>
@@ -55,7 +56,7 @@ static int unknown_verb(const char *prefix, const opt_sub *table, const char *wo
     int n = 0;
     for (const opt_sub *t = table; t->name && n < NAMES_MAX; t++) known[n++] = t->name;
     const char *near = artel_nearest(word, known, n);
-    fprintf(stderr, "%s: unknown %s `%s`", prefix, *word == '-' ? "option" : "verb", word);
+    shown_print(stderr, "%s: unknown %s `%s`", prefix, *word == '-' ? "option" : "verb", word);
     if (near) fprintf(stderr, ", did you mean `%s`?", near);
     fprintf(stderr, "\nTry `%s --help`.\n", prefix);
     return 2;

@@ -1,5 +1,6 @@
 /* ui.c - stderr for people, signals, exit codes. */
 #include "ui.h"
+#include "shown.h"
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
@@ -127,9 +128,9 @@ void ui_json(void *user, const char *json) {
 /* ---- sentences ---------------------------------------------------------------------------- */
 
 static void say(const char *verb, const char *fmt, va_list ap) {
-    fprintf(stderr, "artel %s: ", verb);
-    (void)vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    char text[4096];
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    shown_print(stderr, "artel %s: %s\n", verb, text);
 }
 
 int ui_usage(const char *verb, const char *fmt, ...) {

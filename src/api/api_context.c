@@ -33,13 +33,29 @@ const char *artel_status_text(artel_status s) { return at_status_text((at_status
 void artel_interrupt(artel *a) { a->stop = 1; }
 void artel_free(void *p) { at_free(p); }
 
+/* UTF-8, and every control character as an escape: cJSON leaves those from 7F to 9F as they are. */
+static void put_json(at_text *line, const char *text) {
+    for (const char *p = text; *p; p = text) {
+        while (*p && *p != 0x7F && !(*p == '\xC2' && (unsigned char)p[1] < 0xA0)) p++;
+        at_text_utf8(line, text, (size_t)(p - text));
+        text = p;
+        if (*p == 0x7F)
+            at_textf(line, "\\u007f");
+        else if (*p && (unsigned char)p[1] >= 0x80)
+            at_textf(line, "\\u00%02x", (unsigned)(unsigned char)p[1]);
+        else if (*p)
+            at_text_utf8(line, p, 1); /* a lone C2 */
+        if (*p) text = p + (*p != 0x7F && (unsigned char)p[1] >= 0x80 ? 2 : 1);
+    }
+}
+
 artel_status at_emit(artel *a, artel_emit emit, void *user, cJSON *object) {
     char *text = object ? cJSON_PrintUnformatted(object) : NULL;
     cJSON_Delete(object);
     if (!text) return (artel_status)at_error(&a->ctx, AT_OOM, "a result does not fit in memory");
     at_text line;
     at_text_init(&line, &a->ctx, 0);
-    at_text_utf8(&line, text, strlen(text));
+    put_json(&line, text);
     cJSON_free(text);
     char *whole = at_text_take(&line);
     if (!whole) return (artel_status)a->ctx.status;
@@ -62,6 +78,10 @@ char *artel_about(artel *a) {
     char *text = cJSON_PrintUnformatted(o);
     cJSON_Delete(o);
     return text;
+}
+
+size_t artel_shown(const char *text, size_t bytes, char *out, size_t room) {
+    return at_shown(text, bytes, out, room);
 }
 
 const char *artel_nearest(const char *word, const char *const *known, int n) {

@@ -2,6 +2,7 @@
 #include "base/ctx.h"
 #include "base/cpu.h"
 #include "base/huge.h"
+#include "base/text.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,15 +28,15 @@ at_status at_error(at_ctx *c, at_status s, const char *fmt, ...) {
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    memcpy(c->message, line, sizeof line);
+    (void)at_shown(line, strlen(line), c->message, sizeof c->message);
     c->status = s;
     return s;
 }
 
 at_status at_error_in(at_ctx *c, const char *where) {
-    char rest[AT_MESSAGE_MAX];
-    memcpy(rest, c->message, sizeof rest);
-    (void)snprintf(c->message, sizeof c->message, "%.400s: %.600s", where, rest);
+    char line[AT_MESSAGE_MAX];
+    (void)snprintf(line, sizeof line, "%.400s: %.600s", where, c->message);
+    (void)at_shown(line, strlen(line), c->message, sizeof c->message);
     return c->status;
 }
 
@@ -46,11 +47,12 @@ void at_error_clear(at_ctx *c) {
 
 void at_log(at_ctx *c, at_log_level level, const char *fmt, ...) {
     if (!c->log) return;
-    char line[AT_MESSAGE_MAX];
+    char raw[AT_MESSAGE_MAX], line[AT_MESSAGE_MAX];
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(line, sizeof line, fmt, ap);
+    (void)vsnprintf(raw, sizeof raw, fmt, ap);
     va_end(ap);
+    (void)at_shown(raw, strlen(raw), line, sizeof line);
     c->log(c->log_user, level, line);
 }
 

@@ -127,4 +127,48 @@ for what in pipe /dev/zero; do
     run 1 timeout 20 "$ARTEL" generate bad --ids 1
     says "expected a file"
 done
+
+# ---- escape sequences ----
+esc=$(printf '\033')
+c1=$(printf '\302\233')
+clean() { # no control character on stderr or stdout
+    checks=$((checks + 1))
+    ! grep -qF -e "$esc" -e "$c1" "$work/.err" "$work/.out" || complain "an escape sequence got out"
+}
+for bad in "a$esc[2J.yaml" "a${c1}2J.yaml"; do
+    run 1 "$ARTEL" train "$bad" -o r
+    says 'a\x'
+    clean
+    run 2 "$ARTEL" "$bad"
+    says 'a\x'
+    clean
+    run 2 "$ARTEL" train "--$bad"
+    clean
+    run 2 "$ARTEL" convert hf -o "$bad" --to "$bad"
+    clean
+    printf 'mode: ple\nrouter: router\nexperts: [{name: "%s/", model: hf}]\n' "$bad" >names.yaml
+    run 1 "$ARTEL" compose names.yaml -o both
+    clean
+done
+printf '%s[31mred%s' "$esc" "$c1" >coloured.txt
+run 0 "$ARTEL" tokenizer encode set coloured.txt
+cp .out ids
+run 0 "$ARTEL" tokenizer decode set ids
+check "what goes into a file is what it was" cmp -s .out coloured.txt
+run 0 "$ARTEL" tokenizer stats set coloured.txt "$work/coloured.txt" --json
+mv coloured.txt "c${c1}${esc}.txt"
+run 0 "$ARTEL" tokenizer stats set "c${c1}${esc}.txt" --json
+prints 'c\u009b\u001b.txt'
+clean
+if command -v script >/dev/null; then
+    terminal() { # terminal COMMAND: with stdout on a terminal
+        run 0 script -qec "$1" /dev/null
+    }
+    terminal "'$ARTEL' tokenizer decode set ids"
+    prints '\x1b[31mred\x9b'
+    clean
+    terminal "'$ARTEL' tokenizer stats set 'c${c1}${esc}.txt' -q"
+    prints 'c\x9b\x1b.txt'
+    clean
+fi
 done_testing

@@ -66,12 +66,56 @@ static void utf8(void **state) {
     }
 }
 
+static void shown(const char *text, size_t n, const char *wanted) {
+    char out[200];
+    const size_t got = at_shown(text, n, out, sizeof out);
+    assert_string_equal(out, wanted);
+    assert_int_equal(got, strlen(wanted));
+}
+
+static void control_characters_are_shown(void **state) {
+    (void)state;
+    shown("plain\n\ttext", 11, "plain\n\ttext");
+    shown("a\x1b[31mb\r\x07", 9, "a\\x1b[31mb\\x0d\\x07");
+    shown("a\0b\x7f", 4, "a\\x00b\\x7f");
+    shown("\xC2\x9B\xC2\x80\xC2\x9F\xC2\xA0", 8, "\\x9b\\x80\\x9f\xC2\xA0");
+    shown("\x9b\xff\xC3", 3, "\\x9b\\xff\\xc3"); /* no UTF-8 */
+    shown("\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", 9, "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
+    char out[6];
+    assert_int_equal(at_shown("abc\x1bz", 5, out, sizeof out), 3); /* whole escapes or none */
+    assert_string_equal(out, "abc");
+    assert_int_equal(at_shown("abcdefg", 7, out, sizeof out), 5);
+    assert_string_equal(out, "abcde");
+}
+
+static char logged[100];
+static void log_line(void *user, at_log_level level, const char *line) {
+    (void)user;
+    (void)level;
+    (void)snprintf(logged, sizeof logged, "%s", line);
+}
+
+static void sentences_hold_no_control_characters(void **state) {
+    (void)state;
+    at_ctx c;
+    at_ctx_init(&c, 1);
+    c.log = log_line;
+    (void)at_error(&c, AT_IO, "%s: no", "x\x1b[2Jy");
+    assert_string_equal(c.message, "x\\x1b[2Jy: no");
+    (void)at_error_in(&c, "\xC2\x9Bz");
+    assert_string_equal(c.message, "\\x9bz: x\\x1b[2Jy: no");
+    at_log(&c, AT_LOG_WARN, "%s", "\x1b]0;title\x07");
+    assert_string_equal(logged, "\\x1b]0;title\\x07");
+}
+
 int main(void) {
     at_ctx_init(&ctx, 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(append),
         cmocka_unit_test(limit),
         cmocka_unit_test(utf8),
+        cmocka_unit_test(control_characters_are_shown),
+        cmocka_unit_test(sentences_hold_no_control_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
