@@ -3,13 +3,15 @@
 
     python tools/golden_tokenizer.py build/artel tests/golden/tokenizer
 
-Writes train.txt, one tokenizer.json a kind (one of them trained by artel itself) and cases.json:
-texts, and for every tokenizer the ids the package gives them.
+Writes train.txt, one tokenizer.json a kind (one of them trained by artel itself), cases.json (texts,
+and for every tokenizer the ids the package gives them) and word.json (which characters are part of
+a word).
 """
 import json
 import pathlib
 import subprocess
 import sys
+import unicodedata
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -149,6 +151,32 @@ def metaspace(files, path):
     t.save(str(path), pretty=False)
 
 
+def extend(ranges, p):
+    if ranges and ranges[-1] == p - 1:
+        ranges[-1] = p
+    else:
+        ranges += [p, p]
+
+
+def word_ranges(path):
+    """First and last of every run of characters that are part of a word: beside them a token with
+    single_word is none.  All of Unicode, asked of the package; and the characters that Python knows,
+    because later ones are told apart by the age of a table alone."""
+    t = Tokenizer.from_file(str(path))
+    ships = t.token_to_id("ships")
+    word, known = [], []
+    points = [p for p in range(1, 0x110000) if not 0xD800 <= p < 0xE000]
+    for begin in range(0, len(points), 1 << 14):
+        piece = points[begin:begin + (1 << 14)]
+        found = t.encode_batch([chr(p) + "ships" for p in piece], add_special_tokens=False)
+        for p, e in zip(piece, found):
+            if ships not in e.ids:
+                extend(word, p)
+            if unicodedata.category(chr(p)) != "Cn":
+                extend(known, p)
+    return {"word": word, "known": known}
+
+
 def main(artel, folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -168,6 +196,8 @@ def main(artel, folder):
                               for text in cases["texts"]]
     (folder / "cases.json").write_text(
         json.dumps(cases, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+    (folder / "word.json").write_text(json.dumps(word_ranges(folder / "cl100k.json"),
+                                                 separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

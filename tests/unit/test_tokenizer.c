@@ -4,6 +4,7 @@
 #include "check.h"
 #include "token/token_merge.h"
 #include "token/tokenizer.h"
+#include <utf8proc.h>
 
 #define GOLDEN "tests/golden/tokenizer/"
 
@@ -349,6 +350,46 @@ static void bad_files_are_refused_by_name(void **state) {
     refuses(AT_UNSUPPORTED, SPLIT("\\\\h+"), "escape");
 }
 
+/* Is ch in the list first, last, first, last, ... that grows? */
+static bool in_ranges(const cJSON *list, const cJSON **at, uint32_t ch) {
+    if (!*at) *at = list->child;
+    while ((*at)->next && (*at)->next->next && (double)ch > (*at)->next->valuedouble)
+        *at = (*at)->next->next;
+    return (double)ch >= (*at)->valuedouble && (double)ch <= (*at)->next->valuedouble;
+}
+
+/* A token that stands alone does so beside any character as the package sees it. */
+static void words_are_unicode_words(void **state) {
+    (void)state;
+    at_tokenizer *t;
+    at_ids ids = {0};
+    assert_int_equal(at_tokenizer_load(&c, GOLDEN "cl100k.json", &t), AT_OK);
+    assert_int_equal(at_tokenizer_encode(&c, t, "ships", 5, true, &ids), AT_OK);
+    assert_int_equal(ids.n, 1);
+    const int32_t ships = ids.id[0];
+    cJSON *golden = at_json_read(&c, GOLDEN "word.json");
+    const cJSON *word = cJSON_GetObjectItem(golden, "word"), *in_word = NULL;
+    const cJSON *known = cJSON_GetObjectItem(golden, "known"), *in_known = NULL;
+    int asked = 0;
+    for (uint32_t ch = 1; ch < 0x110000; ch++) {
+        char text[16];
+        const utf8proc_ssize_t n =
+            utf8proc_encode_char((utf8proc_int32_t)ch, (utf8proc_uint8_t *)text);
+        if (!in_ranges(known, &in_known, ch) || (ch >= 0xD800 && ch < 0xF900) || ch >= 0xF0000 ||
+            utf8proc_category((utf8proc_int32_t)ch) == UTF8PROC_CATEGORY_CN)
+            continue; /* nor surrogates and private ones, which are many and alike */
+        memcpy(text + n, "ships", 5);
+        assert_int_equal(at_tokenizer_encode(&c, t, text, (size_t)n + 5, true, &ids), AT_OK);
+        const bool alone = ids.id[ids.n - 1] == ships;
+        if (alone == in_ranges(word, &in_word, ch)) fail_msg("U+%04X", (unsigned)ch);
+        asked++;
+    }
+    assert_true(asked > 130000);
+    cJSON_Delete(golden);
+    at_ids_free(&ids);
+    at_tokenizer_close(t);
+}
+
 static void no_memory_is_a_status(void **state) {
     (void)state;
     size_t n;
@@ -385,6 +426,7 @@ int main(void) {
         cmocka_unit_test_setup(saving_and_hashing, setup),
         cmocka_unit_test_setup(ids_out_of_range_are_named, setup),
         cmocka_unit_test_setup(bad_files_are_refused_by_name, setup),
+        cmocka_unit_test_setup(words_are_unicode_words, setup),
         cmocka_unit_test_setup(no_memory_is_a_status, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
