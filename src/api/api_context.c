@@ -50,9 +50,9 @@ static void put_json(at_text *line, const char *text) {
 }
 
 artel_status at_emit(artel *a, artel_emit emit, void *user, cJSON *object) {
-    char *text = object ? cJSON_PrintUnformatted(object) : NULL;
+    char *text = at_json_text(&a->ctx, object, false);
     cJSON_Delete(object);
-    if (!text) return (artel_status)at_error(&a->ctx, AT_OOM, "a result does not fit in memory");
+    if (!text) return (artel_status)a->ctx.status;
     at_text line;
     at_text_init(&line, &a->ctx, 0);
     put_json(&line, text);
@@ -75,7 +75,7 @@ char *artel_about(artel *a) {
 #else
     cJSON_AddStringToObject(o, "blas", "none");
 #endif
-    char *text = cJSON_PrintUnformatted(o);
+    char *text = at_json_text(&a->ctx, o, false);
     cJSON_Delete(o);
     return text;
 }

@@ -101,16 +101,15 @@ static at_status options(at_ctx *c, const artel_data *o, const lists *l, at_buil
 /* ---- rows ---- */
 
 static void copy_item(cJSON *to, const cJSON *from, const char *key) {
-    cJSON_AddItemToObject(to, key,
-                          cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(from, key), true));
+    at_json_put(to, key, cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(from, key), true));
 }
 
 static artel_status emit_domain(artel *a, const cJSON *d, artel_emit emit, void *user) {
     static const char *const counts[] = {"documents", "bytes", "characters", "tokens"};
-    static const char *const copied[] = {"split_by", "splits", "read", "files_left_out", "paragraphs_dropped"};
+    static const char *const copied[] = {"split_by", "splits", "read", "files_left_out",
+                                         "paragraphs_dropped"};
     cJSON *o = cJSON_CreateObject();
-    cJSON_AddItemToObject(o, "domain",
-                          cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(d, "name"), true));
+    at_json_put(o, "domain", cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(d, "name"), true));
     copy_item(o, d, "licence");
     const cJSON *splits = cJSON_GetObjectItemCaseSensitive(d, "splits"), *s;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
@@ -137,9 +136,8 @@ static artel_status emit_manifest(artel *a, const artel_data *o, const cJSON *m,
     cJSON *end = cJSON_CreateObject();
     cJSON_AddStringToObject(end, "data", o->out);
     copy_item(end, tokenizer, "vocab");
-    cJSON_AddItemToObject(
-        end, "tokenizer",
-        cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(tokenizer, "sha256"), true));
+    at_json_put(end, "tokenizer",
+                cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(tokenizer, "sha256"), true));
     copy_item(end, balance, "unit");
     copy_item(end, balance, "max_diff_percent");
     copy_item(end, balance, "reached_percent");

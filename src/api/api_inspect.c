@@ -33,8 +33,7 @@ static artel_status emit_tensor(const report *r, const at_st_tensor *t) {
     cJSON_AddStringToObject(o, "tensor", t->name);
     cJSON_AddStringToObject(o, "dtype", at_dtype_name(t->dtype));
     cJSON *shape = cJSON_AddArrayToObject(o, "shape");
-    for (int i = 0; i < t->rank; i++)
-        cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)t->dim[i]));
+    for (int i = 0; i < t->rank; i++) at_json_append(shape, cJSON_CreateNumber((double)t->dim[i]));
     cJSON_AddNumberToObject(o, "bytes", (double)t->bytes);
     return at_emit(r->a, r->emit, r->user, o);
 }
@@ -102,9 +101,7 @@ static at_status add_json(const report *r, cJSON *o, const char *file, const cha
     cJSON *v = path ? at_json_read(&r->a->ctx, path) : NULL;
     at_free(path);
     if (!v) return r->a->ctx.status;
-    if (o && cJSON_AddItemToObject(o, field, v)) return AT_OK;
-    cJSON_Delete(v);
-    return out_of_memory(r);
+    return at_json_put(o, field, v) ? AT_OK : out_of_memory(r);
 }
 
 static artel_status finish(const report *r, cJSON *o, at_status s) {
@@ -131,7 +128,7 @@ static at_status add_file(const report *r, cJSON *files, const char *name, doubl
         cJSON *o = cJSON_CreateObject();
         cJSON_AddStringToObject(o, "file", name);
         *values += add_summary(o, st);
-        (void)cJSON_AddItemToArray(files, o);
+        (void)at_json_append(files, o);
     }
     at_st_close(st);
     at_free(path);
@@ -221,9 +218,7 @@ static artel_status inspect_run(const report *r, const char *metrics) {
     if (!last) return (artel_status)r->a->ctx.status;
     cJSON *o = head(r, "run");
     cJSON_AddNumberToObject(o, "lines", (double)lines);
-    if (o && cJSON_AddItemToObject(o, "last", last)) return finish(r, o, AT_OK);
-    cJSON_Delete(last);
-    return finish(r, o, out_of_memory(r));
+    return finish(r, o, at_json_put(o, "last", last) ? AT_OK : out_of_memory(r));
 }
 
 static artel_status inspect_folder(const report *r) {

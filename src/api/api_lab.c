@@ -12,8 +12,7 @@ artel_status artel_labs(artel *a, artel_emit emit, void *user) {
         cJSON_AddStringToObject(o, "title", l->title);
         cJSON_AddStringToObject(o, "source", l->source);
         cJSON *list = cJSON_AddArrayToObject(o, "claims");
-        for (int k = 0; l->claims[k]; k++)
-            cJSON_AddItemToArray(list, cJSON_CreateString(l->claims[k]));
+        for (int k = 0; l->claims[k]; k++) at_json_append(list, cJSON_CreateString(l->claims[k]));
         s = at_emit(a, emit, user, o);
     }
     return s;

@@ -78,10 +78,10 @@ static at_status emit_usage(const evaluation *v, const char *domain, const at_us
         cJSON_AddNumberToObject(j, "experts", (double)r->e);
         cJSON_AddNumberToObject(j, "routed_tokens", (double)r->tokens);
         cJSON *list = cJSON_AddArrayToObject(j, "share");
-        for (int64_t k = 0; k < r->e; k++) cJSON_AddItemToArray(list, cJSON_CreateNumber(share[k]));
+        for (int64_t k = 0; k < r->e; k++) at_json_append(list, cJSON_CreateNumber(share[k]));
         list = cJSON_AddArrayToObject(j, "probability");
         for (int64_t k = 0; k < r->e; k++)
-            cJSON_AddItemToArray(list, cJSON_CreateNumber(r->p[k] / (double)r->tokens));
+            at_json_append(list, cJSON_CreateNumber(r->p[k] / (double)r->tokens));
         cJSON_AddNumberToObject(j, "load_entropy", rep.load_entropy);
         cJSON_AddNumberToObject(j, "load_perplexity", rep.perplexity);
         cJSON_AddNumberToObject(j, "dead", (double)rep.dead);
@@ -195,7 +195,7 @@ static void put_id(void *user, int32_t id) {
     if (w->text)
         w->text(w->user, text, (size_t)n);
     else
-        cJSON_AddItemToArray(w->ids, cJSON_CreateNumber(id));
+        at_json_append(w->ids, cJSON_CreateNumber(id));
 }
 
 static void put_text(void *user, const char *bytes, size_t n) {
@@ -223,7 +223,7 @@ static void add_reasons(at_ctx *c, cJSON *o, const at_lm *m, int expert, const a
         cJSON *e = cJSON_CreateObject();
         cJSON_AddStringToObject(e, "token", token ? token : "");
         cJSON_AddNumberToObject(e, "contribution", why[i].contribution);
-        cJSON_AddItemToArray(list, e);
+        at_json_append(list, e);
         at_free(token);
     }
 }
@@ -293,7 +293,7 @@ artel_status artel_generate(artel *a, const char *model, const artel_generate_op
                                 res.seconds > 0 ? (double)res.new_tokens / res.seconds : 0);
         cJSON_AddBoolToObject(j, "ended", res.ended);
         if (!text && o->ids) {
-            cJSON_AddItemToObject(j, "ids", w.ids);
+            at_json_put(j, "ids", w.ids);
             w.ids = NULL;
         } else if (!text) {
             cJSON_AddStringToObject(j, "text", w.whole.n ? w.whole.s : "");

@@ -20,7 +20,7 @@ static cJSON *per_class(const at_router *r, const at_router_score *s) {
         cJSON_AddNumberToObject(o, "recall", s->class_recall[k]);
         cJSON_AddNumberToObject(o, "f1", s->class_f1[k]);
         cJSON_AddNumberToObject(o, "sequences", (double)s->support[k]);
-        cJSON_AddItemToArray(list, o);
+        at_json_append(list, o);
     }
     return list;
 }
@@ -30,17 +30,16 @@ static cJSON *confusion(const at_router_score *s) {
     for (int i = 0; i < s->n_classes; i++) {
         cJSON *row = cJSON_CreateArray();
         for (int j = 0; j < s->n_classes; j++)
-            cJSON_AddItemToArray(
-                row, cJSON_CreateNumber((double)s->confusion[(int64_t)i * s->n_classes + j]));
-        cJSON_AddItemToArray(rows, row);
+            at_json_append(row,
+                           cJSON_CreateNumber((double)s->confusion[(int64_t)i * s->n_classes + j]));
+        at_json_append(rows, row);
     }
     return rows;
 }
 
 static cJSON *class_names(const at_router *r) {
     cJSON *list = cJSON_CreateArray();
-    for (int k = 0; k < r->n_classes; k++)
-        cJSON_AddItemToArray(list, cJSON_CreateString(r->name[k]));
+    for (int k = 0; k < r->n_classes; k++) at_json_append(list, cJSON_CreateString(r->name[k]));
     return list;
 }
 
@@ -63,7 +62,7 @@ static at_status per_length(at_ctx *c, const at_router *r, const at_dataset *d, 
         cJSON_AddNumberToObject(o, "sequences", (double)s.total);
         cJSON_AddNumberToObject(o, "accuracy", s.accuracy);
         cJSON_AddNumberToObject(o, "f1", s.f1);
-        cJSON_AddItemToArray(list, o);
+        at_json_append(list, o);
         at_router_score_free(&s);
     }
     return AT_OK;
@@ -83,9 +82,9 @@ static at_status measure(artel *a, const at_router *r, const at_dataset *d, at_s
     cJSON_AddNumberToObject(o, "precision", s.precision);
     cJSON_AddNumberToObject(o, "recall", s.recall);
     cJSON_AddNumberToObject(o, "f1", s.f1);
-    cJSON_AddItemToObject(o, "classes", class_names(r));
-    cJSON_AddItemToObject(o, "confusion", confusion(&s));
-    cJSON_AddItemToObject(o, "per_class", per_class(r, &s));
+    at_json_put(o, "classes", class_names(r));
+    at_json_put(o, "confusion", confusion(&s));
+    at_json_put(o, "per_class", per_class(r, &s));
     at_router_score_free(&s);
     status = per_length(&a->ctx, r, d, split, cJSON_AddArrayToObject(o, "per_length"));
     if (!status) return (at_status)at_emit(a, emit, user, o);
@@ -179,7 +178,7 @@ static at_status tell(artel *a, const at_router *r, const char *dir, double seco
     for (int64_t t = 0; t < r->vocab; t++) features += r->idf[t] > 0;
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "router", dir);
-    cJSON_AddItemToObject(o, "classes", class_names(r));
+    at_json_put(o, "classes", class_names(r));
     cJSON_AddNumberToObject(o, "sequences", (double)r->sequences);
     cJSON_AddNumberToObject(o, "features", (double)features);
     cJSON_AddNumberToObject(o, "seconds", seconds);
@@ -252,7 +251,7 @@ static at_status reasons(at_ctx *c, const at_router *r, const at_tokenizer *t, c
         cJSON_AddNumberToObject(o, "id", why[i].id);
         cJSON_AddNumberToObject(o, "count", (double)why[i].count);
         cJSON_AddNumberToObject(o, "contribution", why[i].contribution);
-        cJSON_AddItemToArray(list, o);
+        at_json_append(list, o);
         if (!token) s = AT_OOM;
         at_free(token);
     }

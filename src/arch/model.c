@@ -149,7 +149,7 @@ at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, 
     *out = NULL;
     at_conf *f = NULL;
     at_model *m = NULL;
-    char *text = cJSON_PrintUnformatted(config);
+    char *text = at_json_text(c, config, false);
     at_status s = text ? at_conf_parse(c, name, text, strlen(text), &f) : AT_OOM;
     if (s == AT_OK) s = outline(c, f, "", hf_keys, 0, &m);
     if (s == AT_OK) s = (m->source = cJSON_Duplicate(config, true)) ? AT_OK : AT_OOM;
@@ -199,10 +199,10 @@ static cJSON *value_of(const at_key *k, const void *p) {
 /* In place of what has this name. */
 static void put(cJSON *o, const char *name, cJSON *v) {
     if (!v) return;
-    if (cJSON_GetObjectItemCaseSensitive(o, name))
-        cJSON_ReplaceItemInObjectCaseSensitive(o, name, v);
-    else
-        cJSON_AddItemToObject(o, name, v);
+    if (cJSON_GetObjectItemCaseSensitive(o, name)) {
+        if (!cJSON_ReplaceItemInObjectCaseSensitive(o, name, v)) cJSON_Delete(v);
+    } else
+        at_json_put(o, name, v);
 }
 
 void at_config_dtype(cJSON *config, const char *name) {

@@ -8,7 +8,56 @@
 #include "base/json.h"
 #include "base/file.h"
 #include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+static _Thread_local bool refused; /* an allocation, since the last text */
+static _Thread_local at_ctx *counting;
+
+static void *json_malloc(size_t bytes) {
+    void *p = counting ? at_malloc(counting, bytes) : malloc(bytes);
+    if (!p) refused = true;
+    return p;
+}
+
+static void install(void) {
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = json_malloc, .free_fn = free});
+}
+
+void at_json_hooks(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, install);
+}
+
+void at_json_inject(at_ctx *c) {
+    at_json_hooks();
+    counting = c;
+    refused = false;
+}
+
+char *at_json_text(at_ctx *c, const cJSON *v, bool pretty) {
+    char *text = !v || refused ? NULL : pretty ? cJSON_Print(v) : cJSON_PrintUnformatted(v);
+    if (!text) (void)at_error(c, AT_OOM, "JSON: no memory for all of it");
+    refused = false;
+    return text;
+}
+
+bool at_json_put(cJSON *o, const char *key, cJSON *item) {
+    if (cJSON_AddItemToObject(o, key, item)) return true;
+    cJSON_Delete(item);
+    return false;
+}
+
+bool at_json_append(cJSON *list, cJSON *item) {
+    if (cJSON_AddItemToArray(list, item)) return true;
+    cJSON_Delete(item);
+    return false;
+}
+
+/* ---- text --------------------------------------------------------------------------------- */
 
 enum { JSON_BYTES_MAX = 1 << 30 };
 
@@ -81,7 +130,16 @@ static cJSON *parse_terminated(at_ctx *c, const char *name, const char *text, si
     }
     char near[32];
     const char *end = NULL;
+    const bool before = refused; /* of an object that is being built */
+    refused = false;
     cJSON *v = cJSON_ParseWithLengthOpts(text, bytes + 1, &end, 0);
+    const bool memory = refused;
+    refused = before;
+    if (memory) {
+        (void)at_error(c, AT_OOM, "%s: no memory for its %zu bytes of JSON", name, bytes);
+        cJSON_Delete(v);
+        return NULL;
+    }
     size_t at = end ? (size_t)(end - text) : 0;
     if (!v) {
         if (at >= bytes)
@@ -126,8 +184,8 @@ cJSON *at_json_read(at_ctx *c, const char *path) {
 }
 
 at_status at_json_write(at_ctx *c, const char *path, const cJSON *v) {
-    char *text = cJSON_Print(v);
-    if (!text) return at_error(c, AT_OOM, "%s: no memory to print JSON", path);
+    char *text = at_json_text(c, v, true);
+    if (!text) return at_error_in(c, path);
     at_out o;
     at_status s = at_out_open(c, path, &o);
     if (!s) s = at_out_write(c, &o, text, strlen(text));

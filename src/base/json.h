@@ -9,9 +9,28 @@
 
 enum { AT_JSON_DEPTH_MAX = 64 };
 
+/*
+ * Memory.  cJSON leaves out what finds no memory and goes on, so that a file could lack a key.  All
+ * its memory comes through json.c, which remembers for each thread that some was refused, until
+ * at_json_text or at_json_write is asked for the text and gives AT_OOM instead.  (After a failure
+ * that was told otherwise this may be one refusal too many; a text is whole or an error.)  Blocks
+ * are malloc's.
+ */
+
+/** Has cJSON allocate through here; called by at_ctx_init. */
+void at_json_hooks(void);
+/** For tests, in this thread: cJSON's allocations count for this context's fail_after; NULL: no more. */
+void at_json_inject(at_ctx *c);
+
 /** Parse exactly one value; `name` stands for the file in messages. Free with cJSON_Delete. */
 cJSON *at_json_parse(at_ctx *c, const char *name, const char *text, size_t bytes);
 cJSON *at_json_read(at_ctx *c, const char *path);
+/** The text of v, on one line or on many; cJSON_free it.  NULL after AT_OOM, also when v is NULL or
+    something did not fit into it. */
+char *at_json_text(at_ctx *c, const cJSON *v, bool pretty);
+/* Add `item` (which may be NULL, after a failure) and own it in any case; false: it is not there. */
+bool at_json_put(cJSON *o, const char *key, cJSON *item);
+bool at_json_append(cJSON *list, cJSON *item);
 /** Pretty-printed, written atomically. */
 at_status at_json_write(at_ctx *c, const char *path, const cJSON *v);
 

@@ -60,6 +60,7 @@ static at_status options_check(at_ctx *c, const at_build *b) {
 
 /* The names of a data set's files as its manifest tells them; nothing when it is no data set. */
 static at_status files_of(at_ctx *c, const char *out, at_list *files) {
+    at_error_clear(c);
     char *path = at_join(c, out, "manifest.json");
     cJSON *m = path && at_exists(path) ? at_json_read(c, path) : NULL;
     const cJSON *format = cJSON_GetObjectItemCaseSensitive(m, "format"), *d, *k;

@@ -43,8 +43,8 @@ static at_status describe(work *w, const expert_keys *k, const at_model *m, cons
     cJSON *e = cJSON_CreateObject();
     cJSON_AddStringToObject(e, "name", k->name);
     cJSON_AddStringToObject(e, "file", file);
-    cJSON_AddItemToObject(e, "config", cJSON_Duplicate(m->source, true)); /* as the file is */
-    cJSON_AddItemToArray(w->config, e);
+    at_json_put(e, "config", cJSON_Duplicate(m->source, true)); /* as the file is */
+    at_json_append(w->config, e);
     cJSON *p = cJSON_CreateObject();
     cJSON_AddNumberToObject(p, "id", cJSON_GetArraySize(w->passports));
     cJSON_AddStringToObject(p, "name", k->name);
@@ -54,7 +54,7 @@ static at_status describe(work *w, const expert_keys *k, const at_model *m, cons
     cJSON_AddStringToObject(p, "architecture", m->arch->name);
     cJSON_AddStringToObject(p, "tokenizer", w->hash ? w->hash : "");
     cJSON_AddStringToObject(p, "source", k->model);
-    cJSON_AddItemToArray(w->passports, p);
+    at_json_append(w->passports, p);
     return AT_OK;
 }
 
@@ -148,12 +148,12 @@ static at_status fill(work *w, const expert_keys *k, int64_t n, const head_keys 
     cJSON *config = cJSON_CreateObject();
     cJSON_AddStringToObject(config, "model_type", AT_MODULAR_TYPE);
     cJSON_AddStringToObject(config, "mode", "ple");
-    cJSON_AddItemToObject(config, "experts", w->config);
+    at_json_put(config, "experts", w->config);
     w->config = NULL;
     s = write_json(w, "config.json", config);
     cJSON *passports = cJSON_CreateObject();
     cJSON_AddNumberToObject(passports, "format", 1);
-    cJSON_AddItemToObject(passports, "experts", w->passports);
+    at_json_put(passports, "experts", w->passports);
     w->passports = NULL;
     const at_status t = write_json(w, "artel.json", passports);
     return s == AT_OK ? t : s;

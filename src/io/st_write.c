@@ -205,10 +205,8 @@ static at_status put_hashes(at_ctx *c, at_st_writer *w, const int64_t *order) {
 
 static bool put_numbers(cJSON *entry, const char *key, const int64_t *v, int n) {
     cJSON *a = cJSON_AddArrayToObject(entry, key);
-    for (int i = 0; a && i < n; i++) {
-        cJSON *number = cJSON_CreateNumber((double)v[i]);
-        if (!number || !cJSON_AddItemToArray(a, number)) return false;
-    }
+    for (int i = 0; a && i < n; i++)
+        if (!at_json_append(a, cJSON_CreateNumber((double)v[i]))) return false;
     return a != NULL;
 }
 
@@ -221,7 +219,7 @@ static bool put_entry(cJSON *head, const at_st_tensor *t, int64_t begin) {
 }
 
 /* JSON text of the header, from cJSON's heap; NULL when out of memory. */
-static char *header_text(const at_st_writer *w, const int64_t *order) {
+static char *header_text(at_ctx *c, const at_st_writer *w, const int64_t *order) {
     cJSON *head = cJSON_CreateObject();
     bool ok = head && cJSON_AddItemReferenceToObject(head, "__metadata__", w->meta);
     int64_t begin = 0;
@@ -229,7 +227,7 @@ static char *header_text(const at_st_writer *w, const int64_t *order) {
         ok = put_entry(head, &w->item[order[i]].t, begin);
         begin += (int64_t)w->item[order[i]].t.bytes;
     }
-    char *text = ok ? cJSON_PrintUnformatted(head) : NULL;
+    char *text = at_json_text(c, ok ? head : NULL, false);
     cJSON_Delete(head);
     return text;
 }
@@ -272,7 +270,7 @@ at_status at_st_writer_commit(at_ctx *c, at_st_writer *w) {
     if (!s && !order) s = c->status;
     if (!s) lay_out(w, order);
     if (!s) s = put_hashes(c, w, order);
-    char *text = s ? NULL : header_text(w, order);
+    char *text = s ? NULL : header_text(c, w, order);
     if (!s && !text) s = at_error(c, AT_OOM, "%s: no memory for the header", w->path);
     if (!s) s = write_header(c, w, text);
     for (int64_t i = 0; !s && i < w->n; i++) {

@@ -11,9 +11,8 @@
 /* ---- writing ---- */
 
 static char *print(at_ctx *c, cJSON *o) {
-    char *text = o ? cJSON_PrintUnformatted(o) : NULL;
+    char *text = at_json_text(c, o, false);
     cJSON_Delete(o);
-    if (!text) (void)at_error(c, AT_OOM, "router: the description does not fit in memory");
     return text;
 }
 
@@ -26,13 +25,13 @@ static char *describe_options(at_ctx *c, const at_router *r) {
     cJSON_AddNumberToObject(v, "seed", (double)o->seed);
     cJSON_AddNumberToObject(v, "sequences", (double)r->sequences);
     for (int i = 0; i < o->n_lengths; i++)
-        cJSON_AddItemToArray(lengths, cJSON_CreateNumber((double)o->length[i]));
+        at_json_append(lengths, cJSON_CreateNumber((double)o->length[i]));
     return print(c, v);
 }
 
 static char *describe_classes(at_ctx *c, const at_router *r) {
     cJSON *v = cJSON_CreateArray();
-    for (int i = 0; i < r->n_classes; i++) cJSON_AddItemToArray(v, cJSON_CreateString(r->name[i]));
+    for (int i = 0; i < r->n_classes; i++) at_json_append(v, cJSON_CreateString(r->name[i]));
     return print(c, v);
 }
 

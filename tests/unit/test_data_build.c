@@ -399,6 +399,7 @@ static void test_out_of_memory(void **state) {
     int64_t n = 1, failures = 0;
     ctx.threads = 1;
     while (s) { /* every allocation early on, then ever fewer of them */
+        at_json_inject(&ctx);
         ctx.fail_after = n;
         s = build(&b);
         ctx.fail_after = 0;
@@ -407,6 +408,7 @@ static void test_out_of_memory(void **state) {
         failures += s != 0;
         n += 1 + n / 40;
     }
+    at_json_inject(NULL);
     ctx.threads = 2;
     assert_true(failures > 50);
     at_free(source[0].path);

@@ -131,6 +131,65 @@ static void files_round_trip(void **state) {
     assert_int_equal(at_remove_tree(&c, root), AT_OK);
 }
 
+static cJSON *build_some(void) {
+    cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "list");
+    cJSON_AddStringToObject(o, "name", "value");
+    for (int i = 0; i < 3; i++) at_json_append(list, cJSON_CreateNumber(i));
+    at_json_put(o, "more", cJSON_CreateString("text"));
+    cJSON_AddBoolToObject(cJSON_AddObjectToObject(o, "below"), "yes", true);
+    return o;
+}
+
+/* Whichever allocation fails: the whole text, or AT_OOM; and the next text is whole again. */
+static void no_key_is_lost(void **state) {
+    (void)state;
+    static const char whole[] =
+        "{\"list\":[0,1,2],\"name\":\"value\",\"more\":\"text\",\"below\":{\"yes\":true}}";
+    int64_t n = 0;
+    for (bool done = false; !done;) {
+        at_json_inject(&c);
+        c.fail_after = ++n;
+        cJSON *o = build_some();
+        cJSON *v = at_json_parse(&c, "between", "[1]", 3); /* forgets nothing */
+        cJSON_Delete(v);
+        char *text = at_json_text(&c, o, false);
+        done = c.fail_after > 0;
+        c.fail_after = 0;
+        at_json_inject(NULL);
+        if (text && strcmp(text, whole) != 0) fail_msg("allocation %lld: %s", (long long)n, text);
+        if (!text) assert_int_equal(c.status, AT_OOM);
+        if (!done) assert_true(!text || !v);
+        assert_true(!done || text);
+        cJSON_free(text);
+        cJSON_Delete(o);
+        o = build_some();
+        text = at_json_text(&c, o, false);
+        assert_non_null(text);
+        assert_string_equal(text, whole);
+        cJSON_free(text);
+        cJSON_Delete(o);
+    }
+    assert_true(n > 20);
+    assert_null(at_json_text(&c, NULL, true));
+    assert_int_equal(c.status, AT_OOM);
+}
+
+static void parsing_says_what_it_lacks(void **state) {
+    (void)state;
+    for (int64_t n = 1;; n++) {
+        at_json_inject(&c);
+        c.fail_after = n;
+        cJSON *v = at_json_parse(&c, "x", "{\"a\":[1,\"b\"]}", 13);
+        const bool done = c.fail_after > 0;
+        c.fail_after = 0;
+        at_json_inject(NULL);
+        cJSON_Delete(v);
+        assert_true(done == (v != NULL));
+        if (done) break;
+        assert_int_equal(c.status, AT_OOM);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(malformed_text_is_refused_at_its_byte, setup),
@@ -138,6 +197,8 @@ int main(void) {
         cmocka_unit_test_setup(depth_is_limited, setup),
         cmocka_unit_test_setup(getters_say_expected_and_found, setup),
         cmocka_unit_test_setup(files_round_trip, setup),
+        cmocka_unit_test_setup(no_key_is_lost, setup),
+        cmocka_unit_test_setup(parsing_says_what_it_lacks, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
