@@ -128,7 +128,7 @@ typedef struct artel_data {
     int n_domain;
     const char *const *licence; /* "NAME=SPDX", for the manifest                            */
     int n_licence;
-    const char *out;        /* folder to make; an older data set there is replaced      */
+    const char *out;        /* folder to make; a data set there and nothing else is replaced */
     const char *tokenizer;  /* a tokenizer.json or a folder with one, or NULL:          */
     int64_t vocab;          /* train one of so many tokens                              */
     double split[3];        /* shares of train, validation, test                        */
@@ -188,7 +188,8 @@ ARTEL_API artel_status artel_plan(artel *a, const artel_recipe *r, artel_task ta
 /* ---- models ------------------------------------------------------------------------------- */
 
 /** Experts and a router into one model folder: recipe {mode: ple, router: DIR, experts: [{name,
-    model}]}.  Emits one object an expert, as in artel.json. */
+    model}]}.  `out` must not exist; no two experts have one name.  Emits one object an expert, as in
+    artel.json. */
 ARTEL_API artel_status artel_compose(artel *a, const artel_recipe *r, const char *out,
                                      artel_emit emit, void *user);
 
@@ -268,8 +269,8 @@ typedef struct artel_router_options {
     int n_lengths;
 } artel_router_options;
 
-/** One class a domain, from the training split; writes out_dir/router.safetensors and
-    out_dir/tokenizer.json.  Emits {"router","classes","sequences","features","seconds"} and, when
+/** One class a domain, from the training split; makes the folder out_dir with router.safetensors and
+    tokenizer.json (a router there and nothing else is replaced).  Emits {"router","classes","sequences","features","seconds"} and, when
     there is a validation split, the line of artel_router_eval. */
 ARTEL_API artel_status artel_router_train(artel *a, const char *data_dir, const char *out_dir,
                                           const artel_router_options *o, artel_emit emit,

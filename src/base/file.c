@@ -145,18 +145,19 @@ static at_status open_temporary(at_ctx *c, const char *path, at_out *o) {
 }
 
 at_status at_out_open(at_ctx *c, const char *path, at_out *out) {
-    *out = (at_out){.path = at_strdup(c, path)};
-    if (!out->path) return c->status;
     struct stat st;
-    const bool there = stat(path, &st) == 0;
+    const bool there = stat(path, &st) == 0, stream = there && !S_ISREG(st.st_mode);
+    /* a link stays: what it leads to is replaced */
+    *out = (at_out){.path = stream ? at_strdup(c, path) : at_path_target(c, path)};
+    if (!out->path) return c->status;
     at_status s = AT_OK;
     if (there && S_ISDIR(st.st_mode)) {
         s = at_check_out_file(c, path);
-    } else if (there && !S_ISREG(st.st_mode)) {
+    } else if (stream) {
         out->f = fopen(path, "wb");
         if (!out->f) s = system_error(c, path, "open");
     } else {
-        s = open_temporary(c, path, out);
+        s = open_temporary(c, out->path, out);
     }
     if (s) at_out_close(out);
     return s;

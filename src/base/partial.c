@@ -86,6 +86,16 @@ char *at_path_trim(at_ctx *c, const char *path) {
     return p;
 }
 
+char *at_path_target(at_ctx *c, const char *path) {
+    struct stat st;
+    char *p = at_strdup(c, path);
+    for (int i = 0; p && i < LINKS; i++) {
+        if (lstat(p, &st) != 0 || !S_ISLNK(st.st_mode)) break;
+        p = follow(c, p);
+    }
+    return p;
+}
+
 /* ".NAME.": the beginning of our names for a target; out: NAME_KEPT + 3 bytes. */
 static size_t beginning(const char *path, char *out) {
     const char *name = name_of(path);
@@ -189,8 +199,9 @@ at_status at_check_out_file(at_ctx *c, const char *path) {
     if (at_is_dir(path))
         return at_error(c, AT_IO, "%s: cannot write: there is a folder of this name", path);
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) return AT_OK; /* "/dev/stdout" */
-    char *folder = folder_of(c, path);
+    char *target = at_path_target(c, path), *folder = target ? folder_of(c, target) : NULL;
     const at_status s = folder ? writable(c, path, folder) : c->status;
+    at_free(target);
     at_free(folder);
     return s;
 }
@@ -212,7 +223,8 @@ at_status at_check_out_dir(at_ctx *c, const char *path) {
         return at_error(c, AT_ARG, "%s: expected the name of a folder to make", path);
     char *bare = at_path_trim(c, path), *folder = bare ? ground_of(c, bare) : NULL;
     at_status s = folder ? writable(c, path, folder) : c->status;
-    if (!s && at_exists(bare) && !at_is_dir(bare))
+    struct stat st; /* of a link that leads nowhere, too, the name is taken */
+    if (!s && lstat(bare, &st) == 0 && !at_is_dir(bare))
         s = at_error(c, AT_ARG, "%s: exists and is not a folder", path);
     at_free(folder);
     at_free(bare);
@@ -221,7 +233,7 @@ at_status at_check_out_dir(at_ctx *c, const char *path) {
 
 at_status at_check_new_dir(at_ctx *c, const char *path) {
     struct stat st;
-    char *bare = at_path_trim(c, path); /* of a link that leads nowhere, too, the name is taken */
+    char *bare = at_path_trim(c, path);
     at_status s = bare ? at_check_out_dir(c, bare) : c->status;
     if (bare && lstat(bare, &st) == 0)
         s = at_error(c, AT_ARG, "%s exists already: remove it, or choose another name", path);

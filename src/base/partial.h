@@ -17,6 +17,9 @@
 /** The path without slashes at its end ("/" stays), from the heap.  A link to a folder becomes the
     folder's own path, so that the link stays when the folder is replaced. */
 char *at_path_trim(at_ctx *c, const char *path);
+/** Where a link leads, and on, to what is no link or is not there; any other path as it is.  From
+    the heap. */
+char *at_path_target(at_ctx *c, const char *path);
 
 /* Asked before any work begins. */
 

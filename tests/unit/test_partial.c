@@ -164,6 +164,7 @@ static void what_the_killed_left_goes(void **state) {
     assert_true(holds("was/n", "before"));
     at_partial_drop(&c, a);
     assert_int_equal(count("artel-old", NULL), 0);
+    while (count(".killed.artel-", left)) assert_int_equal(unlink(in(left)), 0);
 }
 
 static void long_names_are_shortened(void **state) {
@@ -194,6 +195,26 @@ static void a_link_to_a_folder_stays(void **state) {
     assert_int_equal(at_check_new_dir(&c, in("link/")), AT_ARG);
     assert_int_equal(symlink("nowhere", in("broken")), 0);
     assert_int_equal(at_check_new_dir(&c, in("broken/")), AT_ARG);
+    assert_int_equal(at_check_out_dir(&c, in("broken")), AT_ARG);
+}
+
+static void a_link_to_a_file_stays(void **state) {
+    (void)state;
+    put("target", "old");
+    assert_int_equal(symlink("target", in("one")), 0);
+    assert_int_equal(symlink("one", in("two")), 0);
+    assert_int_equal(symlink("later", in("three")), 0);
+    put("two", "new");
+    put("three", "made");
+    struct stat st;
+    assert_true(lstat(in("one"), &st) == 0 && S_ISLNK(st.st_mode));
+    assert_true(lstat(in("two"), &st) == 0 && S_ISLNK(st.st_mode));
+    assert_true(lstat(in("three"), &st) == 0 && S_ISLNK(st.st_mode));
+    assert_true(holds("target", "new") && holds("later", "made"));
+    assert_int_equal(at_check_out_file(&c, in("one")), AT_OK);
+    put("target", "");
+    assert_int_equal(unlink(in("later")), 0);
+    nothing_in_the_making(&c, root);
 }
 
 static void told_before_the_work(void **state) {
@@ -269,6 +290,7 @@ int main(void) {
         cmocka_unit_test(what_the_killed_left_goes),
         cmocka_unit_test(long_names_are_shortened),
         cmocka_unit_test(a_link_to_a_folder_stays),
+        cmocka_unit_test(a_link_to_a_file_stays),
         cmocka_unit_test(told_before_the_work),
         cmocka_unit_test(only_what_is_known),
         cmocka_unit_test(pipes_and_devices_are_no_files),
