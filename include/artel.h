@@ -147,8 +147,9 @@ ARTEL_API void artel_data_defaults(artel_data *o);
 /**
  * Text files, folders, JSON lines (plain, .gz, .zst), web pages and program sources -> a balanced,
  * deduplicated, split, tokenised data set.  Same sources, options and seed: the same bytes.
- * Emits an object a domain {"domain","licence","documents","bytes","characters","tokens","splits",
- * "read","files_left_out","paragraphs_dropped"}, then {"data","vocab","tokenizer","unit",
+ * Emits an object a domain {"domain","licence","documents","bytes","characters","tokens","split_by"
+ * ("file", or "stretch" where files were too few),"splits","read","files_left_out",
+ * "paragraphs_dropped"}, then {"data","vocab","tokenizer","unit",
  * "max_diff_percent","reached_percent","seconds"}.
  * Fails leaving nothing behind: ARTEL_ARG wrong options or a folder that is no data set in the way,
  * ARTEL_IO missing files or a full disk, ARTEL_FORMAT bad text or a domain left empty,

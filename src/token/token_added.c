@@ -77,24 +77,13 @@ static uint32_t char_after(const char *text, size_t bytes, size_t at, size_t *n)
    two joiners.  Letter-like numbers are alphabetic, other numbers (a half, a superscript) are not;
    of symbols those are that are letters in a circle or a square. */
 static bool is_word(uint32_t ch) {
-    switch (utf8proc_category((utf8proc_int32_t)ch)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC: return true;
-    case UTF8PROC_CATEGORY_SO:
+    const utf8proc_category_t g = utf8proc_category((utf8proc_int32_t)ch);
+    if ((g >= UTF8PROC_CATEGORY_LU && g <= UTF8PROC_CATEGORY_NL) || g == UTF8PROC_CATEGORY_PC)
+        return true;
+    if (g == UTF8PROC_CATEGORY_SO)
         return (ch >= 0x24B6 && ch <= 0x24E9) || (ch >= 0x1F130 && ch <= 0x1F149) ||
                (ch >= 0x1F150 && ch <= 0x1F169) || (ch >= 0x1F170 && ch <= 0x1F189);
-    case UTF8PROC_CATEGORY_CF: return ch == 0x200C || ch == 0x200D;
-    default: return false;
-    }
+    return ch == 0x200C || ch == 0x200D;
 }
 
 static bool stands_alone(const char *text, size_t bytes, size_t start, size_t end) {
