@@ -221,7 +221,7 @@ static bool put_entry(cJSON *head, const at_st_tensor *t, int64_t begin) {
 /* JSON text of the header, from cJSON's heap; NULL when out of memory. */
 static char *header_text(at_ctx *c, const at_st_writer *w, const int64_t *order) {
     cJSON *head = cJSON_CreateObject();
-    bool ok = head && cJSON_AddItemReferenceToObject(head, "__metadata__", w->meta);
+    bool ok = at_json_put(head, "__metadata__", cJSON_CreateObjectReference(w->meta->child));
     int64_t begin = 0;
     for (int64_t i = 0; ok && i < w->n; i++) {
         ok = put_entry(head, &w->item[order[i]].t, begin);
