@@ -28,7 +28,6 @@ cmake_is_new_enough() {
 
 # Without pkg-config nothing can be said of a library: it counts as missing and comes with the rest.
 has_module() { command -v pkg-config >/dev/null 2>&1 && pkg-config --exists "$1"; }
-has_header() { compiler_works && printf '#include <%s>\n' "$1" | cc -E - >/dev/null 2>&1; }
 
 compiler_works && command -v make >/dev/null 2>&1 || need build-essential
 cmake_is_new_enough || need cmake
@@ -42,7 +41,6 @@ has_module zlib || need zlib1g-dev
 has_module libzstd || need libzstd-dev
 has_module libxxhash || need libxxhash-dev
 has_module cmocka || need libcmocka-dev
-has_header linear.h || need liblinear-dev
 if [ "$want" = check ]; then
     command -v python3 >/dev/null 2>&1 || need python3-minimal
 fi

@@ -1,5 +1,6 @@
 /* router.c - making, asking and freeing a router. */
 #include "route/router.h"
+#include "base/maths.h"
 #include "route/bag.h"
 #include <math.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 
 at_router_options at_router_defaults(void) {
     return (at_router_options){.c = 10,
-                               .eps = 1e-3,
+                               .eps = 1e-6,
                                .windows = 3000,
                                .seed = 1,
                                .n_lengths = 7,
@@ -93,10 +94,10 @@ static int decide(const at_router *r, const at_bag *b, double *f) {
 static void normalise(double *f, int n) {
     double most = -(double)INFINITY, sum = 0;
     for (int k = 0; k < n; k++) {
-        f[k] = f[k] > 0 ? -log1p(exp(-f[k])) : f[k] - log1p(exp(f[k]));
+        f[k] = f[k] > 0 ? -at_log1p(at_exp(-f[k])) : f[k] - at_log1p(at_exp(f[k]));
         if (f[k] > most) most = f[k];
     }
-    for (int k = 0; k < n; k++) sum += f[k] = exp(f[k] - most);
+    for (int k = 0; k < n; k++) sum += f[k] = at_exp(f[k] - most);
     for (int k = 0; k < n; k++) f[k] /= sum;
 }
 

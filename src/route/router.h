@@ -9,7 +9,7 @@
  * A sequence without a known token is decided by the biases alone.
  *
  * Everything is deterministic: the same sequences and options give the same weights, for any
- * number of threads.  A saved router predicts bit for bit what it predicted before saving.
+ * number of threads and on any processor.  A saved router predicts bit for bit what it predicted before saving.
  */
 #ifndef AT_ROUTER_H
 #define AT_ROUTER_H
@@ -21,7 +21,8 @@ enum { AT_ROUTER_LENGTHS_MAX = 16, AT_ROUTER_CLASSES_MAX = 1024, AT_ROUTER_DROP_
 
 typedef struct at_router_options {
     double c;        /* inverse strength of the L2 penalty (10)                             */
-    double eps;      /* relative gradient at which the fit stops (1e-3)                     */
+    double eps;      /* relative gradient at which the fit stops (1e-6): weights then differ
+                        from the optimum by less than a thousandth                        */
     int64_t windows; /* training windows for each class and length (3000)                   */
     uint64_t seed;   /* of the draw of the windows                                          */
     int n_lengths;   /* training windows are mixed of these numbers of tokens               */

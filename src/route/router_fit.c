@@ -1,27 +1,23 @@
-/* router_fit.c - sequences -> sparse rows -> one logistic regression per class by liblinear. */
+/* router_fit.c - sequences -> sparse rows -> one logistic regression per class. */
+#include "base/maths.h"
 #include "base/par.h"
 #include "route/bag.h"
+#include "route/logistic.h"
 #include "route/router.h"
 #include <limits.h>
-#include <linear.h>
 #include <math.h>
 #include <string.h>
 
-#ifdef AT_HAVE_BLAS
-#include <cblas.h>
-#endif
-
 typedef struct fit {
-    struct feature_node *node; /* all rows, one after the other, each closed by index -1 */
-    int64_t n_nodes, cap;
-    int64_t *row;            /* [n] where each begins                 */
-    struct feature_node **x; /* [n] the same, as liblinear wants them */
-    int32_t *column;         /* [vocab] 1.. for a token seen, or 0    */
-    int64_t *df;             /* [vocab] sequences with the token      */
-    int columns;
+    at_sparse_entry *entry; /* all rows, one after the other                             */
+    int64_t n_entries, cap;
+    int64_t *start;  /* [n + 1]                                                          */
+    int32_t *column; /* [vocab] of a token seen in training, or -1                       */
+    int64_t *df;     /* [vocab] sequences with the token                                 */
+    double *scale;   /* [n] makes a row's length 1                                       */
+    double *factor;  /* [vocab] idf by column                                            */
+    int64_t columns;
 } fit;
-
-static void silence(const char *line) { (void)line; }
 
 static at_status check(at_ctx *c, const at_router_set *set, const at_router_options *o) {
     if (!(o->c > 0) || !isfinite(o->c) || !(o->eps > 0) || !isfinite(o->eps))
@@ -50,51 +46,51 @@ static at_status check(at_ctx *c, const at_router_set *set, const at_router_opti
 
 /* Rows of (id, count) and how many rows hold each id. */
 static at_status count(at_ctx *c, const at_router_set *set, fit *f) {
-    f->row = at_malloc(c, (size_t)set->n * sizeof *f->row);
-    f->x = at_malloc(c, (size_t)set->n * sizeof *f->x);
-    f->column = at_calloc(c, (size_t)set->vocab, sizeof *f->column);
-    f->df = at_calloc(c, (size_t)set->vocab, sizeof *f->df);
-    if (!f->row || !f->x || !f->column || !f->df) return AT_OOM;
+    const size_t n = (size_t)set->n, vocab = (size_t)set->vocab;
+    f->start = at_calloc(c, n + 1, sizeof *f->start);
+    f->scale = at_malloc(c, n * sizeof *f->scale);
+    f->column = at_malloc(c, vocab * sizeof *f->column);
+    f->df = at_calloc(c, vocab, sizeof *f->df);
+    f->factor = at_malloc(c, vocab * sizeof *f->factor);
+    if (!f->start || !f->scale || !f->column || !f->df || !f->factor) return AT_OOM;
     at_bag b = {0};
     at_status s = AT_OK;
     for (int64_t i = 0; !s && i < set->n; i++) {
-        s = at_bag_fill(c, &b, set->id + set->start[i], set->start[i + 1] - set->start[i],
-                        set->vocab, set->drop, set->n_drop);
-        if (!s && !at_reserve(c, &f->node, &f->cap, f->n_nodes + b.n + 2, sizeof *f->node))
+        if (at_interrupted(c)) s = at_error(c, AT_INTERRUPTED, "router: interrupted while reading");
+        if (!s)
+            s = at_bag_fill(c, &b, set->id + set->start[i], set->start[i + 1] - set->start[i],
+                            set->vocab, set->drop, set->n_drop);
+        if (!s && !at_reserve(c, &f->entry, &f->cap, f->n_entries + b.n, sizeof *f->entry))
             s = AT_OOM;
         if (s) break;
-        f->row[i] = f->n_nodes;
         for (int64_t j = 0; j < b.n; j++) {
-            f->node[f->n_nodes++] = (struct feature_node){b.id[j], b.count[j]};
+            f->entry[f->n_entries++] = (at_sparse_entry){b.id[j], (float)b.count[j]};
             f->df[b.id[j]]++;
         }
-        f->n_nodes += 2; /* the bias and the end, written by weigh */
+        f->start[i + 1] = f->n_entries;
     }
     at_bag_free(&b);
     return s;
 }
 
-/* Ids become columns 1.., counts become tf-idf of length 1; then the constant for the bias. */
+/* Ids become columns, and rows get what makes their TF-IDF vectors 1 long. */
 static void weigh(const at_router_set *set, fit *f, float *idf) {
     for (int64_t t = 0; t < set->vocab; t++) {
+        f->column[t] = -1;
         if (!f->df[t]) continue;
-        f->column[t] = ++f->columns;
-        idf[t] = (float)(log((1.0 + (double)set->n) / (1.0 + (double)f->df[t])) + 1);
+        idf[t] = (float)(at_ln((1.0 + (double)set->n) / (1.0 + (double)f->df[t])) + 1);
+        f->factor[f->columns] = (double)idf[t];
+        f->column[t] = (int32_t)f->columns++;
     }
     for (int64_t i = 0; i < set->n; i++) {
-        struct feature_node *first = f->node + f->row[i];
-        struct feature_node *last = f->node + (i + 1 < set->n ? f->row[i + 1] : f->n_nodes) - 2;
         double sum = 0;
-        for (struct feature_node *v = first; v < last; v++) {
-            v->value *= (double)idf[v->index];
-            v->index = f->column[v->index];
-            sum += v->value * v->value;
+        for (int64_t k = f->start[i]; k < f->start[i + 1]; k++) {
+            at_sparse_entry *e = &f->entry[k];
+            e->column = f->column[e->column];
+            const double v = (double)e->count * f->factor[e->column];
+            sum += v * v;
         }
-        const double scale = sum > 0 ? 1 / sqrt(sum) : 0;
-        for (struct feature_node *v = first; v < last; v++) v->value *= scale;
-        last[0] = (struct feature_node){f->columns + 1, 1};
-        last[1] = (struct feature_node){-1, 0};
-        f->x[i] = first;
+        f->scale[i] = sum > 0 ? 1 / sqrt(sum) : 0;
     }
 }
 
@@ -103,9 +99,12 @@ typedef struct job {
     const at_router_set *set;
     const at_router_options *o;
     const fit *f;
+    at_sparse_rows rows;
     at_router *r;
-    double *y;         /* [workers, sequences] +1 for the class, -1 for the others */
-    at_status *status; /* [n_classes] */
+    double *scratch; /* [workers, each] */
+    int64_t each;
+    at_status *status;          /* [n_classes] */
+    at_logistic_report *report; /* [n_classes] */
 } job;
 
 /* Class `begin` against all others.  The context's message is not touched: this runs in a worker. */
@@ -113,46 +112,46 @@ static void one_class(void *arg, int64_t begin, int64_t end, int worker) {
     (void)end;
     job *j = arg;
     const at_router_set *set = j->set;
-    if (at_interrupted(j->ctx)) {
-        j->status[begin] = AT_INTERRUPTED;
-        return;
-    }
-    double *y = j->y + worker * set->n;
-    for (int64_t i = 0; i < set->n; i++) y[i] = set->label[i] == begin ? 1 : -1;
-    const struct problem problem = {
-        .l = (int)set->n, .n = j->f->columns + 1, .y = y, .x = j->f->x, .bias = 1};
-    const struct parameter parameter = {.solver_type = L2R_LR, .eps = j->o->eps, .C = j->o->c};
-    struct model *m = train(&problem, &parameter);
-    /* liblinear writes the vector of the class it calls label[0] */
-    const double sign = m->label[0] == 1 ? 1 : -1;
-    float *w = j->r->weight + begin * set->vocab;
+    const at_logistic_options o = {.c = j->o->c, .eps = j->o->eps};
+    double *w = j->scratch + worker * j->each;
+    j->status[begin] = at_logistic_fit(j->ctx, &j->rows, set->label, (int32_t)begin, &o,
+                                       w + j->f->columns + 1, w, &j->report[begin]);
+    float *weight = j->r->weight + begin * set->vocab;
     for (int64_t t = 0; t < set->vocab; t++)
-        if (j->f->column[t]) w[t] = (float)(sign * m->w[j->f->column[t] - 1]);
-    j->r->bias[begin] = (float)(sign * m->w[j->f->columns]);
-    free_and_destroy_model(&m);
+        if (j->f->column[t] >= 0) weight[t] = (float)w[j->f->column[t]];
+    j->r->bias[begin] = (float)w[j->f->columns];
 }
 
 static at_status solve(at_ctx *c, const at_router_set *set, const at_router_options *o,
                        const fit *f, at_router *r) {
-    at_status *status = at_calloc(c, (size_t)set->n_classes, sizeof *status);
-    double *y = at_calloc(c, (size_t)c->threads * (size_t)set->n, sizeof *y);
-    if (!status || !y) {
-        at_free(status);
-        at_free(y);
-        return AT_OOM;
+    job j = {.ctx = c, .set = set, .o = o, .f = f, .r = r};
+    j.rows = (at_sparse_rows){.n = set->n,
+                              .columns = f->columns,
+                              .start = f->start,
+                              .entry = f->entry,
+                              .scale = f->scale,
+                              .factor = f->factor};
+    const int workers = c->threads < set->n_classes ? c->threads : set->n_classes;
+    j.each = f->columns + 1 + at_logistic_scratch(&j.rows);
+    j.status = at_calloc(c, (size_t)set->n_classes, sizeof *j.status);
+    j.report = at_calloc(c, (size_t)set->n_classes, sizeof *j.report);
+    j.scratch = at_calloc(c, (size_t)workers, (size_t)j.each * sizeof *j.scratch);
+    at_status s = j.status && j.report && j.scratch ? AT_OK : AT_OOM;
+    if (!s) {
+        at_par_for(workers, set->n_classes, 1, one_class, &j);
+        for (int k = 0; !s && k < set->n_classes; k++) s = j.status[k];
+        if (s) s = at_error(c, s, "router: interrupted while fitting");
     }
-    set_print_string_function(silence);
-#ifdef AT_HAVE_BLAS
-    /* liblinear's dot products go through BLAS, whose own threads would change their last bits */
-    openblas_set_num_threads(1);
-#endif
-    job j = {.ctx = c, .set = set, .o = o, .f = f, .r = r, .y = y, .status = status};
-    at_par_for(c->threads, set->n_classes, 1, one_class, &j);
-    at_status s = AT_OK;
-    for (int k = 0; !s && k < set->n_classes; k++) s = status[k];
-    at_free(status);
-    at_free(y);
-    return s ? at_error(c, s, "router: interrupted while fitting") : AT_OK;
+    for (int k = 0; !s && k < set->n_classes; k++)
+        if (!j.report[k].converged)
+            at_log(
+                c, AT_LOG_WARN,
+                "router: class \"%s\" was given up after %d steps, with %.1e of the gradient left",
+                set->name[k], j.report[k].steps, j.report[k].gradient);
+    at_free(j.status);
+    at_free(j.report);
+    at_free(j.scratch);
+    return s;
 }
 
 at_status at_router_fit(at_ctx *c, const at_router_set *set, const at_router_options *o,
@@ -180,10 +179,11 @@ at_status at_router_fit(at_ctx *c, const at_router_set *set, const at_router_opt
     } else {
         at_router_close(r);
     }
-    at_free(f.node);
-    at_free(f.row);
-    at_free(f.x);
+    at_free(f.entry);
+    at_free(f.start);
+    at_free(f.scale);
     at_free(f.column);
     at_free(f.df);
+    at_free(f.factor);
     return s;
 }

@@ -331,6 +331,51 @@ static void survives_every_failed_allocation(void **state) {
     assert_true(failures > 10);
 }
 
+static void keep_line(void *user, at_log_level level, const char *line) {
+    assert_int_equal(level, AT_LOG_WARN);
+    (void)snprintf(user, 200, "%s", line);
+}
+
+/* A fit that cannot be as exact as it was asked for says which class, and is used all the same. */
+static void warns_of_a_fit_that_gave_up(void **state) {
+    (void)state;
+    char said[200] = "";
+    at_ctx c;
+    at_ctx_init(&c, 1);
+    c.log = keep_line;
+    c.log_user = said;
+    static sample s;
+    s.n = 0;
+    synthetic(&s, 2, 30);
+    const at_router_set set = set_of(&s, three, 2, 40);
+    at_router_options o = at_router_defaults();
+    at_router *r;
+    assert_int_equal(at_router_fit(&c, &set, &o, &r), AT_OK);
+    assert_string_equal(said, "");
+    at_router_close(r);
+    o.eps = 1e-300;
+    assert_int_equal(at_router_fit(&c, &set, &o, &r), AT_OK);
+    if (!strstr(said, "class \"fr\" was given up after")) fail_msg("%s", said);
+    at_router_close(r);
+}
+
+static void stops_when_asked(void **state) {
+    (void)state;
+    static const volatile sig_atomic_t stop = 1;
+    at_ctx c;
+    at_ctx_init(&c, 2);
+    c.interrupt = &stop;
+    static sample s;
+    s.n = 0;
+    synthetic(&s, 2, 30);
+    const at_router_set set = set_of(&s, three, 2, 40);
+    const at_router_options o = at_router_defaults();
+    at_router *r;
+    assert_int_equal(at_router_fit(&c, &set, &o, &r), AT_INTERRUPTED);
+    assert_null(r);
+    assert_non_null(strstr(c.message, "interrupted"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_scikit_learn),
@@ -340,6 +385,8 @@ int main(void) {
         cmocka_unit_test(an_empty_sequence_is_decided_by_the_biases),
         cmocka_unit_test(scores_are_those_of_the_textbook),
         cmocka_unit_test(bad_input_is_named),
+        cmocka_unit_test(warns_of_a_fit_that_gave_up),
+        cmocka_unit_test(stops_when_asked),
         cmocka_unit_test(survives_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,52 @@
+/*
+ * logistic.h - logistic regression with an L2 penalty, on sparse rows.
+ *
+ *     minimise  |w|^2 / 2 + C sum_i log(1 + exp(-y_i w.x_i)),   y_i = 1 for the class, -1 for others
+ *
+ * A row is x_i = scale_i (count_ij factor_j)_j and a last value of 1, whose weight, the bias, is
+ * penalised like the others.  Counts are kept and factors multiplied into w instead: an entry takes
+ * 8 bytes and is exact.
+ *
+ * Sums have one fixed order and use base/maths.h, so that the bits of w depend on the input alone.
+ */
+#ifndef AT_LOGISTIC_H
+#define AT_LOGISTIC_H
+#include "base/ctx.h"
+
+typedef struct at_sparse_entry {
+    int32_t column;
+    float count;
+} at_sparse_entry;
+
+/** Row i is entry[start[i]] .. entry[start[i + 1] - 1], its columns distinct, in [0, columns). */
+typedef struct at_sparse_rows {
+    int64_t n, columns; /* columns: without the one of the bias */
+    const int64_t *start;
+    const at_sparse_entry *entry;
+    const double *scale;  /* [n]       */
+    const double *factor; /* [columns] */
+} at_sparse_rows;
+
+typedef struct at_logistic_options {
+    double c;   /* inverse strength of the penalty, above 0                                       */
+    double eps; /* stops where |gradient| <= eps * rarer / n * |gradient at w = 0|, rarer: rows of
+                   the class or of the others, whichever are fewer                                */
+} at_logistic_options;
+
+typedef struct at_logistic_report {
+    int steps;       /* of Newton's method                                        */
+    int passes;      /* over all rows                                             */
+    double gradient; /* what is left of the gradient at w = 0                     */
+    bool converged;  /* false: it was as small as rounding or the last step left it */
+} at_logistic_report;
+
+/** Doubles of scratch memory that a fit on these rows needs. */
+int64_t at_logistic_scratch(const at_sparse_rows *x);
+
+/** w [columns + 1], the bias last, for rows whose label is `which` against all others.
+    AT_INTERRUPTED as soon as c is; the context is only read, so that workers may share it. */
+at_status at_logistic_fit(const at_ctx *c, const at_sparse_rows *x, const int32_t *label,
+                          int32_t which, const at_logistic_options *o, double *scratch, double *w,
+                          at_logistic_report *report);
+
+#endif
