@@ -30,6 +30,10 @@ artel_status artel_bench_decode(artel *a, const artel_recipe *r, int64_t tokens,
     cJSON *t = cJSON_AddObjectToObject(j, "seconds");
     cJSON_AddNumberToObject(t, "min", b.time.min);
     cJSON_AddNumberToObject(t, "median", b.time.median);
+    cJSON *d = cJSON_AddObjectToObject(j, "sampling_seconds");
+    cJSON_AddNumberToObject(d, "min", b.sampling.min);
+    cJSON_AddNumberToObject(d, "median", b.sampling.median);
+    cJSON_AddNumberToObject(j, "vocab", (double)b.vocab);
     cJSON_AddNumberToObject(j, "tokens_per_s", b.tokens_per_s);
     cJSON_AddNumberToObject(j, "bytes_per_token", b.bytes);
     cJSON_AddNumberToObject(j, "gbytes_per_s", b.gbytes);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "infer/lm.h"
+#include "infer/sample.h"
 #include "infer/session.h"
 #include "kernel/peak.h"
 #include "train/recipe.h"
@@ -45,13 +46,13 @@ static void resident(at_bench_decode *out) {
     if (f) (void)fclose(f);
 }
 
-static at_status feed(at_session *s, int64_t n, uint64_t *at, double *seconds) {
+static at_status feed(at_session *s, int64_t n, uint64_t *at, double *seconds,
+                      const at_real **logits) {
     int32_t ids[PROMPT];
     for (int64_t i = 0; i < n; i++)
         ids[i] = (int32_t)at_below((uint64_t)s->model->dims.vocab, 1, AT_STREAM_TEST, (*at)++);
-    const at_real *logits;
     const double began = at_now();
-    const at_status st = at_session_feed(s, ids, n, &logits);
+    const at_status st = at_session_feed(s, ids, n, logits);
     *seconds = at_now() - began;
     if (st == AT_OK && at_interrupted(s->cp->ctx))
         return at_error(s->cp->ctx, AT_INTERRUPTED, "interrupted");
@@ -60,15 +61,33 @@ static at_status feed(at_session *s, int64_t n, uint64_t *at, double *seconds) {
 
 static double median(double *x, int64_t n) { return at_time_summary(x, (int)n).median; }
 
-/* Tokens in rounds, and after each the peak: what else the machine does at the time slows both. */
-static at_status rounds(at_session *s, uint64_t *at, double *t, at_bench_decode *out) {
+/* What is drawn is thrown away: random tokens cost the model the same. */
+static at_status draw(at_session *s, const at_real *logits, uint64_t index, at_pick *scratch,
+                      double *seconds) {
+    static const at_sampling how = {.temperature = 0.8, .top_k = 40, .top_p = 1};
+    int32_t id;
+    const double began = at_now();
+    const at_status st =
+        at_sample(s->cp->ctx, logits, s->model->dims.vocab, &how, index, scratch, &id);
+    *seconds = at_now() - began;
+    return st;
+}
+
+/* Tokens in rounds, and after each the peak: what else the machine does at the time slows both.
+   t, drawn: seconds of the model and of drawing, [out->tokens] each. */
+static at_status rounds(at_session *s, uint64_t *at, double *t, double *drawn, at_pick *scratch,
+                        at_bench_decode *out) {
     double peak[ROUNDS_MAX], share[ROUNDS_MAX];
     int64_t n = 0;
     at_status st = AT_OK;
     for (int64_t i = 0; i < out->tokens && st == AT_OK; n++) {
         const int64_t left = out->tokens - i, here = left < 2 * ROUND ? left : ROUND;
         double sorted[2 * ROUND];
-        for (int64_t k = 0; k < here && st == AT_OK; k++) st = feed(s, 1, at, &t[i + k]);
+        for (int64_t k = 0; k < here && st == AT_OK; k++) {
+            const at_real *logits = NULL;
+            st = feed(s, 1, at, &t[i + k], &logits);
+            if (st == AT_OK) st = draw(s, logits, (uint64_t)(i + k), scratch, &drawn[i + k]);
+        }
         memcpy(sorted, t + i, (size_t)here * sizeof *t);
         i += here;
         if (i == out->tokens) resident(out);
@@ -77,20 +96,23 @@ static at_status rounds(at_session *s, uint64_t *at, double *t, at_bench_decode 
     }
     if (st != AT_OK) return st;
     out->time = at_time_summary(t, (int)out->tokens);
+    out->sampling = at_time_summary(drawn, (int)out->tokens);
     out->peak = median(peak, n);
     out->percent = median(share, n); /* of a token of one byte, see below */
     return AT_OK;
 }
 
 static at_status measure(at_compute *cp, at_model *m, int64_t tokens, at_bench_decode *out) {
-    double *t = at_malloc(cp->ctx, (size_t)tokens * sizeof *t);
+    double *t = at_malloc(cp->ctx, 2 * (size_t)tokens * sizeof *t);
+    at_pick *scratch = at_malloc(cp->ctx, 2 * (size_t)m->dims.vocab * sizeof *scratch);
     at_session s;
-    if (!t) return AT_OOM;
-    at_status st = at_session_open(cp, m, 0, &s);
+    at_status st = t && scratch ? at_session_open(cp, m, 0, &s) : AT_OOM;
     if (st != AT_OK) {
         at_free(t);
+        at_free(scratch);
         return st;
     }
+    const at_real *logits;
     uint64_t at = 0;
     const int64_t room = s.cap - WARM - 1;
     out->prompt = PROMPT < room - tokens ? PROMPT : 1;
@@ -98,13 +120,14 @@ static at_status measure(at_compute *cp, at_model *m, int64_t tokens, at_bench_d
     if (out->tokens < 1)
         st = at_error(cp->ctx, AT_ARG, "a context of %lld tokens is too short to measure in",
                       (long long)s.cap);
-    if (st == AT_OK) st = feed(&s, out->prompt, &at, &out->prompt_s);
-    for (int64_t i = 0; i < WARM && st == AT_OK; i++) st = feed(&s, 1, &at, t);
-    if (st == AT_OK) st = rounds(&s, &at, t, out);
+    if (st == AT_OK) st = feed(&s, out->prompt, &at, &out->prompt_s, &logits);
+    for (int64_t i = 0; i < WARM && st == AT_OK; i++) st = feed(&s, 1, &at, t, &logits);
+    if (st == AT_OK) st = rounds(&s, &at, t, t + tokens, scratch, out);
     const double length = (double)(out->prompt + WARM) + (double)out->tokens / 2;
     out->bytes = parameter_bytes(m) + cache_bytes(&m->dims, length);
     at_session_close(&s);
     at_free(t);
+    at_free(scratch);
     return st;
 }
 
@@ -127,6 +150,7 @@ static void describe(const at_model *m, at_bench_decode *out) {
                    (long long)m->dims.layers, (long long)m->dims.width, (long long)m->dims.vocab);
     out->parameters = at_model_numel(m);
     out->active = m->dims.active;
+    out->vocab = m->dims.vocab;
 }
 
 at_status at_bench_decode_run(at_ctx *c, const char *dir, at_conf *recipe, int64_t tokens,
@@ -152,8 +176,8 @@ at_status at_bench_decode_run(at_ctx *c, const char *dir, at_conf *recipe, int64
     at_model_close(made);
     at_compute_close(&cp);
     if (s != AT_OK) return s;
-    out->tokens_per_s = 1 / out->time.median;
-    out->gbytes = out->bytes * out->tokens_per_s * 1e-9;
+    out->tokens_per_s = 1 / (out->time.median + out->sampling.median);
+    out->gbytes = out->bytes / out->time.median * 1e-9;
     out->bound = out->peak * 1e9 / out->bytes;
     out->percent *= 100 * 1e-9 * out->bytes;
     return AT_OK;

@@ -72,8 +72,10 @@ static at_status go_on(text_state *t, const at_real *logits, at_generated *out) 
     at_status s = AT_OK;
     for (int64_t i = 0; i < g->n && s == AT_OK; i++) {
         if (at_interrupted(t->cp->ctx)) return at_error(t->cp->ctx, AT_INTERRUPTED, "interrupted");
-        const int32_t id = at_sample(logits, t->session.model->dims.vocab, &g->sampling,
-                                     (uint64_t)t->ids.n, t->scratch);
+        int32_t id;
+        s = at_sample(t->cp->ctx, logits, t->session.model->dims.vocab, &g->sampling,
+                      (uint64_t)t->ids.n, t->scratch, &id);
+        if (s != AT_OK) break;
         if (id == eot) {
             out->ended = true;
             break;
@@ -135,7 +137,7 @@ at_status at_generate(at_compute *cp, at_lm *m, const at_generation *g, at_gener
     if (s == AT_OK) s = at_session_open(cp, m->expert[expert].model, 0, &t.session);
     const bool open = s == AT_OK;
     t.scratch =
-        open ? at_malloc(cp->ctx, (size_t)t.session.model->dims.vocab * sizeof(at_pick)) : NULL;
+        open ? at_malloc(cp->ctx, 2 * (size_t)t.session.model->dims.vocab * sizeof(at_pick)) : NULL;
     if (open && !t.scratch) s = AT_OOM;
     double began = at_now();
     if (s == AT_OK) s = read_prompt(&t, &logits);

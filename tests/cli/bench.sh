@@ -24,10 +24,12 @@ run 0 "$ARTEL" bench decode "$work/mixture.yaml" --tokens 5 --json
 prints '"name":"decode"'
 prints '"tokens":5'
 prints '"bytes_per_token":'
+prints '"sampling_seconds":{"min":'
 prints '"percent_of_bound":'
 run 0 "$ARTEL" bench decode tests/golden/gpt2 --tokens 4
 prints "tokens/s"
 prints "that memory allows"
+prints "to draw it from"
 run 2 "$ARTEL" bench decode tests/golden/gpt2 --set model.n_layer=2
 says "cannot be set"
 run 2 "$ARTEL" bench decode "$work/mixture.yaml" --tokens 0

@@ -1,5 +1,5 @@
 /*
- * test_generate.c - drawing tokens, and texts from models whose every answer is known.
+ * test_generate.c - texts from models whose every answer is known.
  *
  * The models here have blocks of zeros: what comes next depends on the last token alone.  Tokens
  * get random signs as embeddings, and the output row of a token that shall follow another one is
@@ -16,99 +16,6 @@ enum { WIDTH = 64, CONTEXT = 16 };
 static at_ctx ctx;
 static at_compute cp;
 static at_tokenizer *tok;
-
-/* ---- drawing --------------------------------------------------------------------------- */
-
-enum { V = 6, DRAWS = 20000 };
-
-/* Draws of many indices against probabilities: none where 0 is expected, the rest by chi-square
-   (30 is far beyond chance for at most 5 degrees of freedom). */
-static void draws_are(const at_real *logits, const at_sampling *how, const double *expected) {
-    at_pick scratch[V];
-    int64_t count[V] = {0};
-    for (uint64_t i = 0; i < DRAWS; i++) {
-        const int32_t id = at_sample(logits, V, how, i, scratch);
-        assert_in_range(id, 0, V - 1);
-        assert_int_equal(id, at_sample(logits, V, how, i, scratch)); /* a function of its inputs */
-        count[id]++;
-    }
-    double chi = 0;
-    for (int k = 0; k < V; k++) {
-        const double e = expected[k] * DRAWS, d = (double)count[k] - e;
-        if (e == 0 && count[k]) fail_msg("%d was drawn %lld times", k, (long long)count[k]);
-        if (e > 0) chi += d * d / e;
-    }
-    if (!(chi < 30)) fail_msg("chi-square %g", chi);
-}
-
-/* softmax(logits / temperature) over the ids of `kept`. */
-static void softmax(const at_real *logits, double temperature, const bool *kept, double *p) {
-    double sum = 0;
-    for (int k = 0; k < V; k++) sum += p[k] = kept[k] ? exp((double)logits[k] / temperature) : 0;
-    for (int k = 0; k < V; k++) p[k] /= sum;
-}
-
-static const at_real uneven[V] = {0.5f, 2, -1, 2.5f, 2, (at_real)-INFINITY};
-
-static void greedy(void **state) {
-    (void)state;
-    at_pick scratch[V];
-    static const at_real ties[V] = {1, 3, 2, 3, 3, 0};
-    for (uint64_t i = 0; i < 50; i++) {
-        const at_sampling cold = {.temperature = 0, .top_k = 3, .top_p = 0.5, .seed = i};
-        assert_int_equal(at_sample(ties, V, &cold, i, scratch), 1);
-        const at_sampling one = {.temperature = 9, .top_k = 1, .top_p = 1, .seed = i};
-        assert_int_equal(at_sample(ties, V, &one, i, scratch), 1);
-        assert_int_equal(at_sample(uneven, V, &one, i, scratch), 3);
-        const at_sampling sharp = {.temperature = 1e-300, .top_p = 1, .seed = i};
-        assert_int_equal(at_sample(uneven, V, &sharp, i, scratch), 3);
-        const at_sampling little = {.temperature = 1, .top_p = 1e-9, .seed = i};
-        assert_int_equal(at_sample(uneven, V, &little, i, scratch), 3);
-    }
-}
-
-static void temperature(void **state) {
-    (void)state;
-    static const bool all[V] = {true, true, true, true, true, true};
-    double p[V];
-    for (double t = 0.5; t <= 4; t *= 2) {
-        softmax(uneven, t, all, p);
-        draws_are(uneven, &(at_sampling){.temperature = t, .top_p = 1, .seed = 1}, p);
-    }
-}
-
-/* Of the equal logits of 1 and 4 the lower id is kept. */
-static void top_k(void **state) {
-    (void)state;
-    static const bool two[V] = {false, true, false, true},
-                      three[V] = {false, true, false, true, true};
-    double p[V];
-    softmax(uneven, 1.5, two, p);
-    draws_are(uneven, &(at_sampling){.temperature = 1.5, .top_k = 2, .top_p = 1, .seed = 2}, p);
-    softmax(uneven, 1.5, three, p);
-    draws_are(uneven, &(at_sampling){.temperature = 1.5, .top_k = 3, .top_p = 1, .seed = 2}, p);
-    static const bool all[V] = {true, true, true, true, true, true};
-    softmax(uneven, 1.5, all, p);
-    draws_are(uneven, &(at_sampling){.temperature = 1.5, .top_k = 99, .top_p = 1, .seed = 2}, p);
-}
-
-/* The fewest of the most probable ones that reach p together, among those top_k has left. */
-static void top_p(void **state) {
-    (void)state;
-    at_real l[V];
-    static const double share[V] = {0.1, 0.4, 0.05, 0.25, 0.15, 0.05};
-    for (int k = 0; k < V; k++) l[k] = (at_real)log(share[k]);
-    double p[V];
-    static const bool two[V] = {false, true, false, true},
-                      three[V] = {false, true, false, true, true};
-    softmax(l, 1, two, p);
-    draws_are(l, &(at_sampling){.temperature = 1, .top_p = 0.6, .seed = 3}, p);
-    softmax(l, 1, three, p);
-    draws_are(l, &(at_sampling){.temperature = 1, .top_p = 0.7, .seed = 3}, p);
-    /* top_k first: of the three left, 0.4 / 0.8 and 0.25 / 0.8 reach 0.75 */
-    softmax(l, 1, two, p);
-    draws_are(l, &(at_sampling){.temperature = 1, .top_k = 3, .top_p = 0.75, .seed = 3}, p);
-}
 
 /* ---- models ------------------------------------------------------------------------------ */
 
@@ -342,6 +249,22 @@ static void interrupted(void **state) {
     at_model_close(e.model);
 }
 
+/* A parameter that is no number: a sentence, and what was said before stays said. */
+static void not_a_number(void **state) {
+    (void)state;
+    at_expert e;
+    at_lm m = plain_lm(&e, blank());
+    heard h = {0};
+    at_generated out;
+    says(e.model, "xyz");
+    values(e.model, "lm_head.weight")[(int64_t)of_byte('q') * WIDTH] = (at_real)NAN;
+    assert_int_equal(ask(&m, (at_generation){.prompt = "x", .n = 5, .sampling = cold}, &h, &out),
+                     AT_NUMERIC);
+    expect_says(&ctx, "the logit of token");
+    assert_int_equal(h.n, 0);
+    at_model_close(e.model);
+}
+
 static void without_tokenizer(void **state) {
     (void)state;
     at_expert e;
@@ -479,16 +402,13 @@ int main(void) {
         return 1;
     at_bpe_trainer_close(t);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(greedy),
-        cmocka_unit_test(temperature),
-        cmocka_unit_test(top_k),
-        cmocka_unit_test(top_p),
         cmocka_unit_test(a_known_text),
         cmocka_unit_test(end_of_text),
         cmocka_unit_test(beyond_the_context),
         cmocka_unit_test(utf8_is_held_back),
         cmocka_unit_test(seeds),
         cmocka_unit_test(interrupted),
+        cmocka_unit_test(not_a_number),
         cmocka_unit_test(without_tokenizer),
         cmocka_unit_test(routing),
         cmocka_unit_test(logits_of_unequal_experts),
