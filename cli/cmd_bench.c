@@ -44,7 +44,8 @@ static int bench_kernel(int argc, char **argv) {
                            0,
                            "The inner loops against the peak of this machine, measured first, and "
                            "against a baseline\nin the same process.  Run it on a machine that "
-                           "does nothing else.",
+                           "does nothing else.  ARTEL_CPU=avx2 lowers\nour instruction set, "
+                           "OPENBLAS_CORETYPE=Haswell chooses the kernels of OpenBLAS.",
                            table};
     const int rc = opt_parse(&verb, &argc, argv);
     if (rc >= 0) return rc;

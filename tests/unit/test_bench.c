@@ -1,5 +1,7 @@
 /* test_bench.c - the measurements are sane, and stop when asked to. */
+#include "base/cpu.h"
 #include "bench/bench_kernel.h"
+#include "bench/blas.h"
 #include "check.h"
 #include "kernel/peak.h"
 
@@ -50,6 +52,30 @@ static void test_peak(void **state) {
     assert_true(peak > 0.1 && peak < 1e5);
 }
 
+/* The baseline says whose kernels it uses, and whether somebody asked for them. */
+static void test_blas_name(void **state) {
+    (void)state;
+    char name[64], core[32] = "";
+    (void)unsetenv("OPENBLAS_CORETYPE");
+    if (!at_blas_name(name, sizeof name)) skip();
+    assert_null(strstr(name, "asked"));
+    assert_int_equal(sscanf(name, "OpenBLAS %*s (%31[^)]", core), 1);
+    assert_null(at_blas_better(0));
+    const char *better = at_blas_better(AT_CPU_AVX2 | AT_CPU_AVX512);
+    const bool newest = strcmp(core, "SkylakeX") == 0 || strcmp(core, "Cooperlake") == 0 ||
+                        strcmp(core, "SapphireRapids") == 0;
+    assert_true(newest ? better == NULL : strcmp(better, "SkylakeX") == 0);
+    better = at_blas_better(AT_CPU_AVX2);
+    if (strcmp(core, "Prescott") == 0) assert_string_equal(better, "Haswell");
+    if (strcmp(core, "Haswell") == 0 || strcmp(core, "Zen") == 0) assert_null(better);
+    assert_int_equal(setenv("OPENBLAS_CORETYPE", core, 1), 0);
+    assert_non_null(strstr(at_blas_name(name, sizeof name), ", as asked)"));
+    assert_null(at_blas_better(AT_CPU_AVX2 | AT_CPU_AVX512));
+    assert_int_equal(setenv("OPENBLAS_CORETYPE", "other", 1), 0);
+    assert_non_null(strstr(at_blas_name(name, sizeof name), ", not as asked)"));
+    (void)unsetenv("OPENBLAS_CORETYPE");
+}
+
 /* A receiver that has seen enough. */
 static at_status count_then_stop(void *user, const at_bench_row *row) {
     assert_non_null(row->name);
@@ -76,10 +102,8 @@ static void test_stops(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_turns),
-        cmocka_unit_test(test_peak),
-        cmocka_unit_test(test_stops),
+        cmocka_unit_test(test_summary),   cmocka_unit_test(test_turns), cmocka_unit_test(test_peak),
+        cmocka_unit_test(test_blas_name), cmocka_unit_test(test_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
