@@ -104,6 +104,7 @@ def main():
     tokens, median = o.batch * o.context, statistics.median(seconds)
     print(json.dumps({
         "name": "torch_gpt2" + ("_compiled" if o.compile else ""), "torch": torch.__version__,
+        "capability": torch.backends.cpu.get_cpu_capability(),
         "shape": {"n_layer": o.layers, "n_embd": o.width, "n_head": o.heads, "context": o.context,
                   "vocab": o.vocab, "batch": o.batch},
         "threads": o.threads, "steps": o.steps, "loss": round(loss, 4),

@@ -5,12 +5,14 @@
     python bench/peers/torch_moduleformer.py --check MODEL --ids IDS.safetensors --logits LOGITS.safetensors
 
 The model is the same as artel's, written as its authors wrote it: slots sorted by expert, then one product an expert
-on the rows gathered for it, results scattered back; stick-breaking weights of all pairs at once from sigmoid, logsigmoid
+on the rows gathered for it, results scattered back (with --grouped PyTorch's own grouped_mm in place of these products, as
+transformers uses it on a CPU); stick-breaking weights of all pairs at once from sigmoid, logsigmoid
 and a cumulative sum (by a product with a triangle, as theirs, or by `--cumulate cumsum`); mutual information of every
 router added to the mean cross entropy.  With --tuned what PyTorch does faster is used: weights as one exponential of
 scores masked once, and rows gathered by index_select, whose gradient is cheaper.  Either way products write into one
-buffer and gradients of experts into one tensor, AdamW is the fused one, denormals are flushed.  A step is zero gradients, forward, backward, clip the gradient's norm at 1, AdamW (decay on matrices only).
-float32 throughout, dropout 0, random token ids.  Prints one JSON object; needs torch and nothing else.
+buffer and gradients of experts into one tensor, AdamW is the fused one, denormals are flushed.  A step is zero
+gradients, forward, backward, clip the gradient's norm at 1, AdamW (decay on matrices only).  float32 throughout (where
+this PyTorch has grouped_mm for BF16 alone, experts compute in BF16 with --grouped, and the result says so), dropout 0, random token ids.  Prints one JSON object; needs torch and nothing else.
 
 --check loads a model folder and compares with what `artel logits MODEL --ids IDS -o LOGITS` wrote: it is the same
 model.  That needs the package safetensors.
@@ -49,13 +51,33 @@ class Grouped(torch.autograd.Function):
         return dx, dweight, None
 
 
+def grouped_type():
+    """The type in which grouped_mm of this PyTorch works on the CPU, backward too; None: in none."""
+    why = "there is no torch.nn.functional.grouped_mm"
+    for dtype in (torch.float32, torch.bfloat16) if hasattr(F, "grouped_mm") else ():
+        x = torch.ones(16, 8, dtype=dtype, requires_grad=True)
+        w = torch.ones(2, 8, 8, dtype=dtype, requires_grad=True)
+        try:
+            y = F.grouped_mm(x, w, offs=torch.tensor([8, 16], dtype=torch.int32))
+            y.backward(torch.ones(16, 8, dtype=dtype))
+            return dtype
+        except (RuntimeError, NotImplementedError) as e:
+            why = str(e).splitlines()[0]
+    print(f"torch {torch.__version__} cannot train with grouped_mm on this CPU ({why}): "
+          "experts are measured with one product each, as without --grouped", file=sys.stderr)
+    return None
+
+
 class Experts(nn.Module):
-    def __init__(self, experts, width_in, width_out):
+    def __init__(self, experts, width_in, width_out, grouped):
         super().__init__()
+        self.grouped = grouped
         self.weight = nn.Parameter(torch.empty(experts, width_in, width_out).uniform_(-1 / width_in, 1 / width_in))
 
     def forward(self, x, sizes):
-        return Grouped.apply(x, self.weight, sizes)
+        if self.grouped is None:
+            return Grouped.apply(x, self.weight, sizes)
+        return F.grouped_mm(x.to(self.grouped), self.weight.to(self.grouped), offs=sizes).to(x.dtype)
 
 
 class Gate(nn.Module):
@@ -68,10 +90,10 @@ class Gate(nn.Module):
 class Mixture(nn.Module):
     def __init__(self, o, experts, k, hidden):
         super().__init__()
-        self.k, self.n, self.tuned = k, experts, o.tuned
+        self.k, self.n, self.tuned, self.grouped = k, experts, o.tuned, o.grouped_type is not None
         self.gate = Gate(o, experts)
-        self.experts = Experts(experts, o.width, hidden)
-        self.output_experts = Experts(experts, hidden, o.width)
+        self.experts = Experts(experts, o.width, hidden, o.grouped_type)
+        self.output_experts = Experts(experts, hidden, o.width, o.grouped_type)
 
     def route(self, x):
         logits = self.gate.w_gate(x)
@@ -80,7 +102,8 @@ class Mixture(nn.Module):
         gates, pick = p.topk(self.k, 1)
         self.slot = pick.flatten().argsort(stable=True)
         self.token = self.slot // self.k
-        self.sizes = pick.flatten().bincount(minlength=self.n).tolist()
+        counts = pick.flatten().bincount(minlength=self.n)
+        self.sizes = counts.cumsum(0, dtype=torch.int32) if self.grouped else counts.tolist()
         self.gates = gates.flatten()[self.slot].unsqueeze(1)
         load = p.mean(0)
         return (load * (load + 1e-8).log()).sum() - (p * log_p).sum(1).mean()
@@ -90,6 +113,8 @@ class Mixture(nn.Module):
 
     def take(self, y, like):
         y = self.output_experts(y, self.sizes) * self.gates
+        if self.grouped:  # back into the order of tokens, then the sum over each one's experts
+            return y.index_select(0, self.slot.argsort()).view(-1, self.k, y.shape[1]).sum(1)
         return torch.zeros_like(like).index_add(0, self.token, y)
 
 
@@ -186,11 +211,14 @@ def options():
     o.add_argument("--mutual", type=float, default=0.01, help="weight of the mutual information")
     o.add_argument("--cumulate", choices=["cumsum", "matmul"], default="matmul")
     o.add_argument("--tuned", action="store_true", help="what PyTorch does faster than the authors' code")
+    o.add_argument("--grouped", action="store_true", help="experts by PyTorch's grouped_mm")
     o.add_argument("--profile", action="store_true", help="tell what operators take, on stderr")
     o.add_argument("--check", metavar="MODEL")
     o.add_argument("--ids")
     o.add_argument("--logits")
-    return o.parse_args()
+    o = o.parse_args()
+    o.grouped_type = grouped_type() if o.grouped else None
+    return o
 
 
 def check(o):
@@ -251,7 +279,9 @@ def main():
         seconds.append(time.perf_counter() - start)
     tokens, median = o.batch * o.context, statistics.median(seconds)
     print(json.dumps({
-        "name": "torch_moduleformer" + ("_tuned" if o.tuned else ""), "torch": torch.__version__,
+        "name": "torch_moduleformer" + ("_tuned" if o.tuned else "") + ("_grouped_mm" if o.grouped_type else ""),
+        "torch": torch.__version__, "capability": torch.backends.cpu.get_cpu_capability(),
+        "experts_in": str(o.grouped_type or torch.float32).removeprefix("torch."),
         "shape": {"n_layer": o.layers, "n_embd": o.width, "n_att_experts": o.att_experts,
                   "n_mlp_experts": o.ffn_experts, "k": o.k, "context": o.context, "vocab": o.vocab, "batch": o.batch},
         "threads": o.threads, "steps": o.steps, "loss": round(loss, 4),
