@@ -75,9 +75,21 @@ static void draw(void *user, const char *json) {
     cJSON_Delete(o);
 }
 
+static void draw_digest(void *user, const char *json) {
+    cJSON *o = cJSON_Parse(json);
+    const cJSON *d = cJSON_GetObjectItemCaseSensitive(o, "digest");
+    printf("%s  %s\n", cJSON_IsString(d) ? d->valuestring : "", (const char *)user);
+    cJSON_Delete(o);
+}
+
 int cmd_inspect(int argc, char **argv) {
     ui u = {0};
-    const opt table[] = {UI_OPTIONS(&u), {0}};
+    bool digest = false;
+    const opt table[] = {{"digest", 0, OPT_FLAG, &digest, NULL, NULL,
+                          "the canonical digest of its parameters alone, as sha256sum prints", 0,
+                          0},
+                         UI_OPTIONS(&u),
+                         {0}};
     const opt_verb verb = {"inspect",
                            "PATH",
                            1,
@@ -88,5 +100,7 @@ int cmd_inspect(int argc, char **argv) {
     const int rc = opt_parse(&verb, &argc, argv);
     if (rc >= 0) return rc;
     if (!ui_open(&u, "inspect")) return 1;
+    if (digest)
+        return ui_close(&u, artel_digest(u.a, argv[0], u.json ? ui_json : draw_digest, argv[0]));
     return ui_close(&u, artel_inspect(u.a, argv[0], u.json ? ui_json : draw, &u));
 }

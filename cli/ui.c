@@ -14,7 +14,7 @@
 
 enum { EVERY_SECONDS = 5 };
 
-/* ---- Ctrl-C ------------------------------------------------------------------------------- */
+/* ---- signals ------------------------------------------------------------------------------ */
 
 /* The one context signals go to; set before the handler is installed. */
 static artel *volatile running;
@@ -24,13 +24,18 @@ static void on_signal(int number) {
     if (running) artel_interrupt(running);
 }
 
-/* SA_RESETHAND: the second Ctrl-C finds the default action and ends the process. */
+/* SA_RESETHAND: the second Ctrl-C, or SIGTERM, finds the default action and ends the process.  A
+   terminal that closes sends SIGHUP from more than one side, so a second one of these changes
+   nothing; and a program that was told to ignore it (nohup) goes on doing so. */
 static void catch_signals(void) {
-    struct sigaction act = {.sa_handler = on_signal};
+    struct sigaction act = {.sa_handler = on_signal}, was;
     act.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
     (void)sigemptyset(&act.sa_mask);
     (void)sigaction(SIGINT, &act, NULL);
     (void)sigaction(SIGTERM, &act, NULL);
+    act.sa_flags = SA_RESTART;
+    if (sigaction(SIGHUP, NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+        (void)sigaction(SIGHUP, &act, NULL);
 }
 
 /* ---- the log ------------------------------------------------------------------------------ */

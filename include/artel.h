@@ -54,10 +54,15 @@ ARTEL_API artel *artel_open(int threads, artel_log log, void *user);
 ARTEL_API void artel_close(artel *a);
 ARTEL_API const char *artel_error(const artel *a);
 ARTEL_API const char *artel_status_text(artel_status s);
-/** Ask the running call to save and stop.  Safe in a signal handler. */
+/** Ask the running call to save and stop.  Safe in a signal handler.  The request stays: a call that
+    can be stopped and begins later ends with ARTEL_INTERRUPTED too, so that none is lost between two
+    calls, until artel_interrupt_clear. */
 ARTEL_API void artel_interrupt(artel *a);
+/** Forget the request: the context can be used again. */
+ARTEL_API void artel_interrupt_clear(artel *a);
 ARTEL_API void artel_free(void *p);
-/** {"version":..,"commit":..,"cpu":..,"threads":..,"blas":..} From the heap. */
+/** {"version":..,"commit":..,"arithmetic":..,"cpu":..,"threads":..,"blas":..} From the heap.  Results
+    under the same name of the arithmetic have the same bits on every machine. */
 ARTEL_API char *artel_about(artel *a);
 /** Text as a terminal may have it: control characters but newline and tab, and bytes that are no
     UTF-8, become "\x1b".  out: at most `room` bytes with the NUL (4 * bytes + 1 are enough).
@@ -173,7 +178,9 @@ ARTEL_API artel_status artel_recipe_print(artel *a, const artel_recipe *r, artel
  * Train a model (ARTEL_TRAIN) or distil a teacher into one (ARTEL_DISTILL) in the folder `run`:
  * recipe.yaml, metrics.jsonl, checkpoints/, model/, report.html.
  * resume: continue bit for bit from the newest checkpoint.  After artel_interrupt everything is
- * saved and the status is ARTEL_INTERRUPTED; ARTEL_NUMERIC when the loss was NaN or jumped.
+ * saved and the status is ARTEL_INTERRUPTED; ARTEL_NUMERIC when the loss was NaN or jumped, or a
+ * parameter is not finite; ARTEL_IO when another process is training in the folder; ARTEL_MISMATCH
+ * when a resume would go on with another recipe, data set or arithmetic.
  * Emits {"run","model","steps","tokens","parameters","loss","val_loss","seconds"}.
  */
 ARTEL_API artel_status artel_train(artel *a, const artel_recipe *r, artel_task task,
@@ -311,9 +318,13 @@ ARTEL_API artel_status artel_bench_step(artel *a, const artel_recipe *r, int64_t
 ARTEL_API artel_status artel_bench_decode(artel *a, const artel_recipe *r, int64_t tokens,
                                           artel_emit emit, void *user);
 
-/** What a path holds, after checking it: {"kind":"tensors"|"model"|"dataset"|"run","path":..,...},
+/** What a path holds, after checking it (every byte that has a hash, every parameter for NaN): {"kind":"tensors"|"model"|"dataset"|"run","path":..,...},
     and for tensor files one {"tensor":..,"dtype":..,"shape":[..],"bytes":N} for each. */
 ARTEL_API artel_status artel_inspect(artel *a, const char *path, artel_emit emit, void *user);
+/** The canonical digest of parameters (docs/format.md): the same for the same values, in however many
+    files and under either naming, as BF16 or widened.  path: a model folder, a checkpoint, a run or a
+    tensor file.  Emits {"kind":"digest","path","digest":64 hexadecimal digits,"tensors","values"}. */
+ARTEL_API artel_status artel_digest(artel *a, const char *path, artel_emit emit, void *user);
 
 /**
  * Speed of the inner loops against the limit of the machine, measured, and a stated baseline in

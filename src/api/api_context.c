@@ -1,6 +1,7 @@
 /* api_context.c - opening, closing, last error. */
 #include "api/api.h"
 #include "artel_version.h"
+#include "base/arithmetic.h"
 #include "base/cpu.h"
 #include "base/nearest.h"
 #include "base/text.h"
@@ -31,6 +32,7 @@ void artel_close(artel *a) { free(a); }
 const char *artel_error(const artel *a) { return a->ctx.message; }
 const char *artel_status_text(artel_status s) { return at_status_text((at_status)s); }
 void artel_interrupt(artel *a) { a->stop = 1; }
+void artel_interrupt_clear(artel *a) { a->stop = 0; }
 void artel_free(void *p) { at_free(p); }
 
 /* UTF-8, and every control character as an escape: cJSON leaves those from 7F to 9F as they are. */
@@ -68,6 +70,7 @@ char *artel_about(artel *a) {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "version", ARTEL_VERSION_TEXT);
     cJSON_AddStringToObject(o, "commit", ARTEL_COMMIT_TEXT);
+    cJSON_AddStringToObject(o, "arithmetic", AT_ARITHMETIC);
     cJSON_AddStringToObject(o, "cpu", at_cpu_name(a->ctx.cpu));
     cJSON_AddNumberToObject(o, "threads", a->ctx.threads);
 #ifdef AT_HAVE_BLAS

@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "base/file.h"
 #include "data/dataset.h"
+#include "infer/digest.h"
 #include "infer/lm.h"
 #include "io/safetensors.h"
 #include <stdlib.h>
@@ -239,4 +240,16 @@ static artel_status inspect_folder(const report *r) {
 artel_status artel_inspect(artel *a, const char *path, artel_emit emit, void *user) {
     const report r = {a, emit, user, path};
     return at_is_dir(path) ? inspect_folder(&r) : inspect_tensors(&r);
+}
+
+artel_status artel_digest(artel *a, const char *path, artel_emit emit, void *user) {
+    const report r = {a, emit, user, path};
+    at_digest d;
+    const at_status s = at_digest_of(&a->ctx, path, &d);
+    if (s) return (artel_status)s;
+    cJSON *o = head(&r, "digest");
+    cJSON_AddStringToObject(o, "digest", d.hex);
+    cJSON_AddNumberToObject(o, "tensors", (double)d.tensors);
+    cJSON_AddNumberToObject(o, "values", (double)d.values);
+    return at_emit(a, emit, user, o);
 }

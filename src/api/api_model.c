@@ -150,6 +150,7 @@ artel_status artel_eval(artel *a, const char *model, const char *data, const art
     if (s != AT_OK) return (artel_status)s;
     if (o->split) s = find_split(c, o->split, &split);
     if (s == AT_OK) s = at_lm_load(c, model, &v.m);
+    if (s == AT_OK) s = at_lm_finite(v.m);
     if (s == AT_OK) s = at_dataset_open_checked(c, data, &v.d);
     if (s == AT_OK)
         s = at_lm_fits(c, model, v.m->hash, v.m->vocab, data, v.d->tokenizer_hash, v.d->vocab);
@@ -169,6 +170,7 @@ artel_status artel_logits(artel *a, const char *model, const char *ids, const ch
     at_status s = at_compute_open(&cp, c);
     if (s != AT_OK) return (artel_status)s;
     s = at_lm_load(c, model, &m);
+    if (s == AT_OK) s = at_lm_finite(m);
     if (s == AT_OK) s = at_logits_file(&cp, m, ids, out);
     at_lm_close(m);
     at_compute_close(&cp);

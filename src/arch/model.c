@@ -112,15 +112,17 @@ at_load at_model_how(const at_model *m, bool borrow) {
 }
 
 static at_status load_weights(at_ctx *c, at_model *m, const char *path, bool train) {
-    const size_t verify_below = (size_t)1 << 30;
-    at_status s = at_weights_open(c, path, verify_below, &m->weights);
+    const size_t read_below = train ? SIZE_MAX : (size_t)1 << 30; /* more is mapped, unread */
+    at_status s = at_weights_open(c, path, read_below, &m->weights);
     const at_load how = at_model_how(m, !train);
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &m->weights, &how);
+    if (s == AT_OK && at_weights_bytes(&m->weights) <= read_below) s = at_model_finite(m);
     if (s == AT_OK && m->weights.n) {
         const char *hash = at_st_meta(m->weights.file[0], "artel.tokenizer");
         if (hash && !(m->tokenizer = at_strdup(c, hash))) s = AT_OOM;
     }
     if (train) at_weights_close(&m->weights);
+    if (train) m->finite = false; /* its values change */
     return s;
 }
 
@@ -161,6 +163,26 @@ at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, 
     at_conf_close(f);
     cJSON_free(text);
     return s;
+}
+
+static const char *where_of(const at_model *m) {
+    return m->weights.n == 1 ? at_st_path(m->weights.file[0]) : m->path ? m->path : "the model";
+}
+
+at_status at_model_finite(at_model *m) {
+    if (m->finite) return AT_OK;
+    const at_status s = at_store_finite(&m->store, where_of(m));
+    m->finite = s == AT_OK;
+    return s;
+}
+
+at_status at_model_blame(at_model *m) {
+    const at_status s = at_model_finite(m);
+    return s != AT_OK ? s
+                      : at_error(m->ctx, AT_NUMERIC,
+                                 "%s: what the model computes is not finite, though all its "
+                                 "parameters are: some are too large for float32",
+                                 where_of(m));
 }
 
 int64_t at_model_numel(const at_model *m) {
@@ -222,10 +244,11 @@ cJSON *at_model_config(const at_model *m) {
     return o;
 }
 
-static at_status save_into(at_ctx *c, const at_model *m, const char *dir, const char *tokenizer) {
+at_status at_model_write(at_ctx *c, const at_model *m, const char *dir, const char *tokenizer) {
     char *config = at_join(c, dir, "config.json"), *weights = at_join(c, dir, "model.safetensors");
     char *tok = at_join(c, dir, "tokenizer.json");
-    at_status s = config && weights && tok ? at_make_dir(c, dir) : AT_OOM;
+    at_status s =
+        config && weights && tok ? at_store_finite(&m->store, "the model to be saved") : AT_OOM;
     cJSON *o = s == AT_OK ? at_model_config(m) : NULL;
     if (s == AT_OK) s = o ? at_json_write(c, config, o) : AT_OOM;
     const char *meta[] = {"artel.tokenizer", m->tokenizer ? m->tokenizer : "", NULL};
@@ -239,16 +262,58 @@ static at_status save_into(at_ctx *c, const at_model *m, const char *dir, const 
     return s;
 }
 
+static at_status same_bytes(at_ctx *c, const char *a, const char *b, bool *same) {
+    at_map x = {0}, y = {0};
+    at_status s = at_map_open(c, a, &x);
+    if (s == AT_OK) s = at_map_open(c, b, &y);
+    *same = s == AT_OK && x.bytes == y.bytes && (!x.bytes || !memcmp(x.data, y.data, x.bytes));
+    at_map_close(&x);
+    at_map_close(&y);
+    return s;
+}
+
+/* Whether the folder `there` has every file of `made`, byte for byte. */
+static at_status holds(at_ctx *c, const char *there, const char *made, bool *same) {
+    at_list l = {0};
+    at_status s = at_list_names(c, made, &l);
+    *same = true;
+    for (int64_t i = 0; i < l.n && s == AT_OK && *same; i++) {
+        char *a = at_join(c, made, l.item[i]), *b = at_join(c, there, l.item[i]);
+        s = a && b ? AT_OK : AT_OOM;
+        if (s == AT_OK && same_bytes(c, a, b, same) != AT_OK) {
+            s = c->status == AT_OOM ? AT_OOM : AT_OK; /* what cannot be read is something else */
+            if (s == AT_OK) at_error_clear(c);
+        }
+        at_free(a);
+        at_free(b);
+    }
+    at_list_free(&l);
+    return s;
+}
+
+/* What has the name already stays when it is the same model, and stays under another name when it
+   is not: nobody knows what it is to whom. */
+static at_status deliver(at_ctx *c, const char *made, const char *dir) {
+    bool same = false;
+    char *kept = NULL;
+    at_status s = AT_OK;
+    if (at_exists(dir)) {
+        s = holds(c, dir, made, &same);
+        if (s != AT_OK || same) return s;
+        s = at_keep_aside(c, dir, &kept);
+        if (s == AT_OK)
+            at_log(c, AT_LOG_WARN, "%s was there and is another model: it is now %s", dir, kept);
+        at_free(kept);
+    }
+    return s == AT_OK ? at_partial_commit(c, made, dir) : s;
+}
+
 at_status at_model_save(at_ctx *c, const at_model *m, const char *dir,
                         const char *source_tokenizer) {
-    const size_t n = strlen(dir);
-    char *temp = at_malloc(c, n + 5);
-    if (!temp) return AT_OOM;
-    (void)snprintf(temp, n + 5, "%s.tmp", dir);
-    at_status s = at_remove_tree(c, temp);
-    if (s == AT_OK) s = save_into(c, m, temp, source_tokenizer);
-    if (s == AT_OK) s = at_replace_dir(c, temp, dir);
-    if (s != AT_OK) (void)at_remove_tree(c, temp);
-    at_free(temp);
+    char *made = NULL;
+    at_status s = at_partial_dir(c, dir, &made);
+    if (s == AT_OK) s = at_model_write(c, m, made, source_tokenizer);
+    if (s == AT_OK) s = deliver(c, made, dir);
+    at_partial_drop(c, made);
     return s;
 }

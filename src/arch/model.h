@@ -19,6 +19,7 @@ typedef struct at_model {
     cJSON *source;      /* the configuration it was read from, or NULL */
     char *path;         /* folder it came from, or NULL        */
     char *tokenizer;    /* hex hash of its tokenizer, or NULL  */
+    bool finite;        /* every value of the files was looked at, see at_model_finite */
 } at_model;
 
 /** Fresh parameters from the section of a recipe ("model"), keyed by seed; vocab stands in where
@@ -35,14 +36,25 @@ at_status at_model_load(at_ctx *c, const char *dir, bool train, at_model **out);
 at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, const char *weights,
                               at_model **out);
 void at_model_close(at_model *m);
+/** AT_NUMERIC names file, tensor and place when a parameter is infinite or NaN.  Loading asks it of
+    every model but those whose files hold more than 1 GiB and stay mapped; of these, those who use
+    all of them ask it before they begin. */
+at_status at_model_finite(at_model *m);
+/** Why it computes infinities or NaN: AT_NUMERIC as above, or that its numbers are too large. */
+at_status at_model_blame(at_model *m);
 
 /** The token that separates texts, for config.json, where it is not set yet. */
 void at_model_end_token(at_model *m, int64_t id);
 
 /** config.json, model.safetensors and, when given, a copy of the tokenizer; the folder appears
-    whole or not at all. source_tokenizer: a tokenizer.json, or NULL. */
+    whole or not at all. source_tokenizer: a tokenizer.json, or NULL.  A folder of that name with the
+    same files is left alone, another one is moved to "DIR.kept-N" with a warning.  AT_NUMERIC: a
+    parameter is not finite, nothing is written. */
 at_status at_model_save(at_ctx *c, const at_model *m, const char *dir,
                         const char *source_tokenizer);
+/** The same files into a folder that is there: a checkpoint in the making. */
+at_status at_model_write(at_ctx *c, const at_model *m, const char *dir,
+                         const char *source_tokenizer);
 /** Its configuration as a Hugging Face config.json object, for values saved in float32; keys of the
     one it was read from that nobody here knows stay.  cJSON_Delete. */
 cJSON *at_model_config(const at_model *m);

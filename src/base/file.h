@@ -64,6 +64,7 @@ at_status at_list_tree(at_ctx *c, const char *root, at_list *out);
 /** Adds the names in one folder, of whatever kind, without "." and "..", in no order. */
 at_status at_list_names(at_ctx *c, const char *path, at_list *out);
 at_status at_list_add(at_ctx *c, at_list *l, const char *s);
+void at_list_sort(at_list *l); /* bytewise */
 void at_list_free(at_list *l);
 
 #endif

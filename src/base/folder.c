@@ -101,6 +101,10 @@ static int by_bytes(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+void at_list_sort(at_list *l) {
+    if (l->n > 1) qsort(l->item, (size_t)l->n, sizeof *l->item, by_bytes);
+}
+
 /* One folder: files go to `files`, folders to `folders`, both relative to root.  Links to folders
    are not followed (they may make a circle); links to files are files. */
 static at_status list_one(at_ctx *c, const char *root, const char *rel, at_list *files,
@@ -137,8 +141,8 @@ at_status at_list_tree(at_ctx *c, const char *root, at_list *out) {
     at_list_free(&folders);
     if (s)
         at_list_free(out);
-    else if (out->n > 1)
-        qsort(out->item, (size_t)out->n, sizeof *out->item, by_bytes);
+    else
+        at_list_sort(out);
     return s;
 }
 

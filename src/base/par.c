@@ -12,6 +12,7 @@
  */
 #include "base/par.h"
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -109,11 +110,15 @@ static void start_workers(int wanted) {
     pthread_attr_t a;
     if (pool.workers >= wanted || pthread_attr_init(&a) != 0) return;
     (void)pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
+    sigset_t all, was; /* signals are for the threads of the program, whose handlers they run */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &was);
     while (pool.workers < wanted) {
         pthread_t t;
         if (pthread_create(&t, &a, work, (void *)(intptr_t)(pool.workers + 1)) != 0) break;
         pool.workers++;
     }
+    (void)pthread_sigmask(SIG_SETMASK, &was, NULL);
     (void)pthread_attr_destroy(&a);
 }
 

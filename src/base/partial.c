@@ -163,7 +163,7 @@ static at_status clear(at_ctx *c, const char *path, const char *target, bool old
     return AT_OK;
 }
 
-static at_status sweep(at_ctx *c, const char *target) {
+at_status at_partial_sweep(at_ctx *c, const char *target) {
     char start[NAME_KEPT + 3];
     const size_t n = beginning(target, start);
     char *folder = folder_of(c, target);
@@ -267,7 +267,7 @@ at_status at_check_only(at_ctx *c, const char *path, const char *what, const cha
 /* Makes something of a free name; an attempt leaves errno. */
 static at_status of_free_name(at_ctx *c, const char *path, bool dir, int *fd, char **out) {
     *out = NULL;
-    at_status s = sweep(c, path);
+    at_status s = at_partial_sweep(c, path);
     for (int i = 0; !s && i < TRIES; i++) {
         char *p = make_name(c, path, making, i);
         if (!p) return c->status;
@@ -346,5 +346,23 @@ at_status at_replace_dir(at_ctx *c, const char *from, const char *to) {
         s = at_remove_tree(c, old);
     }
     at_free(old);
+    return s;
+}
+
+at_status at_keep_aside(at_ctx *c, const char *path, char **kept) {
+    const size_t n = trimmed(path), room = n + 24;
+    char *p = *kept = at_malloc(c, room);
+    if (!p) return c->status;
+    for (int i = 1; i <= TRIES; i++) {
+        struct stat st;
+        (void)snprintf(p, room, "%.*s.kept-%d", (int)n, path, i);
+        if (lstat(p, &st) == 0) continue;
+        if (rename(path, p) != 0) break;
+        at_sync_folder_of(p);
+        return AT_OK;
+    }
+    const at_status s = failed(c, path, "move aside");
+    at_free(p);
+    *kept = NULL;
     return s;
 }

@@ -41,6 +41,9 @@ at_status at_check_only(at_ctx *c, const char *path, const char *what, const cha
 at_status at_partial_dir(at_ctx *c, const char *path, char **partial);
 /** A new file to write for `path`, open. */
 at_status at_partial_file(at_ctx *c, const char *path, int *fd, char **partial);
+/** Clears what killed processes left of a making of `path`, which at_partial_dir and _file do first.
+    Only running out of memory is an error. */
+at_status at_partial_sweep(at_ctx *c, const char *path);
 /** A folder gets the name `path`, if nobody has taken that meanwhile (an empty folder gives way). */
 at_status at_partial_commit(at_ctx *c, const char *partial, const char *path);
 /** Gives up: removes and frees it; the kept error stays.  NULL, or one that has taken its name
@@ -49,5 +52,9 @@ void at_partial_drop(at_ctx *c, char *partial);
 
 /** Give the finished folder `from` the name `to`; a folder of that name goes, but only after. */
 at_status at_replace_dir(at_ctx *c, const char *from, const char *to);
+
+/** What is at `path` gets the name "PATH.kept-N", N the first from 1 that is free; *kept: that name,
+    from the heap. */
+at_status at_keep_aside(at_ctx *c, const char *path, char **kept);
 
 #endif

@@ -1,6 +1,7 @@
 /* evaluate.c - windows are gathered in groups of equal length and expert, so that products are
    large; the sums are taken window group by window group in a fixed order. */
 #include "infer/evaluate.h"
+#include <math.h>
 #include <string.h>
 
 enum { GROUP = 8 };
@@ -25,7 +26,9 @@ static at_status flush(group *g, at_model *m) {
     const at_head_spec spec = {.label = g->label};
     at_head_report rep = {0};
     (void)at_head_loss(&r, x, m->arch->head(m->impl), &spec, &rep);
-    const at_status s = at_run_status(&r);
+    at_status s = at_run_status(&r);
+    if (s == AT_OK && (at_first_not_finite(x->data, at_numel(x)) >= 0 || !isfinite(rep.ce)))
+        s = at_model_blame(m);
     at_arena_rewind(&g->arena, mark);
     if (s != AT_OK) return s;
     g->out->nats += rep.ce * (double)rep.n_labels;

@@ -164,6 +164,12 @@ at_status at_lm_load(at_ctx *c, const char *dir, at_lm **out) {
     return s;
 }
 
+at_status at_lm_finite(const at_lm *m) {
+    at_status s = AT_OK;
+    for (int i = 0; i < m->n_experts && s == AT_OK; i++) s = at_model_finite(m->expert[i].model);
+    return s;
+}
+
 at_status at_lm_route(at_ctx *c, const at_lm *m, const int32_t *ids, int64_t n, const bool *allowed,
                       double *probs, int *best) {
     *best = 0;

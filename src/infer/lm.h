@@ -33,6 +33,8 @@ typedef struct at_lm {
 /** Mapped, read only. */
 at_status at_lm_load(at_ctx *c, const char *dir, at_lm **out);
 void at_lm_close(at_lm *m);
+/** at_model_finite of every expert. */
+at_status at_lm_finite(const at_lm *m);
 
 /** Which expert answers these tokens: the most probable of the allowed ones (a mask over experts,
     or NULL for all).  probs ([n_experts], may be NULL) gets the router's probabilities.  A plain

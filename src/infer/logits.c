@@ -2,6 +2,7 @@
    one; a model with routers reads all of them at once, since its auxiliary loss is about all of them. */
 #include "infer/logits.h"
 #include "base/file.h"
+#include <math.h>
 #include <string.h>
 
 typedef struct {
@@ -135,12 +136,19 @@ static at_status forward(at_compute *cp, at_model *x, at_arena *arena, const at_
     return s;
 }
 
+static at_status finite(at_model *m, const float *logits, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(logits[i])) return at_model_blame(m);
+    return AT_OK;
+}
+
 static at_status sequence(at_compute *cp, at_lm *m, at_arena *arena, const int32_t *ids, int64_t T,
                           float *out) {
     int e = 0;
     const at_feed feed = {.ids = ids, .B = 1, .T = T};
-    const at_status s = at_lm_route(cp->ctx, m, ids, T, NULL, NULL, &e);
-    return s == AT_OK ? forward(cp, m->expert[e].model, arena, &feed, m->vocab, out) : s;
+    at_status s = at_lm_route(cp->ctx, m, ids, T, NULL, NULL, &e);
+    if (s == AT_OK) s = forward(cp, m->expert[e].model, arena, &feed, m->vocab, out);
+    return s == AT_OK ? finite(m->expert[e].model, out, T * m->vocab) : s;
 }
 
 /* The auxiliary loss is a mean over all tokens: they go through together. */
@@ -162,7 +170,7 @@ static at_status together(at_compute *cp, at_model *x, at_arena *arena, const to
     double sum = 0;
     for (int i = 0; i < AT_AUX_KINDS; i++) sum += aux.weight[i] * aux.value[i];
     *loss = (float)sum;
-    return s;
+    return s == AT_OK ? finite(x, logits, t->B * t->T * V) : s;
 }
 
 at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *out) {

@@ -13,6 +13,18 @@ void at_weights_close(at_weights *w) {
     *w = (at_weights){0};
 }
 
+static size_t tensor_bytes(const at_st *st) {
+    size_t bytes = 0;
+    for (int64_t i = 0; i < at_st_count(st); i++) bytes += at_st_at(st, i)->bytes;
+    return bytes;
+}
+
+size_t at_weights_bytes(const at_weights *w) {
+    size_t bytes = 0;
+    for (int64_t i = 0; i < w->n; i++) bytes += tensor_bytes(w->file[i]);
+    return bytes;
+}
+
 static at_status add_file(at_ctx *c, at_weights *w, const char *path, size_t verify_below) {
     at_st *st = NULL;
     at_status s = at_st_open(c, path, &st);
@@ -24,9 +36,7 @@ static at_status add_file(at_ctx *c, at_weights *w, const char *path, size_t ver
     }
     w->file = grown;
     w->file[w->n++] = st;
-    size_t bytes = 0;
-    for (int64_t i = 0; i < at_st_count(st); i++) bytes += at_st_at(st, i)->bytes;
-    return bytes <= verify_below ? at_st_verify(c, st) : AT_OK;
+    return tensor_bytes(st) <= verify_below ? at_st_verify(c, st) : AT_OK;
 }
 
 /* The shards an index names, each once, in the order of first mention. */

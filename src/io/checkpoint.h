@@ -21,6 +21,8 @@ typedef struct at_weights {
     written by artel are verified unless the file is above verify_below bytes. */
 at_status at_weights_open(at_ctx *c, const char *path, size_t verify_below, at_weights *out);
 void at_weights_close(at_weights *w);
+/** Bytes of all their tensors. */
+size_t at_weights_bytes(const at_weights *w);
 /** All their tensors into one file, from map to file without a copy in memory; metadata is the first
     file's.  choose (NULL: all as they are) may say no to a tensor, or change name and dtype.
     AT_INTERRUPTED between two tensors: then there is no file. */

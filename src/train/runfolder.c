@@ -1,30 +1,72 @@
 /* runfolder.c - recipe, metrics and checkpoints of a run. */
 #include "train/runfolder.h"
 #include "base/file.h"
-#include <dirent.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the folder ------------------------------------------------------------------- */
+
+/* Nobody else trains here until the run is closed. */
+static at_status take_lock(at_runfolder *r) {
+    long holder = 0;
+    char *path = at_join(r->ctx, r->path, ".artel-lock");
+    at_status s = path ? at_lock_take(r->ctx, path, &r->lock, &holder) : AT_OOM;
+    if (s == AT_OK && !r->lock)
+        s = at_error(r->ctx, AT_IO,
+                     "%s: process %ld is training in this folder: wait until it ends, or stop it "
+                     "and continue with --resume",
+                     r->path, holder);
+    at_free(path);
+    return s;
+}
+
+/* A new run writes these names: none of them may be somebody's already. */
+static at_status refuse_taken(at_runfolder *r) {
+    static const char *const name[] = {"recipe.yaml", "model", "report.html"};
+    if (at_exists(r->checkpoints) || at_exists(r->metrics))
+        return at_error(r->ctx, AT_ARG,
+                        "%s holds a run already: continue it with --resume, or choose another "
+                        "folder",
+                        r->path);
+    at_status s = AT_OK;
+    for (int i = 0; i < 3 && s == AT_OK; i++) {
+        char *path = at_join(r->ctx, r->path, name[i]);
+        s = path ? AT_OK : AT_OOM;
+        if (s == AT_OK && at_exists(path))
+            s = at_error(r->ctx, AT_ARG,
+                         "%s exists and is not of this run, which would write over it: move it "
+                         "away, or choose another folder",
+                         path);
+        at_free(path);
+    }
+    return s;
+}
+
+static at_status sweep_checkpoints(at_runfolder *r);
 
 at_status at_runfolder_open(at_ctx *c, const char *path, bool resume, at_runfolder *out) {
     *out = (at_runfolder){.ctx = c};
-    out->path = at_strdup(c, path);
-    out->checkpoints = at_join(c, path, "checkpoints");
-    out->metrics = at_join(c, path, "metrics.jsonl");
+    out->path = at_path_trim(c, path);
+    out->checkpoints = out->path ? at_join(c, out->path, "checkpoints") : NULL;
+    out->metrics = out->path ? at_join(c, out->path, "metrics.jsonl") : NULL;
     if (!out->path || !out->checkpoints || !out->metrics) return AT_OOM;
-    if (!resume && (at_exists(out->checkpoints) || at_exists(out->metrics)))
-        return at_error(c, AT_ARG,
-                        "%s holds a run already: continue it with --resume, or remove the folder",
-                        path);
-    if (resume && !at_exists(out->checkpoints))
+    if (resume && !at_is_dir(out->checkpoints))
         return at_error(c, AT_ARG, "%s: nothing to resume, there is no checkpoints/ in it", path);
-    return at_make_dir(c, out->checkpoints);
+    at_status s = resume ? AT_OK : at_make_dir(c, out->path);
+    if (s == AT_OK) s = take_lock(out);
+    if (s == AT_OK && !resume) s = refuse_taken(out);
+    if (s == AT_OK && !resume) s = at_make_dir(c, out->checkpoints);
+    if (s == AT_OK) at_sync_folder_of(out->checkpoints);
+    return s == AT_OK ? sweep_checkpoints(out) : s;
 }
 
 void at_runfolder_close(at_runfolder *r) {
     if (r->log) (void)fclose(r->log);
+    at_lock_release(r->lock);
     at_free(r->path);
     at_free(r->checkpoints);
     at_free(r->metrics);
@@ -62,81 +104,133 @@ at_status at_runfolder_recipe(at_runfolder *r, const char *text, bool resume) {
 
 /* ---- checkpoints ------------------------------------------------------------------ */
 
-/* "step-00000120" -> 120; anything else, temporaries included: -1. */
-static int64_t step_of(const char *name) {
-    if (strncmp(name, "step-", 5) != 0 || strlen(name) < 6) return -1;
-    char *end;
-    const long long v = strtoll(name + 5, &end, 10);
-    return *end ? -1 : (int64_t)v;
-}
+enum { NAME = 32 };
 
-int64_t at_runfolder_latest(at_runfolder *r) {
-    int64_t best = -1;
-    DIR *d = opendir(r->checkpoints);
-    for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
-        if (step_of(e->d_name) > best) best = step_of(e->d_name);
-    if (d) (void)closedir(d);
-    return best;
+static void step_name(int64_t step, char name[NAME]) {
+    (void)snprintf(name, NAME, "step-%08lld", (long long)step);
 }
 
 static char *step_path(at_runfolder *r, int64_t step) {
-    char name[32];
-    (void)snprintf(name, sizeof name, "step-%08lld", (long long)step);
+    char name[NAME];
+    step_name(step, name);
     return at_join(r->ctx, r->checkpoints, name);
 }
 
-/* The oldest beyond `keep` go; what is not a checkpoint (a temporary of a killed run) goes too. */
-static at_status tidy(at_runfolder *r, int64_t keep) {
-    for (;;) {
-        int64_t n = 0, oldest = -1;
-        char junk[300] = "";
-        DIR *d = opendir(r->checkpoints);
-        for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
-            const int64_t step = step_of(e->d_name);
-            if (step < 0 && e->d_name[0] != '.' && strlen(e->d_name) < sizeof junk)
-                strcpy(junk, e->d_name);
-            if (step < 0) continue;
-            n++;
-            if (oldest < 0 || step < oldest) oldest = step;
-        }
-        if (d) (void)closedir(d);
-        if (!*junk && n <= keep) return AT_OK;
-        char *path = *junk ? at_join(r->ctx, r->checkpoints, junk) : step_path(r, oldest);
-        const at_status s = path ? at_remove_tree(r->ctx, path) : AT_OOM;
-        at_free(path);
-        if (s != AT_OK) return s;
+/* "step-00000120" -> 120; any other name, "step-120" included: -1. */
+static int64_t step_of(const char *name) {
+    char own[NAME];
+    if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9') return -1;
+    const int64_t step = (int64_t)strtoll(name + 5, NULL, 10);
+    step_name(step, own);
+    return strcmp(name, own) == 0 ? step : -1;
+}
+
+/* A checkpoint gets its name when it is whole: one without a state is something else. */
+static at_status is_checkpoint(at_runfolder *r, int64_t step, bool *is) {
+    char *dir = step_path(r, step), *state = dir ? at_join(r->ctx, dir, AT_RUNSTATE_FILE) : NULL;
+    const at_status s = state ? AT_OK : AT_OOM;
+    *is = state && at_exists(state);
+    at_free(dir);
+    at_free(state);
+    return s;
+}
+
+at_status at_runfolder_latest(at_runfolder *r, int64_t *step) {
+    at_list l = {0};
+    at_status s = at_list_names(r->ctx, r->checkpoints, &l);
+    *step = -1;
+    for (int64_t i = 0; i < l.n && s == AT_OK; i++) {
+        const int64_t n = step_of(l.item[i]);
+        bool is = false;
+        if (n > *step) s = is_checkpoint(r, n, &is);
+        if (is) *step = n;
     }
+    at_list_free(&l);
+    return s;
 }
 
-/* Numbers that must survive exactly are written as hexadecimal floating point. */
-static void add_exact(cJSON *o, const char *key, double v) {
-    char text[64];
-    (void)snprintf(text, sizeof text, "%a", v);
-    cJSON_AddStringToObject(o, key, text);
+/* What a killed process was making: ".step-00000120.artel-partial-...", see base/partial.h. */
+static at_status sweep_checkpoints(at_runfolder *r) {
+    at_list l = {0};
+    at_status s = at_list_names(r->ctx, r->checkpoints, &l);
+    for (int64_t i = 0; i < l.n && s == AT_OK; i++) {
+        char *name = l.item[i], *end = strstr(name, ".artel-");
+        if (*name != '.' || !end) continue;
+        *end = 0;
+        if (step_of(name + 1) < 0) continue;
+        char *path = at_join(r->ctx, r->checkpoints, name + 1);
+        s = path ? at_partial_sweep(r->ctx, path) : AT_OOM;
+        at_free(path);
+    }
+    at_list_free(&l);
+    return s;
 }
 
-static at_status write_state(at_ctx *c, const char *dir, const at_optim *o,
-                             const at_train_state *p) {
-    char *path = at_join(c, dir, "state.json");
-    cJSON *s = cJSON_CreateObject();
-    cJSON_AddNumberToObject(s, "step", (double)p->step);
-    cJSON_AddNumberToObject(s, "tokens", (double)p->tokens);
-    cJSON_AddNumberToObject(s, "optimiser_steps", (double)o->t);
-    cJSON_AddNumberToObject(s, "losses", (double)p->loss_n);
-    add_exact(s, "loss_mean", p->loss_mean);
-    add_exact(s, "seconds", p->seconds);
-    cJSON_AddStringToObject(s, "data", p->data);
-    const at_status st = path ? at_json_write(c, path, s) : AT_OOM;
-    cJSON_Delete(s);
-    at_free(path);
-    return st;
+/* ---- removing the oldest ---- */
+
+static const char history_name[] = "history.safetensors";
+static const char *const moments_name[2] = {"adam_m.safetensors", "adam_v.safetensors"};
+
+/* A real folder with nothing but files that a checkpoint has.  One in which somebody put a file of
+   his own is his from then on. */
+static bool all_ours(at_ctx *c, const char *dir) {
+    const char *const name[] = {"config.json",   "model.safetensors", "tokenizer.json",
+                                moments_name[0], moments_name[1],     history_name,
+                                AT_RUNSTATE_FILE};
+    struct stat st;
+    at_ctx quiet = *c;
+    return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) &&
+           at_check_only(&quiet, dir, "checkpoint", name, sizeof name / sizeof *name) == AT_OK;
 }
+
+/* Under a name that says what it is, so that one half removed never passes for a checkpoint. */
+static at_status retire(at_ctx *c, const char *dir) {
+    char *going = NULL;
+    at_status s = at_partial_dir(c, dir, &going);
+    if (s == AT_OK && rename(dir, going) != 0)
+        s = at_error(c, AT_IO, "%s: cannot remove: %s", dir, strerror(errno));
+    at_partial_drop(c, going);
+    return s;
+}
+
+static int by_step(const void *a, const void *b) {
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Checkpoints beyond the newest `keep` go; nothing else does. */
+static at_status tidy(at_runfolder *r, int64_t keep) {
+    at_ctx *c = r->ctx;
+    at_list l = {0};
+    at_status s = at_list_names(c, r->checkpoints, &l);
+    int64_t n = 0, *step = s == AT_OK ? at_calloc(c, (size_t)l.n, sizeof *step) : NULL;
+    if (s == AT_OK && !step) s = AT_OOM;
+    for (int64_t i = 0; i < l.n && s == AT_OK; i++) {
+        char *dir = at_join(c, r->checkpoints, l.item[i]);
+        bool is = false;
+        step[n] = step_of(l.item[i]);
+        s = dir ? AT_OK : AT_OOM;
+        if (s == AT_OK && step[n] >= 0) s = is_checkpoint(r, step[n], &is);
+        if (is && all_ours(c, dir)) n++;
+        at_free(dir);
+    }
+    if (n > 1) qsort(step, (size_t)n, sizeof *step, by_step);
+    for (int64_t i = 0; i < n - keep && s == AT_OK; i++) {
+        char *dir = step_path(r, step[i]);
+        s = dir ? retire(c, dir) : AT_OOM;
+        at_free(dir);
+    }
+    at_list_free(&l);
+    at_free(step);
+    return s;
+}
+
+/* ---- saving and loading ---- */
 
 static at_status moments(at_ctx *c, const char *dir, at_store *s, bool save) {
-    static const char *const name[2] = {"adam_m.safetensors", "adam_v.safetensors"};
     at_status st = AT_OK;
     for (int i = 0; i < 2 && st == AT_OK; i++) {
-        char *path = at_join(c, dir, name[i]);
+        char *path = at_join(c, dir, moments_name[i]);
         const at_slab what = i ? AT_SLAB_V : AT_SLAB_M;
         st = !path  ? AT_OOM
              : save ? at_checkpoint_save(c, s, what, path, NULL)
@@ -147,8 +241,6 @@ static at_status moments(at_ctx *c, const char *dir, at_store *s, bool save) {
 }
 
 /* ---- keys and values of the blocks before ---- */
-
-static const char history_name[] = "history.safetensors";
 
 static at_status save_history(at_ctx *c, const char *dir, const at_history *h, int64_t n) {
     if (!h) return AT_OK;
@@ -196,71 +288,38 @@ static at_status load_history(at_ctx *c, const char *dir, at_history *h, int64_t
     return s;
 }
 
+/* A folder of this name that is no checkpoint is somebody's. */
+static at_status make_way(at_ctx *c, const char *dir) {
+    char *kept = NULL;
+    if (!at_exists(dir)) return AT_OK;
+    const at_status s = at_keep_aside(c, dir, &kept);
+    if (s == AT_OK) at_log(c, AT_LOG_WARN, "%s was there before this run: it is now %s", dir, kept);
+    at_free(kept);
+    return s;
+}
+
+/* The lines of the steps that the checkpoint holds are on disk before it is. */
+static at_status sync_log(at_runfolder *r) {
+    if (!r->log || (fflush(r->log) == 0 && fsync(fileno(r->log)) == 0)) return AT_OK;
+    return at_error(r->ctx, AT_IO, "%s: cannot write: %s", r->metrics, strerror(errno));
+}
+
 at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_optim *o,
                             const at_train_state *p, const at_history *history, int64_t histories,
                             const char *tokenizer, int64_t keep) {
     at_ctx *c = r->ctx;
-    char *final = step_path(r, p->step);
-    const size_t n = final ? strlen(final) + 10 : 0;
-    char *temp = final ? at_malloc(c, n) : NULL;
-    at_status s = temp ? AT_OK : AT_OOM;
-    if (s == AT_OK) (void)snprintf(temp, n, "%s.partial", final);
-    if (s == AT_OK) s = at_model_save(c, m, temp, tokenizer);
-    if (s == AT_OK) s = moments(c, temp, (at_store *)(uintptr_t)&m->store, true);
-    if (s == AT_OK) s = save_history(c, temp, history, histories);
-    if (s == AT_OK) s = write_state(c, temp, o, p);
-    if (s == AT_OK) s = at_replace_dir(c, temp, final);
-    if (s == AT_OK)
-        s = tidy(r, keep);
-    else if (temp) {
-        at_ctx keep_error = *c;
-        (void)at_remove_tree(c, temp);
-        *c = keep_error;
-    }
-    at_free(temp);
+    char *final = step_path(r, p->step), *made = NULL;
+    at_status s = final ? at_partial_dir(c, final, &made) : AT_OOM;
+    if (s == AT_OK) s = at_model_write(c, m, made, tokenizer);
+    if (s == AT_OK) s = moments(c, made, (at_store *)(uintptr_t)&m->store, true);
+    if (s == AT_OK) s = save_history(c, made, history, histories);
+    if (s == AT_OK) s = at_runstate_write(c, made, o, p);
+    if (s == AT_OK) s = sync_log(r);
+    if (s == AT_OK) s = make_way(c, final);
+    if (s == AT_OK) s = at_partial_commit(c, made, final);
+    at_partial_drop(c, made);
     at_free(final);
-    return s;
-}
-
-static at_status read_exact(at_ctx *c, const char *path, const cJSON *o, const char *key,
-                            double *out) {
-    const char *text = NULL;
-    at_status s = at_json_string(c, path, o, key, &text);
-    char *end = NULL;
-    if (s == AT_OK) *out = strtod(text, &end);
-    if (s == AT_OK && (end == text || *end || !isfinite(*out)))
-        s = at_error(c, AT_FORMAT, "%s: field \"%s\": expected a finite number, found \"%.40s\"",
-                     path, key, text);
-    return s;
-}
-
-/* Another data set under the same name would go on with other batches, or other token ids. */
-static at_status same_data(at_ctx *c, const char *path, const cJSON *o, const char *now) {
-    const char *then = NULL;
-    const at_status s = at_json_string(c, path, o, "data", &then);
-    if (s != AT_OK || !strcmp(then, now)) return s;
-    return at_error(c, AT_MISMATCH,
-                    "%s: the data set has changed since the run began (its manifest was %.12s, is "
-                    "%.12s)",
-                    path, then, now);
-}
-
-static at_status read_state(at_ctx *c, const char *dir, int64_t step, at_optim *o,
-                            at_train_state *p) {
-    char *path = at_join(c, dir, "state.json");
-    cJSON *j = path ? at_json_read(c, path) : NULL;
-    const int64_t most = (int64_t)1 << 52;
-    at_status s = j ? AT_OK : c->status;
-    if (s == AT_OK) s = at_json_int(c, path, j, "step", step, step, &p->step);
-    if (s == AT_OK) s = at_json_int(c, path, j, "tokens", 0, most, &p->tokens);
-    if (s == AT_OK) s = at_json_int(c, path, j, "optimiser_steps", 0, most, &o->t);
-    if (s == AT_OK) s = at_json_int(c, path, j, "losses", 0, most, &p->loss_n);
-    if (s == AT_OK) s = read_exact(c, path, j, "loss_mean", &p->loss_mean);
-    if (s == AT_OK) s = read_exact(c, path, j, "seconds", &p->seconds);
-    if (s == AT_OK) s = same_data(c, path, j, p->data);
-    cJSON_Delete(j);
-    at_free(path);
-    return s;
+    return s == AT_OK ? tidy(r, keep) : s;
 }
 
 at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim *o,
@@ -269,7 +328,7 @@ at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim
     char *dir = step_path(r, step);
     if (!dir) return AT_OOM;
     at_weights w = {0};
-    at_status s = read_state(c, dir, step, o, p);
+    at_status s = at_runstate_read(c, dir, step, o, p);
     if (s == AT_OK) s = at_weights_open(c, dir, SIZE_MAX, &w);
     const at_load how = {.prefix = m->arch->prefix, .ignore = m->arch->ignore};
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &w, &how);
@@ -282,17 +341,22 @@ at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim
 
 /* ---- metrics ------------------------------------------------------------------------- */
 
-/* Bytes of the leading lines whose "step" is at most `step`; stops at a torn last line. */
-static size_t kept_bytes(const char *text, size_t bytes, int64_t step) {
-    size_t at = 0;
-    while (at < bytes) {
+/* Moves the lines that stay to the front; returns their bytes.  Lines of later steps go, they will be
+   written again, and so does a torn last line; what is no line of ours stays. */
+static size_t keep_lines(char *text, size_t bytes, int64_t step) {
+    size_t kept = 0;
+    for (size_t at = 0; at < bytes;) {
         const char *end = memchr(text + at, '\n', bytes - at);
         if (!end) break;
+        const size_t n = (size_t)(end - (text + at)) + 1;
         const char *key = strstr(text + at, "\"step\":");
-        if (!key || key > end || strtoll(key + 7, NULL, 10) > step) break;
-        at = (size_t)(end - text) + 1;
+        if (!key || key > end || strtoll(key + 7, NULL, 10) <= step) {
+            memmove(text + kept, text + at, n);
+            kept += n;
+        }
+        at += n;
     }
-    return at;
+    return kept;
 }
 
 at_status at_runfolder_log_open(at_runfolder *r, int64_t step) {
@@ -301,7 +365,7 @@ at_status at_runfolder_log_open(at_runfolder *r, int64_t step) {
         size_t bytes = 0;
         char *text = at_read_file(c, r->metrics, (size_t)1 << 32, &bytes);
         if (!text) return c->status;
-        const size_t keep = kept_bytes(text, bytes, step);
+        const size_t keep = keep_lines(text, bytes, step);
         const at_status s = keep < bytes ? at_write_file(c, r->metrics, text, keep) : AT_OK;
         at_free(text);
         if (s != AT_OK) return s;

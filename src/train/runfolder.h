@@ -3,32 +3,28 @@
  * model/.
  *
  * A checkpoint is a folder checkpoints/step-NNNNNNNN that appears whole or not at all: a model
- * folder plus Adam's moments, state.json, and history.safetensors where sequences read on.
+ * folder plus Adam's moments, state.json, and history.safetensors where sequences read on.  Only
+ * folders of exactly such a name that hold nothing else are ever removed; whatever else lies in the
+ * folder of a run is somebody's, and stays.
  */
 #ifndef AT_RUNFOLDER_H
 #define AT_RUNFOLDER_H
 #include "arch/history.h"
 #include "arch/model.h"
-#include "nn/optim.h"
+#include "base/lock.h"
+#include "train/runstate.h"
 #include <stdio.h>
-
-/** What a resume needs beside parameters and moments. */
-typedef struct at_train_state {
-    int64_t step;     /* optimiser steps done                  */
-    int64_t tokens;   /* seen                                  */
-    double loss_mean; /* running mean of the spike guard       */
-    int64_t loss_n;   /* losses in it                          */
-    double seconds;   /* of training so far                    */
-    char data[65];    /* SHA-256 of the data set's manifest.json, which names every shard's */
-} at_train_state;
 
 typedef struct at_runfolder {
     at_ctx *ctx;
     char *path, *checkpoints, *metrics;
-    FILE *log; /* metrics.jsonl, appended */
+    FILE *log;     /* metrics.jsonl, appended         */
+    at_lock *lock; /* of the folder, until it is closed */
 } at_runfolder;
 
-/** Makes the folder; without resume it must hold no run yet (AT_ARG says how to go on). */
+/** Makes the folder, and keeps everybody else out of it until it is closed: AT_IO names the process
+    that is at work in it.  Without resume it must hold no run, nor anything that the run would
+    write over (AT_ARG says how to go on). */
 at_status at_runfolder_open(at_ctx *c, const char *path, bool resume, at_runfolder *out);
 void at_runfolder_close(at_runfolder *r);
 
@@ -37,13 +33,14 @@ void at_runfolder_close(at_runfolder *r);
 at_status at_runfolder_recipe(at_runfolder *r, const char *text, bool resume);
 
 /** Step of the newest checkpoint, or -1. */
-int64_t at_runfolder_latest(at_runfolder *r);
-/** Save, then remove all but the newest `keep`.  history [histories]: of the micro-batches, or NULL. */
+at_status at_runfolder_latest(at_runfolder *r, int64_t *step);
+/** Save, then remove all but the newest `keep`.  history [histories]: of the micro-batches, or NULL.
+    AT_NUMERIC: a parameter is not finite, nothing is written or removed. */
 at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_optim *o,
                             const at_train_state *p, const at_history *history, int64_t histories,
                             const char *tokenizer, int64_t keep);
 /** Fill parameters and moments of m, *o, *p and the histories from the checkpoint of `step`.
-    AT_MISMATCH when it was made with another data set than p->data says. */
+    What at_runstate_read refuses is refused, and what at_model_load does. */
 at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim *o,
                             at_train_state *p, at_history *history, int64_t histories);
 /** Append one line to metrics.jsonl (deletes o). */

@@ -97,7 +97,8 @@ static at_status open_recipe(loop *l, at_conf *f) {
 
 /* From the newest checkpoint; a run that was killed before its first one begins again. */
 static at_status resume(loop *l, int64_t *step) {
-    *step = at_runfolder_latest(&l->run);
+    const at_status s = at_runfolder_latest(&l->run, step);
+    if (s != AT_OK) return s;
     if (*step < 0) {
         *step = 0;
         at_log(l->c, AT_LOG_INFO, "%s: no checkpoint was finished, beginning at step 0",

@@ -1,0 +1,189 @@
+/* digest.c - see digest.h. */
+#include "infer/digest.h"
+#include "base/file.h"
+#include "base/half.h"
+#include "infer/lm.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PIECE = 4096 }; /* values widened at a time */
+
+typedef struct {
+    char *name;
+    at_st_tensor t; /* its own name is not looked at */
+} item;
+
+typedef struct {
+    at_ctx *c;
+    item *item;
+    int64_t n, cap;
+} items;
+
+/* The part of a name that both namings have. */
+static const char *bare(const char *name) {
+    static const char prefix[] = "transformer.";
+    const size_t n = sizeof prefix - 1;
+    return strncmp(name, prefix, n) == 0 ? name + n : name;
+}
+
+/* group: "" or "EXPERT/". */
+static at_status add(items *l, const char *group, const char *name, const at_st_tensor *t) {
+    if (!at_reserve(l->c, &l->item, &l->cap, l->n + 1, sizeof *l->item)) return AT_OOM;
+    const size_t n = strlen(group) + strlen(bare(name)) + 1;
+    char *whole = at_malloc(l->c, n);
+    if (!whole) return AT_OOM;
+    (void)snprintf(whole, n, "%s%s", group, bare(name));
+    l->item[l->n++] = (item){whole, *t};
+    return AT_OK;
+}
+
+static void items_close(items *l) {
+    for (int64_t i = 0; i < l->n; i++) at_free(l->item[i].name);
+    at_free(l->item);
+}
+
+/* ---- what there is ------------------------------------------------------------------------ */
+
+static at_status add_file(items *l, const char *group, const at_st *st) {
+    at_status s = at_st_verify(l->c, st);
+    for (int64_t i = 0; i < at_st_count(st) && s == AT_OK; i++)
+        s = add(l, group, at_st_at(st, i)->name, at_st_at(st, i));
+    return s;
+}
+
+/* Its parameters as they are used: no buffers, nothing that is tied twice. */
+static at_status add_model(items *l, const char *group, const at_model *m) {
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < m->weights.n && s == AT_OK; i++)
+        s = at_st_verify(l->c, m->weights.file[i]);
+    for (int64_t i = 0; i < m->store.n && s == AT_OK; i++) {
+        const at_param_entry *e = m->store.p[i];
+        const size_t size = e->t.bf16 ? sizeof *e->t.bf16 : sizeof *e->t.data;
+        at_st_tensor t = {.dtype = e->t.bf16              ? AT_DT_BF16
+                                   : sizeof(at_real) == 4 ? AT_DT_F32
+                                                          : AT_DT_F64,
+                          .rank = e->t.rank,
+                          .data = e->t.bf16 ? (const void *)e->t.bf16 : e->t.data,
+                          .bytes = (size_t)at_numel(&e->t) * size};
+        memcpy(t.dim, e->t.dim, (size_t)e->t.rank * sizeof *t.dim);
+        s = add(l, group, e->path, &t);
+    }
+    return s;
+}
+
+static at_status add_lm(items *l, const at_lm *m, const at_st *router) {
+    at_status s = AT_OK;
+    for (int i = 0; i < m->n_experts && s == AT_OK; i++) {
+        char group[256] = "";
+        if (m->router) (void)snprintf(group, sizeof group, "%.250s/", m->expert[i].name);
+        s = add_model(l, group, m->expert[i].model);
+    }
+    return s == AT_OK && router ? add_file(l, "router/", router) : s;
+}
+
+/* ---- the number --------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const item *)a)->name, ((const item *)b)->name);
+}
+
+static void put_text(at_sha256 *h, const char *text) {
+    at_sha256_update(h, text, strlen(text) + 1);
+}
+
+static at_status put_values(at_ctx *c, at_sha256 *h, const at_st_tensor *t) {
+    if (t->dtype != AT_DT_F16 && t->dtype != AT_DT_BF16) {
+        at_sha256_update(h, t->data, t->bytes);
+        return AT_OK;
+    }
+    float wide[PIECE];
+    at_status s = AT_OK;
+    const size_t size = at_dtype_size(t->dtype), n = t->bytes / size;
+    for (size_t i = 0; i < n && s == AT_OK; i += PIECE) {
+        const size_t m = n - i < PIECE ? n - i : PIECE;
+        at_st_tensor piece = *t;
+        piece.data = (const char *)t->data + i * size;
+        piece.bytes = m * size;
+        s = at_st_to_f32(c, &piece, wide);
+        at_sha256_update(h, wide, m * sizeof *wide);
+    }
+    return s;
+}
+
+static at_status put_item(at_ctx *c, at_sha256 *h, const item *e) {
+    const at_st_tensor *t = &e->t;
+    const bool narrow = t->dtype == AT_DT_F16 || t->dtype == AT_DT_BF16;
+    char dims[AT_ST_RANK_MAX * 21 + 1] = "";
+    for (int i = 0, n = 0; i < t->rank; i++)
+        n += snprintf(dims + n, sizeof dims - (size_t)n, "%s%lld", i ? "," : "",
+                      (long long)t->dim[i]);
+    put_text(h, e->name);
+    put_text(h, narrow ? "F32" : at_dtype_name(t->dtype));
+    put_text(h, dims);
+    return put_values(c, h, t);
+}
+
+static at_status digest(items *l, const char *path, at_digest *out) {
+    at_ctx *c = l->c;
+    at_sha256 h;
+    unsigned char bytes[AT_SHA256_BYTES];
+    at_sha256_init(&h);
+    if (l->n > 1) qsort(l->item, (size_t)l->n, sizeof *l->item, by_name);
+    *out = (at_digest){.tensors = l->n};
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < l->n && s == AT_OK; i++) {
+        if (i && !strcmp(l->item[i].name, l->item[i - 1].name))
+            s = at_error(c, AT_FORMAT, "%s: tensor `%.200s` is there twice", path, l->item[i].name);
+        if (s == AT_OK && at_interrupted(c)) s = at_error(c, AT_INTERRUPTED, "interrupted");
+        if (s == AT_OK) s = put_item(c, &h, &l->item[i]);
+        out->values += (int64_t)(l->item[i].t.bytes / at_dtype_size(l->item[i].t.dtype));
+    }
+    at_sha256_final(&h, bytes);
+    at_sha256_hex(bytes, out->hex);
+    return s;
+}
+
+static at_status of_folder(at_ctx *c, const char *path, at_digest *out) {
+    at_lm *m = NULL;
+    at_st *router = NULL;
+    items l = {.c = c};
+    at_status s = at_lm_load(c, path, &m);
+    char *file = s == AT_OK && m->router ? at_join(c, path, AT_ROUTER_FILE) : NULL;
+    if (s == AT_OK && m->router) s = file ? at_st_open(c, file, &router) : AT_OOM;
+    if (s == AT_OK) s = add_lm(&l, m, router);
+    if (s == AT_OK) s = digest(&l, path, out);
+    items_close(&l);
+    at_free(file);
+    at_st_close(router);
+    at_lm_close(m);
+    return s;
+}
+
+static at_status of_files(at_ctx *c, const char *path, at_digest *out) {
+    at_weights w;
+    items l = {.c = c};
+    at_status s = at_weights_open(c, path, 0, &w);
+    for (int64_t i = 0; i < w.n && s == AT_OK; i++) s = add_file(&l, "", w.file[i]);
+    if (s == AT_OK) s = digest(&l, path, out);
+    items_close(&l);
+    at_weights_close(&w);
+    return s;
+}
+
+at_status at_digest_of(at_ctx *c, const char *path, at_digest *out) {
+    if (!at_is_dir(path)) return of_files(c, path, out);
+    char *config = at_join(c, path, "config.json"), *model = at_join(c, path, "model");
+    at_status s = config && model ? AT_OK : AT_OOM;
+    if (s == AT_OK && at_exists(config))
+        s = of_folder(c, path, out);
+    else if (s == AT_OK && at_is_dir(model))
+        s = of_folder(c, model, out);
+    else if (s == AT_OK)
+        s = at_error(c, AT_FORMAT,
+                     "%s: expected a model or a checkpoint (config.json) or a run with its model/",
+                     path);
+    at_free(config);
+    at_free(model);
+    return s;
+}

@@ -1,0 +1,24 @@
+/*
+ * digest.h - one number for parameters, whatever files they lie in.
+ *
+ * SHA-256 over the tensors in the order of their names (bytewise), of each: the name, a NUL, the type,
+ * a NUL, the dimensions in decimal with commas between them, a NUL, the values, little-endian and
+ * row-major.  F16 and BF16 are widened to F32, exactly, and called F32.  A name counts without a
+ * leading "transformer.".  So it does not depend on shards, on the order in a file, on metadata, on the
+ * naming (artel's or that of the authors) or on values being stored narrower than they are used.
+ */
+#ifndef AT_DIGEST_H
+#define AT_DIGEST_H
+#include "base/sha256.h"
+
+typedef struct at_digest {
+    char hex[AT_SHA256_TEXT];
+    int64_t tensors, values;
+} at_digest;
+
+/** path: a model folder or a checkpoint (its parameters, no buffers), a composed model (names
+    "EXPERT/NAME", and "router/NAME"), a run (its model/), a tensor file or an index (every tensor).
+    Hashes in the files are verified.  AT_INTERRUPTED between two tensors. */
+at_status at_digest_of(at_ctx *c, const char *path, at_digest *out);
+
+#endif

@@ -1,0 +1,173 @@
+/* runstate.c - see runstate.h. */
+#include "train/runstate.h"
+#include "base/arithmetic.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "io/hash.h"
+#include "io/safetensors.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIELDS = 10 };
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+/* Numbers that must survive exactly are written as hexadecimal floating point. */
+static void add_exact(cJSON *o, const char *key, double v) {
+    char text[64];
+    (void)snprintf(text, sizeof text, "%a", v);
+    cJSON_AddStringToObject(o, key, text);
+}
+
+static at_status add_hashes(at_ctx *c, const char *dir, cJSON *o) {
+    at_list l = {0};
+    cJSON *files = cJSON_AddObjectToObject(o, "files");
+    at_status s = files ? at_list_names(c, dir, &l) : AT_OOM;
+    if (s == AT_OK) at_list_sort(&l);
+    for (int64_t i = 0; i < l.n && s == AT_OK; i++) {
+        char text[AT_HASH_TEXT], *path = at_join(c, dir, l.item[i]);
+        s = path ? at_hash_file(c, path, text) : AT_OOM;
+        if (s == AT_OK && !cJSON_AddStringToObject(files, l.item[i], text)) s = AT_OOM;
+        at_free(path);
+    }
+    at_list_free(&l);
+    return s;
+}
+
+/* Of everything but the hash itself, whatever the layout of the file. */
+static at_status hash_of(at_ctx *c, const cJSON *o, char text[AT_HASH_TEXT]) {
+    char *s = cJSON_PrintUnformatted(o);
+    if (!s) return at_error(c, AT_OOM, "no memory for a checkpoint's state");
+    at_hash_bytes(s, strlen(s), text);
+    cJSON_free(s);
+    return AT_OK;
+}
+
+at_status at_runstate_write(at_ctx *c, const char *dir, const at_optim *o,
+                            const at_train_state *p) {
+    char hash[AT_HASH_TEXT], *path = at_join(c, dir, AT_RUNSTATE_FILE);
+    cJSON *j = path ? cJSON_CreateObject() : NULL;
+    at_status s = j ? AT_OK : AT_OOM;
+    cJSON_AddNumberToObject(j, "step", (double)p->step);
+    cJSON_AddNumberToObject(j, "tokens", (double)p->tokens);
+    cJSON_AddNumberToObject(j, "optimiser_steps", (double)o->t);
+    cJSON_AddNumberToObject(j, "losses", (double)p->loss_n);
+    add_exact(j, "loss_mean", p->loss_mean);
+    add_exact(j, "seconds", p->seconds);
+    cJSON_AddStringToObject(j, "data", p->data);
+    cJSON_AddStringToObject(j, "arithmetic", AT_ARITHMETIC);
+    if (s == AT_OK) s = add_hashes(c, dir, j);
+    if (s == AT_OK) s = hash_of(c, j, hash);
+    if (s == AT_OK) cJSON_AddStringToObject(j, "hash", hash);
+    if (s == AT_OK && cJSON_GetArraySize(j) != FIELDS) s = AT_OOM;
+    if (s == AT_OOM) (void)at_error(c, s, "%s: no memory for a checkpoint's state", dir);
+    if (s == AT_OK) s = at_json_write(c, path, j);
+    cJSON_Delete(j);
+    at_free(path);
+    return s;
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+static at_status read_exact(at_ctx *c, const char *path, const cJSON *o, const char *key,
+                            double *out) {
+    const char *text = NULL;
+    at_status s = at_json_string(c, path, o, key, &text);
+    char *end = NULL;
+    if (s == AT_OK) *out = strtod(text, &end);
+    if (s == AT_OK && (end == text || *end || !isfinite(*out)))
+        s = at_error(c, AT_FORMAT, "%s: field \"%s\": expected a finite number, found \"%.40s\"",
+                     path, key, text);
+    return s;
+}
+
+/* Another data set under the same name would go on with other batches, or other token ids. */
+static at_status same_data(at_ctx *c, const char *path, const cJSON *o, const char *now) {
+    const char *then = NULL;
+    const at_status s = at_json_string(c, path, o, "data", &then);
+    if (s != AT_OK || !strcmp(then, now)) return s;
+    return at_error(c, AT_MISMATCH,
+                    "%s: the data set has changed since the run began (its manifest was %.12s, is "
+                    "%.12s)",
+                    path, then, now);
+}
+
+/* The steps to come would have other bits than those of the run that was begun. */
+static at_status same_arithmetic(at_ctx *c, const char *dir, const cJSON *o) {
+    const cJSON *then = cJSON_GetObjectItemCaseSensitive(o, "arithmetic");
+    const char *name = cJSON_IsString(then) ? then->valuestring : "none recorded";
+    if (!strcmp(name, AT_ARITHMETIC)) return AT_OK;
+    return at_error(c, AT_MISMATCH,
+                    "%s was computed in arithmetic `%.40s`, this program computes in `%s`, and the "
+                    "run would not end with the bits it was begun for.  Continue with an artel of "
+                    "that arithmetic (artel --version names it), or begin another run from these "
+                    "parameters: `init: %s` in place of the recipe's section model",
+                    dir, name, AT_ARITHMETIC, dir);
+}
+
+/* The hash of a file says no; the hashes of a tensor file say more. */
+static at_status altered(at_ctx *c, const char *path, const char *found, const char *expected) {
+    const size_t n = strlen(path);
+    static const char tensors[] = ".safetensors";
+    if (n >= sizeof tensors && !strcmp(path + n - (sizeof tensors - 1), tensors)) {
+        at_st *st = NULL;
+        at_status s = at_st_open(c, path, &st);
+        if (s == AT_OK) s = at_st_verify(c, st);
+        at_st_close(st);
+        if (s != AT_OK) return s;
+    }
+    return at_error(c, AT_FORMAT,
+                    "%s: altered, or of another checkpoint: its content is not what was written "
+                    "(hash %s, expected %.16s)",
+                    path, found, expected);
+}
+
+static at_status check_files(at_ctx *c, const char *dir, const char *path, const cJSON *o) {
+    const cJSON *files = NULL;
+    at_status s = at_json_object(c, path, o, "files", &files);
+    for (const cJSON *e = s == AT_OK ? files->child : NULL; e && s == AT_OK; e = e->next) {
+        char text[AT_HASH_TEXT];
+        if (!cJSON_IsString(e) || strchr(e->string, '/') || e->string[0] == '.')
+            return at_error(c, AT_FORMAT,
+                            "%s: field \"files\": expected names and hashes, found `%s`", path,
+                            e->string);
+        char *file = at_join(c, dir, e->string);
+        s = file ? at_hash_file(c, file, text) : AT_OOM;
+        if (s == AT_OK && strcmp(text, e->valuestring) != 0)
+            s = altered(c, file, text, e->valuestring);
+        at_free(file);
+    }
+    return s;
+}
+
+static at_status check_self(at_ctx *c, const char *path, cJSON *o) {
+    char text[AT_HASH_TEXT];
+    cJSON *kept = cJSON_DetachItemFromObjectCaseSensitive(o, "hash");
+    at_status s = hash_of(c, o, text);
+    if (s == AT_OK && (!cJSON_IsString(kept) || strcmp(kept->valuestring, text) != 0))
+        s = at_error(c, AT_FORMAT, "%s: altered: its content is not what was written", path);
+    cJSON_Delete(kept);
+    return s;
+}
+
+at_status at_runstate_read(at_ctx *c, const char *dir, int64_t step, at_optim *o,
+                           at_train_state *p) {
+    char *path = at_join(c, dir, AT_RUNSTATE_FILE);
+    cJSON *j = path ? at_json_read(c, path) : NULL;
+    const int64_t most = (int64_t)1 << 52;
+    at_status s = j ? same_arithmetic(c, dir, j) : c->status;
+    if (s == AT_OK) s = at_json_int(c, path, j, "step", step, step, &p->step);
+    if (s == AT_OK) s = at_json_int(c, path, j, "tokens", 0, most, &p->tokens);
+    if (s == AT_OK) s = at_json_int(c, path, j, "optimiser_steps", 0, most, &o->t);
+    if (s == AT_OK) s = at_json_int(c, path, j, "losses", 0, most, &p->loss_n);
+    if (s == AT_OK) s = read_exact(c, path, j, "loss_mean", &p->loss_mean);
+    if (s == AT_OK) s = read_exact(c, path, j, "seconds", &p->seconds);
+    if (s == AT_OK) s = same_data(c, path, j, p->data);
+    if (s == AT_OK) s = check_self(c, path, j);
+    if (s == AT_OK) s = check_files(c, dir, path, j);
+    cJSON_Delete(j);
+    at_free(path);
+    return s;
+}
