@@ -146,18 +146,20 @@ static bool of_model(const cJSON *shards, const char *name) {
     return false;
 }
 
-/* Parameters as loading finds them; where it cannot, the values of all their tensors. */
-static double parameters_of(const report *r, double values) {
+/* Parameters as loading finds them; where it cannot, the values of all their tensors.  One that is no
+   number is told, as a byte that was altered is. */
+static at_status parameters_of(const report *r, double values, double *n) {
     at_ctx *c = &r->a->ctx;
     at_lm *m = NULL;
-    double n = 0;
-    if (at_lm_load(c, r->path, &m) == AT_OK)
-        for (int i = 0; i < m->n_experts; i++) n += (double)at_model_numel(m->expert[i].model);
-    else
-        n = values;
-    at_error_clear(c);
+    at_status s = at_lm_load(c, r->path, &m);
+    *n = s == AT_OK ? 0 : values;
+    for (int i = 0; s == AT_OK && i < m->n_experts; i++)
+        *n += (double)at_model_numel(m->expert[i].model);
+    if (s == AT_OK) s = at_lm_finite(m);
     at_lm_close(m);
-    return n;
+    if (s == AT_OK || s == AT_NUMERIC) return s;
+    at_error_clear(c);
+    return AT_OK;
 }
 
 static at_status add_files(const report *r, cJSON *o) {
@@ -182,7 +184,9 @@ static at_status add_files(const report *r, cJSON *o) {
     }
     at_list_free(&l);
     cJSON_Delete(index);
-    if (!s) cJSON_AddNumberToObject(o, "parameters", parameters_of(r, values));
+    double n = 0;
+    if (!s) s = parameters_of(r, values, &n);
+    if (!s) cJSON_AddNumberToObject(o, "parameters", n);
     return s;
 }
 

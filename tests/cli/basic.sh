@@ -14,6 +14,7 @@ run 0 "$ARTEL" --version
 prints "artel 0."
 prints "cpu"
 prints "blas"
+prints "arithmetic fma16."
 run 0 "$ARTEL" --version --json
 prints '"commit":"'
 run 2 "$ARTEL" --version --jsn
@@ -37,7 +38,7 @@ for verb in $("$ARTEL" help | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
     silent
 done
 run 0 "$ARTEL" inspect --help
-prints "ARTEL_THREADS"
+prints "ARTEL_DIGEST"
 prints "--json"
 
 # Options: anywhere, long, short, attached, unknown, without value, out of range.
