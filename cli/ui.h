@@ -41,8 +41,8 @@ typedef struct ui {
         "json", 0, OPT_FLAG, &(u)->json, NULL, NULL, "one JSON object a line on stdout", 0, 0        \
     }
 
-/** Opens u->a with the options given; from here on Ctrl-C asks the library to stop, and a second
-    one ends the process.  False: the reason is on stderr, return 1. */
+/** Opens u->a with the options given; from here on Ctrl-C, SIGTERM and SIGHUP (unless it was ignored
+    before) ask the library to stop, and a second Ctrl-C or SIGTERM ends the process.  False: the reason is on stderr, return 1. */
 bool ui_open(ui *u, const char *verb);
 /** Prints what went wrong, closes u->a and returns the exit code. */
 int ui_close(ui *u, artel_status s);
