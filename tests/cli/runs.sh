@@ -92,7 +92,8 @@ check "nothing half made" sh -c "! ls -A killed killed/checkpoints | grep -F .ar
 for signal in HUP TERM; do
     start on-$signal -q $forever
     kill -$signal $pid
-    [ $signal = TERM ] || kill -$signal $pid # a terminal that closes sends more than one
+    # a terminal that closes sends more than one, and they may come while the program saves
+    while [ $signal = HUP ] && kill -HUP $pid 2>/dev/null && [ -z "$(ls on-HUP/checkpoints)" ]; do :; done
     ends 130
     check "SIG$signal: nothing saved" test -n "$(ls on-$signal/checkpoints)"
 done
@@ -104,6 +105,15 @@ writes nohup
 kill -HUP $pid
 sleep 0.3
 check "nohup: it went on" kill -0 $pid
+kill -TERM $pid
+ends 130
+
+# a second Ctrl-C ends the program at once, and breaks nothing
+start twice -q --set train.steps=1000000 --set train.save_every=1 --set train.eval_every=0
+kill -INT $pid
+kill -INT $pid 2>/dev/null
+ends 130
+start twice -q --resume --set train.steps=1000000 --set train.save_every=1 --set train.eval_every=0
 kill -TERM $pid
 ends 130
 
