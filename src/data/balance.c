@@ -119,7 +119,8 @@ static at_status move_files(at_ctx *c, at_stage *domain, int n, int d, const at_
     part *p = parts_of(c, &domain[d], &parts, &all);
     if (!p) return c->status;
     bool moved = false;
-    while ((*most = distances(p, parts, all, b, apart)) > CLOSE &&
+    *most = 0; /* of documents without a byte no split is short */
+    while (all > 0 && (*most = distances(p, parts, all, b, apart)) > CLOSE &&
            move_one(p, parts, all, b, apart))
         moved = true;
     for (int i = 0; moved && i < n; i++) follow(&domain[i], p, parts);

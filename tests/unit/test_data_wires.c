@@ -44,8 +44,10 @@ static at_stage stage_of(char *name, uint64_t first, int64_t n) {
     at_stage s = {.name = name, .n = n, .cap = n};
     s.doc = at_calloc(&ctx, (size_t)n, sizeof *s.doc);
     assert_non_null(s.doc);
-    for (int64_t i = 0; i < n; i++)
-        s.doc[i] = (at_doc){.key = at_rand64(5, AT_STREAM_TEST, first + (uint64_t)i), .tokens = 10};
+    for (int64_t i = 0; i < n; i++) {
+        const uint64_t key = at_rand64(5, AT_STREAM_TEST, first + (uint64_t)i);
+        s.doc[i] = (at_doc){.key = key, .group = key, .tokens = 10, .bytes = 40};
+    }
     return s;
 }
 
