@@ -183,19 +183,37 @@ cJSON *at_json_read(at_ctx *c, const char *path) {
     return v;
 }
 
-at_status at_json_write(at_ctx *c, const char *path, const cJSON *v) {
-    char *text = at_json_text(c, v, true);
-    if (!text) return at_error_in(c, path);
-    at_out o;
-    at_status s = at_out_open(c, path, &o);
-    if (!s) s = at_out_write(c, &o, text, strlen(text));
-    if (!s) s = at_out_write(c, &o, "\n", 1);
-    if (!s)
-        s = at_out_commit(c, &o);
-    else
-        at_out_close(&o);
+/* The text of v and the end of its line. */
+static at_status write_value(at_ctx *c, at_out *o, const cJSON *v, bool pretty) {
+    char *text = at_json_text(c, v, pretty);
+    if (!text) return c->status;
+    at_status s = at_out_write(c, o, text, strlen(text));
+    if (!s) s = at_out_write(c, o, "\n", 1);
     cJSON_free(text);
     return s;
+}
+
+static at_status finish(at_ctx *c, at_out *o, at_status s) {
+    if (s == AT_OK) return at_out_commit(c, o);
+    at_out_close(o);
+    return s;
+}
+
+at_status at_json_write(at_ctx *c, const char *path, const cJSON *v) {
+    at_out o;
+    const at_status s = at_out_open(c, path, &o);
+    if (s) return s;
+    return finish(c, &o, write_value(c, &o, v, true) ? at_error_in(c, path) : AT_OK);
+}
+
+at_status at_json_write_lines(at_ctx *c, const char *path, const cJSON *list) {
+    at_out o;
+    at_status s = at_out_open(c, path, &o);
+    if (s) return s;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list) if (!s && write_value(c, &o, item, false)) s =
+        at_error_in(c, path);
+    return finish(c, &o, s);
 }
 
 /* ---- getters ------------------------------------------------------------------------------ */

@@ -33,6 +33,8 @@ bool at_json_put(cJSON *o, const char *key, cJSON *item);
 bool at_json_append(cJSON *list, cJSON *item);
 /** Pretty-printed, written atomically. */
 at_status at_json_write(at_ctx *c, const char *path, const cJSON *v);
+/** The items of a list, a line each, written atomically. */
+at_status at_json_write_lines(at_ctx *c, const char *path, const cJSON *list);
 
 /* Getters: AT_FORMAT "<name>: field "<key>": expected ..., found ..." unless present and of the type. */
 at_status at_json_string(at_ctx *c, const char *name, const cJSON *o, const char *key,

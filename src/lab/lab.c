@@ -76,19 +76,9 @@ static at_status claim_folder(at_lab_session *l) {
 }
 
 static at_status write_lines(at_lab_session *l, const char *name, const cJSON *list) {
-    at_text t;
-    const cJSON *o;
-    at_text_init(&t, l->c, 0);
-    cJSON_ArrayForEach(o, list) {
-        char *s = cJSON_PrintUnformatted(o);
-        at_text_add(&t, s ? s : "");
-        at_text_add(&t, "\n");
-        cJSON_free(s);
-    }
     char *path = at_join(l->c, l->o->out, name);
-    const at_status s = t.failed ? t.failed : path ? at_write_file(l->c, path, t.s, t.n) : AT_OOM;
+    const at_status s = path ? at_json_write_lines(l->c, path, list) : AT_OOM;
     at_free(path);
-    at_text_close(&t);
     return s;
 }
 

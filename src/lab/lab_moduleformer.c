@@ -121,7 +121,7 @@ static at_status declare(mf *m, const mf_model *x, const char *group, int64_t se
     const mf_shape *h = &x->shape;
     at_text t;
     cJSON *path = cJSON_CreateString(m->l->o->data);
-    char *quoted = path ? cJSON_PrintUnformatted(path) : NULL;
+    char *quoted = at_json_text(m->l->c, path, false);
     const int64_t steps = tokens / (z->batch * z->context);
     const unsigned flags = seed == MF_TUNE_SEED ? AT_TRIAL_DARING | AT_TRIAL_CHOOSES
                            : x->lengths         ? AT_TRIAL_LENGTHS

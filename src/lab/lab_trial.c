@@ -55,18 +55,7 @@ at_status at_lab_results_open(at_lab_session *l) {
 
 /* The whole file again: it is small, and never torn. */
 static at_status results_write(at_lab_session *l) {
-    at_text t;
-    at_text_init(&t, l->c, 0);
-    const cJSON *line;
-    cJSON_ArrayForEach(line, l->results) {
-        char *s = cJSON_PrintUnformatted(line);
-        at_text_add(&t, s ? s : "");
-        at_text_add(&t, "\n");
-        cJSON_free(s);
-    }
-    const at_status s = t.failed ? t.failed : at_write_file(l->c, l->results_path, t.s, t.n);
-    at_text_close(&t);
-    return s;
+    return at_json_write_lines(l->c, l->results_path, l->results);
 }
 
 static cJSON *result_of(const at_lab_session *l, const char *name) {

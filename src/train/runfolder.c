@@ -376,9 +376,9 @@ at_status at_runfolder_log_open(at_runfolder *r, int64_t step) {
 }
 
 at_status at_runfolder_log(at_runfolder *r, cJSON *o) {
-    char *text = cJSON_PrintUnformatted(o);
+    char *text = at_json_text(r->ctx, o, false);
     cJSON_Delete(o);
-    if (!text) return at_error(r->ctx, AT_OOM, "a line of metrics does not fit in memory");
+    if (!text) return r->ctx->status;
     const bool ok = fprintf(r->log, "%s\n", text) > 0 && fflush(r->log) == 0;
     cJSON_free(text);
     return ok ? AT_OK

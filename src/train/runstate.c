@@ -38,8 +38,8 @@ static at_status add_hashes(at_ctx *c, const char *dir, cJSON *o) {
 
 /* Of everything but the hash itself, whatever the layout of the file. */
 static at_status hash_of(at_ctx *c, const cJSON *o, char text[AT_HASH_TEXT]) {
-    char *s = cJSON_PrintUnformatted(o);
-    if (!s) return at_error(c, AT_OOM, "no memory for a checkpoint's state");
+    char *s = at_json_text(c, o, false);
+    if (!s) return c->status;
     at_hash_bytes(s, strlen(s), text);
     cJSON_free(s);
     return AT_OK;

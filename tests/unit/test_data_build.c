@@ -68,9 +68,7 @@ static at_status build(const at_build *b) {
 }
 
 /* Nothing of what is only for the time of the work stays beside the result. */
-static void no_leftovers(void) {
-    nothing_in_the_making(&ctx, dir);
-}
+static void no_leftovers(void) { nothing_in_the_making(&ctx, dir); }
 
 static void same_tree(const char *a, const char *b) {
     at_list l, m;
