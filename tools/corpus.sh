@@ -3,14 +3,20 @@
 #
 #     tools/corpus.sh OUT [CACHE]
 #
-# makes OUT/en OUT/fr OUT/de (LibreOffice help, the same relative paths in each) and OUT/python (the standard library
-# without its tests).  The packages, about 11 MB, stay in CACHE (default: OUT.cache); a second call finds everything
-# done.  Needs apt-get and dpkg, no root and no network beyond Debian's own sources; asks "apt-get update" of root,
-# or keeps package lists of its own in CACHE, when the system's are missing.
-# Licences: LibreOffice help MPL-2.0, Python standard library PSF-2.0.  OUT/SOURCES names package, version and SHA-256.
+# makes OUT/en OUT/fr OUT/de, each of
+#     help/      LibreOffice's help
+#     handbook/  the Debian handbook
+#     man/       manual pages, their running text (tools/man_text.awk)
+#     packages/  descriptions of packages, the same packages in each language (tools/description_text.awk)
+# and OUT/python: the standard library without its tests, NetworkX and SQLAlchemy.  What cannot be had is left with a
+# sentence, as long as every domain has something.  Downloads, about 65 MB, stay in CACHE (default: OUT.cache); a second
+# call finds everything done.  Needs apt-get and dpkg, no root and no network beyond Debian's own sources; asks
+# "apt-get update" of root, or keeps package lists of its own in CACHE, when the system's are missing.
+# OUT/SOURCES names what was used, with version, SHA-256 and licence.
 set -eu
 [ $# -ge 1 ] && [ $# -le 2 ] || { sed -n '4s/^# *//p' "$0" >&2; exit 2; }
-packages="libreoffice-help-en-us libreoffice-help-fr libreoffice-help-de libpython3.11-minimal libpython3.11-stdlib"
+languages="en fr de"
+tools=$(cd "$(dirname "$0")" && pwd)
 
 say() { printf 'corpus: %s\n' "$*"; }
 fail() {
@@ -21,7 +27,9 @@ mkdir -p "$1" "${2:-$1.cache}" || fail "cannot make $1 and ${2:-$1.cache}"
 out=$(cd "$1" && pwd)
 cache=$(cd "${2:-$1.cache}" && pwd)
 
-if [ -f "$out/SOURCES" ] && [ -d "$out/en" ] && [ -d "$out/fr" ] && [ -d "$out/de" ] && [ -d "$out/python" ]; then
+complete=yes
+for d in $languages python; do [ -d "$out/$d" ] || complete=""; done
+if [ -n "$complete" ] && [ -f "$out/SOURCES" ]; then
     say "$out is complete"
     exit 0
 fi
@@ -33,76 +41,162 @@ done
 # ---- download -------------------------------------------------------------------------------------------------------
 
 lists="" # options of apt-get once the lists are our own
-find_package() {
+updated=""
+# Those of the packages that these lists know, one a line.
+known() {
     # shellcheck disable=SC2086
-    apt-cache $lists show --no-all-versions "$1" >/dev/null 2>&1
+    apt-cache $lists show --no-all-versions "$@" 2>/dev/null | sed -n 's/^Package: //p'
+}
+# own_lists WHERE OPTION...: package lists into a folder of our own.
+own_lists() {
+    folder=$cache/$1
+    shift
+    mkdir -p "$folder/partial" "$cache/apt"
+    apt-get -q -o Dir::State::Lists="$folder" -o Dir::Cache="$cache/apt" "$@" update >"$cache/update.log" 2>&1
 }
 update_lists() {
     say "the package lists are missing or old: apt-get update"
+    updated=yes
     if [ "$(id -u)" -eq 0 ]; then
         apt-get -q update >"$cache/update.log" 2>&1 && return
-    else
-        mkdir -p "$cache/lists/partial" "$cache/apt"
+    elif own_lists lists; then
         lists="-o Dir::State::Lists=$cache/lists -o Dir::Cache=$cache/apt"
-        # shellcheck disable=SC2086
-        apt-get -q $lists update >"$cache/update.log" 2>&1 && return
+        return
     fi
     tail -n 3 "$cache/update.log" >&2
     fail "apt-get update failed: is there a network?  Once it works, run the command again."
 }
+is_whole() { [ -f "$cache/$1.deb" ] && dpkg-deb --info "$cache/$1.deb" >/dev/null 2>&1; }
+# In a folder of its own, so that an interrupted download is never taken for a package.
 download() {
-    # In a folder of its own, so that an interrupted download is never taken for a package.
     rm -rf "$cache/partial"
     mkdir -p "$cache/partial"
     # shellcheck disable=SC2086
-    (cd "$cache/partial" && apt-get -q $lists download "$1") >"$cache/download.log" 2>&1 || return 1
-    mv "$cache"/partial/*.deb "$cache/$1.deb"
+    (cd "$cache/partial" && apt-get -q $lists download "$@") >"$cache/download.log" 2>&1 || return 1
+    for file in "$cache"/partial/*.deb; do
+        name=${file##*/}
+        mv "$file" "$cache/${name%%_*}.deb"
+    done
+}
+# Into the cache what can be had; the rest is named.
+fetch() {
+    missing=""
+    for p in "$@"; do is_whole "$p" || missing="$missing $p"; done
+    [ -n "$missing" ] || return 0
+    # shellcheck disable=SC2086
+    wanted=$(known $missing)
+    for p in $missing; do
+        echo "$wanted" | grep -q "^$p\$" || say "left out: this system's sources have no $p"
+    done
+    [ -n "$wanted" ] || return 0
+    say "downloading" $wanted
+    # shellcheck disable=SC2086
+    download $wanted && return
+    [ -n "$updated" ] || update_lists
+    # shellcheck disable=SC2086
+    download $wanted && return
+    for p in $wanted; do
+        download "$p" || say "left out: cannot download $p ($(grep '^E' "$cache/download.log" | tail -n 1))"
+    done
 }
 
-updated=""
-for p in $packages; do
-    if [ -f "$cache/$p.deb" ] && dpkg-deb --info "$cache/$p.deb" >/dev/null 2>&1; then continue; fi
-    find_package "$p" || { update_lists; updated=yes; }
-    find_package "$p" || {
-        grep -E '^(E|W|Err)' "$cache/update.log" | tail -n 3 >&2 || true
-        fail "the package sources of this system have no $p: is there a network, and is this Debian 12 (bookworm)?"
-    }
-    say "downloading $p"
-    download "$p" || {
-        [ -n "$updated" ] || { update_lists; updated=yes; }
-        download "$p" || {
-            tail -n 3 "$cache/download.log" >&2
-            fail "cannot download $p: is there a network?"
-        }
-    }
-done
+# The version of Python that this Debian has.
+minimal() { apt-cache $lists show --no-all-versions python3-minimal 2>/dev/null; }
+minimal | grep -q . || update_lists
+minor=$(minimal | sed -n 's/^Depends:.*python3\.\([0-9]*\)-minimal.*/\1/p' | sed -n 1p)
+packages="libreoffice-help-en-us libreoffice-help-fr libreoffice-help-de debian-handbook
+    manpages manpages-dev manpages-fr manpages-de
+    libpython3.${minor:-11}-minimal libpython3.${minor:-11}-stdlib python3-networkx python3-sqlalchemy"
+# shellcheck disable=SC2086
+fetch $packages
 rm -rf "$cache/partial"
+
+# Descriptions come with the package lists, in languages that a system may have switched off.
+catalogue() { # LANGUAGE
+    for file in "$cache"/catalogue/*_main_i18n_Translation-"$1"*; do
+        case $file in *security*|*updates*) continue ;; esac
+        [ ! -f "$file" ] || { /usr/lib/apt/apt-helper cat-file "$file" && return; }
+    done 2>/dev/null
+}
+have_catalogues() { for l in $languages; do catalogue $l | grep -q . || return 1; done; }
+if ! have_catalogues; then
+    say "downloading descriptions of packages"
+    own_lists catalogue -o Acquire::Languages= -o Acquire::Languages::=en -o Acquire::Languages::=fr \
+        -o Acquire::Languages::=de -o Acquire::IndexTargets::deb::Packages::DefaultEnabled=false ||
+        say "left out: cannot download descriptions of packages"
+fi
 
 # ---- unpack and lay out ---------------------------------------------------------------------------------------------
 
-rm -rf "$cache/x" "$out/en" "$out/fr" "$out/de" "$out/python" "$out/SOURCES"
+rm -rf "$cache/x" "$out/SOURCES"
+for d in $languages python; do rm -rf "${out:?}/$d"; done
 mkdir -p "$cache/x"
-for p in $packages; do dpkg-deb -x "$cache/$p.deb" "$cache/x" || fail "cannot unpack $cache/$p.deb"; done
-help=$cache/x/usr/share/libreoffice/help
-for pair in en-US:en fr:fr de:de; do
-    [ -d "$help/${pair%:*}/text" ] || fail "no $help/${pair%:*}/text in the packages"
-    mv "$help/${pair%:*}/text" "$out/${pair#*:}"
+for p in $packages; do
+    is_whole "$p" || continue
+    # Of the handbook nothing but the pages in our languages: the rest is ten times as much.
+    if [ "$p" = debian-handbook ]; then
+        dpkg-deb --fsys-tarfile "$cache/$p.deb" | tar -x -C "$cache/x" --wildcards './usr/share/doc/debian-handbook/html/en-US/*.html' \
+            './usr/share/doc/debian-handbook/html/fr-FR/*.html' './usr/share/doc/debian-handbook/html/de-DE/*.html' || say "left out: $p has no such pages"
+    else
+        dpkg-deb -x "$cache/$p.deb" "$cache/x" || fail "cannot unpack $cache/$p.deb"
+    fi
 done
-python=$(echo "$cache"/x/usr/lib/python3.*/)
-[ -d "$python" ] || fail "no usr/lib/python3.x in the packages"
-find "$python" \( -name test -o -name tests -o -name idle_test -o -name __pycache__ \) -prune -exec rm -rf {} +
-# Tables, not code: they would be a fifth of the text.
-rm -rf "$python/encodings" "$python/pydoc_data"
-(cd "$python" && find . -name '*.py' -type f) | while IFS= read -r file; do
-    mkdir -p "$out/python/$(dirname "$file")"
-    mv "$python/$file" "$out/python/$file"
+share=$cache/x/usr/share
+for place in en:en-US:en-US:. fr:fr:fr-FR:fr de:de:de-DE:de; do
+    IFS=: read -r l help book man <<END
+$place
+END
+    mkdir -p "$out/$l"
+    [ ! -d "$share/libreoffice/help/$help/text" ] || mv "$share/libreoffice/help/$help/text" "$out/$l/help"
+    [ ! -d "$share/doc/debian-handbook/html/$book" ] || mv "$share/doc/debian-handbook/html/$book" "$out/$l/handbook"
+    mkdir -p "$out/$l/man" "$out/$l/packages"
+    for section in "$share/man/$man"/man[1-8]; do
+        [ -d "$section" ] || continue
+        find "$section" -type f -name '*.gz' -exec gzip -d -f {} +
+        find "$section" -type f -exec awk -v out="$out/$l/man" -f "$tools/man_text.awk" {} +
+    done
+done
+if have_catalogues; then
+    for l in $languages; do
+        catalogue $l >"$cache/x/$l"
+        sed -n 's/^Package: //p' "$cache/x/$l" | LC_ALL=C sort -u >"$cache/x/$l.names"
+    done
+    LC_ALL=C comm -12 "$cache/x/fr.names" "$cache/x/de.names" | LC_ALL=C comm -12 - "$cache/x/en.names" >"$cache/x/names"
+    for l in $languages; do
+        awk -v out="$out/$l/packages" -f "$tools/description_text.awk" "$cache/x/names" "$cache/x/$l"
+    done
+fi
+mkdir -p "$out/python"
+for folder in "$cache"/x/usr/lib/python3.*/ "$cache"/x/usr/lib/python3/dist-packages/; do
+    [ -d "$folder" ] || continue
+    find "$folder" \( -name test -o -name tests -o -name testing -o -name idle_test -o -name __pycache__ \) -prune -exec rm -rf {} +
+    # Tables, not code: they would be a fifth of the text.
+    rm -rf "$folder/encodings" "$folder/pydoc_data"
+    find "$folder" -type f ! -name '*.py' -exec rm -f {} +
+    cp -r "$folder/." "$out/python"
 done
 rm -rf "$cache/x"
+
+licence() {
+    case $1 in
+    libreoffice-*) echo MPL-2.0 ;;
+    debian-handbook) echo "CC-BY-SA-3.0 or GPL-2+" ;;
+    manpages*) echo "as each page says" ;;
+    libpython*) echo PSF-2.0 ;;
+    python3-networkx) echo BSD-3-Clause ;;
+    python3-sqlalchemy) echo MIT ;;
+    esac
+}
 for p in $packages; do
-    printf '%s %s %s\n' "$p" "$(dpkg-deb -f "$cache/$p.deb" Version)" \
-        "$(sha256sum "$cache/$p.deb" | cut -d ' ' -f 1)"
+    ! is_whole "$p" || printf '%s %s %s %s\n' "$p" "$(dpkg-deb -f "$cache/$p.deb" Version)" \
+        "$(sha256sum "$cache/$p.deb" | cut -d ' ' -f 1)" "$(licence "$p")"
 done >"$cache/SOURCES"
-mv "$cache/SOURCES" "$out/SOURCES"
-for d in en fr de python; do
-    say "$d: $(find "$out/$d" -type f | wc -l) files, $(du -sk "$out/$d" | cut -f 1) KiB"
+! have_catalogues || for l in $languages; do
+    printf 'Translation-%s %s %s %s\n' "$l" - "$(catalogue $l | sha256sum | cut -d ' ' -f 1)" "as the packages"
+done >>"$cache/SOURCES"
+for d in $languages python; do
+    n=$(find "$out/$d" -type f 2>/dev/null | wc -l)
+    [ "$n" -gt 0 ] || fail "$d: no text could be had: is there a network, and is this Debian 12 or later?"
+    say "$d: $n files, $(du -sk "$out/$d" | cut -f 1) KiB on disk"
 done
+mv "$cache/SOURCES" "$out/SOURCES"
