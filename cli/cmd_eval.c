@@ -90,6 +90,11 @@ static void draw(void *user, const char *json) {
         cJSON_ArrayForEach(e, cJSON_GetObjectItemCaseSensitive(o, "usage"))
             printf("  %s %.1f%%", e->string, 100 * e->valuedouble);
         printf("\n");
+        const double prefix = number(o, "route_on");
+        if (prefix > 0 && !strcmp(domain->valuestring, "all"))
+            printf("Of each window %.0f tokens are read, by a router if there is one, and only "
+                   "what follows is scored.\n",
+                   prefix);
     }
     cJSON_Delete(o);
 }
@@ -105,6 +110,11 @@ int cmd_eval(int argc, char **argv) {
         {"context", 0, OPT_INT, &o.context, "0", "N",
          "tokens of a window; 0: what the model takes, at most 1024", 0, 1 << 20},
         {"windows", 0, OPT_INT, &o.windows, "0", "N", "most windows a domain; 0: all", 0, 1e12},
+        {"route-on", 0, OPT_INT, &o.route_on, "0", "N",
+         "leave the first N tokens of a window to the router, unscored; 0: 32 for a composed "
+         "model, "
+         "none for a plain one; -1: none",
+         -1, 1 << 20},
         {"usage", 0, OPT_FLAG, &usage, NULL, NULL, "also how often each expert is used", 0, 0},
         UI_OPTIONS(&u),
         {0},
@@ -115,7 +125,9 @@ int cmd_eval(int argc, char **argv) {
         1,
         1,
         "Loss and perplexity of a model on each domain of a data set.\n"
-        "A composed model routes every window to one of its experts.\n"
+        "A composed model routes every window to one of its experts, by its first tokens,\n"
+        "which are not scored; with --route-on -1 by the very tokens that are, which flatters\n"
+        "it.  To compare a plain model with a composed one, give both the same --route-on.\n"
         "--usage of a mixture: a load entropy of 1 is an even load; dead experts\n"
         "have under 1 % of an even share; 3.12 is expert 12 of layer 3, from 0.",
         table};

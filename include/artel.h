@@ -205,10 +205,16 @@ typedef struct artel_eval_options {
     const char *split; /* "train", "validation" or "test"; NULL: test                   */
     int64_t context;   /* tokens of a window; 0: the model's context, at most 1024      */
     int64_t windows;   /* most windows a domain, evenly spread; 0: all                  */
+    int64_t route_on;  /* the first so many tokens of each window are read, by the router of a
+                          composed model too, and not scored.  0: 32 (at most half a window) for a
+                          composed model, none for a plain one.  Below 0: none; a composed model is
+                          then routed by the very tokens that it scores, which flatters it. To
+                          compare models give all of them the same                      */
     int usage;         /* also how often each expert is used                            */
 } artel_eval_options;
-/** Loss a domain, then over all: {"domain","tokens","loss" (nats a token),"ppl",
-    "bits_per_byte" (null without a tokenizer),"usage":{expert: share}}; usage: the share of the
+/** Loss a domain, then over all: {"domain","tokens" (scored),"route_on" (tokens of a window that are
+    not),"loss" (nats a token),"ppl","bits_per_byte" (null without a tokenizer),"usage":{expert:
+    share}}; usage: the share of the
     windows that each expert of a composed model answered.  With usage, a mixture emits after each
     of these a line a router: {"domain","layer","kind" ("attention", "feed_forward"),"experts",
     "routed_tokens","share":[of the choices],"probability":[mean],"load_entropy" (of share, 1: even),

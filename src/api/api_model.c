@@ -31,12 +31,15 @@ artel_status artel_compose(artel *a, const artel_recipe *r, const char *out, art
 
 /* ---- eval ------------------------------------------------------------------------- */
 
+enum { ROUTE_ON = 32 };
+
 typedef struct {
     artel *a;
     at_compute cp;
     at_lm *m;
     at_dataset *d;
     const artel_eval_options *o;
+    int64_t context, prefix;
     artel_emit emit;
     void *user;
 } evaluation;
@@ -46,6 +49,7 @@ static at_status emit_eval(const evaluation *v, const char *domain, const at_eva
     const double loss = e->nats / (double)e->tokens;
     cJSON_AddStringToObject(j, "domain", domain);
     cJSON_AddNumberToObject(j, "tokens", (double)e->tokens);
+    cJSON_AddNumberToObject(j, "route_on", (double)v->prefix);
     cJSON_AddNumberToObject(j, "loss", loss);
     cJSON_AddNumberToObject(j, "ppl", exp(loss));
     if (e->bytes)
@@ -102,11 +106,24 @@ static at_status find_split(at_ctx *c, const char *name, at_split *out) {
     return at_error(c, AT_ARG, "split `%s`: expected train, validation or test", name);
 }
 
+/* Tokens of a window, and how many of them are read but not scored. */
+static at_status choose_windows(evaluation *v) {
+    const int64_t asked = v->o->route_on;
+    v->context = v->o->context ? v->o->context : 1024;
+    if (v->context > v->m->context) v->context = v->m->context;
+    v->prefix = asked > 0 ? asked : 0;
+    if (asked == 0 && v->m->router)
+        v->prefix = ROUTE_ON < v->context / 2 ? ROUTE_ON : v->context / 2;
+    if (v->prefix <= v->context) return AT_OK;
+    return at_error(&v->a->ctx, AT_ARG,
+                    "the first %lld tokens of a window are not to be scored, which leaves nothing "
+                    "of a window of %lld",
+                    (long long)v->prefix, (long long)v->context);
+}
+
 static at_status eval_domains(evaluation *v, at_split split) {
     at_ctx *c = &v->a->ctx;
     const size_t n = (size_t)v->m->n_experts;
-    int64_t context = v->o->context ? v->o->context : 1024;
-    if (context > v->m->context) context = v->m->context;
     at_eval all = {.windows_by = at_calloc(c, n, sizeof(int64_t))};
     at_eval e = {.windows_by = at_calloc(c, n, sizeof(int64_t))};
     at_usage usage = {0}, usage_all = {0};
@@ -118,9 +135,10 @@ static at_status eval_domains(evaluation *v, at_split split) {
         e = (at_eval){.windows_by = e.windows_by, .usage = v->o->usage ? &usage : NULL};
         at_usage_reset(&usage);
         at_log(c, AT_LOG_PROGRESS, "evaluating %s", dom->name);
-        s = at_eval_lm(&v->cp, v->m, &dom->shard[split], context, v->o->windows, &e);
+        s = at_eval_lm(&v->cp, v->m, &dom->shard[split], v->context, v->o->windows, v->prefix, &e);
         s = at_dataset_blame(c, v->d, s);
-        if (s == AT_OK) s = emit_eval(v, dom->name, &e);
+        if (s != AT_OK || e.tokens == 0) continue; /* every window ends within the prefix */
+        s = emit_eval(v, dom->name, &e);
         if (s == AT_OK) s = emit_usage(v, dom->name, &usage);
         if (s == AT_OK) s = at_usage_add(c, &usage_all, &usage);
         all.nats += e.nats;
@@ -154,6 +172,7 @@ artel_status artel_eval(artel *a, const char *model, const char *data, const art
     if (s == AT_OK) s = at_dataset_open_checked(c, data, &v.d);
     if (s == AT_OK)
         s = at_lm_fits(c, model, v.m->hash, v.m->vocab, data, v.d->tokenizer_hash, v.d->vocab);
+    if (s == AT_OK) s = choose_windows(&v);
     if (s == AT_OK) s = eval_domains(&v, split);
     at_dataset_close(v.d);
     at_lm_close(v.m);

@@ -12,6 +12,7 @@ typedef struct {
     const at_tokenizer *tok;
     int32_t *ids, *label; /* [GROUP, context] */
     int64_t n, T;         /* windows gathered, their length */
+    int64_t prefix;       /* tokens of a window that are not predicted */
     at_eval *out;
 } group;
 
@@ -36,7 +37,7 @@ static at_status flush(group *g, at_model *m) {
     g->out->windows += g->n;
     for (int64_t i = 0; g->tok && i < g->n * g->T; i++) {
         size_t bytes = 0;
-        if (at_tokenizer_bytes(g->tok, g->label[i], &bytes) &&
+        if (g->label[i] >= 0 && at_tokenizer_bytes(g->tok, g->label[i], &bytes) &&
             g->label[i] != at_tokenizer_eot(g->tok))
             g->out->bytes += (int64_t)bytes;
     }
@@ -44,7 +45,7 @@ static at_status flush(group *g, at_model *m) {
     return AT_OK;
 }
 
-/* A window of n tokens predicts n - 1. */
+/* A window of n tokens predicts n - 1, or those behind the prefix. */
 static at_status push(group *g, at_model *m, const at_shard *s, int64_t start, int64_t n,
                       int32_t *window) {
     if (g->n && g->T != n - 1) {
@@ -54,14 +55,16 @@ static at_status push(group *g, at_model *m, const at_shard *s, int64_t start, i
     at_shard_read(s, start, n, window);
     g->T = n - 1;
     memcpy(g->ids + g->n * g->T, window, (size_t)g->T * sizeof *window);
-    memcpy(g->label + g->n * g->T, window + 1, (size_t)g->T * sizeof *window);
+    int32_t *label = g->label + g->n * g->T;
+    memcpy(label, window + 1, (size_t)g->T * sizeof *window);
+    for (int64_t i = 0; i + 1 < g->prefix; i++) label[i] = -1;
     g->n++;
     return g->n == GROUP ? flush(g, m) : AT_OK;
 }
 
 static at_status group_open(group *g, at_compute *cp, int64_t context, const at_tokenizer *tok,
-                            at_eval *out) {
-    *g = (group){.cp = cp, .tok = tok, .out = out};
+                            int64_t prefix, at_eval *out) {
+    *g = (group){.cp = cp, .tok = tok, .prefix = prefix, .out = out};
     at_arena_init(&g->arena, cp->ctx);
     g->ids = at_malloc(cp->ctx, (size_t)(GROUP * context) * sizeof *g->ids);
     g->label = at_malloc(cp->ctx, (size_t)(GROUP * context) * sizeof *g->label);
@@ -73,12 +76,15 @@ static void group_close(group *g) {
     at_free(g->label);
 }
 
+/* Whether a window of n tokens has one to predict behind the prefix. */
+static bool predicts(int64_t n, int64_t prefix) { return n > (prefix > 1 ? prefix : 1); }
+
 /* Windows that `owner` gives to this model (owner NULL: all). */
 static at_status eval_owned(at_compute *cp, at_model *m, const at_shard *s, int64_t context,
-                            int64_t limit, const at_tokenizer *tok, const int *owner, int self,
-                            at_eval *out) {
+                            int64_t limit, const at_tokenizer *tok, int64_t prefix,
+                            const int *owner, int self, at_eval *out) {
     group g;
-    at_status st = group_open(&g, cp, context, tok, out);
+    at_status st = group_open(&g, cp, context, tok, prefix, out);
     int32_t *window = at_malloc(cp->ctx, (size_t)(context + 1) * sizeof *window);
     if (!window) st = AT_OOM;
     const int64_t n = at_eval_windows(s, context, limit);
@@ -87,7 +93,7 @@ static at_status eval_owned(at_compute *cp, at_model *m, const at_shard *s, int6
         if (owner && owner[i] != self) continue;
         if (at_interrupted(cp->ctx)) st = at_error(cp->ctx, AT_INTERRUPTED, "interrupted");
         at_eval_window(s, context, limit, i, &start, &len);
-        if (st == AT_OK && len > 1) st = push(&g, m, s, start, len, window);
+        if (st == AT_OK && predicts(len, prefix)) st = push(&g, m, s, start, len, window);
     }
     if (st == AT_OK) st = flush(&g, m);
     at_free(window);
@@ -98,11 +104,11 @@ static at_status eval_owned(at_compute *cp, at_model *m, const at_shard *s, int6
 at_status at_eval_model(at_compute *cp, at_model *m, const at_shard *s, int64_t context,
                         int64_t limit, const at_tokenizer *tok, at_eval *out) {
     if (context > m->dims.context) context = m->dims.context;
-    return eval_owned(cp, m, s, context, limit, tok, NULL, 0, out);
+    return eval_owned(cp, m, s, context, limit, tok, 0, NULL, 0, out);
 }
 
 at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t context, int64_t limit,
-                     at_eval *out) {
+                     int64_t prefix, at_eval *out) {
     at_ctx *c = cp->ctx;
     if (context <= 0 || context > m->context) context = m->context;
     const int64_t n = at_eval_windows(s, context, limit);
@@ -115,11 +121,13 @@ at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t contex
         int64_t start, len;
         at_eval_window(s, context, limit, i, &start, &len);
         at_shard_read(s, start, len, window);
-        st = at_lm_route(c, m, window, len > 1 ? len - 1 : len, NULL, NULL, &owner[i]);
+        if (!predicts(len, prefix)) continue;
+        st = at_lm_route(c, m, window, prefix ? prefix : len - 1, NULL, NULL, &owner[i]);
         if (st == AT_OK && out->windows_by) out->windows_by[owner[i]]++;
     }
     for (int e = 0; e < m->n_experts && st == AT_OK; e++)
-        st = eval_owned(cp, m->expert[e].model, s, context, limit, m->tokenizer, owner, e, out);
+        st = eval_owned(cp, m->expert[e].model, s, context, limit, m->tokenizer, prefix, owner, e,
+                        out);
     out->usage = usage;
     at_free(owner);
     at_free(window);

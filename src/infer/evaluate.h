@@ -5,10 +5,10 @@
 #include "infer/lm.h"
 
 typedef struct at_eval {
-    double nats;    /* sum of -log p over the predicted tokens        */
-    int64_t tokens; /* predicted                                      */
-    int64_t bytes;  /* of text they stand for; 0 without a tokenizer  */
-    int64_t windows;
+    double nats;         /* sum of -log p over the predicted tokens        */
+    int64_t tokens;      /* predicted                                      */
+    int64_t bytes;       /* of text they stand for; 0 without a tokenizer  */
+    int64_t windows;     /* that had something to predict                 */
     int64_t *windows_by; /* [n_experts] windows each expert answered, or NULL */
     at_usage *usage;     /* of the routers of a mixture, added to, or NULL; a composed model has
                             several networks, of which none is counted        */
@@ -18,8 +18,11 @@ typedef struct at_eval {
     `limit` spread evenly (0: all).  Result added to *out. */
 at_status at_eval_model(at_compute *cp, at_model *m, const at_shard *s, int64_t context,
                         int64_t limit, const at_tokenizer *tok, at_eval *out);
-/** The same with every window routed to an expert first. */
+/** The same with every window given to an expert first.  The router reads the first `prefix` tokens of
+    a window, which the expert sees but nobody predicts: what is measured is a text that goes on.
+    prefix 0: every token but the first is predicted, and the router reads those same tokens, which
+    flatters a composed model.  Windows that end within the prefix are left. */
 at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t context, int64_t limit,
-                     at_eval *out);
+                     int64_t prefix, at_eval *out);
 
 #endif

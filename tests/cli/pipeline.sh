@@ -105,7 +105,21 @@ run 0 "$ARTEL" compose compose.yaml -o model
 run 0 "$ARTEL" eval model --data data --json --usage
 prints '"domain":"all"'
 prints '"usage":{"aa":1,"bb":0}'
+prints '"route_on":32'
 prints '"bits_per_byte":'
+# ---- the same tokens are scored of a composed and of a plain model; the router reads what is before them
+run 0 "$ARTEL" eval model --data data --context 40 --windows 5 --route-on 8 --json
+prints '"domain":"aa","tokens":165,"route_on":8,'
+run 0 "$ARTEL" eval teacher/model --data data --context 40 --windows 5 --route-on 8 --json
+prints '"domain":"aa","tokens":165,"route_on":8,'
+run 0 "$ARTEL" eval model --data data --context 40 --windows 5 --json
+prints '"domain":"aa","tokens":105,"route_on":20,'
+run 0 "$ARTEL" eval model --data data --context 40 --windows 5 --route-on -1 --json
+prints '"domain":"aa","tokens":200,"route_on":0,'
+run 0 "$ARTEL" eval model --data data --context 40 --windows 5 --route-on 40
+prints "Of each window 40 tokens are read"
+run 2 "$ARTEL" eval model --data data --context 40 --route-on 41
+says "the first 41 tokens of a window are not to be scored"
 run 0 "$ARTEL" eval teacher/model --data data --split validation
 run 0 "$ARTEL" generate model -p "mino take lora" -n 8
 says "expert aa"
