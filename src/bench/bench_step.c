@@ -45,14 +45,15 @@ static at_status measure(at_trainer *t, int64_t steps, at_bench_step *out) {
 static at_status with_model(at_ctx *c, at_compute *cp, const at_recipe *r, at_model *m,
                             int64_t steps, at_bench_step *out) {
     const int64_t n = r->train.context * r->train.batch * 8 + 1;
+    const int64_t vocab = m->dims.vocab < VOCAB ? m->dims.vocab : VOCAB;
     uint16_t *ids = at_malloc(c, (size_t)n * sizeof *ids);
     if (!ids) return AT_OOM;
     for (int64_t i = 0; i < n; i++)
-        ids[i] = (uint16_t)at_below(VOCAB, 1, AT_STREAM_TEST, (uint64_t)i);
+        ids[i] = (uint16_t)at_below((uint64_t)vocab, 1, AT_STREAM_TEST, (uint64_t)i);
     at_domain domain = {.name = "random"};
     domain.shard[AT_TRAIN] = (at_shard){.width = 2, .token = ids, .n_tokens = n};
     const at_dataset data = {
-        .path = "random", .tokenizer_hash = "", .vocab = VOCAB, .n_domains = 1, .domain = &domain};
+        .path = "random", .tokenizer_hash = "", .vocab = vocab, .n_domains = 1, .domain = &domain};
     at_trainer t;
     at_status s = at_trainer_open(c, cp, r, m, NULL, &data, &t);
     if (s == AT_OK) s = measure(&t, steps, out);
