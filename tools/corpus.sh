@@ -4,12 +4,11 @@
 #     tools/corpus.sh OUT [CACHE]
 #
 # makes OUT/en OUT/fr OUT/de, each of
-#     help/      LibreOffice's help
 #     handbook/  the Debian handbook
 #     man/       manual pages, their running text (tools/man_text.awk)
-#     packages/  descriptions of packages, the same packages in each language (tools/description_text.awk)
+#     packages/  descriptions of packages (tools/description_text.awk)
 # and OUT/python: the standard library without its tests, NetworkX and SQLAlchemy.  What cannot be had is left with a
-# sentence, as long as every domain has something.  Downloads, about 65 MB, stay in CACHE (default: OUT.cache); a second
+# sentence, as long as every domain has something.  Downloads, about 55 MB, stay in CACHE (default: OUT.cache); a second
 # call finds everything done.  Needs apt-get and dpkg, no root and no network beyond Debian's own sources; asks
 # "apt-get update" of root, or keeps package lists of its own in CACHE, when the system's are missing.
 # OUT/SOURCES names what was used, with version, SHA-256 and licence.
@@ -104,8 +103,7 @@ fetch() {
 minimal() { apt-cache $lists show --no-all-versions python3-minimal 2>/dev/null; }
 minimal | grep -q . || update_lists
 minor=$(minimal | sed -n 's/^Depends:.*python3\.\([0-9]*\)-minimal.*/\1/p' | sed -n 1p)
-packages="libreoffice-help-en-us libreoffice-help-fr libreoffice-help-de debian-handbook
-    manpages manpages-dev manpages-fr manpages-de
+packages="debian-handbook manpages manpages-dev manpages-fr manpages-de
     libpython3.${minor:-11}-minimal libpython3.${minor:-11}-stdlib python3-networkx python3-sqlalchemy"
 # shellcheck disable=SC2086
 fetch $packages
@@ -142,12 +140,11 @@ for p in $packages; do
     fi
 done
 share=$cache/x/usr/share
-for place in en:en-US:en-US:. fr:fr:fr-FR:fr de:de:de-DE:de; do
-    IFS=: read -r l help book man <<END
+for place in en:en-US:. fr:fr-FR:fr de:de-DE:de; do
+    IFS=: read -r l book man <<END
 $place
 END
     mkdir -p "$out/$l"
-    [ ! -d "$share/libreoffice/help/$help/text" ] || mv "$share/libreoffice/help/$help/text" "$out/$l/help"
     [ ! -d "$share/doc/debian-handbook/html/$book" ] || mv "$share/doc/debian-handbook/html/$book" "$out/$l/handbook"
     mkdir -p "$out/$l/man" "$out/$l/packages"
     for section in "$share/man/$man"/man[1-8]; do
@@ -161,7 +158,8 @@ if have_catalogues; then
         catalogue $l >"$cache/x/$l"
         sed -n 's/^Package: //p' "$cache/x/$l" | LC_ALL=C sort -u >"$cache/x/$l.names"
     done
-    LC_ALL=C comm -12 "$cache/x/fr.names" "$cache/x/de.names" | LC_ALL=C comm -12 - "$cache/x/en.names" >"$cache/x/names"
+    # Of the English ones, which are three times as many, those that a translator chose.
+    LC_ALL=C sort -u "$cache/x/fr.names" "$cache/x/de.names" >"$cache/x/names"
     for l in $languages; do
         awk -v out="$out/$l/packages" -f "$tools/description_text.awk" "$cache/x/names" "$cache/x/$l"
     done
@@ -179,7 +177,6 @@ rm -rf "$cache/x"
 
 licence() {
     case $1 in
-    libreoffice-*) echo MPL-2.0 ;;
     debian-handbook) echo "CC-BY-SA-3.0 or GPL-2+" ;;
     manpages*) echo "as each page says" ;;
     libpython*) echo PSF-2.0 ;;

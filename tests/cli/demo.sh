@@ -36,11 +36,17 @@ says "one domain"
 
 out=$work/out
 run 0 ./demo.sh --quick --text "$work/text" --out "$out"
-prints "router: precision"
-prints "--- deutsch: expert"
-check "a row of the table" grep -Eq '^english +[0-9]+ +[0-9.]+ +[0-9.]+ +[0-9.]+$' "$work/.out"
-check "its last row" grep -Eq '^all +[0-9]+ +[0-9.]+ +[0-9.]+ +[0-9.]+$' "$work/.out"
-for made in report.html model/config.json model/artel.json expert-english/model/model.safetensors eval/experts.jsonl; do
+prints "router, texts of   8 tokens: F1"
+prints "--- deutsch, temperature 0.8: expert"
+prints "min from here"
+check "a row of the table" grep -Eq '^english +[0-9]+( +[0-9.]+){5}$' "$work/.out"
+check "its last row" grep -Eq '^all +[0-9]+( +[0-9.]+){5}$' "$work/.out"
+check "the tokens of each, all but the teacher's alike" grep -Eq '^tokens trained on +[0-9]+( +[0-9]+)\1\1\1$' "$work/.out"
+prints "What the teacher earns a dense student"
+prints "--seeds 3"
+prints "said before"
+for made in report.html model/config.json model/artel.json expert-english/model/model.safetensors eval/experts.jsonl \
+    model-alone/config.json eval/alone.jsonl eval/router-validation.json samples/english-0.3-1.txt; do
     check "$made" test -s "$out/$made"
 done
 
@@ -56,4 +62,10 @@ prints "demo: teacher: done before"
 check "dense is made again" test -s "$out/dense/model/model.safetensors"
 cksum <"$out/dense/model/model.safetensors" >"$work/after"
 check "with the same bytes" cmp -s "$work/before" "$work/after"
+
+# Further seeds go on from there.
+run 2 ./demo.sh --seeds x
+run 0 ./demo.sh --quick --text "$work/text" --out "$out" --seeds 2
+prints "demo: dense: done before"
+check "a row a seed" test "$(grep -Ec '^[78] ( +[0-9.]+){4} +-?[0-9.]+ %$' "$work/.out")" -eq 2
 done_testing
