@@ -342,12 +342,12 @@ comparison() { # the perplexities, as a table or as bars
     printf ']'
 }
 cost_table() {
-    printf '{"title": "What each cost", "columns": ["", "tokens trained on", "seconds", "parameters used for a token"], "rows": ['
+    printf '{"title": "What each cost", "columns": ["", "tokens trained on", "seconds"], "rows": ['
     comma=""
     for arm in $arms; do
         # shellcheck disable=SC2046
-        printf '%s\n  ["%s", %s, %s, "%s"]' "$comma" "$(title $arm)" "$(last tokens $(runs_of $arm))" \
-            "$(last wall $(runs_of $arm))" "$([ $arm = teacher ] && echo "those of the teacher" || echo "those of one student")"
+        printf '%s\n  ["%s", %s, %s]' "$comma" "$(title $arm)" "$(last tokens $(runs_of $arm))" \
+            "$(last wall $(runs_of $arm))"
         comma=","
     done
     printf ']}'
@@ -365,7 +365,7 @@ router_table() {
 }
 fluency() { for d in $domains; do sed "s/^/$d /" "$out/samples/$d.fluency"; done; }
 fluency_table() {
-    printf '{"title": "%s texts of 100 tokens each", "columns": ["domain", "temperature", ' $samples
+    printf '{"title": "Texts of 100 tokens, %s of each kind", "columns": ["domain", "temperature", ' $samples
     printf '"four words said before, %%", "words the domain does not know, %%"], "rows": ['
     fluency | awk '{ printf "%s\n  [\"%s\", \"%s\", \"%s\", \"%s\"]", (NR > 1 ? "," : ""), $1, $2, $3, $4 }'
     printf ']}'
@@ -379,7 +379,7 @@ END
 }
 describe() {
     cat <<END
-{"title": "A modular language model", "subtitle": "Experts: $(echo $domains | tr ' ' ',')",
+{"title": "A modular language model", "subtitle": "Experts: $(echo $domains | sed 's/ /, /g')",
  "sections": [
  {"heading": "In short", "text": $(explanation),
   "figures": {"perplexity, experts with teacher": $(ppl experts),
@@ -412,11 +412,12 @@ suffixes() {
     k=2
     while [ $k -le "$seeds" ]; do echo "-$((k + 6))"; k=$((k + 1)); done
 }
+seed_of() { [ -n "$1" ] && echo "${1#-}" || echo 7; } # SUFFIX
 seeds_table() {
     printf '{"title": "Perplexity over all domains, by seed", "columns": ["seed", "dense, no teacher", "dense, teacher", "experts, no teacher", "experts, teacher", "experts earn, with the teacher on both sides, %%"], "rows": ['
     comma=""
     suffixes | while IFS= read -r x; do
-        printf '%s\n  ["%s", %.2f, %.2f, %.2f, %.2f, %s]' "$comma" "${x:--7}" "$(ppl "dense$x")" "$(ppl "dense-taught$x")" \
+        printf '%s\n  ["%s", %.2f, %.2f, %.2f, %.2f, %s]' "$comma" "$(seed_of "$x")" "$(ppl "dense$x")" "$(ppl "dense-taught$x")" \
             "$(ppl "alone$x")" "$(ppl "experts$x")" "$(less "dense-taught$x" "experts$x")"
         comma=","
     done
@@ -456,8 +457,7 @@ if [ "$seeds" -gt 1 ]; then
     printf '%-6s %19s %19s %s\n' "" "dense student" "experts, routed" " experts earn, with"
     printf '%-6s %9s %9s %9s %9s %s\n' seed alone taught alone taught " the teacher on both sides"
     suffixes | while IFS= read -r x; do
-        s=${x#-}
-        printf '%-6s %9.2f %9.2f %9.2f %9.2f %8s %%\n' "${s:-7}" "$(ppl "dense$x")" "$(ppl "dense-taught$x")" \
+        printf '%-6s %9.2f %9.2f %9.2f %9.2f %8s %%\n' "$(seed_of "$x")" "$(ppl "dense$x")" "$(ppl "dense-taught$x")" \
             "$(ppl "alone$x")" "$(ppl "experts$x")" "$(less "dense-taught$x" "experts$x")"
     done
 else

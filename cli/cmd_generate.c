@@ -106,6 +106,8 @@ int cmd_generate(int argc, char **argv) {
          100},
         {"top-k", 0, OPT_INT, &o.top_k, "40", "K", "only the K most probable; 0: all", 0, 1e9},
         {"top-p", 0, OPT_REAL, &o.top_p, "1", "P", "only the most probable that reach P", 0, 1},
+        {"repeat-penalty", 0, OPT_REAL, &o.repeat_penalty, "1", "R",
+         "what was said in the last 64 tokens becomes R times less likely; 1: off", 1, 1e6},
         {"greedy", 0, OPT_FLAG, &greedy, NULL, NULL, "the same as --temperature 0", 0, 0},
         {"experts", 0, OPT_LIST, &experts, NULL, "A,B", "only these experts may answer", 0, 0},
         {"exclude", 0, OPT_LIST, &exclude, NULL, "A,B", "these experts may not answer", 0, 0},

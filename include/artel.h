@@ -251,6 +251,8 @@ typedef struct artel_generate_options {
     int64_t n;                 /* most new tokens                                          */
     double temperature, top_p; /* temperature 0: greedy; top_p 1: all                      */
     int64_t top_k;             /* 0: all                                                   */
+    double repeat_penalty;     /* a token among the last 64, prompt included, becomes so many
+                                  times less likely before the other choices; 0, 1: off    */
     uint64_t seed;
     const char *const *experts; /* only these may answer; n_experts 0: all                 */
     int n_experts;

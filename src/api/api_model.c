@@ -299,6 +299,7 @@ artel_status artel_generate(artel *a, const char *model, const artel_generate_op
                              .token = put_id,
                              .n = o->n,
                              .sampling = {o->temperature, o->top_k, o->top_p, o->seed},
+                             .repeat_penalty = o->repeat_penalty,
                              .allowed = mask,
                              .text = put_text,
                              .routed = put_route,

@@ -1,6 +1,7 @@
 /* generate.c - the loop of generation. */
 #include "infer/generate.h"
 #include "base/clock.h"
+#include "base/maths.h"
 #include <string.h>
 
 typedef struct {
@@ -10,7 +11,8 @@ typedef struct {
     at_session session;
     at_ids ids; /* prompt and what was generated */
     at_pick *scratch;
-    char held[8]; /* a UTF-8 sequence not complete yet */
+    at_real *lowered; /* logits after the penalty; NULL without one */
+    char held[8];     /* a UTF-8 sequence not complete yet */
     size_t n_held;
 } text_state;
 
@@ -66,6 +68,18 @@ static int32_t end_token(const text_state *t) {
                            : (int32_t)at_model_number(t->session.model, "eos_token_id", -1);
 }
 
+/* The logits as they are to be drawn from.  What was said lately, the prompt included, is lowered
+   once, however often it was said. */
+static const at_real *penalised(const text_state *t, const at_real *logits) {
+    if (!t->lowered) return logits;
+    const double by = at_ln(t->g->repeat_penalty);
+    memcpy(t->lowered, logits, (size_t)t->session.model->dims.vocab * sizeof *logits);
+    for (int64_t i = t->ids.n > AT_REPEAT_WINDOW ? t->ids.n - AT_REPEAT_WINDOW : 0; i < t->ids.n;
+         i++)
+        t->lowered[t->ids.id[i]] = (at_real)((double)logits[t->ids.id[i]] - by);
+    return t->lowered;
+}
+
 static at_status go_on(text_state *t, const at_real *logits, at_generated *out) {
     const at_generation *g = t->g;
     const int32_t eot = end_token(t);
@@ -73,7 +87,7 @@ static at_status go_on(text_state *t, const at_real *logits, at_generated *out) 
     for (int64_t i = 0; i < g->n && s == AT_OK; i++) {
         if (at_interrupted(t->cp->ctx)) return at_error(t->cp->ctx, AT_INTERRUPTED, "interrupted");
         int32_t id;
-        s = at_sample(t->cp->ctx, logits, t->session.model->dims.vocab, &g->sampling,
+        s = at_sample(t->cp->ctx, penalised(t, logits), t->session.model->dims.vocab, &g->sampling,
                       (uint64_t)t->ids.n, t->scratch, &id);
         if (s != AT_OK) break;
         if (id == eot) {
@@ -139,6 +153,10 @@ at_status at_generate(at_compute *cp, at_lm *m, const at_generation *g, at_gener
     t.scratch =
         open ? at_malloc(cp->ctx, 2 * (size_t)t.session.model->dims.vocab * sizeof(at_pick)) : NULL;
     if (open && !t.scratch) s = AT_OOM;
+    if (s == AT_OK && g->repeat_penalty > 0 && g->repeat_penalty != 1) {
+        t.lowered = at_malloc(cp->ctx, (size_t)t.session.model->dims.vocab * sizeof *t.lowered);
+        if (!t.lowered) s = AT_OOM;
+    }
     double began = at_now();
     if (s == AT_OK) s = read_prompt(&t, &logits);
     out->prompt_seconds = at_now() - began;
@@ -147,6 +165,7 @@ at_status at_generate(at_compute *cp, at_lm *m, const at_generation *g, at_gener
     out->seconds = at_now() - began;
     if (open) at_session_close(&t.session);
     at_free(t.scratch);
+    at_free(t.lowered);
     at_ids_free(&t.ids);
     return s;
 }

@@ -176,6 +176,31 @@ static void beyond_the_context(void **state) {
     at_model_close(e.model);
 }
 
+/* A ring is left as soon as its tokens are unlikely enough; a penalty of 1 is none. */
+static void repetition(void **state) {
+    (void)state;
+    at_expert e;
+    at_lm m = plain_lm(&e, blank());
+    says(e.model, "xyzx");
+    at_generated out;
+    for (int k = 0; k < 2; k++) {
+        heard h = {0};
+        OK(ask(&m, (at_generation){.prompt = "x", .n = 7, .sampling = cold, .repeat_penalty = k},
+               &h, &out));
+        assert_string_equal(h.text, "yzxyzxy");
+    }
+    heard h = {0};
+    OK(ask(&m, (at_generation){.prompt = "x", .n = 40, .sampling = cold, .repeat_penalty = 1e60},
+           &h, &out));
+    assert_int_equal(h.text[0], 'y');
+    assert_int_equal(h.text[1], 'z');
+    for (int64_t i = 0; i < (int64_t)h.n; i++)
+        for (int64_t j = 0; j < i; j++)
+            if (h.text[i] == h.text[j]) fail_msg("byte %d comes twice", h.text[i]);
+    assert_null(strchr(h.text, 'x')); /* the prompt counts */
+    at_model_close(e.model);
+}
+
 /* Characters come whole; what is none comes as it is, at the latest at the end. */
 static void utf8_is_held_back(void **state) {
     (void)state;
@@ -406,6 +431,7 @@ int main(void) {
         cmocka_unit_test(a_known_text),
         cmocka_unit_test(end_of_text),
         cmocka_unit_test(beyond_the_context),
+        cmocka_unit_test(repetition),
         cmocka_unit_test(utf8_is_held_back),
         cmocka_unit_test(seeds),
         cmocka_unit_test(interrupted),
