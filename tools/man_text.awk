@@ -17,10 +17,11 @@ function plain(s) {
     gsub(/\\\(en|\\\[en\]|\\\(hy|\\\[hy\]|\\\(mi|\\\[mi\]|\\-/, "-", s)
     gsub(/\\\(ti|\\\[ti\]/, "~", s)
     gsub(/\\\(ha|\\\[ha\]/, "^", s)
-    gsub(/\\\(rs|\\\[rs\]|\\e/, "\\\\", s)
+    gsub(/\\\(rs|\\\[rs\]|\\e/, "\001", s) # a backslash of the text: the last to become one
     gsub(/\\~|\\ |\\0/, " ", s)
     gsub(/\\[&|^\/,%:cud]/, "", s)
     gsub(/\\\*?\([!-~][!-~]|\\\*?\[[^]]*\]|\\\*[!-~]/, "", s)
+    gsub(/\001/, "\\", s)
     return s
 }
 # The arguments of a macro, in quotes where they hold blanks, joined by `between`.

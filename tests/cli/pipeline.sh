@@ -137,6 +137,12 @@ run 0 "$ARTEL" generate teacher/model -p "mino" -n 12 --seed 3
 cp .out first
 run 0 "$ARTEL" generate teacher/model -p "mino" -n 12 --seed 3 --threads 1
 check "the same seed gives another text" cmp -s .out first
+run 0 "$ARTEL" generate teacher/model -p "mino" -n 12 --seed 3 --repeat-penalty 1
+check "a penalty of 1 is one" cmp -s .out first
+run 0 "$ARTEL" generate teacher/model -p "mino" -n 12 --seed 3 --repeat-penalty 1e6
+check "a penalty is none" test "$(cat .out)" != "$(cat first)"
+run 2 "$ARTEL" generate teacher/model -p "mino" --repeat-penalty 0.5
+says "repeat-penalty"
 # hot enough, every byte comes: JSON stays UTF-8
 run 0 "$ARTEL" generate model -p "zuvog" -n 200 --temperature 50 --top-k 0 --json
 prints '"text":"'
