@@ -4,7 +4,7 @@
 #     tools/corpus.sh OUT [CACHE]
 #
 # makes OUT/en OUT/fr OUT/de, each of
-#     handbook/  the Debian handbook
+#     handbook/  the Debian handbook (tools/translated_lines.awk)
 #     man/       manual pages, their running text (tools/man_text.awk)
 #     packages/  descriptions of packages (tools/description_text.awk)
 # and OUT/python: the standard library without its tests, NetworkX and SQLAlchemy.  What cannot be had is left with a
@@ -145,8 +145,15 @@ for place in en:en-US:. fr:fr-FR:fr de:de-DE:de; do
 $place
 END
     mkdir -p "$out/$l"
-    [ ! -d "$share/doc/debian-handbook/html/$book" ] || mv "$share/doc/debian-handbook/html/$book" "$out/$l/handbook"
-    mkdir -p "$out/$l/man" "$out/$l/packages"
+    mkdir -p "$out/$l/handbook" "$out/$l/man" "$out/$l/packages"
+    book=$share/doc/debian-handbook/html/$book
+    if [ ! -d "$book" ]; then
+        :
+    elif [ "$l" = en ]; then
+        mv "$book"/*.html "$out/en/handbook"
+    else # a third of it is English still
+        awk -v original="$out/en/handbook" -v out="$out/$l/handbook" -f "$tools/translated_lines.awk" "$book"/*.html
+    fi
     for section in "$share/man/$man"/man[1-8]; do
         [ -d "$section" ] || continue
         find "$section" -type f -name '*.gz' -exec gzip -d -f {} +

@@ -1,4 +1,4 @@
-# The two filters of tools/corpus.sh, on a page and on descriptions made here.
+# The filters of tools/corpus.sh, on a page and on descriptions made here.
 . tests/cli/lib.sh
 
 cat >"$work/page.1" <<'END'
@@ -36,6 +36,13 @@ silent
 printf '%s\n\n' 'page - nothing much' 'The page utility reads file(5) and "writes" it.' 'Be verbose, not \ quiet.' 'Last words.' \
     >"$work/wanted"
 check "the prose of a page" cmp "$work/wanted" "$work/man/page.1.txt"
+mkdir "$work/original" "$work/translation" "$work/pages"
+same='A line of sixty letters and more that nobody has translated so far.'
+printf '%s\n' '<html lang="en">' "$same" >"$work/original/page.html"
+printf '%s\n' '<html lang="en">' "$same" 'Eine Zeile.' "<p>$same" >"$work/translation/page.html"
+run 0 awk -v original="$work/original" -v out="$work/pages" -f tools/translated_lines.awk "$work/translation/page.html"
+printf '%s\n' '<html lang="en">' 'Eine Zeile.' "<p>$same" >"$work/wanted"
+check "lines that nobody translated are left" cmp "$work/wanted" "$work/pages/page.html"
 check "mdoc is left" test ! -e "$work/man/other.1.txt"
 
 long="Er liest jede Zeile, die man ihm gibt, und schreibt sie in der umgekehrten Reihenfolge wieder auf."
