@@ -8,7 +8,7 @@
 #     man/       manual pages, their running text (tools/man_text.awk)
 #     packages/  descriptions of packages (tools/description_text.awk)
 # and OUT/python: the standard library without its tests, NetworkX and SQLAlchemy.  What cannot be had is left with a
-# sentence, as long as every domain has something.  Downloads, about 55 MB, stay in CACHE (default: OUT.cache); a second
+# sentence, as long as every domain has something.  Downloads, about 60 MB, stay in CACHE (default: OUT.cache); a second
 # call finds everything done.  Needs apt-get and dpkg, no root and no network beyond Debian's own sources; asks
 # "apt-get update" of root, or keeps package lists of its own in CACHE, when the system's are missing.
 # OUT/SOURCES names what was used, with version, SHA-256 and licence.
