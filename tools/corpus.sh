@@ -5,10 +5,10 @@
 #
 # makes OUT/en OUT/fr OUT/de, each of
 #     handbook/  the Debian handbook (tools/translated_lines.awk)
-#     man/       manual pages, their running text (tools/man_text.awk)
+#     man/       manual pages of programs, files and conventions, their running text (tools/man_text.awk)
 #     packages/  descriptions of packages (tools/description_text.awk)
 # and OUT/python: the standard library without its tests, NetworkX and SQLAlchemy.  What cannot be had is left with a
-# sentence, as long as every domain has something.  Downloads, about 60 MB, stay in CACHE (default: OUT.cache); a second
+# sentence, as long as every domain has something.  Downloads, about 58 MB, stay in CACHE (default: OUT.cache); a second
 # call finds everything done.  Needs apt-get and dpkg, no root and no network beyond Debian's own sources; asks
 # "apt-get update" of root, or keeps package lists of its own in CACHE, when the system's are missing.
 # OUT/SOURCES names what was used, with version, SHA-256 and licence.
@@ -103,7 +103,7 @@ fetch() {
 minimal() { apt-cache $lists show --no-all-versions python3-minimal 2>/dev/null; }
 minimal | grep -q . || update_lists
 minor=$(minimal | sed -n 's/^Depends:.*python3\.\([0-9]*\)-minimal.*/\1/p' | sed -n 1p)
-packages="debian-handbook manpages manpages-dev manpages-fr manpages-de
+packages="debian-handbook manpages manpages-fr manpages-de
     libpython3.${minor:-11}-minimal libpython3.${minor:-11}-stdlib python3-networkx python3-sqlalchemy"
 # shellcheck disable=SC2086
 fetch $packages
@@ -154,7 +154,7 @@ END
     else # a third of it is English still
         awk -v original="$out/en/handbook" -v out="$out/$l/handbook" -f "$tools/translated_lines.awk" "$book"/*.html
     fi
-    for section in "$share/man/$man"/man[1-8]; do
+    for section in "$share/man/$man"/man[1578]; do
         [ -d "$section" ] || continue
         find "$section" -type f -name '*.gz' -exec gzip -d -f {} +
         find "$section" -type f -exec awk -v out="$out/$l/man" -f "$tools/man_text.awk" {} +
