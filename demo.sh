@@ -118,12 +118,12 @@ estimate() { # DOMAINS...
         done
     done
     # A step with a teacher adds the teacher's forward pass, a third of its own step.  The rest (data, measuring, samples)
-    # is worth about 2000 steps of a student; text from the network is counted as 30 s.
+    # is worth about 3000 steps of a student; text from the network is counted as 30 s.
     awk -v teacher="$(rate demo/teacher.yaml)" -v student="$(rate demo/dense.yaml)" -v t=$t -v taught=$taught -v plain=$plain \
         -v fetch="$([ -n "$text" ] || [ -f "$out/stamp/corpus" ] || echo 30)" 'BEGIN {
         tokens = 4 * 128
         train = tokens * (t / teacher + (taught + plain) / student + taught / (3 * teacher))
-        whole = train + tokens * 2000 / student + fetch
+        whole = train + tokens * 3000 / student + fetch
         printf "a student trains at %.0f tokens/s here, the teacher at %.0f: ", student, teacher
         printf "about %.0f min from here, %.0f of them training", whole / 60 + 0.5, train / 60 + 0.5
     }'
