@@ -121,6 +121,10 @@ estimate() { # DOMAINS...
     # is worth about 3000 steps of a student; text from the network is counted as 30 s.
     awk -v teacher="$(rate demo/teacher.yaml)" -v student="$(rate demo/dense.yaml)" -v t=$t -v taught=$taught -v plain=$plain \
         -v fetch="$([ -n "$text" ] || [ -f "$out/stamp/corpus" ] || echo 30)" 'BEGIN {
+        if (!teacher || !student) {
+            print "how long this takes could not be measured"
+            exit
+        }
         tokens = 4 * 128
         train = tokens * (t / teacher + (taught + plain) / student + taught / (3 * teacher))
         whole = train + tokens * 3000 / student + fetch

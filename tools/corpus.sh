@@ -94,8 +94,12 @@ fetch() {
     [ -n "$updated" ] || update_lists
     # shellcheck disable=SC2086
     download $wanted && return
+    failed=0
     for p in $wanted; do
-        download "$p" || say "left out: cannot download $p ($(grep '^E' "$cache/download.log" | tail -n 1))"
+        if download "$p"; then failed=-1000; continue; fi
+        say "left out: cannot download $p ($(grep '^E' "$cache/download.log" | tail -n 1))"
+        failed=$((failed + 1))
+        [ "$failed" -lt 2 ] || fail "is there a network?  Once it works, run the command again."
     done
 }
 
@@ -120,8 +124,8 @@ have_catalogues() { for l in $languages; do catalogue $l | grep -q . || return 1
 if ! have_catalogues; then
     say "downloading descriptions of packages"
     own_lists catalogue -o Acquire::Languages= -o Acquire::Languages::=en -o Acquire::Languages::=fr \
-        -o Acquire::Languages::=de -o Acquire::IndexTargets::deb::Packages::DefaultEnabled=false ||
-        say "left out: cannot download descriptions of packages"
+        -o Acquire::Languages::=de -o Acquire::IndexTargets::deb::Packages::DefaultEnabled=false || true
+    have_catalogues || say "left out: cannot download descriptions of packages"
 fi
 
 # ---- unpack and lay out ---------------------------------------------------------------------------------------------
