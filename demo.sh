@@ -97,8 +97,9 @@ vocab=2048
 [ -z "$quick" ] || vocab=512
 steps_of() { sed -n 's/.*steps: *\([0-9]*\).*/\1/p' "$1"; }
 teacher_steps=$(steps_of demo/teacher.yaml)
+student_steps=$(steps_of demo/student.yaml)
 expert_steps=$(steps_of demo/expert.yaml)
-[ -z "$quick" ] || { teacher_steps=12 expert_steps=8; }
+[ -z "$quick" ] || { teacher_steps=12 student_steps=8 expert_steps=8; }
 program=$(cksum <"$artel" | tr ' ' '-')
 before() { [ "$program" = "$(cat "$out/stamp/program" 2>/dev/null)" ] && [ -f "$out/stamp/$1" ]; }
 rate() { # RECIPE: tokens/s, measured
@@ -110,6 +111,8 @@ estimate() { # DOMAINS...
     before teacher || t=$teacher_steps
     for suffix in $(seq -f '-%g' 7 $((6 + seeds))); do
         [ "$suffix" != -7 ] || suffix=""
+        before "student$suffix" || taught=$((taught + student_steps))
+        before "student-alone$suffix" || plain=$((plain + student_steps))
         before "dense-taught$suffix" || taught=$((taught + all))
         before "dense$suffix" || plain=$((plain + all))
         for d in "$@"; do
@@ -119,7 +122,7 @@ estimate() { # DOMAINS...
     done
     # A step with a teacher adds the teacher's forward pass, a third of its own step.  The rest (data, measuring, samples)
     # is worth about 3000 steps of a student; text from the network is counted as 30 s.
-    awk -v teacher="$(rate demo/teacher.yaml)" -v student="$(rate demo/dense.yaml)" -v t=$t -v taught=$taught -v plain=$plain \
+    awk -v teacher="$(rate demo/teacher.yaml)" -v student="$(rate demo/student-alone.yaml)" -v t=$t -v taught=$taught -v plain=$plain \
         -v fetch="$([ -n "$text" ] || [ -f "$out/stamp/corpus" ] || echo 30)" 'BEGIN {
         if (!teacher || !student) {
             print "how long this takes could not be measured"
@@ -172,18 +175,18 @@ stage router "$out/router" "" "$artel" router train "$out/data" -o "$out/router"
 stage teacher "$out/teacher" demo/teacher.yaml \
     "$artel" train demo/teacher.yaml -o "$out/teacher" --set data.train="$out/data" $(lessons $teacher_steps 7)
 
-# One student: from the teacher, or from text alone.
-taught() { # NAME STEPS SEED SET...
-    run=$1 steps=$2 seed=$3
-    shift 3
-    stage "$run" "$out/$run" demo/expert.yaml "$artel" distill demo/expert.yaml -o "$out/$run" \
-        --set data.train="$out/data" --set distill.teacher="$out/teacher/model" $(lessons $steps $seed) "$@"
+# One run of a student: with the teacher, or from text alone.
+taught() { # NAME RECIPE STEPS SEED SET...
+    run=$1 recipe=$2 steps=$3 seed=$4
+    shift 4
+    stage "$run" "$out/$run" "$recipe" "$artel" distill "$recipe" -o "$out/$run" --set data.train="$out/data" \
+        --set distill.teacher="$out/teacher/model" $(lessons $steps $seed) "$@"
 }
 alone() {
-    run=$1 steps=$2 seed=$3
-    shift 3
-    stage "$run" "$out/$run" demo/dense.yaml "$artel" train demo/dense.yaml -o "$out/$run" \
-        --set data.train="$out/data" $(lessons $steps $seed) "$@"
+    run=$1 recipe=$2 steps=$3 seed=$4
+    shift 4
+    stage "$run" "$out/$run" "$recipe" "$artel" train "$recipe" -o "$out/$run" --set data.train="$out/data" \
+        $(lessons $steps $seed) "$@"
 }
 composition() { # FOLDER PREFIX: the experts PREFIX-<domain> behind the router
     {
@@ -194,12 +197,21 @@ composition() { # FOLDER PREFIX: the experts PREFIX-<domain> behind the router
     } >"$out/$1.yaml"
     stage "$1" "$out/$1" "$out/$1.yaml" "$artel" compose "$out/$1.yaml" -o "$out/$1"
 }
-# Names of further seeds end in the seed.
+# Dense and experts go on from one beginning, with other text than there.  Names of further seeds end in the seed.
 students() { # SEED SUFFIX
-    for d in $domains; do taught "expert$2-$d" $expert_steps $1 --set "data.domains=[$d]"; done
-    taught "dense-taught$2" $dense_steps $1
-    for d in $domains; do alone "alone$2-$d" $expert_steps $1 --set "data.domains=[$d]"; done
-    alone "dense$2" $dense_steps $1
+    on=$(($1 + 100))
+    taught "student$2" demo/student.yaml $student_steps $1
+    start="init=$out/student$2/model"
+    for d in $domains; do
+        taught "expert$2-$d" demo/expert.yaml $expert_steps $on --set "$start" --set "data.domains=[$d]"
+    done
+    taught "dense-taught$2" demo/expert.yaml $dense_steps $on --set "$start"
+    alone "student-alone$2" demo/student-alone.yaml $student_steps $1
+    start="init=$out/student-alone$2/model"
+    for d in $domains; do
+        alone "alone$2-$d" demo/expert-alone.yaml $expert_steps $on --set "$start" --set "data.domains=[$d]"
+    done
+    alone "dense$2" demo/expert-alone.yaml $dense_steps $on --set "$start"
     composition "model$2" "expert$2"
     composition "model-alone$2" "alone$2"
 }
@@ -294,10 +306,12 @@ last() {
     for run in "$@"; do sed -n "s/.*\"$what\": *\([0-9.]*\).*/\1/p" "$out/$run/metrics.jsonl" | tail -n 1; done |
         awk '{ sum += $1 } END { printf "%.0f", sum }'
 }
-runs_of() { # ARM
+runs_of() { # ARM: the runs that it took
     case $1 in
-    experts) for d in $domains; do echo "expert-$d"; done ;;
-    alone) for d in $domains; do echo "alone-$d"; done ;;
+    experts) echo student; for d in $domains; do echo "expert-$d"; done ;;
+    alone) echo student-alone; for d in $domains; do echo "alone-$d"; done ;;
+    dense) echo student-alone dense ;;
+    dense-taught) echo student dense-taught ;;
     *) echo "$1" ;;
     esac
 }
@@ -376,7 +390,7 @@ fluency_table() {
 }
 explanation() {
     cat <<END | quoted
-A teacher was trained on every domain. Students of one smaller size were made in four ways. Dense: one student, trained on every domain. Experts: one student a domain, trained on that domain alone and composed behind a router, which picks one of them for a text; for a token it does the work of one student. Both with a teacher (the loss is half the text's, half the distance to the teacher) and without (the text alone), from the same initial values, for as many tokens: all the experts together read as many as a dense student.
+A teacher was trained on every domain. Students are smaller models, made in four ways. With a teacher (half of the loss is the text's, half the distance to the teacher) or from text alone, a student begins on every domain. From there the dense student goes on with every domain, and the experts go on with one domain each and are composed behind a router, which picks one of them for a text; for a token that is the work of one student. All the experts together read as many tokens as the dense student, so all four columns read as many.
 
 Perplexity is measured on windows of 128 tokens of the test split. The router reads the first $route_on tokens of a window; those are scored for no model, only what follows. $(verdict)
 END
