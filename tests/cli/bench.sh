@@ -17,6 +17,8 @@ model: {arch: moduleformer, n_layer: 1, n_embd: 16, att_hidden: 16, ffd_hidden: 
         n_att_experts: 3, n_mlp_experts: 4}
 train: {batch: 1, context: 16}
 Y
+run 0 "$ARTEL" bench step $tiny --set model.vocab_size=300 --steps 1
+prints "vocabulary 300"
 run 0 "$ARTEL" bench step "$work/mixture.yaml" --steps 1
 prints "moduleformer: layers 1, width 16"
 
