@@ -82,7 +82,8 @@ static int bench_step(int argc, char **argv) {
                            1,
                            "Whole training steps on random tokens: forward, backward, clipping, "
                            "AdamW.\nThe sections model and train of RECIPE give the sizes; without "
-                           "it a gpt2 of 6 layers,\nwidth 384, 6 heads, context 256, batch 8.",
+                           "it a gpt2 of 6 layers,\nwidth 384, 6 heads, context 256, batch 8.  The "
+                           "vocabulary is 8192, or model.vocab_size where\nthat is smaller.",
                            table};
     int rc = opt_parse(&verb, &argc, argv);
     if (rc < 0 && !ui_open(&u, "bench step")) rc = 1;
