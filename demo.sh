@@ -103,7 +103,8 @@ expert_steps=$(steps_of demo/expert.yaml)
 program=$(cksum <"$artel" | tr ' ' '-')
 before() { [ "$program" = "$(cat "$out/stamp/program" 2>/dev/null)" ] && [ -f "$out/stamp/$1" ]; }
 rate() { # RECIPE: tokens/s, measured
-    "$artel" bench step "$1" --steps 20 --set model.vocab_size=$vocab --json -q | sed -n 's/.*"tokens_per_s": *\([0-9.]*\).*/\1/p'
+    "$artel" bench step "$1" --steps 20 --set model.vocab_size=$vocab --json -q |
+        sed -n 's/.*"tokens_per_s": *\([0-9.]*\).*/\1/p'
 }
 estimate() { # DOMAINS...
     all=$(($# * expert_steps))
@@ -122,8 +123,8 @@ estimate() { # DOMAINS...
     done
     # A step with a teacher adds the teacher's forward pass, a third of its own step.  The rest (data, measuring, samples)
     # is worth about 3000 steps of a student; text from the network is counted as 30 s.
-    awk -v teacher="$(rate demo/teacher.yaml)" -v student="$(rate demo/student-alone.yaml)" -v t=$t -v taught=$taught -v plain=$plain \
-        -v fetch="$([ -n "$text" ] || [ -f "$out/stamp/corpus" ] || echo 30)" 'BEGIN {
+    awk -v teacher="$(rate demo/teacher.yaml)" -v student="$(rate demo/student-alone.yaml)" \
+        -v t=$t -v taught=$taught -v plain=$plain -v fetch="$([ -n "$text" ] || [ -f "$out/stamp/corpus" ] || echo 30)" 'BEGIN {
         if (!teacher || !student) {
             print "how long this takes could not be measured"
             exit
@@ -143,7 +144,8 @@ echo "$program" >"$out/stamp/program"
 
 if [ -z "$text" ]; then
     text=$out/corpus
-    stage corpus "" tools/corpus.sh sh tools/corpus.sh "$text"
+    key=$key-$(cat tools/*_text.awk tools/translated_lines.awk | cksum | tr ' ' '-')
+    stage corpus "$text" tools/corpus.sh sh tools/corpus.sh "$text"
 fi
 key=$key-$program
 domains=""
