@@ -250,7 +250,7 @@ class Run:
             if name != "all":
                 e = self.loss_of(self.data.tokens[name, split], self.reach(context), windows)
                 all_of = all_of + e
-            out.append(dict(domain=name, tokens=int(e[1]), loss=e[0] / e[1], ppl=float(numpy.exp(e[0] / e[1])),
+            out.append(dict(domain=name, tokens=int(e[1]), route_on=0, loss=e[0] / e[1], ppl=float(numpy.exp(e[0] / e[1])),
                             bits_per_byte=e[0] / numpy.log(2) / e[2]))
         return out
 
