@@ -386,6 +386,10 @@ static void far_sticks(const at_kernels *k) {
         assert_true(left[j] == 0 && block[j] == 0);
         assert_true(block[BLOCK + j] > 0 && block[2 * BLOCK + j] == 1);
     }
+    for (int i = 0; i < 2 * BLOCK; i++) block[i] = sizeof(at_real) == 8 ? 360 : 45;
+    for (int j = 0; j < BLOCK; j++) left[j] = 1;
+    assert_false(k->stick_down(2, BLOCK, 1, block, NULL, left)); /* below the smallest normal one */
+    for (int j = 0; j < BLOCK; j++) assert_true(left[j] == 0 && block[j] > 0);
     for (int j = 0; j < BLOCK; j++) {
         block[j] = j == 3 ? (at_real)NAN : (at_real)-INFINITY;
         left[j] = (at_real)0.5;
