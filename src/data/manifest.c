@@ -79,12 +79,12 @@ static void put_sources(const at_builder *k, cJSON *o, const char *domain) {
         const at_source *s = &k->source[i];
         if (strcmp(s->domain, domain) != 0) continue;
         cJSON *e = cJSON_CreateObject();
-        at_json_append(list, e);
         cJSON_AddStringToObject(e, "path", s->path);
         cJSON_AddStringToObject(e, "kind", at_kind_name(s->kind));
         put(e, "files", s->files.n);
         put(e, "bytes", s->bytes);
         cJSON_AddStringToObject(e, "sha256", s->sha256);
+        at_json_append(list, e);
     }
 }
 
@@ -111,7 +111,7 @@ static void put_left(const at_stage *s, cJSON *o) {
 static at_status put_domain(at_ctx *c, const at_builder *k, int i, cJSON *list) {
     const at_stage *s = &k->stage[i];
     cJSON *o = cJSON_CreateObject();
-    at_json_append(list, o);
+    if (!at_json_append(list, o)) return at_error(c, AT_OOM, "the manifest");
     cJSON_AddStringToObject(o, "name", s->name);
     const char *licence = licence_of(k->b, s->name);
     if (licence)

@@ -35,21 +35,26 @@ static void stays_until_it_is_cleared(void **state) {
 }
 
 static pthread_t mine;
-static volatile sig_atomic_t here, elsewhere;
+static volatile sig_atomic_t here, elsewhere, strangers;
+
+static _Thread_local bool is_worker;
 
 static void on_signal(int number) {
     (void)number;
     if (pthread_equal(pthread_self(), mine))
         here++;
-    else
+    else if (is_worker)
         elsewhere++;
+    else
+        strangers++; /* threads of OpenBLAS, where it is linked, take signals */
 }
 
-static void nothing(void *arg, int64_t begin, int64_t end, int worker) {
+static void mark(void *arg, int64_t begin, int64_t end, int worker) {
     (void)arg;
     (void)begin;
     (void)end;
     (void)worker;
+    is_worker = !pthread_equal(pthread_self(), mine);
 }
 
 /* While this thread takes no signal, no worker does. */
@@ -61,7 +66,7 @@ static void workers_take_no_signals(void **state) {
     (void)sigemptyset(&act.sa_mask);
     assert_int_equal(sigaction(SIGUSR1, &act, NULL), 0);
     (void)pthread_sigmask(SIG_SETMASK, NULL, &was);
-    at_par_for(3, 100, 1, nothing, NULL);
+    at_par_for(3, 100, 1, mark, NULL);
     (void)pthread_sigmask(SIG_SETMASK, NULL, &now);
     assert_int_equal(sigismember(&now, SIGUSR1), sigismember(&was, SIGUSR1));
     (void)sigemptyset(&usr1);
@@ -72,7 +77,7 @@ static void workers_take_no_signals(void **state) {
     assert_int_equal(here, 0);
     assert_int_equal(elsewhere, 0);
     (void)pthread_sigmask(SIG_UNBLOCK, &usr1, NULL);
-    assert_int_equal(here, 1);
+    assert_int_equal(here + strangers, 1);
     assert_int_equal(elsewhere, 0);
 }
 

@@ -51,7 +51,8 @@ static void open_lab(int64_t seeds) {
     for (int i = 0; i <= DENSE; i++) {
         mf_model *x = &lab.model[i];
         (void)snprintf(x->group, sizeof x->group, i < DENSE ? "dense-%d" : MF_MAIN, i);
-        (void)snprintf(x->title, sizeof x->title, "the model %s", x->group);
+        const char *title = i < DENSE ? "the model dense-%d" : "the model " MF_MAIN;
+        (void)snprintf(x->title, sizeof x->title, title, i);
         x->shape.width = 128;
         lab.sweep[i].low = MF_RATE_LOW;
         lab.sweep[i].high = MF_RATE_HIGH;

@@ -347,9 +347,9 @@ static bool has_run(const char *key) {
 /* A choice of one: there is nothing else it could be. */
 static bool only_one_value(artel_task task, const artel_recipe *r, const char *key,
                            const char *value) {
-    char assignment[200], refusal[200], *yaml = NULL;
+    char assignment[220], refusal[240], *yaml = NULL;
     const char *set[] = {assignment};
-    (void)snprintf(assignment, sizeof assignment, "%s=nothing", key);
+    (void)snprintf(assignment, sizeof assignment, "%.180s=nothing", key);
     (void)snprintf(refusal, sizeof refusal, "expected one of %s, found", value);
     const artel_recipe other = {.path = r->path, .set = set, .n_set = 1};
     const artel_status s = artel_recipe_print(a, &other, task, &yaml);
