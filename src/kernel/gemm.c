@@ -36,8 +36,8 @@ at_blocking at_blocking_for(int64_t second, int64_t third) {
     const int64_t value = (int64_t)sizeof(at_real), column = KC * value;
     if (second <= 0) second = 512 << 10;
     if (third <= 0) third = 8 << 20;
-    return (at_blocking){.mc = within(second / 3 / column / 84 * 84, 84, 336),
-                         .ns = within(second / 4 / column / 64 * 64, 64, 512),
+    return (at_blocking){.mc = within(second / 3 / column / 84 * 84, 84, 168),
+                         .ns = within(second / 4 / column / 64 * 64, 64, 256),
                          .nc = 4096,
                          .all = within(third / 8 / value, 1 << 18, 1 << 20),
                          .thin = within(second / 2 / value, 1 << 14, 1 << 18)};

@@ -167,8 +167,8 @@ typedef struct at_kernels {
 } at_kernels;
 
 enum {
-    AT_BLOCK_K = 256,  /* most terms of a chain in gemm.c and gemm_group.c: a panel of B with so
-                         many rows fits the first cache of every processor */
+    AT_BLOCK_K = 384, /* most terms of a chain in gemm.c and gemm_group.c: shorter ones read and
+                         write C more often, a panel of B with more rows leaves the first cache */
     AT_FEW = 4,        /* rows of few_rows                      */
     AT_TILE_MAX = 1024 /* mr * nr of every instruction set fits */
 };
