@@ -2,9 +2,9 @@
  * gemm_group.c - a task is a matrix, a block of the rows of C and a block of its columns: loads
  * that differ from matrix to matrix spread over the workers.
  *
- * Each task packs its rows of A, gathering them.  Where B is not transposed it is not packed
- * beforehand: the first tile of a panel reads it where it lies and, if more tiles follow, leaves
- * it packed for them.  So a matrix is read once for a handful of rows, and packing costs no pass
+ * Each task packs its rows of A, gathering them.  Where B is not transposed and serves a few rows
+ * only it is not packed beforehand: the first tile of a panel reads it where it lies and, if more
+ * tiles follow, leaves it packed for them.  So a matrix is read once for a handful of rows, and packing costs no pass
  * of its own.  Rows are dealt evenly to tiles: 16 are two of 8, not one of 14 and one of 2.
  *
  * k is cut into blocks from the shape alone, which fixes the order of every sum.
@@ -99,9 +99,9 @@ static void panel(const at_kernels *k, int64_t rows, int64_t wide, at_rows_tile 
     }
 }
 
-/* Columns [j, j + nb) x rows [p, p + kb) of op(B[x]) packed as one panel. */
-static void pack_panel(const at_kernels *k, const at_gemm_group *g, int64_t x, int64_t j,
-                       int64_t nb, int64_t p, int64_t kb, at_real *pb) {
+/* Columns [j, j + nb) x rows [p, p + kb) of op(B[x]) packed as panels. */
+static void pack_panels(const at_kernels *k, const at_gemm_group *g, int64_t x, int64_t j,
+                        int64_t nb, int64_t p, int64_t kb, at_real *pb) {
     const int64_t at = g->tb ? j * g->ldb + p : p * g->ldb + j;
     if (g->b16)
         (g->tb ? k->pack_turn16 : k->pack_copy16)(kb, nb, k->nr, g->b16[x] + at, g->ldb, pb);
@@ -126,13 +126,54 @@ static int64_t block_k(const at_gemm_group *g, const task *t) {
     return even8(g->k, most < least ? least : min64(most, KC));
 }
 
+/* What the panels of one block of k of a task have in common. */
+typedef struct block {
+    const at_gemm_group *g;
+    const task *t;
+    int64_t rows, wide; /* of A; in a tile */
+    int64_t p, kb;      /* terms [p, p + kb) */
+    const at_real *pa;
+    at_real *const *c;
+    at_real *pb;
+} block;
+
+/* Columns [j, j + nb), packed along the rows of B, which for many tiles is cheaper than to have the
+   first tile of each panel gather it from as many pages as B has rows. */
+static void packed_columns(const at_kernels *k, const block *b, int64_t j, int64_t nb) {
+    const int64_t bytes = k->nr * b->kb * (int64_t)sizeof(at_real);
+    pack_panels(k, b->g, b->t->x, j, nb, b->p, b->kb, b->pb);
+    for (int64_t i = 0; i < nb; i += k->nr) {
+        at_rows_tile tile = {.n = min64(k->nr, nb - i), .k = b->kb, .wa = b->wide, .c0 = j + i};
+        tile.add = b->g->accumulate || b->p > 0;
+        tile.b = b->pb + i * b->kb;
+        tile.ldb = k->nr;
+        tile.soon = tile.b + k->nr * b->kb;
+        panel(k, b->rows, b->wide, &tile, bytes, b->pa, b->c, (at_real *)tile.b);
+    }
+}
+
+/* Columns [j, j + nr), read where they lie by the first tile; `soon` bytes from `next` are used after
+   them. */
+static void lying_columns(const at_kernels *k, const block *b, int64_t j, const void *next,
+                          int64_t soon) {
+    const int64_t at = b->p * b->g->ldb + j;
+    at_rows_tile tile = {.n = k->nr, .k = b->kb, .wa = b->wide, .c0 = j, .ldb = b->g->ldb};
+    tile.add = b->g->accumulate || b->p > 0;
+    if (b->g->b16)
+        tile.b16 = b->g->b16[b->t->x] + at;
+    else
+        tile.b = b->g->b[b->t->x] + at;
+    tile.soon = next;
+    panel(k, b->rows, b->wide, &tile, soon, b->pa, b->c, b->pb);
+}
+
 /* next: the matrix this worker will probably read after this one. */
 static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t, int64_t next,
                       at_real *pa, at_real *pb) {
     const int64_t rows = t->i1 - t->i0, wide = even(rows, k->mr);
     const int64_t kc = block_k(g, t);
     const bool whole = g->ldb == t->j1 - t->j0; /* a block of B is one piece */
-    const int64_t value = (int64_t)size_of_b(g);
+    const bool packed = g->tb || rows > FEW_MORE;
     int64_t from[MC];
     at_real *c[MC];
     for (int64_t i = 0; i < rows; i++) {
@@ -140,29 +181,15 @@ static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t
         c[i] = g->c + g->of.row[t->i0 + i] * g->ldc;
     }
     for (int64_t p = 0; p < g->k; p += kc) {
-        const int64_t kb = min64(kc, g->k - p);
-        const bool more = p + kb < g->k;
-        const int64_t after = more ? t->x : next, after_at = more ? (p + kb) * g->ldb : 0;
-        k->pick_turn(kb, rows, (int)wide, g->a + p, g->lda, from, pa);
-        for (int64_t j = t->j0; j < t->j1; j += k->nr) {
-            const int64_t nb = min64(k->nr, t->j1 - j);
-            at_rows_tile tile = {.n = nb, .k = kb, .wa = wide, .c0 = j};
-            tile.add = g->accumulate || p > 0;
-            if (g->tb || nb < k->nr) { /* a tile reads all of nr */
-                pack_panel(k, g, t->x, j, nb, p, kb, pb);
-                tile.b = pb;
-                tile.ldb = k->nr;
-            } else {
-                const int64_t at = p * g->ldb + j;
-                if (g->b16)
-                    tile.b16 = g->b16[t->x] + at;
-                else
-                    tile.b = g->b[t->x] + at;
-                tile.ldb = g->ldb;
-            }
-            tile.soon = place(g, after, after_at + j * kb);
-            panel(k, rows, wide, &tile, whole ? k->nr * kb * value : 0, pa, c, pb);
-        }
+        const block b = {g, t, rows, wide, p, min64(kc, g->k - p), pa, c, pb};
+        const bool more = p + b.kb < g->k;
+        const int64_t after = more ? t->x : next, after_at = more ? (p + b.kb) * g->ldb : 0;
+        const int64_t bytes = k->nr * b.kb * (int64_t)size_of_b(g);
+        k->pick_turn(b.kb, rows, (int)wide, g->a + p, g->lda, from, pa);
+        int64_t j = t->j0;
+        for (; !packed && j + k->nr <= t->j1; j += k->nr) /* a tile reads all of nr */
+            lying_columns(k, &b, j, place(g, after, after_at + j * b.kb), whole ? bytes : 0);
+        for (; j < t->j1; j += NS) packed_columns(k, &b, j, min64(NS, t->j1 - j));
     }
 }
 

@@ -167,7 +167,7 @@ typedef struct at_kernels {
 } at_kernels;
 
 enum {
-    AT_BLOCK_K = 384, /* most terms of a chain in gemm.c and gemm_group.c: shorter ones read and
+    AT_BLOCK_K = 384,  /* most terms of a chain in gemm.c and gemm_group.c: shorter ones read and
                          write C more often, a panel of B with more rows leaves the first cache */
     AT_FEW = 4,        /* rows of few_rows                      */
     AT_TILE_MAX = 1024 /* mr * nr of every instruction set fits */
