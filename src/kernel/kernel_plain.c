@@ -260,19 +260,7 @@ static void widen(int64_t n, const uint16_t *x, at_real *y) {
 #define TILE_B(t)  (t)->b16
 #include "kernel/kernel_plain_b.h"
 
-static void tile_rows_any(int m, const at_rows_tile *t) {
-    if (t->b16)
-        tile_rows16(m, t);
-    else
-        tile_rows(m, t);
-}
-
-static void few_rows(int m, bool turn, const at_few_tile *t) {
-    if (t->b16)
-        (turn ? few_across16 : few_along16)(m, t);
-    else
-        (turn ? few_across : few_along)(m, t);
-}
+#include "kernel/kernel_by_type.h"
 
 /* Enough chains to hide the latency of both operations when the compiler makes vectors of them. */
 static double burn(int64_t rounds, at_real *sink) {

@@ -3,17 +3,7 @@
  * in and defines BT, OF_B(name), AS_REAL(value) and TILE_B(t), as in kernel_vec_b.h.
  */
 
-static void OF_B(pack_copy)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, at_real *p) {
-    for (int64_t j = 0; j < n; j += w)
-        for (int64_t l = 0; l < k; l++)
-            for (int i = 0; i < w; i++) *p++ = j + i < n ? AS_REAL(x[l * ldx + j + i]) : 0;
-}
-
-static void OF_B(pack_turn)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, at_real *p) {
-    for (int64_t j = 0; j < n; j += w)
-        for (int64_t l = 0; l < k; l++)
-            for (int i = 0; i < w; i++) *p++ = j + i < n ? AS_REAL(x[(j + i) * ldx + l]) : 0;
-}
+#include "kernel/kernel_pack_b.h"
 
 static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
     at_real s[MR][NR] = {{0}};

@@ -163,19 +163,7 @@ static void pick_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
 #define ROW_N(p, n) vwiden_n(p, n)
 #include "kernel/kernel_ref_b.h"
 
-static void tile_rows_any(int m, const at_rows_tile *t) {
-    if (t->b16)
-        tile_rows16(m, t);
-    else
-        tile_rows(m, t);
-}
-
-static void few_rows(int m, bool turn, const at_few_tile *t) {
-    if (t->b16)
-        (turn ? few_across16 : few_along16)(m, t);
-    else
-        (turn ? few_across : few_along)(m, t);
-}
+#include "kernel/kernel_by_type.h"
 
 /* Enough chains to hide the latency of a multiply-add when the compiler makes vectors of them. */
 static double burn(int64_t rounds, float *sink) {

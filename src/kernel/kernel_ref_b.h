@@ -4,17 +4,7 @@
  * kernel_vec_b.h.
  */
 
-static void OF_B(pack_copy)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
-    for (int64_t j = 0; j < n; j += w)
-        for (int64_t l = 0; l < k; l++)
-            for (int i = 0; i < w; i++) *p++ = j + i < n ? AS_REAL(x[l * ldx + j + i]) : 0;
-}
-
-static void OF_B(pack_turn)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
-    for (int64_t j = 0; j < n; j += w)
-        for (int64_t l = 0; l < k; l++)
-            for (int i = 0; i < w; i++) *p++ = j + i < n ? AS_REAL(x[(j + i) * ldx + l]) : 0;
-}
+#include "kernel/kernel_pack_b.h"
 
 /* Some rows of B at a time, widened; they are also what is kept. */
 static void OF_B(tile_rows)(int m, const at_rows_tile *t) {

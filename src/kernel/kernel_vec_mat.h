@@ -137,19 +137,7 @@ enum rows_from { ROWS_PACKED, ROWS_LYING, ROWS_KEPT };
 #define TILE_B(t)   (t)->b16
 #include "kernel/kernel_vec_b.h"
 
-static void tile_rows_any(int m, const at_rows_tile *t) {
-    if (t->b16)
-        tile_rows16(m, t);
-    else
-        tile_rows(m, t);
-}
-
-static void few_rows(int m, bool turn, const at_few_tile *t) {
-    if (t->b16)
-        (turn ? few_across16 : few_along16)(m, t);
-    else
-        (turn ? few_across : few_along)(m, t);
-}
+#include "kernel/kernel_by_type.h"
 
 /* ---- measuring ---- */
 
