@@ -1,5 +1,6 @@
 /* partial.c - see partial.h.  Every rename over, and every removal beside, a user's path is here. */
 #include "base/file.h"
+#include "base/rng.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,9 +30,7 @@ static at_status failed(at_ctx *c, const char *path, const char *what) {
 static unsigned host(void) {
     char name[256] = "";
     (void)gethostname(name, sizeof name - 1);
-    unsigned h = 2166136261U;
-    for (const char *p = name; *p; p++) h = (h ^ (unsigned char)*p) * 16777619U;
-    return h & 0xFFFFFFFFU;
+    return (unsigned)(at_hash_path(name) & 0xFFFFFFFFU);
 }
 
 static size_t trimmed(const char *path) {
