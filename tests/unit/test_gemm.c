@@ -192,6 +192,22 @@ static void test_blocking(void **state) {
     assert_true(at_blocking_for(512 << 10, 0).mc < at_blocking_for(2 << 20, 0).mc);
 }
 
+/* A computation's blocks are those for this machine's caches, which are known where /sys tells. */
+static void test_caches(void **state) {
+    (void)state;
+    at_ctx c;
+    at_ctx_init(&c, 1);
+    at_compute cp;
+    assert_int_equal(at_compute_open(&cp, &c), AT_OK);
+    const at_blocking want = at_blocking_for(at_cpu_cache(2), at_cpu_cache(3));
+    assert_memory_equal(&cp.block, &want, sizeof want);
+    at_compute_close(&cp);
+    if (!at_exists("/sys/devices/system/cpu/cpu0/cache/index2/size")) return;
+    assert_true(at_cpu_cache(1) >= 4 << 10 && at_cpu_cache(1) <= 1 << 20);
+    assert_true(at_cpu_cache(2) > at_cpu_cache(1));
+    assert_true(at_cpu_cache(9) == 0);
+}
+
 /* B in BF16 gives the bits of B widened beforehand: serial and shared, few rows and many. */
 static void same_bits(at_compute *cp, int64_t m, int64_t n, int64_t k, int mode) {
     problem p = make(cp->ctx, m, n, k, mode);
@@ -274,9 +290,10 @@ static void test_oom(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small), cmocka_unit_test(test_blocks),   cmocka_unit_test(test_wide),
-        cmocka_unit_test(test_bits),  cmocka_unit_test(test_blocking), cmocka_unit_test(test_oom),
-        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_small),    cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_wide),     cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_blocking), cmocka_unit_test(test_caches),
+        cmocka_unit_test(test_oom),      cmocka_unit_test(test_bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
