@@ -44,8 +44,6 @@ int64_t at_cpu_cache(int level) {
         char line[32], *unit;
         cache_fact(i, "level", line, sizeof line);
         if (strtol(line, NULL, 10) != level) continue;
-        cache_fact(i, "type", line, sizeof line);
-        if (!strncmp(line, "Instruction", 11)) continue;
         cache_fact(i, "size", line, sizeof line); /* "512K" */
         const long n = strtol(line, &unit, 10);
         if (n > 0) return (int64_t)n * (*unit == 'M' ? 1 << 20 : *unit == 'K' ? 1 << 10 : 1);

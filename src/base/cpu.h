@@ -15,7 +15,7 @@ enum {
 unsigned at_cpu_features(void);
 /** "avx512", "avx2" or "ref". */
 const char *at_cpu_name(unsigned features);
-/** Bytes of this machine's data cache of a level, 1 to 3; 0: not known. */
+/** Bytes of this machine's cache of a level, 2 or 3 (the first has two); 0: not known. */
 int64_t at_cpu_cache(int level);
 /** Cores this process may use: affinity mask and cgroup quota included; at least 1. */
 int at_cpu_count(void);

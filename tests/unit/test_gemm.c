@@ -203,8 +203,7 @@ static void test_caches(void **state) {
     assert_memory_equal(&cp.block, &want, sizeof want);
     at_compute_close(&cp);
     if (!at_exists("/sys/devices/system/cpu/cpu0/cache/index2/size")) return;
-    assert_true(at_cpu_cache(1) >= 4 << 10 && at_cpu_cache(1) <= 1 << 20);
-    assert_true(at_cpu_cache(2) > at_cpu_cache(1));
+    assert_true(at_cpu_cache(2) >= 64 << 10 && at_cpu_cache(2) <= 1 << 30);
     assert_true(at_cpu_cache(9) == 0);
 }
 
