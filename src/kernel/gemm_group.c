@@ -143,12 +143,13 @@ static void packed_columns(const at_kernels *k, const block *b, int64_t j, int64
     const int64_t bytes = k->nr * b->kb * (int64_t)sizeof(at_real);
     pack_panels(k, b->g, b->t->x, j, nb, b->p, b->kb, b->pb);
     for (int64_t i = 0; i < nb; i += k->nr) {
+        at_real *here = b->pb + i * b->kb;
         at_rows_tile tile = {.n = min64(k->nr, nb - i), .k = b->kb, .wa = b->wide, .c0 = j + i};
         tile.add = b->g->accumulate || b->p > 0;
-        tile.b = b->pb + i * b->kb;
+        tile.b = here;
         tile.ldb = k->nr;
-        tile.soon = tile.b + k->nr * b->kb;
-        panel(k, b->rows, b->wide, &tile, bytes, b->pa, b->c, (at_real *)tile.b);
+        tile.soon = here + k->nr * b->kb; /* the next panel */
+        panel(k, b->rows, b->wide, &tile, bytes, b->pa, b->c, here);
     }
 }
 
