@@ -1,5 +1,6 @@
 /* cmd_bench.c - artel bench kernel|step|decode. */
 #include "artel.h"
+#include "bench/bench.h"
 #include "recipe_args.h"
 #include "shown.h"
 #include "verbs.h"
@@ -50,7 +51,7 @@ static int bench_kernel(int argc, char **argv) {
     const int rc = opt_parse(&verb, &argc, argv);
     if (rc >= 0) return rc;
     if (!ui_open(&u, "bench kernel")) return 1;
-    return ui_close(&u, artel_bench_kernel(u.a, u.json ? ui_json : draw_kernel, &u));
+    return ui_close(&u, at_json_bench_kernel(u.a, u.json ? ui_json : draw_kernel, &u));
 }
 
 static void draw_step(void *user, const char *json) {
@@ -90,7 +91,7 @@ static int bench_step(int argc, char **argv) {
     if (rc < 0) {
         artel_status s = ARTEL_OOM;
         if (recipe_ready(&r, &u, argc > 0 ? argv[0] : NULL))
-            s = artel_bench_step(u.a, &r.recipe, steps, u.json ? ui_json : draw_step, &u);
+            s = at_json_bench_step(u.a, &r.recipe, steps, u.json ? ui_json : draw_step, &u);
         rc = ui_close(&u, s);
     }
     recipe_free(&r);
@@ -147,7 +148,7 @@ static int bench_decode(int argc, char **argv) {
         artel_status s = ARTEL_OOM;
         u.seed = -1; /* of a recipe, which this measurement does not ask for */
         if (recipe_ready(&r, &u, argv[0]))
-            s = artel_bench_decode(u.a, &r.recipe, tokens, u.json ? ui_json : draw_decode, &u);
+            s = at_json_bench_decode(u.a, &r.recipe, tokens, u.json ? ui_json : draw_decode, &u);
         rc = ui_close(&u, s);
     }
     recipe_free(&r);

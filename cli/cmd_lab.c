@@ -1,5 +1,6 @@
 /* cmd_lab.c - artel lab [NAME -o DIR]. */
 #include "artel.h"
+#include "lab/lab_json.h"
 #include "opt.h"
 #include "shown.h"
 #include "ui.h"
@@ -63,7 +64,7 @@ static void draw(void *user, const char *json) {
 
 int cmd_lab(int argc, char **argv) {
     ui u = {0};
-    artel_lab_options o = {0};
+    at_json_lab_options o = {0};
     const opt table[] = {
         {"output", 'o', OPT_STRING, &o.out, NULL, "DIR", "runs, results and report", 0, 0},
         {"data", 0, OPT_STRING, &o.data, "build/demo/data", "DIR",
@@ -86,7 +87,7 @@ int cmd_lab(int argc, char **argv) {
     if (rc >= 0) return rc;
     if (argc > 0 && !o.out) return ui_usage("lab", "--output DIR is required");
     if (!ui_open(&u, "lab")) return 1;
-    const artel_status s = argc > 0 ? artel_lab(u.a, argv[0], &o, u.json ? ui_json : draw, &u)
-                                    : artel_labs(u.a, u.json ? ui_json : draw_lab, &u);
+    const artel_status s = argc > 0 ? at_json_lab(u.a, argv[0], &o, u.json ? ui_json : draw, &u)
+                                    : at_json_labs(u.a, u.json ? ui_json : draw_lab, &u);
     return ui_close(&u, s);
 }

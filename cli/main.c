@@ -1,5 +1,6 @@
 /* main.c - artel <verb> ...: finds the verb, leaves everything else to it. */
 #include "artel.h"
+#include "bench/bench.h"
 #include "opt.h"
 #include "ui.h"
 #include "verbs.h"
@@ -36,16 +37,21 @@ static int version(int argc, char **argv) {
     artel *a = artel_open(0, NULL, NULL);
     char *about = a ? artel_about(a) : NULL;
     cJSON *o = about ? cJSON_Parse(about) : NULL;
+    char blas[96];
+    char *whole = NULL;
+    if (o && cJSON_AddStringToObject(o, "blas", at_bench_baseline(blas, sizeof blas)))
+        whole = cJSON_PrintUnformatted(o);
     int rc = 0;
-    if (!o)
+    if (!whole)
         rc = ui_fail("--version", "out of memory");
     else if (argc > 2 && !strcmp(argv[2], "--json"))
-        ui_json(NULL, about);
+        ui_json(NULL, whole);
     else if (argc > 2)
         rc = ui_usage("--version", "unexpected `%s`", argv[2]);
     else
         draw_version(o);
     cJSON_Delete(o);
+    cJSON_free(whole);
     artel_free(about);
     artel_close(a);
     return rc;

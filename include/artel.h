@@ -61,8 +61,7 @@ ARTEL_API void artel_interrupt(artel *a);
 /** Forget the request: the context can be used again. */
 ARTEL_API void artel_interrupt_clear(artel *a);
 ARTEL_API void artel_free(void *p);
-/** {"version":..,"commit":..,"arithmetic":..,"cpu":..,"threads":..,"blas":..} From the heap.  Results
-    under the same name of the arithmetic have the same bits on every machine. */
+/** {"version":..,"commit":..,"arithmetic":..,"cpu":..,"threads":..} From the heap.  Results under the same name of the arithmetic have the same bits on every machine. */
 ARTEL_API char *artel_about(artel *a);
 /** Text as a terminal may have it: control characters but newline and tab, and bytes that are no
     UTF-8, become "\x1b".  out: at most `room` bytes with the NUL (4 * bytes + 1 are enough).
@@ -306,25 +305,7 @@ ARTEL_API artel_status artel_router_explain(artel *a, const char *router, const 
                                             const char *text, size_t bytes, int64_t top,
                                             artel_emit emit, void *user);
 
-/* ---- measuring ---------------------------------------------------------------------------- */
-
-/** Time whole training steps on random tokens; the recipe's sections model and train give the
-    sizes (default: gpt2, 6 layers, width 384, 6 heads, context 256, batch 8, vocabulary 8192).
-    Emits one object: name, arch, shape, threads, parameters, seconds {min, median},
-    tokens_per_s, gflops, peak_gflops, percent_of_peak. */
-ARTEL_API artel_status artel_bench_step(artel *a, const artel_recipe *r, int64_t steps,
-                                        artel_emit emit, void *user);
-
-/** Time single tokens: random ids through the model folder r->path, or through random parameters of a
-    recipe's section model.  The bound is what memory can deliver: a token needs the bytes of the
-    experts chosen for it, of routers, norms and output, and of keys and values.  Emits one object:
-    name, arch, shape, threads, parameters, active_parameters, load_seconds, prompt_tokens,
-    prompt_seconds, tokens, seconds {min, median}, tokens_per_s, bytes_per_token, gbytes_per_s,
-    read_peak (1e9 bytes a second, measured after each 16 tokens, the median), bound_tokens_per_s,
-    percent_of_bound (of such rounds, the median) and, where the
-    system tells, resident {bytes, anonymous, file}. */
-ARTEL_API artel_status artel_bench_decode(artel *a, const artel_recipe *r, int64_t tokens,
-                                          artel_emit emit, void *user);
+/* ---- looking inside ----------------------------------------------------------------------- */
 
 /** What a path holds, after checking it (every byte that has a hash, every parameter for NaN): {"kind":"tensors"|"model"|"dataset"|"run","path":..,...},
     and for tensor files one {"tensor":..,"dtype":..,"shape":[..],"bytes":N} for each. */
@@ -333,37 +314,6 @@ ARTEL_API artel_status artel_inspect(artel *a, const char *path, artel_emit emit
     files and under either naming, as BF16 or widened.  path: a model folder, a checkpoint, a run or a
     tensor file.  Emits {"kind":"digest","path","digest":64 hexadecimal digits,"tensors","values"}. */
 ARTEL_API artel_status artel_digest(artel *a, const char *path, artel_emit emit, void *user);
-
-/**
- * Speed of the inner loops against the limit of the machine, measured, and a stated baseline in
- * the same process: {"name":..,"shape":..,"threads":N,"seconds":{"min":..,"median":..},
- * "gflops":..,"percent_of_peak":..,"limit":"fma"|"read","baseline":..,"ratio":..} for each.
- * ratio is the baseline's seconds over ours: above 1 we are faster.  Rows limited by memory have
- * gbytes_per_s; rows named fma_peak and read_peak are the limits.  Nothing else should run.
- */
-ARTEL_API artel_status artel_bench_kernel(artel *a, artel_emit emit, void *user);
-
-/* ---- labs --------------------------------------------------------------------------------- */
-
-/** {"lab","title","source","claims":[..]} for each lab there is. */
-ARTEL_API artel_status artel_labs(artel *a, artel_emit emit, void *user);
-
-typedef struct artel_lab_options {
-    const char *out;   /* folder of the lab's runs, results and report          */
-    const char *data;  /* a data set folder                                     */
-    const char *scale; /* "quick" (half an hour on two cores), "full" (hours), "tiny" (a test) */
-} artel_lab_options;
-/**
- * Tries a paper's claims on real data: trains what they compare, measures, concludes.  Writes
- * results.jsonl (a line a run), claims.jsonl, report.html and runs/NAME/ in `out`; what is finished
- * there is not done again, so after ARTEL_INTERRUPTED the same call goes on.  Runs of another program
- * are done again, speeds of another processor measured again.
- * Emits {"claim","holds","effect","ci":[lo,hi],"p","p_holm" (corrected for the number of claims),
- * "n","unit","bound" ("at_least": effect is a lower limit),..} a claim, then {"lab","scale","runs",
- * "seconds","report","warnings":[..],..}.  A claim that does not hold is a result, not a failure.
- */
-ARTEL_API artel_status artel_lab(artel *a, const char *name, const artel_lab_options *o,
-                                 artel_emit emit, void *user);
 
 /* ---- reports ------------------------------------------------------------------------------ */
 

@@ -4,26 +4,27 @@ import pathlib
 import re
 import sys
 
-ENGINE = ["base", "tensor", "kernel", "run", "op", "nn"]
 MAY = {  # folder under src/ -> folders it may include besides itself
     "base": [],
     "kernel": ["base"],
-    "tensor": ["base"],
-    "run": ["base", "tensor", "kernel"],
-    "op": ["base", "tensor", "kernel", "run"],
-    "nn": ["base", "tensor", "run", "op", "kernel"],
+    "tensor": ["base", "kernel"],
+    "op": ["base", "kernel", "tensor"],
     "conf": ["base"],
     "token": ["base"],
     "data": ["base", "token"],
-    "io": ["base", "tensor", "nn"],
-    "arch": ["base", "tensor", "run", "op", "nn", "conf", "io"],
+    "io": ["base", "tensor"],
+    "arch": ["base", "tensor", "op", "conf", "io"],
     "route": ["base", "token", "data", "io"],
     "report": ["base"],
-    "infer": ["base", "tensor", "run", "op", "nn", "arch", "conf", "io", "token", "data", "route"],
-    "train": ["base", "tensor", "kernel", "run", "op", "nn", "arch", "conf", "token", "data", "io", "route", "infer", "report"],
-    "bench": ["base", "tensor", "kernel", "run", "op", "nn", "arch", "conf", "data", "io", "train", "infer"],
-    "lab": ["base", "tensor", "run", "op", "arch", "conf", "data", "infer", "train", "report", "bench"],
-    "api": None,  # everything
+    "infer": ["base", "tensor", "op", "arch", "conf", "io", "token", "data", "route"],
+    "train": ["base", "kernel", "tensor", "op", "arch", "conf", "token", "data", "io", "route", "infer", "report"],
+    "api": ["base", "conf", "token", "data", "io", "tensor", "arch", "route", "report", "infer", "train"],
+}
+
+PROGRAMS = {  # folder of programs over the library -> what it may include besides artel.h and itself
+    "cli": ["bench/bench.h", "lab/lab_json.h"],
+    "bench": list(MAY),
+    "lab": [*MAY, "bench"],
 }
 
 
@@ -34,7 +35,8 @@ def includes(path):
             yield number, found[1]
 
 
-def main(root):
+def check_source(root):
+    """src/: each folder includes the folders of its row."""
     breaches = 0
     source = pathlib.Path(root, "src")
     for path in sorted(source.rglob("*.[ch]")):
@@ -43,21 +45,34 @@ def main(root):
             print(f"{path}: folder {own}/ has no row in {__file__}")
             breaches += 1
             continue
-        allowed = MAY[own]
         for number, name in includes(path):
-            folder = name.split("/")[0] if "/" in name else None
-            if folder is None or folder == own or allowed is None:
-                continue
-            if folder not in allowed:
+            folder = name.split("/")[0] if "/" in name else own
+            if folder != own and folder not in MAY[own]:
                 print(f"{path}:{number}: {own}/ may not include {folder}/")
                 breaches += 1
-    for path in sorted(pathlib.Path(root, "cli").rglob("*.[ch]")):
-        for number, name in includes(path):
-            if name != "artel.h" and not pathlib.Path(root, "cli", name).exists():
-                print(f"{path}:{number}: cli/ sees artel.h only, not {name}")
+    return breaches
+
+
+def check_programs(root):
+    """cli/, bench/ and lab/: programs over the library."""
+    breaches = 0
+    for own, allowed in PROGRAMS.items():
+        for path in sorted(pathlib.Path(root, own).rglob("*.[ch]")):
+            for number, name in includes(path):
+                folder = name.split("/")[0] if "/" in name else None
+                if name == "artel.h" or name in allowed or folder in allowed or folder == own:
+                    continue
+                if folder is None and pathlib.Path(root, own, name).exists():
+                    continue
+                print(f"{path}:{number}: {own}/ may not include {name}")
                 breaches += 1
+    return breaches
+
+
+def main(root):
+    breaches = check_source(root) + check_programs(root)
     names = {}
-    for path in sorted(p for d in ("src", "cli") for p in pathlib.Path(root, d).rglob("*.[ch]")):
+    for path in sorted(p for d in ("src", *PROGRAMS) for p in pathlib.Path(root, d).rglob("*.[ch]")):
         if path.name in names:
             print(f"{path}: the name {path.name} is taken by {names[path.name]}")
             breaches += 1

@@ -73,11 +73,6 @@ char *artel_about(artel *a) {
     cJSON_AddStringToObject(o, "arithmetic", AT_ARITHMETIC);
     cJSON_AddStringToObject(o, "cpu", at_cpu_name(a->ctx.cpu));
     cJSON_AddNumberToObject(o, "threads", a->ctx.threads);
-#ifdef AT_HAVE_BLAS
-    cJSON_AddStringToObject(o, "blas", "OpenBLAS");
-#else
-    cJSON_AddStringToObject(o, "blas", "none");
-#endif
     char *text = at_json_text(&a->ctx, o, false);
     cJSON_Delete(o);
     return text;

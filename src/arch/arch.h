@@ -8,7 +8,7 @@
 #include "arch/aux.h"
 #include "arch/history.h"
 #include "conf/conf.h"
-#include "nn/store.h"
+#include "tensor/store.h"
 #include "op/op.h"
 
 /** Tokens in; with a cache (one at_kv a layer, B = 1) they continue what the cache holds. */

@@ -5,7 +5,7 @@
  * blocks are [in, out]), so its checkpoints are used as they lie.
  */
 #include "arch/arch.h"
-#include "nn/layer.h"
+#include "arch/layer.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -11,7 +11,7 @@
  * model.
  */
 #include "arch/arch.h"
-#include "nn/layer.h"
+#include "arch/layer.h"
 #include <stdio.h>
 #include <string.h>
 

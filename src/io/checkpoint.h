@@ -7,7 +7,7 @@
 #ifndef AT_CHECKPOINT_H
 #define AT_CHECKPOINT_H
 #include "io/safetensors.h"
-#include "nn/store.h"
+#include "tensor/store.h"
 
 enum { AT_SHARDS_MAX = 4096 };
 

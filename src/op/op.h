@@ -8,7 +8,7 @@
  */
 #ifndef AT_OP_H
 #define AT_OP_H
-#include "run/run.h"
+#include "tensor/run.h"
 
 /* Every op, once; tools/check_ops.py asks each for its file and its rows of gradient checks. */
 #define AT_OPS(X)         \

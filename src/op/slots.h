@@ -1,7 +1,7 @@
 /* slots.h - what attention over q [B*T, slots, A], k and v [B*S, A] asks of its shapes. */
 #ifndef AT_SLOTS_H
 #define AT_SLOTS_H
-#include "run/run.h"
+#include "tensor/run.h"
 
 /** Whether they belong together; if not the run has failed with all of them in the sentence. */
 static inline bool at_slots_fit(at_run *r, const char *op, const at_tensor *q, const at_tensor *k,

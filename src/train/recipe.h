@@ -3,7 +3,7 @@
 #define AT_RECIPE_H
 #include "conf/conf.h"
 #include "data/batch.h"
-#include "nn/optim.h"
+#include "tensor/optim.h"
 #include "op/op.h"
 
 typedef enum at_scope { AT_SCOPE_MICRO_BATCH, AT_SCOPE_STEP } at_scope;

@@ -4,7 +4,7 @@
  */
 #ifndef AT_RUNSTATE_H
 #define AT_RUNSTATE_H
-#include "nn/optim.h"
+#include "tensor/optim.h"
 
 #define AT_RUNSTATE_FILE "state.json"
 

@@ -102,24 +102,6 @@ says "speed.json: of another p" # program, processor
 check "all runs are done again" test "$(grep -c ': [a-z]* loss ' .err)" -eq "$runs"
 check "as many lines as before" test "$(wc -l <whole/results.jsonl)" -eq "$runs"
 
-# whoever uses the library is another program; its results are those of the library's file
-library=$(dirname "$ARTEL")/libartel.so
-if [ -e "$library" ] && ! nm -D "$library" | grep -q __asan; then
-    cat >user.c <<'END'
-#include "artel.h"
-#include <stdio.h>
-static void say(void *user, const char *json) { (void)user; puts(json); }
-int main(void) {
-    const artel_lab_options o = {"whole", "data", "tiny"};
-    artel *a = artel_open(0, 0, 0);
-    return a ? (int)artel_lab(a, "moduleformer", &o, say, 0) : 1;
-}
-END
-    run 0 cc -std=c11 -I"$source/include" user.c "$library" "-Wl,-rpath,$(dirname "$library")" -o user
-    run 0 ./user
-    prints "\"program\":\"$(sha256sum "$library" | cut -c 1-16)\""
-fi
-
 # ---- interrupted, continued -----------------------------------------------------------------------
 losses() { sed 's/.*"name":"\([^"]*\)".*"[a-z]*_loss":\([^,]*\),.*/\1 \2/' "$1" | sort; }
 rc=0

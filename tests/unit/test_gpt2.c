@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "golden_fixture.h"
 #include "infer/session.h"
-#include "nn/optim.h"
+#include "tensor/optim.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

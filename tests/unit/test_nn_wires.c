@@ -1,7 +1,7 @@
 /* test_nn_wires.c - what a small model does not show of parameters: first values by path and place,
    norms of gradients that take several chunks, clipping to another norm than 1. */
 #include "check.h"
-#include "nn/optim.h"
+#include "tensor/optim.h"
 #include <math.h>
 
 static at_ctx ctx;

@@ -1,6 +1,6 @@
 /* optim.c - the slabs are cut into segments of one parameter each, the segments into chunks whose
    size depends on nothing, so every thread count sums and steps alike. */
-#include "nn/optim.h"
+#include "tensor/optim.h"
 #include "base/maths.h"
 #include "base/par.h"
 #include <math.h>

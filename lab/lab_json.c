@@ -1,9 +1,10 @@
-/* api_lab.c - labs. */
+/* lab_json.c - labs. */
+#include "lab/lab_json.h"
 #include "api/api.h"
 #include "lab/lab.h"
 #include <string.h>
 
-artel_status artel_labs(artel *a, artel_emit emit, void *user) {
+artel_status at_json_labs(artel *a, artel_emit emit, void *user) {
     artel_status s = ARTEL_OK;
     for (int i = 0; at_labs[i] && s == ARTEL_OK; i++) {
         const at_lab *l = at_labs[i];
@@ -38,8 +39,8 @@ static at_status scale_of(at_ctx *c, const char *name, at_lab_scale *out) {
     return at_error(c, AT_ARG, "scale `%s`: expected quick or full", name);
 }
 
-artel_status artel_lab(artel *a, const char *name, const artel_lab_options *o, artel_emit emit,
-                       void *user) {
+artel_status at_json_lab(artel *a, const char *name, const at_json_lab_options *o, artel_emit emit,
+                         void *user) {
     sink k = {a, emit, user};
     at_lab_options options = {.out = o->out, .data = o->data, .emit = pass_on, .user = &k};
     at_status s = scale_of(&a->ctx, o->scale, &options.scale);

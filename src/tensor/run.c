@@ -1,5 +1,5 @@
 /* run.c - eager evaluation, tape, gradient pool. */
-#include "run/run.h"
+#include "tensor/run.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

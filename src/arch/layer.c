@@ -1,5 +1,5 @@
 /* layer.c - see layer.h. */
-#include "nn/layer.h"
+#include "arch/layer.h"
 
 at_norm at_norm_init(at_store *s, const char *path, int64_t width, bool shift) {
     at_norm n = {0};

@@ -1,6 +1,13 @@
-/* api_bench.c - measurements as JSON objects. */
+/* json_kernel.c - measurements as JSON objects. */
 #include "api/api.h"
+#include "bench/bench.h"
 #include "bench/bench_kernel.h"
+#include "bench/blas.h"
+
+const char *at_bench_baseline(char *text, size_t bytes) {
+    const char *name = at_blas_name(text, bytes);
+    return name ? name : "none";
+}
 
 typedef struct sink {
     artel *a;
@@ -32,6 +39,6 @@ static at_status emit_row(void *user, const at_bench_row *r) {
     return (at_status)at_emit(k->a, k->emit, k->user, o);
 }
 
-artel_status artel_bench_kernel(artel *a, artel_emit emit, void *user) {
+artel_status at_json_bench_kernel(artel *a, artel_emit emit, void *user) {
     return (artel_status)at_bench_kernel(&a->ctx, emit_row, &(sink){a, emit, user});
 }

@@ -1,7 +1,7 @@
 /* optim.h - AdamW over a store, gradient norm, learning-rate schedules. */
 #ifndef AT_OPTIM_H
 #define AT_OPTIM_H
-#include "nn/store.h"
+#include "tensor/store.h"
 
 typedef struct at_optim {
     double beta1, beta2, eps, weight_decay; /* decay on tensors of rank >= 2 only    */

@@ -1,5 +1,5 @@
 /* store.c - parameters by path, in slabs. */
-#include "nn/store.h"
+#include "tensor/store.h"
 #include "base/rng.h"
 #include <fnmatch.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* layer.h - the pairs of parameters that every architecture is made of, declared by path. */
 #ifndef AT_LAYER_H
 #define AT_LAYER_H
-#include "nn/store.h"
+#include "tensor/store.h"
 
 typedef struct at_norm {
     at_tensor *g, *b; /* [C]; b NULL without a shift */

@@ -1,9 +1,10 @@
-/* api_bench_step.c - the speed of training steps. */
+/* json_step.c - the speed of training steps. */
 #include "api/api_recipe.h"
+#include "bench/bench.h"
 #include "bench/bench_step.h"
 
-artel_status artel_bench_step(artel *a, const artel_recipe *r, int64_t steps, artel_emit emit,
-                              void *user) {
+artel_status at_json_bench_step(artel *a, const artel_recipe *r, int64_t steps, artel_emit emit,
+                                void *user) {
     at_conf *f = NULL;
     at_bench_step b;
     at_status s = at_recipe_open(a, r, &f);

@@ -1,10 +1,11 @@
-/* api_bench_decode.c - the speed of continuing a text. */
+/* json_decode.c - the speed of continuing a text. */
 #include "api/api_recipe.h"
 #include "base/file.h"
+#include "bench/bench.h"
 #include "bench/bench_decode.h"
 
-artel_status artel_bench_decode(artel *a, const artel_recipe *r, int64_t tokens, artel_emit emit,
-                                void *user) {
+artel_status at_json_bench_decode(artel *a, const artel_recipe *r, int64_t tokens, artel_emit emit,
+                                  void *user) {
     at_conf *f = NULL;
     at_bench_decode b;
     const bool folder = r->path && at_is_dir(r->path);

@@ -1,6 +1,6 @@
 /* finite.c - infinities and NaN among values: they have every bit of the exponent set, so that adding
    one to it carries into the bit above. */
-#include "nn/store.h"
+#include "tensor/store.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

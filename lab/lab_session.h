@@ -4,7 +4,7 @@
 #include "base/self.h"
 #include "data/dataset.h"
 #include "lab/lab.h"
-#include "run/run.h"
+#include "tensor/run.h"
 
 enum {
     AT_TRIAL_LENGTHS = 1, /* evaluate beyond the training context, too            */

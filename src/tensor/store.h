@@ -7,7 +7,7 @@
  */
 #ifndef AT_STORE_H
 #define AT_STORE_H
-#include "run/run.h"
+#include "tensor/run.h"
 
 typedef enum at_init { AT_INIT_ZERO, AT_INIT_ONE, AT_INIT_NORMAL, AT_INIT_UNIFORM } at_init;
 
