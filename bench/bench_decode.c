@@ -50,7 +50,7 @@ static at_status feed(at_session *s, int64_t n, uint64_t *at, double *seconds,
                       const at_real **logits) {
     int32_t ids[PROMPT];
     for (int64_t i = 0; i < n; i++)
-        ids[i] = (int32_t)at_below((uint64_t)s->model->dims.vocab, 1, AT_STREAM_TEST, (*at)++);
+        ids[i] = (int32_t)at_rand_below((uint64_t)s->model->dims.vocab, 1, AT_STREAM_TEST, (*at)++);
     const double began = at_now();
     const at_status st = at_session_feed(s, ids, n, logits);
     *seconds = at_now() - began;

@@ -303,7 +303,7 @@ static at_status on_threads(at_ctx *c, at_bench_emit emit, void *user) {
 at_status at_bench_kernel(at_ctx *c, at_bench_emit emit, void *user) {
     const int threads = c->threads;
     char name[64];
-    const char *better = at_blas_better(c->cpu);
+    const char *better = at_blas_better_coretype(c->cpu);
     if (better && at_blas_name(name, sizeof name))
         at_log(c, AT_LOG_WARN,
                "%s uses kernels of an older processor than this one: with OPENBLAS_CORETYPE=%s it "

@@ -49,7 +49,7 @@ static at_status with_model(at_ctx *c, at_compute *cp, const at_recipe *r, at_mo
     uint16_t *ids = at_malloc(c, (size_t)n * sizeof *ids);
     if (!ids) return AT_OOM;
     for (int64_t i = 0; i < n; i++)
-        ids[i] = (uint16_t)at_below((uint64_t)vocab, 1, AT_STREAM_TEST, (uint64_t)i);
+        ids[i] = (uint16_t)at_rand_below((uint64_t)vocab, 1, AT_STREAM_TEST, (uint64_t)i);
     at_domain domain = {.name = "random"};
     domain.shard[AT_TRAIN] = (at_shard){.width = 2, .token = ids, .n_tokens = n};
     const at_dataset data = {

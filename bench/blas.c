@@ -22,7 +22,7 @@ static bool is_one_of(const char *core, const char *const *name) {
     return *name != NULL;
 }
 
-const char *at_blas_better(unsigned cpu) {
+const char *at_blas_better_coretype(unsigned cpu) {
     static const char *const of_avx512[] = {"SkylakeX", "Cooperlake", "SapphireRapids", NULL},
                              *const of_avx2[] = {"Haswell", "Zen", "Excavator", NULL};
     const char *core = openblas_get_corename(), *asked = getenv("OPENBLAS_CORETYPE");
@@ -34,7 +34,7 @@ const char *at_blas_better(unsigned cpu) {
 void at_blas_threads(int n) { openblas_set_num_threads(n); }
 
 /* 2^28 ticks of the processor's clock, of at least 2 GHz. */
-double at_blas_rest(void) { return openblas_get_num_threads() > 1 ? 0.13 : 0; }
+double at_blas_spin_seconds(void) { return openblas_get_num_threads() > 1 ? 0.13 : 0; }
 
 void at_blas_gemm(const at_gemm *g) {
     cblas_sgemm(CblasRowMajor, g->ta ? CblasTrans : CblasNoTrans, g->tb ? CblasTrans : CblasNoTrans,
@@ -47,11 +47,11 @@ const char *at_blas_name(char *text, size_t bytes) {
     (void)bytes;
     return NULL;
 }
-const char *at_blas_better(unsigned cpu) {
+const char *at_blas_better_coretype(unsigned cpu) {
     (void)cpu;
     return NULL;
 }
 void at_blas_threads(int n) { (void)n; }
-double at_blas_rest(void) { return 0; }
+double at_blas_spin_seconds(void) { return 0; }
 void at_blas_gemm(const at_gemm *g) { (void)g; }
 #endif

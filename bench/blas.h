@@ -9,10 +9,10 @@
 const char *at_blas_name(char *text, size_t bytes);
 /** The $OPENBLAS_CORETYPE to set when OpenBLAS does not know this processor and would compete with
     kernels below `cpu` (AT_CPU_* features); NULL: it uses what there is, or what was asked for. */
-const char *at_blas_better(unsigned cpu);
+const char *at_blas_better_coretype(unsigned cpu);
 void at_blas_threads(int n);
 /** Seconds, less than one, that its threads stay awake after a product; 0 with one thread. */
-double at_blas_rest(void);
+double at_blas_spin_seconds(void);
 /** C = op(A) op(B); accumulate and bias are not looked at. */
 void at_blas_gemm(const at_gemm *g);
 

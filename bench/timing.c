@@ -26,7 +26,7 @@ at_timing at_time_summary(double *t, int n) {
 /* Until the threads of OpenBLAS sleep: they would keep a core that the next measurement needs, and
    at real-time priority keep its threads from it altogether. */
 static void let_sleep(void) {
-    const struct timespec t = {.tv_nsec = (long)(at_blas_rest() * 1e9)};
+    const struct timespec t = {.tv_nsec = (long)(at_blas_spin_seconds() * 1e9)};
     if (t.tv_nsec > 0) (void)nanosleep(&t, NULL);
 }
 

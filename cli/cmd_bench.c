@@ -1,8 +1,8 @@
 /* cmd_bench.c - artel bench kernel|step|decode. */
 #include "artel.h"
 #include "bench/bench.h"
+#include "printable.h"
 #include "recipe_args.h"
-#include "shown.h"
 #include "verbs.h"
 #include <stdio.h>
 
@@ -19,7 +19,7 @@ static const char *text(const cJSON *o, const char *key) {
 /* One line a row: what, how fast, how near the limit, against whom. */
 static void draw_kernel(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     const double median = number(cJSON_GetObjectItemCaseSensitive(o, "seconds"), "median");
     const double bytes = number(o, "gbytes_per_s");
     printf("%-27s %-34s %2.0f thread%s", text(o, "name"), text(o, "shape"), number(o, "threads"),
@@ -56,7 +56,7 @@ static int bench_kernel(int argc, char **argv) {
 
 static void draw_step(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     const cJSON *t = cJSON_GetObjectItemCaseSensitive(o, "seconds");
     printf("%s: %s (%s parameters), %.0f threads\n", text(o, "arch"), text(o, "shape"),
            ui_count(number(o, "parameters")), number(o, "threads"));
@@ -73,7 +73,7 @@ static int bench_step(int argc, char **argv) {
     int64_t steps = 0;
     const opt table[] = {
         {"steps", 0, OPT_INT, &steps, "8", "N", "timed steps, after 2 that are not", 1, 1000},
-        {"set", 0, OPT_PILE, &r.set, NULL, "A.B=V", "change a size, as model.n_layer=12", 0, 0},
+        {"set", 0, OPT_APPEND, &r.set, NULL, "A.B=V", "change a size, as model.n_layer=12", 0, 0},
         UI_OPTIONS(&u),
         {0},
     };
@@ -100,7 +100,7 @@ static int bench_step(int argc, char **argv) {
 
 static void draw_decode(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     const cJSON *t = cJSON_GetObjectItemCaseSensitive(o, "seconds");
     const cJSON *d = cJSON_GetObjectItemCaseSensitive(o, "sampling_seconds");
     const cJSON *m = cJSON_GetObjectItemCaseSensitive(o, "resident");
@@ -128,7 +128,7 @@ static int bench_decode(int argc, char **argv) {
     const opt table[] = {
         {"tokens", 'n', OPT_INT, &tokens, "128", "N", "timed tokens, after 8 that are not", 1,
          4096},
-        {"set", 0, OPT_PILE, &r.set, NULL, "A.B=V", "change a size, as model.n_layer=12", 0, 0},
+        {"set", 0, OPT_APPEND, &r.set, NULL, "A.B=V", "change a size, as model.n_layer=12", 0, 0},
         UI_OPTIONS(&u),
         {0},
     };

@@ -1,13 +1,13 @@
 /* cmd_compose.c - artel compose RECIPE -o MODEL. */
 #include "artel.h"
+#include "printable.h"
 #include "recipe_args.h"
-#include "shown.h"
 #include "verbs.h"
 #include <stdio.h>
 
 static void draw(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(o, "name");
     const cJSON *file = cJSON_GetObjectItemCaseSensitive(o, "file");
     const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, "parameters");
@@ -24,7 +24,7 @@ int cmd_compose(int argc, char **argv) {
     const opt table[] = {
         {"output", 'o', OPT_STRING, &out, OPT_REQUIRED, "MODEL", "folder of the new model", 0, 0},
         {"mode", 0, OPT_STRING, &mode, NULL, "MODE", "ple: whole models behind a router", 0, 0},
-        {"set", 0, OPT_PILE, &r.set, NULL, "A.B=V", "change a value of the recipe", 0, 0},
+        {"set", 0, OPT_APPEND, &r.set, NULL, "A.B=V", "change a value of the recipe", 0, 0},
         UI_OPTIONS(&u),
         {0},
     };

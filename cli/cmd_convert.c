@@ -1,7 +1,7 @@
 /* cmd_convert.c - artel convert MODEL -o DIR --to hf|artel. */
 #include "artel.h"
 #include "opt.h"
-#include "shown.h"
+#include "printable.h"
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
@@ -14,7 +14,7 @@ static double number(const cJSON *o, const char *key) {
 
 static void draw(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     const cJSON *target = cJSON_GetObjectItemCaseSensitive(o, "target");
     const cJSON *l = cJSON_GetObjectItemCaseSensitive(o, "logits");
     printf("%s: %.0f tensors of %.0f, %s, in %.1f s\n",

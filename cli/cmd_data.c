@@ -1,7 +1,7 @@
 /* cmd_data.c - artel data build, artel data show. */
 #include "artel.h"
 #include "opt.h"
-#include "shown.h"
+#include "printable.h"
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
@@ -54,7 +54,7 @@ static void draw_row(table *t, const cJSON *row) {
 }
 
 static void draw_build(void *user, const char *json) {
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     if (cJSON_GetObjectItemCaseSensitive(o, "domain")) {
         draw_row(user, o);
     } else {
@@ -156,7 +156,7 @@ static int build(int argc, char **argv) {
 
 static void draw_document(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     printf("---- %s %s %.0f (%.0f tokens)\n%s\n", text(o, "domain"), text(o, "split"),
            number(o, "document"), number(o, "tokens"), text(o, "text"));
     cJSON_Delete(o);

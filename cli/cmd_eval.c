@@ -1,7 +1,7 @@
 /* cmd_eval.c - artel eval MODEL --data DIR. */
 #include "artel.h"
 #include "opt.h"
-#include "shown.h"
+#include "printable.h"
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
@@ -76,7 +76,7 @@ static void draw_usage(kind_usage *all) {
 
 static void draw(void *user, const char *json) {
     kind_usage *usage = user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     const cJSON *domain = cJSON_GetObjectItemCaseSensitive(o, "domain");
     if (cJSON_HasObjectItem(o, "layer")) {
         gather(usage, o);

@@ -1,18 +1,18 @@
 /* cmd_generate.c - artel generate MODEL -p TEXT. */
 #include "artel.h"
 #include "opt.h"
-#include "shown.h"
+#include "printable.h"
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static shown generated;
+static printable generated;
 
 static void put_text(void *user, const char *bytes, size_t n) {
     (void)user;
-    shown_bytes(&generated, bytes, n);
+    printable_bytes(&generated, bytes, n);
     (void)fflush(stdout);
 }
 
@@ -38,7 +38,7 @@ static void draw_route(const cJSON *o, const cJSON *expert) {
 static void emit(void *user, const char *json) {
     const ui *u = user;
     if (u->quiet) return;
-    cJSON *o = shown_row(json, stderr);
+    cJSON *o = printable_row(json, stderr);
     const cJSON *expert = cJSON_GetObjectItemCaseSensitive(o, "expert");
     if (cJSON_IsString(expert)) {
         draw_route(o, expert);
@@ -139,7 +139,7 @@ int cmd_generate(int argc, char **argv) {
         o.n_exclude = exclude.n;
         const artel_status st =
             artel_generate(u.a, argv[0], &o, u.json ? NULL : put_text, u.json ? ui_json : emit, &u);
-        if (!u.json) shown_end(&generated);
+        if (!u.json) printable_end(&generated);
         if (!u.json && st == ARTEL_OK) printf("\n");
         rc = ui_close(&u, st);
     }

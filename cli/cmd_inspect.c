@@ -1,7 +1,7 @@
 /* cmd_inspect.c - artel inspect PATH. */
 #include "artel.h"
 #include "opt.h"
-#include "shown.h"
+#include "printable.h"
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
@@ -66,7 +66,7 @@ static void draw_tensor(const cJSON *o, const cJSON *name) {
 
 static void draw(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(o, "tensor");
     if (cJSON_IsString(name))
         draw_tensor(o, name);

@@ -2,7 +2,7 @@
 #include "artel.h"
 #include "lab/lab_json.h"
 #include "opt.h"
-#include "shown.h"
+#include "printable.h"
 #include "ui.h"
 #include "verbs.h"
 #include <math.h>
@@ -18,7 +18,7 @@ static double number(const cJSON *v) { return cJSON_IsNumber(v) ? v->valuedouble
 
 static void draw_lab(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     const cJSON *claim;
     printf("%s: %s\n  %s\n", text(o, "lab"), text(o, "title"), text(o, "source"));
     cJSON_ArrayForEach(claim, cJSON_GetObjectItemCaseSensitive(o, "claims"))
@@ -52,7 +52,7 @@ static void draw_claim(const cJSON *o) {
 
 static void draw(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     if (cJSON_HasObjectItem(o, "claim"))
         draw_claim(o);
     else

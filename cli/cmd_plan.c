@@ -1,7 +1,7 @@
 /* cmd_plan.c - artel plan RECIPE. */
 #include "artel.h"
+#include "printable.h"
 #include "recipe_args.h"
-#include "shown.h"
 #include "verbs.h"
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static void draw_time(double s) {
 
 static void draw(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     const cJSON *mem = cJSON_GetObjectItemCaseSensitive(o, "memory_bytes");
     printf("parameters  %s, of which active for a token %s\n", ui_count(number(o, "parameters")),
            ui_count(number(o, "active")));
@@ -53,8 +53,8 @@ int cmd_plan(int argc, char **argv) {
     ui u = {0};
     recipe_args r = {0};
     const opt table[] = {
-        {"set", 0, OPT_PILE, &r.set, NULL, "A.B=V", "change a value of the recipe (repeatable)", 0,
-         0},
+        {"set", 0, OPT_APPEND, &r.set, NULL, "A.B=V", "change a value of the recipe (repeatable)",
+         0, 0},
         UI_OPTIONS(&u),
         {0},
     };

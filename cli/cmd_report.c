@@ -1,7 +1,7 @@
 /* cmd_report.c - artel report SPEC.json -o PAGE.html, artel report RUN. */
 #include "artel.h"
 #include "opt.h"
-#include "shown.h"
+#include "printable.h"
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
@@ -11,7 +11,7 @@
 /* Where the page is: a line for people, an object with --json. */
 static void tell(const ui *u, const char *path) {
     if (!u->json) {
-        shown_print(stdout, "%s\n", path);
+        printable_print(stdout, "%s\n", path);
         return;
     }
     cJSON *o = cJSON_CreateObject();

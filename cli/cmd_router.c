@@ -1,7 +1,7 @@
 /* cmd_router.c - artel router train | eval | explain. */
 #include "artel.h"
 #include "opt.h"
-#include "shown.h"
+#include "printable.h"
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
@@ -54,7 +54,7 @@ static void draw_score(const cJSON *o) {
 
 static void draw(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     if (cJSON_GetObjectItemCaseSensitive(o, "split"))
         draw_score(o);
     else
@@ -163,7 +163,7 @@ static void draw_token(const char *s) {
 
 static void draw_reasons(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     const cJSON *v;
     printf("%s\n\n", string(o, "class"));
     cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(o, "probabilities"))

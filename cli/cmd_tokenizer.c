@@ -1,7 +1,7 @@
 /* cmd_tokenizer.c - artel tokenizer train | encode | decode | stats. */
 #include "artel.h"
 #include "opt.h"
-#include "shown.h"
+#include "printable.h"
 #include "ui.h"
 #include "verbs.h"
 #include <errno.h>
@@ -23,7 +23,7 @@ static const char *string(const cJSON *o, const char *key) {
 
 static void draw_trained(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     printf("%s: %.0f tokens, %.0f of them merges, from %s in %.0f files\nhash %.16s\n",
            string(o, "tokenizer"), number(o, "vocab"), number(o, "merges"),
            ui_bytes(number(o, "bytes")), number(o, "files"), string(o, "hash"));
@@ -228,7 +228,7 @@ static const char *parse_json(const char *line, ids *x, bool *newline) {
 static int decode_all(ui *u, const artel_tokenizer *t, input *in, bool whole) {
     ids x = {0};
     int rc = -1;
-    shown out = {0};
+    printable out = {0};
     long long line = 0;
     for (long long n; rc < 0 && (n = input_next(in)) >= 0;) {
         line++;
@@ -249,12 +249,12 @@ static int decode_all(ui *u, const artel_tokenizer *t, input *in, bool whole) {
             rc = failed(u, in, line, s);
             break;
         }
-        shown_bytes(&out, text, bytes); /* main looks at the state of stdout */
-        if (newline || whole) shown_end(&out);
+        printable_bytes(&out, text, bytes); /* main looks at the state of stdout */
+        if (newline || whole) printable_end(&out);
         if (newline && !whole) putchar('\n');
         artel_free(text);
     }
-    shown_end(&out);
+    printable_end(&out);
     free(x.id);
     return rc >= 0 ? rc : input_done(in, u);
 }
@@ -295,7 +295,7 @@ static int tokenizer_decode(int argc, char **argv) {
 
 static void draw_stats(void *user, const char *json) {
     bool *head = user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     if (!*head)
         printf("%-32s %10s %10s %11s %11s %16s\n", "file", "bytes", "tokens", "bytes/token",
                "chars/token", "vocabulary used");

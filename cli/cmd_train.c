@@ -1,7 +1,7 @@
 /* cmd_train.c - artel train RECIPE -o RUN, artel distill RECIPE -o RUN. */
 #include "artel.h"
+#include "printable.h"
 #include "recipe_args.h"
-#include "shown.h"
 #include "verbs.h"
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ static double number(const cJSON *o, const char *key) {
 
 static void draw(void *user, const char *json) {
     (void)user;
-    cJSON *o = shown_row(json, stdout);
+    cJSON *o = printable_row(json, stdout);
     const cJSON *model = cJSON_GetObjectItemCaseSensitive(o, "model");
     printf("%s: %s parameters, %.0f steps, %s tokens",
            cJSON_IsString(model) ? model->valuestring : "model", ui_count(number(o, "parameters")),

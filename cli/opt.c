@@ -109,7 +109,7 @@ static int put_environment(const opt_verb *v, const opt *o, bool *given) {
     if (!s || (!*s && o->kind != OPT_STRING)) return -1;
     (void)snprintf(from, sizeof from, "environment %s", name);
     *given = true;
-    if (o->kind != OPT_LIST && o->kind != OPT_PILE) return put(v, o, s, from);
+    if (o->kind != OPT_LIST && o->kind != OPT_APPEND) return put(v, o, s, from);
     while (*s) {
         const size_t n = strcspn(s, ";\n");
         if (n && !list_add(o->to, s, n, from)) return ui_fail(v->name, "out of memory");

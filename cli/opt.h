@@ -7,7 +7,7 @@
  *   const opt table[] = {
  *       {"count", 'n', OPT_INT, &n, "100", "N", "how many", 1, 1e9},
  *       {"output", 'o', OPT_STRING, &out, OPT_REQUIRED, "DIR", "where the result goes"},
- *       {"set", 0, OPT_PILE, &sets, NULL, "A.B=V", "change the recipe"},
+ *       {"set", 0, OPT_APPEND, &sets, NULL, "A.B=V", "change the recipe"},
  *       UI_OPTIONS(&u), {0}};
  *   const opt_verb verb = {"train", "RECIPE", 1, 1, "a model from scratch", table};
  *   int rc = opt_parse(&verb, &argc, argv);
@@ -28,7 +28,7 @@ typedef enum opt_kind {
     OPT_REAL,   /* double                                                             */
     OPT_STRING, /* const char *                                                       */
     OPT_LIST,   /* opt_list: may be repeated; options replace the environment's       */
-    OPT_PILE    /* opt_list: may be repeated; the environment's first, options after  */
+    OPT_APPEND  /* opt_list: may be repeated; the environment's first, options after  */
 } opt_kind;
 
 typedef struct opt_list {

@@ -1,7 +1,7 @@
 /* opt_help.c - help made from the tables, and the way from a name to its function. */
 #include "artel.h"
 #include "opt_internal.h"
-#include "shown.h"
+#include "printable.h"
 #include "ui.h"
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static void help_row(const opt *o) {
         printf(" (required)");
     else if (o->fallback && *o->fallback && o->kind != OPT_FLAG && strcmp(o->fallback, "-1") != 0)
         printf(" (default: %s)", o->fallback);
-    else if (o->kind == OPT_LIST || o->kind == OPT_PILE)
+    else if (o->kind == OPT_LIST || o->kind == OPT_APPEND)
         printf(" (may be repeated)");
     printf("\n");
 }
@@ -56,7 +56,7 @@ static int unknown_verb(const char *prefix, const opt_sub *table, const char *wo
     int n = 0;
     for (const opt_sub *t = table; t->name && n < NAMES_MAX; t++) known[n++] = t->name;
     const char *near = artel_nearest(word, known, n);
-    shown_print(stderr, "%s: unknown %s `%s`", prefix, *word == '-' ? "option" : "verb", word);
+    printable_print(stderr, "%s: unknown %s `%s`", prefix, *word == '-' ? "option" : "verb", word);
     if (near) fprintf(stderr, ", did you mean `%s`?", near);
     fprintf(stderr, "\nTry `%s --help`.\n", prefix);
     return 2;

@@ -1,6 +1,6 @@
 /* recipe_args.c - options laid over a recipe. */
 #include "recipe_args.h"
-#include "shown.h"
+#include "printable.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +41,7 @@ bool recipe_ready(recipe_args *r, const ui *u, const char *path) {
 artel_status recipe_print(const recipe_args *r, const ui *u, artel_task task) {
     char *yaml = NULL;
     const artel_status s = artel_recipe_print(u->a, &r->recipe, task, &yaml);
-    if (s == ARTEL_OK) shown_put(stdout, yaml);
+    if (s == ARTEL_OK) printable_put(stdout, yaml);
     artel_free(yaml);
     return s;
 }

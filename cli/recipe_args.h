@@ -11,10 +11,10 @@ typedef struct recipe_args {
     artel_recipe recipe;
 } recipe_args;
 
-#define RECIPE_OPTIONS(r)                                                                   \
-    {"set", 0, OPT_PILE, &(r)->set, NULL, "A.B=V", "change a value of the recipe", 0, 0}, { \
-        "print-config", 0, OPT_FLAG, &(r)->print, NULL, NULL,                               \
-            "print the effective recipe with where each value came from, and stop", 0, 0    \
+#define RECIPE_OPTIONS(r)                                                                     \
+    {"set", 0, OPT_APPEND, &(r)->set, NULL, "A.B=V", "change a value of the recipe", 0, 0}, { \
+        "print-config", 0, OPT_FLAG, &(r)->print, NULL, NULL,                                 \
+            "print the effective recipe with where each value came from, and stop", 0, 0      \
     }
 
 /** One more "key=value" on top of --set; `from` says where it came from. False: out of memory. */

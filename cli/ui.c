@@ -1,6 +1,6 @@
 /* ui.c - stderr for people, signals, exit codes. */
 #include "ui.h"
-#include "shown.h"
+#include "printable.h"
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
@@ -135,7 +135,7 @@ void ui_json(void *user, const char *json) {
 static void say(const char *verb, const char *fmt, va_list ap) {
     char text[4096];
     (void)vsnprintf(text, sizeof text, fmt, ap);
-    shown_print(stderr, "artel %s: %s\n", verb, text);
+    printable_print(stderr, "artel %s: %s\n", verb, text);
 }
 
 int ui_usage(const char *verb, const char *fmt, ...) {

@@ -15,12 +15,13 @@ static at_status check(at_ctx *c, void *user, const at_document *d) {
     return AT_OK;
 }
 
-static void read_file(const char *path, at_kind kind, bool strict) {
+static void read_file(const char *path, at_source_kind kind, bool strict) {
     at_ctx c;
     at_ctx_init(&c, 1);
-    const at_reading r = {.strict = strict, .max_file = 1 << 20, .max_line = 100, .min_source = 4};
+    const at_read_options r = {
+        .strict = strict, .max_file = 1 << 20, .max_line = 100, .min_source = 4};
     at_source s;
-    at_left left = {0};
+    at_skipped left = {0};
     if (at_source_open(&c, path, "en", kind, &s)) abort();
     const at_status status = at_source_file(&c, &s, 0, &r, check, NULL, &left);
     if (status && !strstr(c.message, path)) abort();

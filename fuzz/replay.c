@@ -25,7 +25,7 @@ static void run(const char *data, size_t size) {
 }
 
 static uint64_t pick(uint64_t n, uint64_t seed, uint64_t i) {
-    return at_below(n, seed, AT_STREAM_TEST, i);
+    return at_rand_below(n, seed, AT_STREAM_TEST, i);
 }
 
 /* One changed byte, one removed, one doubled; `work` has room for size + 1. */

@@ -67,7 +67,7 @@ ARTEL_API char *artel_about(artel *a);
     UTF-8, become "\x1b".  out: at most `room` bytes with the NUL (4 * bytes + 1 are enough).
     Returns the bytes before the NUL.  artel_error, the log and the JSON of artel_emit need no such
     care; generated text and documents do. */
-ARTEL_API size_t artel_shown(const char *text, size_t bytes, char *out, size_t room);
+ARTEL_API size_t artel_printable(const char *text, size_t bytes, char *out, size_t room);
 /** For a name somebody typed: the nearest of n known ones, or NULL when none is near. */
 ARTEL_API const char *artel_nearest(const char *word, const char *const *known, int n);
 

@@ -49,7 +49,7 @@ static at_status claim_folder(at_lab_session *l) {
                               {"data_sha256", l->data_hash}};
     char *path = at_join(l->c, l->o->out, "lab.json");
     at_status s = path ? at_check_out_dir(l->c, l->o->out) : AT_OOM;
-    if (s == AT_OK && !at_exists(path)) s = at_check_only(l->c, l->o->out, "lab", NULL, 0);
+    if (s == AT_OK && !at_exists(path)) s = at_check_replaceable(l->c, l->o->out, "lab", NULL, 0);
     if (s == AT_OK) s = at_make_dir(l->c, l->o->out);
     if (s == AT_OK && at_exists(path)) {
         cJSON *o = at_json_read(l->c, path);

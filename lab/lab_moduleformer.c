@@ -123,8 +123,8 @@ static at_status declare(mf *m, const mf_model *x, const char *group, int64_t se
     cJSON *path = cJSON_CreateString(m->l->o->data);
     char *quoted = at_json_text(m->l->c, path, false);
     const int64_t steps = tokens / (z->batch * z->context);
-    const unsigned flags = seed == MF_TUNE_SEED ? AT_TRIAL_DARING | AT_TRIAL_CHOOSES
-                           : x->lengths         ? AT_TRIAL_LENGTHS
+    const unsigned flags = seed == MF_TUNE_SEED ? AT_TRIAL_MAY_DIVERGE | AT_TRIAL_FOR_TUNING
+                           : x->lengths         ? AT_TRIAL_BY_LENGTH
                                                 : 0;
     at_text_init(&t, m->l->c, 0);
     at_textf(&t, "# %s, learning rate %g\nseed: %lld\n", x->title, lr, (long long)seed);
@@ -203,7 +203,7 @@ int mf_edge(const mf *m, int i) {
     return best <= m->sweep[i].low ? -1 : best == m->sweep[i].high ? 1 : 0;
 }
 
-bool mf_widen(mf *m, int i) {
+bool mf_add_rate(mf *m, int i) {
     const int side = mf_edge(m, i);
     if (side < 0 && m->sweep[i].low > 0) {
         m->sweep[i].low--;
@@ -248,7 +248,7 @@ static cJSON *rates_of(const mf *m, int i) {
     return o;
 }
 
-at_status mf_settle(mf *m) {
+at_status mf_choose_rates(mf *m) {
     for (int i = 0; i <= m->scale->n_dense; i++) {
         const mf_model *x = &m->model[i];
         const int best = mf_best(m, i), side = mf_edge(m, i);
@@ -271,11 +271,11 @@ static at_status tune(mf *m) {
     at_status s = declare_all(m);
     for (bool more = true; more && s == AT_OK;) {
         more = false;
-        s = at_lab_train(m->l, AT_TRIAL_CHOOSES);
-        for (int i = 0; i <= m->scale->n_dense && s == AT_OK; i++) more |= mf_widen(m, i);
+        s = at_lab_train(m->l, AT_TRIAL_FOR_TUNING);
+        for (int i = 0; i <= m->scale->n_dense && s == AT_OK; i++) more |= mf_add_rate(m, i);
         if (s == AT_OK) s = declare_all(m);
     }
-    return s == AT_OK ? mf_settle(m) : s;
+    return s == AT_OK ? mf_choose_rates(m) : s;
 }
 
 static at_status run(at_lab_session *l) {

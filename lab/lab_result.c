@@ -66,7 +66,7 @@ static at_status split_loss(measuring *w, at_split split, cJSON *by, cJSON *wind
 /* What settings are chosen by, and what claims are tested on, are never the same text. */
 static at_status losses(measuring *w) {
     at_status s = split_loss(w, AT_VALIDATION, NULL, NULL, NULL);
-    if (s != AT_OK || w->t->flags & AT_TRIAL_CHOOSES) return s;
+    if (s != AT_OK || w->t->flags & AT_TRIAL_FOR_TUNING) return s;
     cJSON *by = cJSON_AddObjectToObject(w->line, "by_domain");
     return split_loss(w, AT_TEST, by, cJSON_GetObjectItem(w->windows, "loss"), &w->usage);
 }
@@ -219,8 +219,9 @@ at_status at_lab_result(at_lab_session *l, const at_trial *t, const char *hash, 
     if (s == AT_OK) s = training(&w);
     if (s == AT_OK) s = losses(&w);
     if (s == AT_OK) s = loads(&w);
-    if (s == AT_OK && (t->flags & AT_TRIAL_LENGTHS)) s = lengths(&w);
-    if (s == AT_OK && !(t->flags & AT_TRIAL_CHOOSES)) s = at_json_write(l->c, windows, w.windows);
+    if (s == AT_OK && (t->flags & AT_TRIAL_BY_LENGTH)) s = lengths(&w);
+    if (s == AT_OK && !(t->flags & AT_TRIAL_FOR_TUNING))
+        s = at_json_write(l->c, windows, w.windows);
     at_free(model);
     at_free(windows);
     at_usage_close(&w.usage);

@@ -109,8 +109,8 @@ static at_status look_up(at_lab_session *l, at_trial *t) {
     char *model = at_lab_path(l, t, "model/config.json");
     char *windows = at_lab_path(l, t, AT_LAB_WINDOWS);
     t->result = NULL;
-    const bool whole =
-        model && windows && at_exists(model) && (t->flags & AT_TRIAL_CHOOSES || at_exists(windows));
+    const bool whole = model && windows && at_exists(model) &&
+                       (t->flags & AT_TRIAL_FOR_TUNING || at_exists(windows));
     if (line && says(line, "recipe", hex) && (whole || at_jsonl_string(line, "diverged")))
         t->result = line;
     const at_status s = model && windows ? AT_OK : AT_OOM;
@@ -251,7 +251,7 @@ static at_status one(at_lab_session *l, at_trial *t) {
     l->c->log = l->log;
     l->c->log_user = l->log_user;
     at_free(folder);
-    const bool exploded = s == AT_NUMERIC && t->flags & AT_TRIAL_DARING;
+    const bool exploded = s == AT_NUMERIC && t->flags & AT_TRIAL_MAY_DIVERGE;
     if (hash_of(l, t, hex) != AT_OK) return AT_OOM;
     if (exploded) {
         line = diverged(l, t, hex);

@@ -18,7 +18,7 @@
  *      "by_context":[{"context","loss","tokens"}],                  where lengths were asked for:
  *      "by_position":[{"position","loss"}]}                         see lab_probe.h
  *
- * A run that a setting is chosen by (AT_TRIAL_CHOOSES) has no line of the test split.  Of a run whose
+ * A run that a setting is chosen by (AT_TRIAL_FOR_TUNING) has no line of the test split.  Of a run whose
  * loss exploded, where that was allowed for: {"name","group","seed","recipe","program","processor",
  * "diverged": why}.
  */

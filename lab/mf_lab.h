@@ -59,7 +59,7 @@ double mf_rate(const mf_model *x, int i);
 int mf_best(const mf *m, int i);
 /** Where the best rate is the last one on a side, the next beyond it joins those to try.  False: it
     is not, or there is none. */
-bool mf_widen(mf *m, int i);
+bool mf_add_rate(mf *m, int i);
 /** Where the best of all rates tried lies: -1 at the lower end, 1 at the upper, 0 between them. */
 int mf_edge(const mf *m, int i);
 /** Validation loss of model i with rate r; NaN: it exploded, or was not tried. */
@@ -73,7 +73,7 @@ double mf_speed_of(const at_speed *s, int what);
 
 /** A rate for each size, kept for rates.jsonl, with a doubt (at_lab_warn) where it is the last one
     tried.  AT_NUMERIC: all of them exploded. */
-at_status mf_settle(mf *m);
+at_status mf_choose_rates(mf *m);
 /** Fills loss from the results; fills speed. */
 at_status mf_losses(mf *m);
 at_status mf_speeds(mf *m);

@@ -171,7 +171,7 @@ at_status at_stat_bca(at_ctx *c, const double *x, int64_t n, double null, int64_
     for (int64_t k = 0; k < resamples; k++) {
         double sum = 0;
         for (int64_t i = 0; i < n; i++)
-            sum += x[at_below((uint64_t)n, seed, AT_STREAM_LAB, (uint64_t)(k * n + i))];
+            sum += x[at_rand_below((uint64_t)n, seed, AT_STREAM_LAB, (uint64_t)(k * n + i))];
         mean[k] = sum / (double)n;
         below += mean[k] < out->mean ? 1 : mean[k] > out->mean ? 0 : 0.5;
     }

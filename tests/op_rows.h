@@ -98,10 +98,10 @@ static at_tensor *b_slots_twice(at_run *r, at_tensor **t) { /* gradients are add
     return at_add(r, y, z);
 }
 static at_tensor *b_rope(at_run *r, at_tensor **t) {
-    return at_rope(r, t[0], 3, 2, 5, at_angles_of(r, 4, 6, 4, 100));
+    return at_rope(r, t[0], 3, 2, 5, at_rope_angles(r, 4, 6, 4, 100));
 }
 static at_tensor *b_rope_twice(at_run *r, at_tensor **t) { /* gradients are added to */
-    const at_angles *a = at_angles_of(r, 0, 7, 6, 10);
+    const at_angles *a = at_rope_angles(r, 0, 7, 6, 10);
     at_tensor *y = at_rope(r, t[0], 4, 1, 3, a);
     at_tensor *z = at_rope(r, t[0], 2, 2, 0, a);
     return at_add(r, y, z);
@@ -225,7 +225,7 @@ static at_tensor *b_expert_sum_twice(at_run *r, at_tensor **t) {
     return at_add(r, y, z);
 }
 typedef at_tensor *(*router_loss)(at_run *r, at_tensor *logits, const at_routing *ro,
-                                  const at_whole *whole);
+                                  const at_batch_load *whole);
 static at_tensor *of_router(at_run *r, at_tensor *logits, router_loss f) {
     at_routing ro;
     (void)at_route(r, logits, 2, false, &ro);
@@ -236,7 +236,7 @@ static at_tensor *of_part(at_run *r, at_tensor *logits, router_loss f) {
     static const double p[5] = {0.5, 0.2, 0.15, 0.1, 0.05}, share[5] = {0.3, 0.3, 0.2, 0.1, 0.1};
     at_routing ro;
     (void)at_route(r, logits, 2, false, &ro);
-    return f(r, logits, &ro, &(at_whole){p, share});
+    return f(r, logits, &ro, &(at_batch_load){p, share});
 }
 static at_tensor *b_mutual_part(at_run *r, at_tensor **t) {
     return of_part(r, t[0], at_mutual_info);

@@ -78,8 +78,8 @@ char *artel_about(artel *a) {
     return text;
 }
 
-size_t artel_shown(const char *text, size_t bytes, char *out, size_t room) {
-    return at_shown(text, bytes, out, room);
+size_t artel_printable(const char *text, size_t bytes, char *out, size_t room) {
+    return at_printable(text, bytes, out, room);
 }
 
 const char *artel_nearest(const char *word, const char *const *known, int n) {

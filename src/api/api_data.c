@@ -47,7 +47,7 @@ static at_status lists_fill(at_ctx *c, const artel_data *o, lists *l) {
         const char *path;
         if (!(s->domain = name_of(c, o->domain[i], "domain", &path))) return c->status;
         const char *colon = strchr(path, ':');
-        if (colon && at_kind_parse(path, (size_t)(colon - path), &s->kind)) path = colon + 1;
+        if (colon && at_source_kind_parse(path, (size_t)(colon - path), &s->kind)) path = colon + 1;
         if (!(s->path = at_strdup(c, path))) return c->status;
     }
     for (int i = 0; i < o->n_licence; i++) {

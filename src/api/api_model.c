@@ -136,7 +136,7 @@ static at_status eval_domains(evaluation *v, at_split split) {
         at_usage_reset(&usage);
         at_log(c, AT_LOG_PROGRESS, "evaluating %s", dom->name);
         s = at_eval_lm(&v->cp, v->m, &dom->shard[split], v->context, v->o->windows, v->prefix, &e);
-        s = at_dataset_blame(c, v->d, s);
+        s = at_dataset_error(c, v->d, s);
         if (s != AT_OK || e.tokens == 0) continue; /* every window ends within the prefix */
         s = emit_eval(v, dom->name, &e);
         if (s == AT_OK) s = emit_usage(v, dom->name, &usage);
@@ -171,7 +171,8 @@ artel_status artel_eval(artel *a, const char *model, const char *data, const art
     if (s == AT_OK) s = at_lm_finite(v.m);
     if (s == AT_OK) s = at_dataset_open_checked(c, data, &v.d);
     if (s == AT_OK)
-        s = at_lm_fits(c, model, v.m->hash, v.m->vocab, data, v.d->tokenizer_hash, v.d->vocab);
+        s = at_lm_check_data(c, model, v.m->hash, v.m->vocab, data, v.d->tokenizer_hash,
+                             v.d->vocab);
     if (s == AT_OK) s = choose_windows(&v);
     if (s == AT_OK) s = eval_domains(&v, split);
     at_dataset_close(v.d);

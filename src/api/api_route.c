@@ -150,7 +150,7 @@ static at_status replaceable(at_ctx *c, const char *dir) {
     at_status s = inside ? AT_OK : c->status;
     if (!s && at_exists(inside)) s = at_router_load(c, inside, &there);
     if (s != AT_OOM) s = AT_OK; /* something else, or damaged: no router */
-    if (!s) s = at_check_only(c, dir, "router", name, there ? 2 : 0);
+    if (!s) s = at_check_replaceable(c, dir, "router", name, there ? 2 : 0);
     at_router_close(there);
     at_free(inside);
     return s;

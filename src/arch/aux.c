@@ -3,7 +3,7 @@
 #include <string.h>
 
 static at_tensor *one_loss(at_run *r, at_aux_kind kind, at_tensor *logits, const at_routing *ro,
-                           const at_whole *whole) {
+                           const at_batch_load *whole) {
     switch (kind) {
     case AT_AUX_MUTUAL: return at_mutual_info(r, logits, ro, whole);
     case AT_AUX_CONCENTRATION: return at_load_concentration(r, logits, ro, whole);
@@ -68,7 +68,7 @@ static void find_real(at_run *r, at_aux *a, int64_t B, int64_t T, const int32_t 
                       const int32_t *end) {
     a->real = NULL;
     a->n_real = 0;
-    int32_t *row = first || end ? at_save(r, (size_t)(B * T) * sizeof *row) : NULL;
+    int32_t *row = first || end ? at_run_alloc(r, (size_t)(B * T) * sizeof *row) : NULL;
     if (!row) return;
     for (int64_t b = 0; b < B; b++)
         for (int64_t t = first ? first[b] : 0; t < (end ? end[b] : T); t++)
@@ -103,9 +103,9 @@ void at_aux_router(at_run *r, at_aux *a, at_layer_kind layer, at_tensor *logits,
         return;
     }
     at_usage_router(r, a->usage, layer, logits, ro);
-    at_whole whole = {0};
+    at_batch_load whole = {0};
     if (a->loads) {
-        whole = (at_whole){a->loads->p + a->loads->at, a->loads->f + a->loads->at};
+        whole = (at_batch_load){a->loads->p + a->loads->at, a->loads->f + a->loads->at};
         a->loads->at += ro->e;
     }
     for (int i = 0; i < AT_AUX_KINDS; i++) {

@@ -147,7 +147,7 @@ static at_tensor *positions(at_run *r, const gpt2 *m, const at_feed *f) {
     if (past + f->T > m->c.n_positions)
         return at_fail(r, AT_ARG, "gpt2: %lld tokens, but n_positions is %lld",
                        (long long)(past + f->T), (long long)m->c.n_positions);
-    int32_t *p = at_save(r, (size_t)(f->B * f->T) * sizeof *p);
+    int32_t *p = at_run_alloc(r, (size_t)(f->B * f->T) * sizeof *p);
     for (int64_t i = 0; p && i < f->B * f->T; i++) p[i] = (int32_t)(past + i % f->T);
     return p ? at_embed(r, m->wpe, p, f->B * f->T) : NULL;
 }

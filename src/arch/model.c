@@ -107,14 +107,15 @@ at_status at_model_new(at_ctx *c, at_conf *f, const char *section, int64_t vocab
     return s;
 }
 
-at_load at_model_how(const at_model *m, bool borrow) {
-    return (at_load){.prefix = m->arch->prefix, .ignore = m->arch->ignore, .borrow = borrow};
+at_load_options at_model_load_options(const at_model *m, bool borrow) {
+    return (at_load_options){
+        .prefix = m->arch->prefix, .ignore = m->arch->ignore, .borrow = borrow};
 }
 
 static at_status load_weights(at_ctx *c, at_model *m, const char *path, bool train) {
     const size_t read_below = train ? SIZE_MAX : (size_t)1 << 30; /* more is mapped, unread */
     at_status s = at_weights_open(c, path, read_below, &m->weights);
-    const at_load how = at_model_how(m, !train);
+    const at_load_options how = at_model_load_options(m, !train);
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &m->weights, &how);
     if (s == AT_OK && at_weights_bytes(&m->weights) <= read_below) s = at_model_finite(m);
     if (s == AT_OK && m->weights.n) {
@@ -176,7 +177,7 @@ at_status at_model_finite(at_model *m) {
     return s;
 }
 
-at_status at_model_blame(at_model *m) {
+at_status at_model_diagnose(at_model *m) {
     const at_status s = at_model_finite(m);
     return s != AT_OK ? s
                       : at_error(m->ctx, AT_NUMERIC,
@@ -300,7 +301,7 @@ static at_status deliver(at_ctx *c, const char *made, const char *dir) {
     if (at_exists(dir)) {
         s = holds(c, dir, made, &same);
         if (s != AT_OK || same) return s;
-        s = at_keep_aside(c, dir, &kept);
+        s = at_move_aside(c, dir, &kept);
         if (s == AT_OK)
             at_log(c, AT_LOG_WARN, "%s was there and is another model: it is now %s", dir, kept);
         at_free(kept);

@@ -41,7 +41,7 @@ void at_model_close(at_model *m);
     all of them ask it before they begin. */
 at_status at_model_finite(at_model *m);
 /** Why it computes infinities or NaN: AT_NUMERIC as above, or that its numbers are too large. */
-at_status at_model_blame(at_model *m);
+at_status at_model_diagnose(at_model *m);
 
 /** The token that separates texts, for config.json, where it is not set yet. */
 void at_model_end_token(at_model *m, int64_t id);
@@ -63,7 +63,7 @@ void at_config_dtype(cJSON *config, const char *name);
 /** The whole number of this key of the configuration; `otherwise` where there is none or it is -1. */
 int64_t at_model_number(const at_model *m, const char *key, int64_t otherwise);
 /** How its architecture reads a checkpoint. */
-at_load at_model_how(const at_model *m, bool borrow);
+at_load_options at_model_load_options(const at_model *m, bool borrow);
 
 /** Number of parameters. */
 int64_t at_model_numel(const at_model *m);

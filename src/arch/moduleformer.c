@@ -347,8 +347,8 @@ static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_feed *f) 
     x = at_dropout(r, x, m->c.embd_pdrop);
     const at_angles *angles = NULL;
     if (m->c.att_func == SOFTMAX)
-        angles = at_angles_of(r, f->cache ? f->cache->n : 0, f->T, m->c.att_hidden / m->c.n_head,
-                              m->c.rope_theta);
+        angles = at_rope_angles(r, f->cache ? f->cache->n : 0, f->T, m->c.att_hidden / m->c.n_head,
+                                m->c.rope_theta);
     for (int i = 0; i < m->c.n_layer; i++) {
         const block *b = &m->h[i];
         at_tensor *y = normalise(r, &m->c, &b->ln_1, x);

@@ -30,7 +30,7 @@ at_status at_error(at_ctx *c, at_status s, const char *fmt, ...) {
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    (void)at_shown(line, strlen(line), c->message, sizeof c->message);
+    (void)at_printable(line, strlen(line), c->message, sizeof c->message);
     c->status = s;
     return s;
 }
@@ -38,7 +38,7 @@ at_status at_error(at_ctx *c, at_status s, const char *fmt, ...) {
 at_status at_error_in(at_ctx *c, const char *where) {
     char line[AT_MESSAGE_MAX];
     (void)snprintf(line, sizeof line, "%.400s: %.600s", where, c->message);
-    (void)at_shown(line, strlen(line), c->message, sizeof c->message);
+    (void)at_printable(line, strlen(line), c->message, sizeof c->message);
     return c->status;
 }
 
@@ -54,7 +54,7 @@ void at_log(at_ctx *c, at_log_level level, const char *fmt, ...) {
     va_start(ap, fmt);
     (void)vsnprintf(raw, sizeof raw, fmt, ap);
     va_end(ap);
-    (void)at_shown(raw, strlen(raw), line, sizeof line);
+    (void)at_printable(raw, strlen(raw), line, sizeof line);
     c->log(c->log_user, level, line);
 }
 
@@ -69,7 +69,7 @@ static void *checked(at_ctx *c, void *p, size_t bytes) {
 
 void *at_malloc(at_ctx *c, size_t bytes) {
     void *p = allowed(c) ? malloc(bytes ? bytes : 1) : NULL;
-    at_huge(p, bytes);
+    at_huge_pages(p, bytes);
     return checked(c, p, bytes);
 }
 
@@ -77,7 +77,7 @@ void *at_calloc(at_ctx *c, size_t count, size_t size) {
     if (size && count > SIZE_MAX / size) return checked(c, NULL, SIZE_MAX);
     const size_t bytes = count * size;
     void *p = allowed(c) ? calloc(1, bytes ? bytes : 1) : NULL;
-    at_huge(p, bytes);
+    at_huge_pages(p, bytes);
     return checked(c, p, bytes);
 }
 

@@ -78,7 +78,7 @@ void at_map_close(at_map *m) {
     *m = (at_map){0};
 }
 
-void at_map_soon(const void *data, size_t bytes) {
+void at_map_prefetch(const void *data, size_t bytes) {
     const uintptr_t page = 4095; /* a larger page refuses some of it, which costs time alone */
     const uintptr_t begin = (uintptr_t)data & ~page;
     if (bytes)

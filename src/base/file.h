@@ -20,7 +20,7 @@ at_status at_map_open(at_ctx *c, const char *path, at_map *out);
 void at_map_close(at_map *m);
 /** Asks for bytes of a map that are read soon; the system fetches them meanwhile.  Of any other
     memory: nothing happens. */
-void at_map_soon(const void *data, size_t bytes);
+void at_map_prefetch(const void *data, size_t bytes);
 
 /** The whole file, NUL-terminated, from the heap (at_free). AT_FORMAT above max_bytes. */
 char *at_read_file(at_ctx *c, const char *path, size_t max_bytes, size_t *bytes);

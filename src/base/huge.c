@@ -9,7 +9,7 @@
 
 enum { PAGE = 2 << 20, LEAST = 2 * PAGE };
 
-void at_huge(void *p, size_t bytes) {
+void at_huge_pages(void *p, size_t bytes) {
 #ifdef MADV_HUGEPAGE
     if (!p || bytes < LEAST) return;
     const uintptr_t begin = ((uintptr_t)p + PAGE - 1) / PAGE * PAGE;

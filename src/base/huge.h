@@ -5,6 +5,6 @@
 
 /** Asks for large pages inside [p, p + bytes), freshly allocated and at least some megabytes long;
     else, and where the system has none, nothing happens.  p may be NULL. */
-void at_huge(void *p, size_t bytes);
+void at_huge_pages(void *p, size_t bytes);
 
 #endif

@@ -240,8 +240,8 @@ at_status at_check_new_dir(at_ctx *c, const char *path) {
     return s;
 }
 
-at_status at_check_only(at_ctx *c, const char *path, const char *what, const char *const *name,
-                        int64_t n) {
+at_status at_check_replaceable(at_ctx *c, const char *path, const char *what,
+                               const char *const *name, int64_t n) {
     at_list there = {0};
     if (!at_exists(path)) return AT_OK;
     if (!at_is_dir(path)) return at_error(c, AT_ARG, "%s: exists and is not a folder", path);
@@ -348,7 +348,7 @@ at_status at_replace_dir(at_ctx *c, const char *from, const char *to) {
     return s;
 }
 
-at_status at_keep_aside(at_ctx *c, const char *path, char **kept) {
+at_status at_move_aside(at_ctx *c, const char *path, char **kept) {
     const size_t n = trimmed(path), room = n + 24;
     char *p = *kept = at_malloc(c, room);
     if (!p) return c->status;

@@ -33,8 +33,8 @@ at_status at_check_out_dir(at_ctx *c, const char *path);
 at_status at_check_new_dir(at_ctx *c, const char *path);
 /** AT_ARG unless nothing is at `path`, or a folder that holds nothing but entries of these names
     (so it may be replaced); `what` is what such a folder is called. */
-at_status at_check_only(at_ctx *c, const char *path, const char *what, const char *const *name,
-                        int64_t n);
+at_status at_check_replaceable(at_ctx *c, const char *path, const char *what,
+                               const char *const *name, int64_t n);
 
 /** An empty folder to fill for `path`, and the folders above it.  *partial: from the heap, for
     at_replace_dir and at_partial_drop. */
@@ -55,6 +55,6 @@ at_status at_replace_dir(at_ctx *c, const char *from, const char *to);
 
 /** What is at `path` gets the name "PATH.kept-N", N the first from 1 that is free; *kept: that name,
     from the heap. */
-at_status at_keep_aside(at_ctx *c, const char *path, char **kept);
+at_status at_move_aside(at_ctx *c, const char *path, char **kept);
 
 #endif

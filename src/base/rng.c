@@ -43,7 +43,7 @@ double at_normal(uint64_t seed, uint64_t stream, uint64_t index) {
     return sqrt(-2 * at_ln(unit(c[1], c[0]))) * at_cos2pi(unit(c[3], c[2]));
 }
 
-uint64_t at_below(uint64_t n, uint64_t seed, uint64_t stream, uint64_t index) {
+uint64_t at_rand_below(uint64_t n, uint64_t seed, uint64_t stream, uint64_t index) {
     const uint64_t r = at_rand64(seed, stream, index);
     const uint64_t rl = (uint32_t)r, rh = r >> 32, nl = (uint32_t)n,
                    nh = n >> 32; /* high word of r*n */

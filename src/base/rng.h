@@ -27,7 +27,7 @@ double at_uniform(uint64_t seed, uint64_t stream, uint64_t index);
 /** Standard normal (Box-Muller on one Philox block). */
 double at_normal(uint64_t seed, uint64_t stream, uint64_t index);
 /** Uniform in [0,n), n > 0, without modulo bias worth naming (128-bit multiply). */
-uint64_t at_below(uint64_t n, uint64_t seed, uint64_t stream, uint64_t index);
+uint64_t at_rand_below(uint64_t n, uint64_t seed, uint64_t stream, uint64_t index);
 /** FNV-1a of a path, to make a stream of it. */
 uint64_t at_hash_path(const char *path);
 

@@ -45,7 +45,7 @@ void at_text_utf8(at_text *t, const char *s, size_t n) {
     }
 }
 
-size_t at_shown(const char *text, size_t bytes, char *out, size_t room) {
+size_t at_printable(const char *text, size_t bytes, char *out, size_t room) {
     static const char digit[] = "0123456789abcdef";
     const utf8proc_uint8_t *u = (const utf8proc_uint8_t *)text;
     size_t n = 0;

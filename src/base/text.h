@@ -32,7 +32,7 @@ void at_textf(at_text *t, const char *fmt, ...) __attribute__((format(printf, 2,
 /** `bytes` of text as a person may see them: control characters but newline and tab, and bytes that
     are no UTF-8, become "\x1b".  out: at most `room` bytes with the NUL, 4 * bytes + 1 are always
     enough; what does not fit is left off.  Returns the bytes before the NUL. */
-size_t at_shown(const char *text, size_t bytes, char *out, size_t room);
+size_t at_printable(const char *text, size_t bytes, char *out, size_t room);
 /** The string (never NULL on success, "" when nothing was appended) and an empty builder. */
 char *at_text_take(at_text *t);
 /** Frees.  Harmless after take. */

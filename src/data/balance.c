@@ -52,7 +52,7 @@ static part *parts_of(at_ctx *c, const at_stage *s, int64_t *n, double *all) {
     *all = 0;
     if (!p) return NULL;
     for (int64_t i = 0; i < s->n; i++) {
-        const at_doc *d = &s->doc[i];
+        const at_staged *d = &s->doc[i];
         p[i] = (part){d->group, (double)d->bytes, d->split, false};
         *all += p[i].bytes;
     }
@@ -177,7 +177,7 @@ static bool nearest(const at_stage *s, const at_balance *b, int split, uint64_t 
     count_splits(s, count);
     bounds(b, split, &lo, &hi);
     for (int64_t i = 0; i < s->n; i++) {
-        const at_doc *d = &s->doc[i];
+        const at_staged *d = &s->doc[i];
         if (count[d->split] < 2) continue;
         const double u = place(d->group), away = u < lo ? lo - u : u - hi;
         if (away < best) {
@@ -217,7 +217,7 @@ static at_status fill_splits(at_ctx *c, at_stage *domain, int n, const at_balanc
 at_status at_balance_split(at_ctx *c, at_stage *domain, int n, const at_balance *b, uint64_t seed) {
     for (int i = 0; i < n; i++)
         for (int64_t j = 0; j < domain[i].n; j++) {
-            at_doc *d = &domain[i].doc[j];
+            at_staged *d = &domain[i].doc[j];
             d->split = split_of(b, d->group);
             d->order = at_rand64(seed, AT_STREAM_SHUFFLE, d->key);
         }
@@ -261,7 +261,7 @@ int64_t *at_balance_order(at_ctx *c, const at_stage *s, at_split split, int64_t 
 static double total(const at_stage *s, at_split split, at_unit unit) {
     double sum = 0;
     for (int64_t i = 0; i < s->n; i++)
-        if (s->doc[i].split == split) sum += (double)at_doc_units(&s->doc[i], unit);
+        if (s->doc[i].split == split) sum += (double)at_staged_units(&s->doc[i], unit);
     return sum;
 }
 
@@ -273,10 +273,10 @@ static at_status take_split(at_ctx *c, at_stage *s, at_split split, const at_bal
     /* cap / least is exactly the ratio allowed, and target lies between them */
     const double cap = target * (1 + b->max_diff / 200), least = cap / (1 + b->max_diff / 100);
     double sum = 0;
-    at_doc *passed = NULL;
+    at_staged *passed = NULL;
     for (int64_t i = 0; i < n && sum < target; i++) {
-        at_doc *d = &s->doc[order[i]];
-        const double units = (double)at_doc_units(d, b->unit);
+        at_staged *d = &s->doc[order[i]];
+        const double units = (double)at_staged_units(d, b->unit);
         if (sum + units > cap) {
             if (!passed) passed = d;
             continue;

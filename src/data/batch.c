@@ -71,7 +71,7 @@ static int64_t window_start(const at_sampler *s, const at_domain *d, uint64_t dr
     const uint64_t stream = at_hash_path(d->name) + AT_STREAM_BATCH;
     const uint64_t key = at_rand64(s->seed, stream, epoch);
     const int64_t slack = shard->n_tokens - 1 - n * length;
-    const int64_t offset = (int64_t)at_below((uint64_t)slack + 1, key, stream, UINT64_MAX);
+    const int64_t offset = (int64_t)at_rand_below((uint64_t)slack + 1, key, stream, UINT64_MAX);
     return offset + length * (int64_t)permute(place, (uint64_t)n, key, stream);
 }
 
@@ -92,7 +92,7 @@ static walker walker_at(const at_sampler *s, int64_t index, int64_t b) {
     return w;
 }
 
-at_status at_sampler_walk(at_ctx *c, at_sampler *s, int64_t accumulate, int64_t stretch) {
+at_status at_sampler_consecutive(at_ctx *c, at_sampler *s, int64_t accumulate, int64_t stretch) {
     for (int i = 0; i < s->n_domains; i++) {
         const at_domain *d = &s->data->domain[s->domain[i]];
         const int64_t tokens = d->shard[AT_TRAIN].n_tokens, fit = (tokens - 1) / s->context;
@@ -108,7 +108,7 @@ at_status at_sampler_walk(at_ctx *c, at_sampler *s, int64_t accumulate, int64_t 
     return AT_OK;
 }
 
-int64_t at_sampler_walked(const at_sampler *s, int64_t index, int64_t b) {
+int64_t at_sampler_windows_before(const at_sampler *s, int64_t index, int64_t b) {
     return s->lanes ? walker_at(s, index, b).walked : 0;
 }
 

@@ -2,7 +2,7 @@
  * batch.h - which windows of which domains make training batch number `step`, by counter-based
  * draws alone: no state, so a resume needs nothing but the step.
  *
- * Windows are drawn one by one; or, after at_sampler_walk, every sequence of a step reads a
+ * Windows are drawn one by one; or, after at_sampler_consecutive, every sequence of a step reads a
  * stretch of text from beginning to end, a window a step.
  */
 #ifndef AT_BATCH_H
@@ -31,9 +31,9 @@ void at_sampler_batch(const at_sampler *s, int64_t index, int32_t *input, int32_
     of its sequences reads a stretch of windows (as many as asked for, or fit into the shortest
     domain), a window a step, and then another one.  Stretches are drawn as windows are otherwise.
     AT_CONFIG names a domain too short for 2 windows. */
-at_status at_sampler_walk(at_ctx *c, at_sampler *s, int64_t accumulate, int64_t stretch);
+at_status at_sampler_consecutive(at_ctx *c, at_sampler *s, int64_t accumulate, int64_t stretch);
 /** Windows just before this one that sequence b of micro-batch `index` has read. */
-int64_t at_sampler_walked(const at_sampler *s, int64_t index, int64_t b);
+int64_t at_sampler_windows_before(const at_sampler *s, int64_t index, int64_t b);
 /** Evaluation windows: consecutive, of stride context, at most `limit` (0: all) spread evenly over
     the shard.  Returns how many; window i is [start, start + context] (context + 1 tokens; the
     last may be shorter: *n tokens). */

@@ -84,7 +84,7 @@ static at_status files_of(at_ctx *c, const char *out, at_list *files) {
 static at_status replaceable(at_ctx *c, const char *out) {
     at_list files = {0};
     at_status s = at_is_dir(out) ? files_of(c, out, &files) : AT_OK;
-    if (!s) s = at_check_only(c, out, "data set", (const char *const *)files.item, files.n);
+    if (!s) s = at_check_replaceable(c, out, "data set", (const char *const *)files.item, files.n);
     at_list_free(&files);
     return s;
 }
@@ -157,7 +157,7 @@ static void tick(at_ctx *c, void *user, int64_t bytes) {
 
 static at_status read_source(at_ctx *c, at_builder *k, at_source *s, reading *r) {
     staging to = {k, &k->stage[domain_of(k, s->domain)]};
-    at_reading how = k->b->reading;
+    at_read_options how = k->b->reading;
     how.tick = tick;
     how.tick_user = r;
     at_status status = at_source_digest(c, s, s->sha256);

@@ -21,7 +21,7 @@
 
 typedef struct at_build_source {
     char *domain, *path;
-    at_kind kind;
+    at_source_kind kind;
 } at_build_source;
 
 typedef struct at_build_licence {
@@ -39,7 +39,7 @@ typedef struct at_build {
     int64_t sample;        /* bytes of text a domain to train it on, at most     */
     at_balance balance;
     at_filter filter;
-    at_reading reading;
+    at_read_options reading;
     uint64_t seed;
 } at_build;
 

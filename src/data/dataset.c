@@ -178,7 +178,7 @@ at_status at_dataset_open_checked(at_ctx *c, const char *path, at_dataset **out)
     return s;
 }
 
-at_status at_dataset_blame(at_ctx *c, const at_dataset *d, at_status s) {
+at_status at_dataset_error(at_ctx *c, const at_dataset *d, at_status s) {
     if (s != AT_ARG) return s;
     (void)at_error_in(c, d->path);
     return c->status = AT_FORMAT;

@@ -39,11 +39,11 @@ at_status at_dataset_open(at_ctx *c, const char *path, at_dataset **out);
 at_status at_dataset_check(at_ctx *c, const at_dataset *d);
 /** Both, before the tokens are used: a set of at most AT_CHECK_BYTES is read and checked (a moment's
     work), a larger one is trusted.  There a token that was altered shows when it is met: AT_ARG of
-    the model, which at_dataset_blame turns into an error of the data. */
+    the model, which at_dataset_error turns into an error of the data. */
 at_status at_dataset_open_checked(at_ctx *c, const char *path, at_dataset **out);
 #define AT_CHECK_BYTES ((int64_t)1 << 30)
 /** s as it is, but AT_ARG becomes AT_FORMAT with the path of the set in front. */
-at_status at_dataset_blame(at_ctx *c, const at_dataset *d, at_status s);
+at_status at_dataset_error(at_ctx *c, const at_dataset *d, at_status s);
 void at_dataset_close(at_dataset *d);
 /** Index of a domain by name, or -1. */
 int at_dataset_domain(const at_dataset *d, const char *name);

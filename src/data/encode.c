@@ -77,7 +77,7 @@ at_status at_build_tokenizer(at_ctx *c, at_builder *k) {
 /* A stretch of documents whose text lies together in the staging file. */
 typedef struct group {
     const at_tokenizer *tokenizer;
-    const at_doc *doc;
+    const at_staged *doc;
     const char *text;
     int64_t base; /* text_at of the first */
     at_ids *ids;  /* [n] */
@@ -90,7 +90,7 @@ static void encode_some(void *arg, int64_t begin, int64_t end, int worker) {
     group *g = arg;
     at_ctx *c = &g->ctx[worker];
     for (int64_t i = begin; i < end; i++) {
-        const at_doc *d = &g->doc[i];
+        const at_staged *d = &g->doc[i];
         at_ids *ids = &g->ids[i];
         ids->n = 0;
         at_status s = at_tokenizer_encode(c, g->tokenizer, g->text + (d->text_at - g->base),
@@ -111,7 +111,7 @@ static at_status encode_group(at_ctx *c, at_stage *s, int64_t first, int64_t n, 
         if (g->status[w]) return at_error(c, g->status[w], "%s", g->ctx[w].message);
     at_status status = AT_OK;
     for (int64_t i = 0; !status && i < n; i++) {
-        at_doc *d = &s->doc[first + i];
+        at_staged *d = &s->doc[first + i];
         d->ids_at = s->n_ids;
         d->tokens = g->ids[i].n;
         status = at_stage_put_ids(c, s, g->ids[i].id, g->ids[i].n);
@@ -127,7 +127,7 @@ static at_status encode_domain(at_ctx *c, at_stage *s, group *g, at_progress *p,
         while (first + n < s->n && n < GROUP_DOCS && (n == 0 || bytes < GROUP_BYTES))
             bytes += s->doc[first + n++].bytes;
         /* documents were staged one after the other: one read gets them all */
-        const at_doc all = {.text_at = s->doc[first].text_at, .bytes = bytes};
+        const at_staged all = {.text_at = s->doc[first].text_at, .bytes = bytes};
         status = stop_asked(c);
         if (!status) status = at_stage_text(c, s, &all, &text);
         g->doc = s->doc + first;
@@ -168,7 +168,7 @@ at_status at_build_encode(at_ctx *c, at_builder *k) {
 /* ---- shards ---- */
 
 /* The part of a document that was taken: whole tokens up to d->take units, then end-of-text. */
-static void cut(const at_builder *k, const at_doc *d, int32_t *id, int64_t *n, int64_t *bytes,
+static void cut(const at_builder *k, const at_staged *d, int32_t *id, int64_t *n, int64_t *bytes,
                 int64_t *chars) {
     *n = d->tokens;
     *bytes = d->bytes;
@@ -206,7 +206,7 @@ static at_status write_split(at_ctx *c, at_builder *k, int domain, at_split spli
     int32_t *id = NULL;
     int64_t cap = 0;
     for (int64_t i = 0; !status && i < n; i++) {
-        const at_doc *d = &s->doc[order[i]];
+        const at_staged *d = &s->doc[order[i]];
         int64_t tokens, bytes, chars;
         if (d->take == 0) continue;
         status = stop_asked(c);

@@ -80,7 +80,7 @@ static void put_sources(const at_builder *k, cJSON *o, const char *domain) {
         if (strcmp(s->domain, domain) != 0) continue;
         cJSON *e = cJSON_CreateObject();
         cJSON_AddStringToObject(e, "path", s->path);
-        cJSON_AddStringToObject(e, "kind", at_kind_name(s->kind));
+        cJSON_AddStringToObject(e, "kind", at_source_kind_name(s->kind));
         put(e, "files", s->files.n);
         put(e, "bytes", s->bytes);
         cJSON_AddStringToObject(e, "sha256", s->sha256);

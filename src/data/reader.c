@@ -258,7 +258,7 @@ static at_status read_whole(at_ctx *c, const at_reader *r, bool html) {
     return s;
 }
 
-at_status at_reader_run(at_ctx *c, at_kind kind, const at_reader *r) {
+at_status at_reader_run(at_ctx *c, at_source_kind kind, const at_reader *r) {
     switch (kind) {
     case AT_KIND_JSONL: return read_jsonl(c, r);
     case AT_KIND_HTML: return read_whole(c, r, true);

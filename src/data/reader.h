@@ -5,12 +5,12 @@
 
 typedef struct at_reader {
     const char *path, *key;
-    const at_reading *reading;
+    const at_read_options *reading;
     at_document_fn fn;
     void *user;
-    at_left *left;
+    at_skipped *left;
 } at_reader;
 
-at_status at_reader_run(at_ctx *c, at_kind kind, const at_reader *r);
+at_status at_reader_run(at_ctx *c, at_source_kind kind, const at_reader *r);
 
 #endif

@@ -10,12 +10,12 @@
 
 static const char *const kinds[] = {"auto", "text", "jsonl", "html", "source"};
 
-const char *at_kind_name(at_kind k) { return kinds[k]; }
+const char *at_source_kind_name(at_source_kind k) { return kinds[k]; }
 
-bool at_kind_parse(const char *name, size_t bytes, at_kind *out) {
+bool at_source_kind_parse(const char *name, size_t bytes, at_source_kind *out) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strlen(kinds[i]) == bytes && memcmp(kinds[i], name, bytes) == 0) {
-            *out = (at_kind)i;
+            *out = (at_source_kind)i;
             return true;
         }
     return false;
@@ -23,7 +23,7 @@ bool at_kind_parse(const char *name, size_t bytes, at_kind *out) {
 
 static const struct {
     const char *ends;
-    at_kind kind;
+    at_source_kind kind;
     bool packed; /* may be followed by .gz or .zst */
 } endings[] = {
     {".txt", AT_KIND_TEXT, true},      {".text", AT_KIND_TEXT, true},
@@ -53,7 +53,7 @@ static bool ends_with(const char *s, size_t n, const char *end) {
     return n > m && strncasecmp(s + n - m, end, m) == 0;
 }
 
-at_kind at_kind_of_path(const char *path) {
+at_source_kind at_source_kind_of_path(const char *path) {
     size_t n = strlen(path);
     bool packed = false;
     if (ends_with(path, n, ".gz") || ends_with(path, n, ".zst")) {
@@ -76,7 +76,7 @@ static bool regular(const char *path) {
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-at_status at_source_open(at_ctx *c, const char *path, const char *domain, at_kind kind,
+at_status at_source_open(at_ctx *c, const char *path, const char *domain, at_source_kind kind,
                          at_source *out) {
     *out = (at_source){.kind = kind, .folder = at_is_dir(path)};
     at_status s = AT_OK;
@@ -189,18 +189,18 @@ static at_status key_of(at_ctx *c, const char *rel, const char *domain, at_bytes
 }
 
 /* Whether a file in a folder is read.  Text asked for by name may have any unknown ending. */
-static bool belongs(at_kind asked, at_kind told) {
+static bool belongs(at_source_kind asked, at_source_kind told) {
     if (asked == AT_KIND_AUTO) return told != AT_KIND_AUTO;
     return told == asked || (asked == AT_KIND_TEXT && told == AT_KIND_AUTO);
 }
 
-at_status at_source_file(at_ctx *c, const at_source *s, int64_t i, const at_reading *r,
-                         at_document_fn fn, void *user, at_left *left) {
+at_status at_source_file(at_ctx *c, const at_source *s, int64_t i, const at_read_options *r,
+                         at_document_fn fn, void *user, at_skipped *left) {
     const char *rel = s->files.item[i];
     const char *base = strrchr(s->path, '/');
     const char *name = s->folder ? rel : base ? base + 1 : s->path;
-    const at_kind told = at_kind_of_path(name);
-    at_kind kind = s->kind;
+    const at_source_kind told = at_source_kind_of_path(name);
+    at_source_kind kind = s->kind;
     if (s->folder && !belongs(kind, told)) {
         left->other_kind++;
         return AT_OK;

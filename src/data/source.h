@@ -22,21 +22,21 @@
 #include "base/file.h"
 #include "data/utf8.h"
 
-typedef enum at_kind {
+typedef enum at_source_kind {
     AT_KIND_AUTO,
     AT_KIND_TEXT,
     AT_KIND_JSONL,
     AT_KIND_HTML,
     AT_KIND_SOURCE
-} at_kind;
+} at_source_kind;
 /** "auto", "text", "jsonl", "html", "source". */
-const char *at_kind_name(at_kind k);
+const char *at_source_kind_name(at_source_kind k);
 /** The kind of that name; false when there is none. */
-bool at_kind_parse(const char *name, size_t bytes, at_kind *out);
+bool at_source_kind_parse(const char *name, size_t bytes, at_source_kind *out);
 /** By the end of a file's name; AT_KIND_AUTO when it tells nothing. */
-at_kind at_kind_of_path(const char *path);
+at_source_kind at_source_kind_of_path(const char *path);
 
-typedef struct at_reading {
+typedef struct at_read_options {
     const char *text_field; /* of JSON lines; NULL: "text"                          */
     bool strict;        /* text that is not UTF-8 stops the build; else it is left and counted */
     int64_t max_file;   /* web pages and sources above so many bytes are left   */
@@ -45,14 +45,14 @@ typedef struct at_reading {
     /* called now and then with the bytes of the file read so far; may be NULL */
     void (*tick)(at_ctx *c, void *user, int64_t bytes);
     void *tick_user;
-} at_reading;
+} at_read_options;
 
 /** What a reading left, and why.  Never silently: the manifest shows it. */
-typedef struct at_left {
+typedef struct at_skipped {
     int64_t files, bytes; /* read                                                */
     int64_t documents;    /* handed out                                          */
     int64_t other_kind, not_utf8, empty, too_large, too_small, long_lines;
-} at_left;
+} at_skipped;
 
 typedef struct at_document {
     const char *key;
@@ -68,7 +68,7 @@ typedef at_status (*at_document_fn)(at_ctx *c, void *user, const at_document *d)
 
 typedef struct at_source {
     char *path, *domain;
-    at_kind kind; /* asked for                    */
+    at_source_kind kind; /* asked for                    */
     bool folder;
     at_list files;   /* relative paths, or one empty string for a file named directly */
     int64_t bytes;   /* of all the files             */
@@ -76,11 +76,11 @@ typedef struct at_source {
 } at_source;
 
 /** Lists the files.  AT_IO: no such path; AT_ARG: a pipe, which cannot be read twice. */
-at_status at_source_open(at_ctx *c, const char *path, const char *domain, at_kind kind,
+at_status at_source_open(at_ctx *c, const char *path, const char *domain, at_source_kind kind,
                          at_source *out);
 /** Read file number i of the source, handing out its documents in order. */
-at_status at_source_file(at_ctx *c, const at_source *s, int64_t i, const at_reading *r,
-                         at_document_fn fn, void *user, at_left *left);
+at_status at_source_file(at_ctx *c, const at_source *s, int64_t i, const at_read_options *r,
+                         at_document_fn fn, void *user, at_skipped *left);
 /** Bytes of file i, 0 when it cannot be told. */
 int64_t at_source_size(const at_source *s, int64_t i);
 /** One digest of all the files: their names and contents. */

@@ -131,11 +131,11 @@ at_status at_stage_add(at_ctx *c, at_stage *s, const at_document *d, const at_fi
     if (fwrite(s->clean.p, 1, (size_t)s->clean.n, s->text) != (size_t)s->clean.n)
         return io_error(c, s->text_path, "write");
     const char *group = d->file ? d->file : d->key;
-    s->doc[s->n++] = (at_doc){.key = XXH3_64bits(d->key, strlen(d->key)),
-                              .group = XXH3_64bits(group, strlen(group)),
-                              .text_at = s->text_bytes,
-                              .bytes = s->clean.n,
-                              .chars = at_utf8_count(s->clean.p, (size_t)s->clean.n)};
+    s->doc[s->n++] = (at_staged){.key = XXH3_64bits(d->key, strlen(d->key)),
+                                 .group = XXH3_64bits(group, strlen(group)),
+                                 .text_at = s->text_bytes,
+                                 .bytes = s->clean.n,
+                                 .chars = at_utf8_count(s->clean.p, (size_t)s->clean.n)};
     s->text_bytes += s->clean.n;
     return AT_OK;
 }
@@ -157,13 +157,13 @@ static at_status read_at(at_ctx *c, FILE *f, const char *path, void *to, size_t 
     return AT_OK;
 }
 
-at_status at_stage_text(at_ctx *c, at_stage *s, const at_doc *d, at_bytes *t) {
+at_status at_stage_text(at_ctx *c, at_stage *s, const at_staged *d, at_bytes *t) {
     if (!at_reserve(c, &t->p, &t->cap, d->bytes + 1, 1)) return c->status;
     t->n = d->bytes;
     return read_at(c, s->text, s->text_path, t->p, (size_t)d->bytes, d->text_at);
 }
 
-at_status at_stage_ids(at_ctx *c, at_stage *s, const at_doc *d, int32_t *out) {
+at_status at_stage_ids(at_ctx *c, at_stage *s, const at_staged *d, int32_t *out) {
     return read_at(c, s->ids, s->ids_path, out, (size_t)d->tokens * sizeof *out,
                    d->ids_at * (int64_t)sizeof *out);
 }
@@ -175,7 +175,7 @@ at_status at_stage_put_ids(at_ctx *c, at_stage *s, const int32_t *id, int64_t n)
     return AT_OK;
 }
 
-int64_t at_doc_units(const at_doc *d, at_unit unit) {
+int64_t at_staged_units(const at_staged *d, at_unit unit) {
     switch (unit) {
     case AT_UNIT_TOKENS: return d->tokens;
     case AT_UNIT_BYTES: return d->bytes;

@@ -13,14 +13,14 @@
 
 typedef enum at_unit { AT_UNIT_TOKENS, AT_UNIT_BYTES, AT_UNIT_CHARS, AT_UNIT_DOCS } at_unit;
 
-typedef struct at_doc {
+typedef struct at_staged {
     uint64_t key, order; /* hash of the key; place in the shuffle          */
     uint64_t group;      /* documents of one group go into one split       */
     int64_t text_at, bytes, chars;
     int64_t ids_at, tokens; /* end-of-text included                           */
     int64_t take;           /* units taken: 0 none, INT64_MAX all             */
     at_split split;
-} at_doc;
+} at_staged;
 
 typedef struct at_filter {
     int64_t min_chars;  /* of a paragraph of prose                                        */
@@ -36,9 +36,9 @@ typedef struct at_stage {
     char *name, *text_path, *ids_path;
     FILE *text, *ids;
     int64_t text_bytes, n_ids;
-    at_doc *doc;
+    at_staged *doc;
     int64_t n, cap;
-    at_left left;
+    at_skipped left;
     at_dropped dropped;
     at_bytes clean; /* the document at hand */
     bool cut;       /* files are too few: their stretches go into splits one by one (balance.h) */
@@ -50,14 +50,14 @@ at_status at_stage_open(at_ctx *c, at_stage *s, const char *dir, const char *nam
 at_status at_stage_add(at_ctx *c, at_stage *s, const at_document *d, const at_filter *f,
                        at_dedup *seen);
 /** The text of a document into t (replaced). */
-at_status at_stage_text(at_ctx *c, at_stage *s, const at_doc *d, at_bytes *t);
+at_status at_stage_text(at_ctx *c, at_stage *s, const at_staged *d, at_bytes *t);
 /** The ids of a document, end-of-text included, at `out` [d->tokens]. */
-at_status at_stage_ids(at_ctx *c, at_stage *s, const at_doc *d, int32_t *out);
+at_status at_stage_ids(at_ctx *c, at_stage *s, const at_staged *d, int32_t *out);
 /** Appends ids to <dir>/<name>.ids. */
 at_status at_stage_put_ids(at_ctx *c, at_stage *s, const int32_t *id, int64_t n);
 /** Closes files and frees; the files themselves stay for the owner of the folder to remove. */
 void at_stage_close(at_stage *s);
 
-int64_t at_doc_units(const at_doc *d, at_unit unit);
+int64_t at_staged_units(const at_staged *d, at_unit unit);
 
 #endif

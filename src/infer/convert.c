@@ -17,7 +17,7 @@ typedef struct {
     at_convert_to shape;
     at_dtype type; /* AT_DT_COUNT: as it is */
     at_model *m;   /* the source */
-    at_load how;
+    at_load_options how;
     bool *written; /* [parameters] */
     at_conversion *out;
 } work;
@@ -145,7 +145,7 @@ static at_status prove(work *w, uint64_t seed) {
     const int64_t V = w->m->dims.vocab, n = IDS < m->dims.context ? IDS : m->dims.context;
     int32_t ids[IDS];
     for (int64_t i = 0; i < n; i++)
-        ids[i] = (int32_t)at_below((uint64_t)V, seed, AT_STREAM_TEST, (uint64_t)i);
+        ids[i] = (int32_t)at_rand_below((uint64_t)V, seed, AT_STREAM_TEST, (uint64_t)i);
     at_real *a = at_malloc(c, (size_t)(2 * n * V) * sizeof *a), *b = a ? a + n * V : NULL;
     if (!a) s = AT_OOM;
     at_log(c, AT_LOG_PROGRESS, "comparing logits");
@@ -194,7 +194,7 @@ at_status at_convert(at_compute *cp, const char *from, const char *to, at_conver
     if (s == AT_OK) s = at_model_load(c, from, false, &w.m);
     if (s == AT_OK) s = at_model_finite(w.m);
     if (s == AT_OK) {
-        w.how = at_model_how(w.m, true);
+        w.how = at_model_load_options(w.m, true);
         out->files = w.m->weights.n;
         s = write_folder(&w);
     }

@@ -29,7 +29,7 @@ static at_status flush(group *g, at_model *m) {
     (void)at_head_loss(&r, x, m->arch->head(m->impl), &spec, &rep);
     at_status s = at_run_status(&r);
     if (s == AT_OK && (at_first_not_finite(x->data, at_numel(x)) >= 0 || !isfinite(rep.ce)))
-        s = at_model_blame(m);
+        s = at_model_diagnose(m);
     at_arena_rewind(&g->arena, mark);
     if (s != AT_OK) return s;
     g->out->nats += rep.ce * (double)rep.n_labels;

@@ -198,8 +198,8 @@ int at_lm_expert(const at_lm *m, const char *name) {
     return -1;
 }
 
-at_status at_lm_fits(at_ctx *c, const char *model, const char *hash, int64_t vocab,
-                     const char *data, const char *data_hash, int64_t data_vocab) {
+at_status at_lm_check_data(at_ctx *c, const char *model, const char *hash, int64_t vocab,
+                           const char *data, const char *data_hash, int64_t data_vocab) {
     if (hash && data_hash && *data_hash && strcmp(hash, data_hash) != 0)
         return at_error(c, AT_MISMATCH,
                         "%s was made with tokenizer %.12s, %s with %.12s: the same "

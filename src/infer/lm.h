@@ -46,7 +46,7 @@ int at_lm_expert(const at_lm *m, const char *name);
 
 /** AT_MISMATCH unless the data set was made with this model's tokenizer and no id exceeds its
     vocabulary. */
-at_status at_lm_fits(at_ctx *c, const char *model, const char *hash, int64_t vocab,
-                     const char *data, const char *data_hash, int64_t data_vocab);
+at_status at_lm_check_data(at_ctx *c, const char *model, const char *hash, int64_t vocab,
+                           const char *data, const char *data_hash, int64_t data_vocab);
 
 #endif

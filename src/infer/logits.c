@@ -138,7 +138,7 @@ static at_status forward(at_compute *cp, at_model *x, at_arena *arena, const at_
 
 static at_status finite(at_model *m, const float *logits, int64_t n) {
     for (int64_t i = 0; i < n; i++)
-        if (!isfinite(logits[i])) return at_model_blame(m);
+        if (!isfinite(logits[i])) return at_model_diagnose(m);
     return AT_OK;
 }
 

@@ -82,7 +82,8 @@ at_status at_session_feed(at_session *s, const int32_t *ids, int64_t n, const at
     if (y) memcpy(s->logits, y->data, (size_t)m->dims.vocab * sizeof *y->data);
     at_status st = at_run_status(&r);
     at_arena_rewind(&s->arena, mark);
-    if (st == AT_OK && at_first_not_finite(s->logits, m->dims.vocab) >= 0) st = at_model_blame(m);
+    if (st == AT_OK && at_first_not_finite(s->logits, m->dims.vocab) >= 0)
+        st = at_model_diagnose(m);
     if (st != AT_OK) at_session_rewind(s, before);
     *logits = s->logits;
     return st;

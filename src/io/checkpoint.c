@@ -151,7 +151,7 @@ at_status at_weights_save(at_ctx *c, const at_weights *w, const char *path,
                           void *user) {
     at_st_writer *to = NULL;
     at_status s = at_st_writer_open(c, path, &to);
-    if (s == AT_OK) at_st_writer_stoppable(to);
+    if (s == AT_OK) at_st_writer_interruptible(to);
     if (s == AT_OK && w->n) s = copy_meta(c, w->file[0], to);
     for (int64_t f = 0; f < w->n; f++)
         for (int64_t i = 0; i < at_st_count(w->file[f]) && s == AT_OK; i++) {
@@ -194,7 +194,7 @@ static bool borrow(const at_st_tensor *t, at_param_entry *e) {
     const at_dtype own = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
     const uintptr_t at = (uintptr_t)t->data;
     if (t->dtype == own && at % sizeof(at_real) == 0)
-        e->t.data = (at_real *)at; /* read only, see at_load */
+        e->t.data = (at_real *)at; /* read only, see at_load_options */
     else if (t->dtype == AT_DT_BF16 && at % sizeof(uint16_t) == 0 && t->rank > 1 &&
              at_numel(&e->t) >= SMALL)
         e->t.bf16 = t->data;
@@ -203,7 +203,7 @@ static bool borrow(const at_st_tensor *t, at_param_entry *e) {
     return true;
 }
 
-static const at_st_tensor *find(const at_weights *w, const at_load *how, const char *path,
+static const at_st_tensor *find(const at_weights *w, const at_load_options *how, const char *path,
                                 const at_st **st) {
     const size_t n = strlen(how->prefix);
     const at_st_tensor *t = at_weights_find(w, path, st);
@@ -211,8 +211,8 @@ static const at_st_tensor *find(const at_weights *w, const at_load *how, const c
 }
 
 /* Borrowed, or checked and left without values. */
-static at_status place_one(at_ctx *c, const at_weights *w, const at_load *how, at_param_entry *e,
-                           bool *has) {
+static at_status place_one(at_ctx *c, const at_weights *w, const at_load_options *how,
+                           at_param_entry *e, bool *has) {
     const at_st *st = NULL;
     const at_st_tensor *t = find(w, how, e->path, &st);
     if (!t)
@@ -220,18 +220,20 @@ static at_status place_one(at_ctx *c, const at_weights *w, const at_load *how, a
                         w->n == 1 ? at_st_path(w->file[0]) : "checkpoint", e->path);
     const at_status s = same_shape(c, st, t, e);
     *has = s == AT_OK && how->borrow && borrow(t, e);
-    if (s == AT_OK && !*has) at_map_soon(t->data, t->bytes); /* they lie all over the file */
+    if (s == AT_OK && !*has) at_map_prefetch(t->data, t->bytes); /* they lie all over the file */
     return s;
 }
 
-static at_status read_one(at_ctx *c, const at_weights *w, const at_load *how, at_param_entry *e) {
+static at_status read_one(at_ctx *c, const at_weights *w, const at_load_options *how,
+                          at_param_entry *e) {
     const at_st *st = NULL;
     const at_st_tensor *t = find(w, how, e->path, &st);
     const at_status s = read_values(c, t, e->t.data);
     return s == AT_OK ? AT_OK : at_error_in(c, at_st_path(st));
 }
 
-at_param_entry *at_checkpoint_entry(const at_store *s, const at_load *how, const char *name) {
+at_param_entry *at_checkpoint_entry(const at_store *s, const at_load_options *how,
+                                    const char *name) {
     char full[512];
     at_param_entry *e = at_store_find(s, name);
     if (e || strlen(how->prefix) + strlen(name) >= sizeof full) return e;
@@ -241,7 +243,8 @@ at_param_entry *at_checkpoint_entry(const at_store *s, const at_load *how, const
 }
 
 /* Every tensor of the files is the one of its parameter, or may be ignored. */
-static at_status all_used(at_ctx *c, const at_store *s, const at_weights *w, const at_load *how) {
+static at_status all_used(at_ctx *c, const at_store *s, const at_weights *w,
+                          const at_load_options *how) {
     for (int64_t f = 0; f < w->n; f++)
         for (int64_t i = 0; i < at_st_count(w->file[f]); i++) {
             const at_st_tensor *t = at_st_at(w->file[f], i);
@@ -259,7 +262,8 @@ static at_status all_used(at_ctx *c, const at_store *s, const at_weights *w, con
     return AT_OK;
 }
 
-at_status at_checkpoint_load(at_ctx *c, at_store *s, const at_weights *w, const at_load *how) {
+at_status at_checkpoint_load(at_ctx *c, at_store *s, const at_weights *w,
+                             const at_load_options *how) {
     at_status status = s->status;
     bool *has = at_calloc(c, (size_t)s->n, sizeof *has);
     if (!has) return AT_OOM;

@@ -31,17 +31,19 @@ at_status at_weights_save(at_ctx *c, const at_weights *w, const char *path,
                           void *user);
 const at_st_tensor *at_weights_find(const at_weights *w, const char *name, const at_st **file);
 
-typedef struct at_load {
+typedef struct at_load_options {
     const char *prefix;               /* a name may come without it; "" for none          */
     bool (*ignore)(const char *name); /* tensors that are no parameters; may be NULL      */
     bool borrow; /* point parameters into the files where type and alignment allow: those of the
                     type of at_real, and matrices in BF16 (t->bf16, t->data NULL).  The files
                     must stay open, the values must not be written                        */
-} at_load;
+} at_load_options;
 /** Values of all parameters; a store without a slab gets one for what is not borrowed. */
-at_status at_checkpoint_load(at_ctx *c, at_store *s, const at_weights *w, const at_load *how);
+at_status at_checkpoint_load(at_ctx *c, at_store *s, const at_weights *w,
+                             const at_load_options *how);
 /** The parameter a tensor of this name is, or NULL. */
-at_param_entry *at_checkpoint_entry(const at_store *s, const at_load *how, const char *name);
+at_param_entry *at_checkpoint_entry(const at_store *s, const at_load_options *how,
+                                    const char *name);
 
 typedef enum at_slab { AT_SLAB_VALUE, AT_SLAB_M, AT_SLAB_V } at_slab;
 /** Metadata pairs: key, value, key, value, ..., NULL.  Frozen parameters have no moments. */

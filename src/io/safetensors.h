@@ -87,7 +87,7 @@ at_status at_st_writer_add_as(at_ctx *c, at_st_writer *w, const char *name, at_d
                               const at_st_tensor *from);
 /** An interrupt ends the commit between two tensors, with AT_INTERRUPTED: for files that can be made
     again.  Without this it goes on to the end, as what an interrupt is to save must. */
-void at_st_writer_stoppable(at_st_writer *w);
+void at_st_writer_interruptible(at_st_writer *w);
 /** Write all and rename. */
 at_status at_st_writer_commit(at_ctx *c, at_st_writer *w);
 /** Frees; removes the temporary when not committed.  Accepts NULL. */

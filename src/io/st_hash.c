@@ -49,7 +49,7 @@ void at_st_hash_text(uint64_t h, char text[17]) {
 
 at_status at_st_verify(at_ctx *c, const at_st *st) {
     const char *kept = at_st_meta(st, AT_ST_HASH_KEY);
-    if (!kept && !at_st_meta(st, AT_ST_MARK)) return AT_OK;
+    if (!kept && !at_st_meta(st, AT_ST_HASHED_KEY)) return AT_OK;
     if (!kept) return at_error(c, AT_FORMAT, "%s: altered: its hashes are gone", st->path);
     const size_t want = (size_t)(st->count + 1) * DIGITS;
     if (strlen(kept) != want)

@@ -8,7 +8,7 @@
 #include <xxhash.h>
 
 /* Says that there are hashes: without it a damaged hash key would pass for another program's file. */
-#define AT_ST_MARK "artel.hashed"
+#define AT_ST_HASHED_KEY "artel.hashed"
 
 struct at_st {
     at_map map; /* empty when the bytes are borrowed          */

@@ -39,7 +39,7 @@ at_status at_st_writer_open(at_ctx *c, const char *path, at_st_writer **out) {
     if (!s && !w->meta) s = at_error(c, AT_OOM, "%s: no memory", path);
     if (!s) s = at_out_open(c, path, &w->out);
     if (!s) s = at_st_writer_meta(c, w, "format", "pt");
-    if (!s) s = at_st_writer_meta(c, w, AT_ST_MARK, "yes");
+    if (!s) s = at_st_writer_meta(c, w, AT_ST_HASHED_KEY, "yes");
     if (s)
         at_st_writer_close(w);
     else
@@ -47,7 +47,7 @@ at_status at_st_writer_open(at_ctx *c, const char *path, at_st_writer **out) {
     return s;
 }
 
-void at_st_writer_stoppable(at_st_writer *w) { w->stoppable = true; }
+void at_st_writer_interruptible(at_st_writer *w) { w->stoppable = true; }
 
 void at_st_writer_close(at_st_writer *w) {
     if (!w) return;

@@ -8,13 +8,14 @@
  *   on the workers, but never changes a bit of C.
  *
  * Three ways, by shape:
- *   few   m at most AT_FEW, or AT_FEW_TURNED: B is read once where it lies, see gemm_few.c.
+ *   few   m at most AT_FEW, or AT_FEW_TRANSPOSED: B is read once where it lies, see gemm_few.c.
  *   thin  A fits a core's cache: A is packed once for all, workers share the columns and pack
  *         their own slice of B.
  *   fat   B is packed once for all, workers share the rows and pack their own slice of A.
  */
 #include "kernel/gemm.h"
 #include "base/cpu.h"
+#include "base/ints.h"
 #include "base/par.h"
 #include "kernel/gemm_few.h"
 
@@ -25,22 +26,16 @@ enum {
     PANEL_MAX = 64 /* mr and nr stay below */
 };
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t within(int64_t n, int64_t least, int64_t most) {
-    return n < least ? least : min64(n, most);
-}
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
 /* Multiples of 84 rows are whole panels of 4, 6, 12 and 14. */
 at_blocking at_blocking_for(int64_t second, int64_t third) {
     const int64_t value = (int64_t)sizeof(at_real), column = KC * value;
     if (second <= 0) second = 512 << 10;
     if (third <= 0) third = 8 << 20;
-    return (at_blocking){.mc = within(second / 3 / column / 84 * 84, 84, 168),
-                         .ns = within(second / 4 / column / 64 * 64, 64, 256),
+    return (at_blocking){.mc = at_clamp(second / 3 / column / 84 * 84, 84, 168),
+                         .ns = at_clamp(second / 4 / column / 64 * 64, 64, 256),
                          .nc = 4096,
-                         .all = within(third / 8 / value, 1 << 18, 1 << 20),
-                         .thin = within(second / 2 / value, 1 << 14, 1 << 18)};
+                         .all = at_clamp(third / 8 / value, 1 << 18, 1 << 20),
+                         .thin = at_clamp(second / 2 / value, 1 << 14, 1 << 18)};
 }
 
 /* Worker w owns two pieces from own + w * own_values: its slice of A, then its slice of B. */
@@ -72,10 +67,10 @@ static at_real *grow(at_ctx *c, buffer *b, int64_t need) {
 
 at_status at_compute_open(at_compute *cp, at_ctx *c) {
     const at_blocking b = at_blocking_for(at_cpu_cache(2), at_cpu_cache(3));
-    return at_compute_open_as(cp, c, &b);
+    return at_compute_open_with(cp, c, &b);
 }
 
-at_status at_compute_open_as(at_compute *cp, at_ctx *c, const at_blocking *block) {
+at_status at_compute_open_with(at_compute *cp, at_ctx *c, const at_blocking *block) {
     *cp = (at_compute){.ctx = c, .threads = c->threads > 0 ? c->threads : 1, .block = *block};
     at_kernels_fill(&cp->k, c->cpu);
     scratch *s = at_calloc(c, 1, sizeof *s);
@@ -98,7 +93,7 @@ void at_compute_close(at_compute *cp) {
     cp->scratch = NULL;
 }
 
-int64_t at_scratch_stride(int64_t values) { return round_up(values, ALIGN); }
+int64_t at_scratch_stride(int64_t values) { return at_round_up(values, ALIGN); }
 
 at_real *at_scratch(at_compute *cp, int64_t values) {
     scratch *s = cp->scratch;
@@ -125,16 +120,16 @@ static at_real *share(at_compute *cp, int64_t need) {
 /* A k block: kb values from p0.  Blocks are equal up to rounding, so none is a sliver. */
 static int64_t block_k(int64_t k) {
     const int64_t parts = (k + KC - 1) / KC;
-    return parts > 1 ? round_up((k + parts - 1) / parts, 8) : k;
+    return parts > 1 ? at_round_up((k + parts - 1) / parts, 8) : k;
 }
 
 /* Rows [i0, i0+mb) x [p0, p0+kb) of op(A) as panels of mr rows. */
 static void pack_a(const at_kernels *k, const at_gemm *g, int64_t i0, int64_t mb, int64_t p0,
                    int64_t kb, at_real *to) {
     if (g->ta)
-        k->pack_copy(kb, mb, k->mr, g->a + p0 * g->lda + i0, g->lda, to);
+        k->pack(kb, mb, k->mr, g->a + p0 * g->lda + i0, g->lda, to);
     else
-        k->pack_turn(kb, mb, k->mr, g->a + i0 * g->lda + p0, g->lda, to);
+        k->pack_transposed(kb, mb, k->mr, g->a + i0 * g->lda + p0, g->lda, to);
 }
 
 /* [p0, p0+kb) x columns [j0, j0+nb) of op(B) as panels of nr columns. */
@@ -142,9 +137,9 @@ static void pack_b(const at_kernels *k, const at_gemm *g, int64_t j0, int64_t nb
                    int64_t kb, at_real *to) {
     const int64_t at = g->tb ? j0 * g->ldb + p0 : p0 * g->ldb + j0;
     if (g->b16)
-        (g->tb ? k->pack_turn16 : k->pack_copy16)(kb, nb, k->nr, g->b16 + at, g->ldb, to);
+        (g->tb ? k->pack_transposed16 : k->pack16)(kb, nb, k->nr, g->b16 + at, g->ldb, to);
     else
-        (g->tb ? k->pack_turn : k->pack_copy)(kb, nb, k->nr, g->b + at, g->ldb, to);
+        (g->tb ? k->pack_transposed : k->pack)(kb, nb, k->nr, g->b + at, g->ldb, to);
 }
 
 /* A tile that reaches over the edge of C is computed aside, then its inner part moved. */
@@ -164,7 +159,7 @@ static void multiply(const at_kernels *k, const at_gemm *g, int64_t i0, int64_t 
     const bool plus = g->accumulate || p0 > 0, last = p0 + kb >= g->k;
     for (int64_t j = 0; j < nb; j += k->nr)
         for (int64_t i = 0; i < mb; i += k->mr) {
-            const int64_t rows = min64(k->mr, mb - i), cols = min64(k->nr, nb - j);
+            const int64_t rows = at_min(k->mr, mb - i), cols = at_min(k->nr, nb - j);
             at_real *c = g->c + (i0 + i) * g->ldc + j0 + j;
             if (rows == k->mr && cols == k->nr)
                 k->tile(kb, a + i * kb, b + j * kb, plus ? AT_TILE_ADD : AT_TILE_SET, c, g->ldc);
@@ -183,7 +178,7 @@ static at_status run_few(at_compute *cp, const at_gemm *g, int threads) {
         f.a[i] = g->a + i * g->lda;
         f.c[i] = g->c + i * g->ldc;
     }
-    const int64_t need = at_few_room(&s, 1, threads);
+    const int64_t need = at_few_scratch(&s, 1, threads);
     at_real *room = need > 0 ? share(cp, need) : NULL;
     if (need > 0 && !room) return AT_OOM;
     at_few_run(&cp->k, &s, &f, 1, threads, room);
@@ -215,10 +210,10 @@ at_status at_gemm_serial(at_compute *cp, const at_gemm *g, int worker) {
     const int64_t nc = cp->block.ns / k->nr * k->nr;
     for (int64_t j = 0; j < g->n; j += nc)
         for (int64_t p = 0; p < g->k; p += kc) {
-            const int64_t nb = min64(nc, g->n - j), kb = min64(kc, g->k - p);
+            const int64_t nb = at_min(nc, g->n - j), kb = at_min(kc, g->k - p);
             pack_b(k, g, j, nb, p, kb, pb);
             for (int64_t i = 0; i < g->m; i += mc) {
-                const int64_t mb = min64(mc, g->m - i);
+                const int64_t mb = at_min(mc, g->m - i);
                 pack_a(k, g, i, mb, p, kb, pa);
                 multiply(k, g, i, mb, j, nb, p, kb, pa, pb);
             }
@@ -243,7 +238,7 @@ static void thin_pack(void *arg, int64_t begin, int64_t end, int worker) {
     at_real *to = w->packed;
     (void)worker;
     for (int64_t p = w->p0; p < w->p1; p += w->kc, to += w->stride) {
-        const int64_t kb = min64(w->kc, w->p1 - p);
+        const int64_t kb = at_min(w->kc, w->p1 - p);
         pack_a(&w->cp->k, w->g, begin, end - begin, p, kb, to + begin * kb);
     }
 }
@@ -253,7 +248,7 @@ static void thin_columns(void *arg, int64_t begin, int64_t end, int worker) {
     const at_real *pa = w->packed;
     at_real *pb = slice_b(w->cp, worker);
     for (int64_t p = w->p0; p < w->p1; p += w->kc, pa += w->stride) {
-        const int64_t kb = min64(w->kc, w->p1 - p);
+        const int64_t kb = at_min(w->kc, w->p1 - p);
         pack_b(&w->cp->k, w->g, begin, end - begin, p, kb, pb);
         multiply(&w->cp->k, w->g, 0, w->g->m, begin, end - begin, p, kb, pa, pb);
     }
@@ -264,7 +259,7 @@ static void fat_pack(void *arg, int64_t begin, int64_t end, int worker) {
     at_real *to = w->packed;
     (void)worker;
     for (int64_t p = w->p0; p < w->p1; p += w->kc, to += w->stride) {
-        const int64_t kb = min64(w->kc, w->p1 - p);
+        const int64_t kb = at_min(w->kc, w->p1 - p);
         pack_b(&w->cp->k, w->g, w->j0 + begin, end - begin, p, kb, to + begin * kb);
     }
 }
@@ -274,7 +269,7 @@ static void fat_rows(void *arg, int64_t begin, int64_t end, int worker) {
     const at_real *pb = w->packed;
     at_real *pa = slice_a(w->cp, worker);
     for (int64_t p = w->p0; p < w->p1; p += w->kc, pb += w->stride) {
-        const int64_t kb = min64(w->kc, w->p1 - p);
+        const int64_t kb = at_min(w->kc, w->p1 - p);
         pack_a(&w->cp->k, w->g, begin, end - begin, p, kb, pa);
         multiply(&w->cp->k, w->g, begin, end - begin, w->j0, w->nb, p, kb, pa, pb);
     }
@@ -284,7 +279,7 @@ static void fat_rows(void *arg, int64_t begin, int64_t end, int worker) {
    each worker; of the sizes between that and its half the one with which they end first. */
 static int64_t share_of(int64_t n, int64_t unit, int64_t most, int threads) {
     const int64_t each = threads > 1 ? (n + 2 * threads - 1) / (2 * threads) : n;
-    const int64_t top = min64(round_up(each, unit), most / unit * unit);
+    const int64_t top = at_min(at_round_up(each, unit), most / unit * unit);
     int64_t best = top, least = INT64_MAX;
     for (int64_t size = top; threads > 1 && size >= unit && 2 * size >= top; size -= unit) {
         const int64_t shares = (n + size - 1) / size, last = n - (shares - 1) * size;
@@ -301,17 +296,17 @@ static int64_t share_of(int64_t n, int64_t unit, int64_t most, int threads) {
    worker's part of C stays in its cache from block to block. */
 static int64_t group_of(const at_compute *cp, const at_gemm *g, int64_t kc, int64_t stride) {
     const int64_t blocks = cp->block.all / stride > 1 ? cp->block.all / stride : 1;
-    return min64(blocks * kc, round_up(g->k, kc));
+    return at_min(blocks * kc, at_round_up(g->k, kc));
 }
 
 static at_status run_thin(at_compute *cp, const at_gemm *g, int64_t kc) {
     const at_kernels *k = &cp->k;
-    job w = {.cp = cp, .g = g, .kc = kc, .stride = round_up(g->m, k->mr) * kc};
+    job w = {.cp = cp, .g = g, .kc = kc, .stride = at_round_up(g->m, k->mr) * kc};
     const int64_t group = group_of(cp, g, kc, w.stride);
     w.packed = share(cp, group / kc * w.stride);
     if (!w.packed) return AT_OOM;
     for (w.p0 = 0; w.p0 < g->k; w.p0 = w.p1) {
-        w.p1 = min64(w.p0 + group, g->k);
+        w.p1 = at_min(w.p0 + group, g->k);
         at_par_for(cp->threads, g->m, share_of(g->m, k->mr, g->m + k->mr, cp->threads), thin_pack,
                    &w);
         at_par_for(cp->threads, g->n, share_of(g->n, k->nr, cp->block.ns, cp->threads),
@@ -323,14 +318,14 @@ static at_status run_thin(at_compute *cp, const at_gemm *g, int64_t kc) {
 static at_status run_fat(at_compute *cp, const at_gemm *g, int64_t kc) {
     const at_kernels *k = &cp->k;
     const int64_t nc = cp->block.nc / k->nr * k->nr;
-    job w = {.cp = cp, .g = g, .kc = kc, .stride = round_up(min64(g->n, nc), k->nr) * kc};
+    job w = {.cp = cp, .g = g, .kc = kc, .stride = at_round_up(at_min(g->n, nc), k->nr) * kc};
     const int64_t group = group_of(cp, g, kc, w.stride);
     w.packed = share(cp, group / kc * w.stride);
     if (!w.packed) return AT_OOM;
     for (w.j0 = 0; w.j0 < g->n; w.j0 += nc)
         for (w.p0 = 0; w.p0 < g->k; w.p0 = w.p1) {
-            w.nb = min64(nc, g->n - w.j0);
-            w.p1 = min64(w.p0 + group, g->k);
+            w.nb = at_min(nc, g->n - w.j0);
+            w.p1 = at_min(w.p0 + group, g->k);
             at_par_for(cp->threads, w.nb, share_of(w.nb, k->nr, nc, cp->threads), fat_pack, &w);
             at_par_for(cp->threads, g->m, share_of(g->m, k->mr, cp->block.mc, cp->threads),
                        fat_rows, &w);

@@ -33,7 +33,7 @@ typedef struct at_compute {
 
 at_status at_compute_open(at_compute *cp, at_ctx *c);
 /** The same with a blocking of the caller's. */
-at_status at_compute_open_as(at_compute *cp, at_ctx *c, const at_blocking *block);
+at_status at_compute_open_with(at_compute *cp, at_ctx *c, const at_blocking *block);
 void at_compute_close(at_compute *cp);
 
 /** Working memory for one at_par_for: worker w has `values` of them from

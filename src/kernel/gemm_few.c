@@ -7,6 +7,7 @@
  * in room of its own; cutting columns instead would have every worker read a part of each row.
  */
 #include "kernel/gemm_few.h"
+#include "base/ints.h"
 #include "base/par.h"
 
 enum {
@@ -35,7 +36,6 @@ typedef struct job {
     at_real *room; /* n sums of row i of product x in block b > 0: see sums_of */
 } job;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t parts_of(int64_t n, int64_t most) { return (n + most - 1) / most; }
 
 /* Terms in a block of k: rows of B, all of them where it is transposed. */
@@ -67,7 +67,7 @@ static void turned(const at_kernels *k, const at_few_shape *s, const at_few *f, 
     const int64_t nb = groups > 1 ? AGAIN : j1 - j0;
     at_few_tile t = {.k = s->k, .ldb = s->ldb, .add = s->accumulate};
     for (int64_t j = j0; j < j1; j += nb) {
-        t.n = min64(nb, j1 - j);
+        t.n = at_min(nb, j1 - j);
         if (f->b16)
             t.b16 = f->b16 + j * s->ldb;
         else
@@ -90,11 +90,11 @@ static void columns(const at_kernels *k, const at_few_shape *s, const at_few *f,
     const int64_t most = kb < s->k ? SUMS / f->m : j1 - j0;
     for (int i = 0; i < f->m; i++) sum[i] = flat + i * (SUMS / f->m);
     for (int64_t j = j0; j < j1; j += most) {
-        const int64_t end = min64(j + most, j1);
+        const int64_t end = at_min(j + most, j1);
         for (int i = 0; i < f->m; i++) c[i] = f->c[i] + j;
-        piece(k, s, f, j, end, 0, min64(kb, s->k), s->accumulate, c);
+        piece(k, s, f, j, end, 0, at_min(kb, s->k), s->accumulate, c);
         for (int64_t p = kb; p < s->k; p += kb) {
-            piece(k, s, f, j, end, p, min64(p + kb, s->k), false, sum);
+            piece(k, s, f, j, end, p, at_min(p + kb, s->k), false, sum);
             for (int i = 0; i < f->m; i++) k->acc(end - j, sum[i], c[i]);
         }
     }
@@ -106,7 +106,7 @@ static cut cut_of(const at_few_shape *s, int64_t count, int threads) {
     if (threads <= 1 || wanted <= 1 || count * s->n * s->k < WORTH) return c;
     const int64_t least = s->tb ? NARROW : WIDE, most = s->n / least > 1 ? s->n / least : 1;
     if (s->tb || most >= wanted)
-        c.nb = (parts_of(s->n, min64(wanted, most)) + 15) / 16 * 16;
+        c.nb = (parts_of(s->n, at_min(wanted, most)) + 15) / 16 * 16;
     else
         c.blocks = parts_of(s->k, c.kb);
     c.parts = parts_of(s->n, c.nb);
@@ -117,7 +117,7 @@ static at_real *sums_of(const job *w, int64_t x, int i, int64_t block) {
     return w->room + ((x * AT_FEW + i) * (w->cut.blocks - 1) + block - 1) * w->s->n;
 }
 
-int64_t at_few_room(const at_few_shape *s, int64_t count, int threads) {
+int64_t at_few_scratch(const at_few_shape *s, int64_t count, int threads) {
     return count * AT_FEW * (cut_of(s, count, threads).blocks - 1) * s->n;
 }
 
@@ -128,7 +128,7 @@ static void tasks(void *arg, int64_t begin, int64_t end, int worker) {
     for (int64_t t = begin; t < end; t++) {
         const int64_t part = t % w->cut.parts, block = t / w->cut.parts % w->cut.blocks;
         const int64_t x = t / w->cut.parts / w->cut.blocks, kb = w->cut.kb;
-        const int64_t j0 = part * w->cut.nb, j1 = min64(j0 + w->cut.nb, s->n);
+        const int64_t j0 = part * w->cut.nb, j1 = at_min(j0 + w->cut.nb, s->n);
         const at_few *f = w->f + x;
         at_real *c[AT_FEW];
         if (w->cut.blocks == 1) {
@@ -139,7 +139,7 @@ static void tasks(void *arg, int64_t begin, int64_t end, int worker) {
             continue;
         }
         for (int i = 0; i < f->m; i++) c[i] = block ? sums_of(w, x, i, block) : f->c[i];
-        piece(w->k, s, f, 0, s->n, block * kb, min64((block + 1) * kb, s->k),
+        piece(w->k, s, f, 0, s->n, block * kb, at_min((block + 1) * kb, s->k),
               !block && s->accumulate, c);
     }
 }
@@ -152,7 +152,7 @@ void at_few_run(const at_kernels *k, const at_few_shape *s, const at_few *f, int
     const int64_t n = count * w.cut.blocks * w.cut.parts;
     if (n < 1) return;
     const int64_t each = s->n * s->k * count / n;
-    const int64_t grain = min64(n / ((int64_t)awake * 2), each > 0 ? RUN / each : 1);
+    const int64_t grain = at_min(n / ((int64_t)awake * 2), each > 0 ? RUN / each : 1);
     at_par_for(awake, n, grain > 1 ? grain : 1, tasks, &w);
     for (int64_t x = 0; x < count && w.cut.blocks > 1; x++)
         for (int i = 0; i < f[x].m; i++)

@@ -1,12 +1,12 @@
 /*
  * gemm_few.h - products of few rows each: matrices are read once, where they lie, at the speed of
- * memory.  gemm.h and gemm_group.h come here by themselves; at_few_here is for loops of their own.
+ * memory.  gemm.h and gemm_group.h come here by themselves; at_few_serial is for loops of their own.
  */
 #ifndef AT_GEMM_FEW_H
 #define AT_GEMM_FEW_H
 #include "kernel/gemm.h"
 
-enum { AT_FEW_TURNED = 16 }; /* so many rows where B is transposed, else AT_FEW */
+enum { AT_FEW_TRANSPOSED = 16 }; /* so many rows where B is transposed, else AT_FEW */
 
 /** What the products of one call have in common: c[i][n] (+)= a[i][k] op(B)[k,n], k >= 1. */
 typedef struct at_few_shape {
@@ -16,23 +16,23 @@ typedef struct at_few_shape {
 } at_few_shape;
 
 typedef struct at_few {
-    int m; /* 1 .. AT_FEW or AT_FEW_TURNED */
-    const at_real *a[AT_FEW_TURNED];
-    at_real *c[AT_FEW_TURNED];
+    int m; /* 1 .. AT_FEW or AT_FEW_TRANSPOSED */
+    const at_real *a[AT_FEW_TRANSPOSED];
+    at_real *c[AT_FEW_TRANSPOSED];
     const at_real *b;
     const uint16_t *b16; /* NULL, or B in BF16 in place of b */
 } at_few;
 
 /** Whether rows are few enough. */
 static inline bool at_is_few(bool tb, int64_t rows) {
-    return rows <= (tb ? (int64_t)AT_FEW_TURNED : (int64_t)AT_FEW);
+    return rows <= (tb ? (int64_t)AT_FEW_TRANSPOSED : (int64_t)AT_FEW);
 }
 
 /** On this worker alone: c[m,n] = a[m,k] op(B) (row strides lda, ldb, ldc), with `add` added to c;
     1 <= m <= AT_FEW; B[k,n], or with `turn` [n,k]. */
-static inline void at_few_here(const at_kernels *k, int m, bool turn, int64_t n, int64_t terms,
-                               const at_real *a, int64_t lda, const at_real *b, int64_t ldb,
-                               bool add, at_real *c, int64_t ldc) {
+static inline void at_few_serial(const at_kernels *k, int m, bool turn, int64_t n, int64_t terms,
+                                 const at_real *a, int64_t lda, const at_real *b, int64_t ldb,
+                                 bool add, at_real *c, int64_t ldc) {
     const at_real *rows_a[AT_FEW];
     at_real *rows_c[AT_FEW];
     for (int i = 0; i < m; i++) {
@@ -45,7 +45,7 @@ static inline void at_few_here(const at_kernels *k, int m, bool turn, int64_t n,
 }
 
 /** at_few_run needs so much room, in values. */
-int64_t at_few_room(const at_few_shape *s, int64_t count, int threads);
+int64_t at_few_scratch(const at_few_shape *s, int64_t count, int threads);
 
 /** All of `count` products on up to `threads` workers. */
 void at_few_run(const at_kernels *k, const at_few_shape *s, const at_few *f, int64_t count,

@@ -10,6 +10,7 @@
  * k is cut into blocks from the shape alone, which fixes the order of every sum.
  */
 #include "kernel/gemm_group.h"
+#include "base/ints.h"
 #include "base/par.h"
 #include "kernel/gemm_few.h"
 
@@ -41,7 +42,6 @@ typedef struct job {
     int threads;
 } job;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t parts_of(int64_t n, int64_t most) { return (n + most - 1) / most; }
 /* Size of the parts when n is cut evenly into parts of at most `most`. */
 static int64_t even(int64_t n, int64_t most) {
@@ -51,7 +51,7 @@ static int64_t even(int64_t n, int64_t most) {
 /* The same in multiples of 8: blocks of k, slices of columns. */
 static int64_t even8(int64_t n, int64_t most) {
     const int64_t size = even(n, most);
-    return size < n ? min64((size + 7) / 8 * 8, most) : n;
+    return size < n ? at_min((size + 7) / 8 * 8, most) : n;
 }
 
 /* ---- rows of A against B ---- */
@@ -73,7 +73,7 @@ static at_status few_rows(at_compute *cp, const at_gemm_group *g) {
             to->c[i] = g->c + row[i] * g->ldc;
         }
     }
-    const int64_t need = at_few_room(&s, count, cp->threads);
+    const int64_t need = at_few_scratch(&s, count, cp->threads);
     at_real *room = need > 0 ? at_scratch(cp, need) : NULL;
     if (need == 0 || room) at_few_run(&cp->k, &s, f, count, cp->threads, room);
     at_free(f);
@@ -85,14 +85,14 @@ static at_status few_rows(at_compute *cp, const at_gemm_group *g) {
 static void panel(const at_kernels *k, int64_t rows, int64_t wide, at_rows_tile *t, int64_t soon,
                   const at_real *pa, at_real *const *c, at_real *pb) {
     const int64_t tiles = parts_of(rows, wide);
-    t->soon_step = soon / tiles / t->k;
+    t->prefetch_step = soon / tiles / t->k;
     for (int64_t i = 0; i < rows; i += wide) {
         t->a = pa + i * t->k;
         t->c = c + i;
-        t->keep = t->b != pb && rows > wide ? pb : NULL; /* b is NULL where b16 is not */
-        k->tile_rows((int)min64(wide, rows - i), t);
-        t->soon = (const void *)((uintptr_t)t->soon + (uintptr_t)(t->soon_step * t->k));
-        if (!t->keep) continue;
+        t->packed = t->b != pb && rows > wide ? pb : NULL; /* b is NULL where b16 is not */
+        k->tile_rows((int)at_min(wide, rows - i), t);
+        t->prefetch = (const void *)((uintptr_t)t->prefetch + (uintptr_t)(t->prefetch_step * t->k));
+        if (!t->packed) continue;
         t->b = pb;
         t->b16 = NULL;
         t->ldb = k->nr;
@@ -104,9 +104,9 @@ static void pack_panels(const at_kernels *k, const at_gemm_group *g, int64_t x, 
                         int64_t nb, int64_t p, int64_t kb, at_real *pb) {
     const int64_t at = g->tb ? j * g->ldb + p : p * g->ldb + j;
     if (g->b16)
-        (g->tb ? k->pack_turn16 : k->pack_copy16)(kb, nb, k->nr, g->b16[x] + at, g->ldb, pb);
+        (g->tb ? k->pack_transposed16 : k->pack16)(kb, nb, k->nr, g->b16[x] + at, g->ldb, pb);
     else
-        (g->tb ? k->pack_turn : k->pack_copy)(kb, nb, k->nr, g->b[x] + at, g->ldb, pb);
+        (g->tb ? k->pack_transposed : k->pack)(kb, nb, k->nr, g->b[x] + at, g->ldb, pb);
 }
 
 static size_t size_of_b(const at_gemm_group *g) { return g->b16 ? sizeof **g->b16 : sizeof **g->b; }
@@ -123,7 +123,7 @@ static int64_t block_k(const at_gemm_group *g, const task *t) {
     const int64_t rows = g->of.first[t->x + 1] - g->of.first[t->x];
     if (g->tb || rows > FEW_MORE) return even8(g->k, KC);
     const int64_t most = AHEAD / g->n / 8 * 8, least = rows > FEW_MORE / 2 ? 128 : 64;
-    return even8(g->k, most < least ? least : min64(most, KC));
+    return even8(g->k, most < least ? least : at_min(most, KC));
 }
 
 /* What the panels of one block of k of a task have in common. */
@@ -144,11 +144,11 @@ static void packed_columns(const at_kernels *k, const block *b, int64_t j, int64
     pack_panels(k, b->g, b->t->x, j, nb, b->p, b->kb, b->pb);
     for (int64_t i = 0; i < nb; i += k->nr) {
         at_real *here = b->pb + i * b->kb;
-        at_rows_tile tile = {.n = min64(k->nr, nb - i), .k = b->kb, .wa = b->wide, .c0 = j + i};
+        at_rows_tile tile = {.n = at_min(k->nr, nb - i), .k = b->kb, .wa = b->wide, .c0 = j + i};
         tile.add = b->g->accumulate || b->p > 0;
         tile.b = here;
         tile.ldb = k->nr;
-        tile.soon = here + k->nr * b->kb; /* the next panel */
+        tile.prefetch = here + k->nr * b->kb; /* the next panel */
         panel(k, b->rows, b->wide, &tile, bytes, b->pa, b->c, here);
     }
 }
@@ -164,7 +164,7 @@ static void lying_columns(const at_kernels *k, const block *b, int64_t j, const 
         tile.b16 = b->g->b16[b->t->x] + at;
     else
         tile.b = b->g->b[b->t->x] + at;
-    tile.soon = next;
+    tile.prefetch = next;
     panel(k, b->rows, b->wide, &tile, soon, b->pa, b->c, b->pb);
 }
 
@@ -182,15 +182,15 @@ static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t
         c[i] = g->c + g->of.row[t->i0 + i] * g->ldc;
     }
     for (int64_t p = 0; p < g->k; p += kc) {
-        const block b = {g, t, rows, wide, p, min64(kc, g->k - p), pa, c, pb};
+        const block b = {g, t, rows, wide, p, at_min(kc, g->k - p), pa, c, pb};
         const bool more = p + b.kb < g->k;
         const int64_t after = more ? t->x : next, after_at = more ? (p + b.kb) * g->ldb : 0;
         const int64_t bytes = k->nr * b.kb * (int64_t)size_of_b(g);
-        k->pick_turn(b.kb, rows, (int)wide, g->a + p, g->lda, from, pa);
+        k->pack_gathered_transposed(b.kb, rows, (int)wide, g->a + p, g->lda, from, pa);
         int64_t j = t->j0;
         for (; !packed && j + k->nr <= t->j1; j += k->nr) /* a tile reads all of nr */
             lying_columns(k, &b, j, place(g, after, after_at + j * b.kb), whole ? bytes : 0);
-        for (; j < t->j1; j += NS) packed_columns(k, &b, j, min64(NS, t->j1 - j));
+        for (; j < t->j1; j += NS) packed_columns(k, &b, j, at_min(NS, t->j1 - j));
     }
 }
 
@@ -213,18 +213,18 @@ static void outer_task(const at_kernels *k, const at_gemm_outer *g, const task *
     const int64_t kc = even8(terms, KC), mb = t->i1 - t->i0, wide = even(mb, k->mr);
     int64_t ra[KC];
     for (int64_t p = 0; p < terms; p += kc) {
-        const int64_t kb = min64(kc, terms - p), *row = g->of.row + begin + p;
+        const int64_t kb = at_min(kc, terms - p), *row = g->of.row + begin + p;
         for (int64_t l = 0; l < kb; l++) ra[l] = row[l] / g->of.share;
-        k->pick_copy(kb, mb, (int)wide, g->a + t->i0, g->lda, ra, pa);
-        k->pick_copy(kb, t->j1 - t->j0, k->nr, g->b + t->j0, g->ldb, row, pb);
+        k->pack_gathered(kb, mb, (int)wide, g->a + t->i0, g->lda, ra, pa);
+        k->pack_gathered(kb, t->j1 - t->j0, k->nr, g->b + t->j0, g->ldb, row, pb);
         for (int64_t i = 0; i < mb; i += wide) {
-            const int64_t rows = min64(wide, mb - i);
+            const int64_t rows = at_min(wide, mb - i);
             at_real *c[PANEL_MAX];
             for (int64_t r = 0; r < rows; r++) c[r] = g->c[t->x] + (t->i0 + i + r) * g->ldc;
             at_rows_tile tile = {.k = kb, .a = pa + i * kb, .wa = wide, .ldb = k->nr, .add = true};
             tile.c = c;
             for (tile.c0 = t->j0; tile.c0 < t->j1; tile.c0 += k->nr) {
-                tile.n = min64(k->nr, t->j1 - tile.c0);
+                tile.n = at_min(k->nr, t->j1 - tile.c0);
                 tile.b = pb + (tile.c0 - t->j0) * kb;
                 k->tile_rows((int)rows, &tile);
             }
@@ -252,7 +252,7 @@ static at_status many(at_compute *cp, const at_gemm_group *g, int64_t blocks, in
     int64_t count = 0;
     /* columns are cut where blocks of rows are too few to share out: A is packed for each cut */
     const int64_t wanted =
-        min64(parts_of((int64_t)cp->threads * TASKS, blocks), parts_of(g->n, 64));
+        at_min(parts_of((int64_t)cp->threads * TASKS, blocks), parts_of(g->n, 64));
     const int64_t cols = cp->threads > 1 ? parts_of(parts_of(g->n, wanted), nr) * nr : g->n;
     task *t = at_malloc(cp->ctx, (size_t)(blocks * parts_of(g->n, cols)) * sizeof *t);
     job w = {.k = &cp->k, .g = g, .tasks = t};
@@ -266,7 +266,8 @@ static at_status many(at_compute *cp, const at_gemm_group *g, int64_t blocks, in
         if (at_is_few(g->tb, rows)) continue;
         for (int64_t j = 0; j < g->n; j += cols)
             for (int64_t i = first[x]; i < first[x + 1]; i += size)
-                t[count++] = (task){x, i, min64(i + size, first[x + 1]), j, min64(j + cols, g->n)};
+                t[count++] =
+                    (task){x, i, at_min(i + size, first[x + 1]), j, at_min(j + cols, g->n)};
     }
     run(cp, &w, count, total * g->n * g->k, group_part);
     at_free(t);
@@ -292,7 +293,7 @@ at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
    less packing, if there are matrices enough to share out. */
 static int64_t outer_part_of(const at_compute *cp, int64_t n, int64_t terms, int64_t most,
                              bool enough) {
-    const int64_t more = min64(cp->block.thin / 2, PACKED) / even8(terms, KC);
+    const int64_t more = at_min(cp->block.thin / 2, PACKED) / even8(terms, KC);
     return even8(n, enough && more > most ? more / 8 * 8 : most);
 }
 
@@ -318,7 +319,7 @@ at_status at_gemm_outer_run(at_compute *cp, const at_gemm_outer *g) {
         const int64_t cols = outer_part_of(cp, g->n, terms, NS, enough);
         for (int64_t j = 0; j < g->n; j += cols)
             for (int64_t i = 0; i < g->m; i += rows)
-                t[count++] = (task){x, i, min64(i + rows, g->m), j, min64(j + cols, g->n)};
+                t[count++] = (task){x, i, at_min(i + rows, g->m), j, at_min(j + cols, g->n)};
     }
     run(cp, &w, count, total * g->m * g->n, outer_part);
     at_free(t);

@@ -33,10 +33,12 @@ typedef struct at_rows_tile {
     const at_real *b;    /* packed, then ldb = nr; or where it lies, read for all of nr */
     const uint16_t *b16; /* NULL, or b where it lies in BF16, in place of b            */
     int64_t ldb;
-    const void *soon;  /* used next: at each term what lies here is asked for, two lines where */
-    int64_t soon_step; /* b is not packed, then soon_step bytes on; any address will do        */
-    at_real *keep;     /* NULL, or gets b packed: nr k values                                  */
-    bool add;          /* to C, which is else only written                           */
+    /* After each term of the sum one cache line (two where b is not packed) is prefetched from
+       `prefetch`, which then moves on by prefetch_step bytes; any address will do. */
+    const void *prefetch;
+    int64_t prefetch_step;
+    at_real *packed; /* b packed on the way, nr k values; or NULL */
+    bool add;        /* to C, which is else only written                           */
     at_real *const *c;
     int64_t c0;
 } at_rows_tile;
@@ -54,9 +56,9 @@ typedef struct at_few_tile {
 
 /** What becomes of C in `tile`. */
 typedef enum at_tile_mode {
-    AT_TILE_SET,  /* C = the sums, which begin at zero; C is not read          */
-    AT_TILE_ADD,  /* C = C + the sums, which begin at zero                     */
-    AT_TILE_GO_ON /* C = the sums, which begin at C: one chain over several calls */
+    AT_TILE_SET,     /* C = the sums, which begin at zero; C is not read          */
+    AT_TILE_ADD,     /* C = C + the sums, which begin at zero                     */
+    AT_TILE_CONTINUE /* C = the sums, which begin at C: one chain over several calls */
 } at_tile_mode;
 
 typedef struct at_kernels {
@@ -106,10 +108,10 @@ typedef struct at_kernels {
     /* ---- attention: blocks [n,w] with w = nr, see op/attention.c ---- */
     /** Softmax down the columns, unnormalised: x = exp(a (x - top)), top[w] the largest value and
         sum[w] the sum of each column; n >= 1, a > 0.  Entries of -infinity become 0. */
-    void (*soft_down)(int64_t n, int w, at_real a, at_real *x, at_real *top, at_real *sum);
+    void (*softmax_columns)(int64_t n, int w, at_real a, at_real *x, at_real *top, at_real *sum);
     /** p and d = dp in place, row by row:  p = exp(a p - lse[i]);  d = a p (d - shift[i]). */
-    void (*soft_grad)(int64_t n, int w, at_real a, const at_real *lse, const at_real *shift,
-                      at_real *p, at_real *d);
+    void (*softmax_columns_grad)(int64_t n, int w, at_real a, const at_real *lse,
+                                 const at_real *shift, at_real *p, at_real *d);
 
     /* ---- stick-breaking: the same blocks, one row a key, see op/stickbreak.c ---- */
     /** From the last row to the first, x the scores, left[w] what is left of each column's stick:
@@ -117,11 +119,11 @@ typedef struct at_kernels {
         share (NULL: not wanted) is a block like x: beta, or beta - 1 with its sign bit set,
         whichever is nearer to 0, so that both beta and 1 - beta keep their digits.
         A score of -infinity takes nothing.  Returns whether any column has something left. */
-    bool (*stick_down)(int64_t n, int w, at_real a, at_real *x, at_real *share, at_real *left);
+    bool (*stick_columns)(int64_t n, int w, at_real a, at_real *x, at_real *share, at_real *left);
     /** From the first row to the last, d the gradient of p, sum[w] that of the rows before:
         d' = a ((1 - beta) p d - beta sum);  sum += p d. */
-    void (*stick_grad)(int64_t n, int w, at_real a, const at_real *p, const at_real *share,
-                       at_real *sum, at_real *d);
+    void (*stick_columns_grad)(int64_t n, int w, at_real a, const at_real *p, const at_real *share,
+                               at_real *sum, at_real *d);
     /** beta = 1 / (1 + exp(-a x)), rest = 1 - beta, each to full precision; beta may be x. */
     void (*logistic)(int64_t n, at_real a, const at_real *x, at_real *beta, at_real *rest);
 
@@ -140,15 +142,15 @@ typedef struct at_kernels {
     /** Pack n columns of k rows into panels of w columns, one after the other, the last filled
         with zeros: column i of panel q, row l, goes to p[(q*k + l)*w + i] from x[l*ldx + q*w+i].
         p has k * w * ceil(n / w) values. */
-    void (*pack_copy)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p);
+    void (*pack)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p);
     /** The same from the transpose: x[(q*w+i)*ldx + l]. */
-    void (*pack_turn)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p);
-    /** pack_copy of rows row[0], row[1] ... of x, in place of rows 0, 1 ... */
-    void (*pick_copy)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
-                      const int64_t *row, at_real *p);
-    /** pack_turn with columns row[0], row[1] ... of the transpose: x[row[q*w+i]*ldx + l]. */
-    void (*pick_turn)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
-                      const int64_t *row, at_real *p);
+    void (*pack_transposed)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p);
+    /** pack of rows row[0], row[1] ... of x, in place of rows 0, 1 ... */
+    void (*pack_gathered)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
+                          const int64_t *row, at_real *p);
+    /** pack_transposed with columns row[0], row[1] ... of the transpose: x[row[q*w+i]*ldx + l]. */
+    void (*pack_gathered_transposed)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
+                                     const int64_t *row, at_real *p);
     /** The tile of m rows, 1 <= m <= mr.  Every sum is that of `tile`, bit for bit. */
     void (*tile_rows)(int m, const at_rows_tile *t);
     /** 1 <= m <= AT_FEW rows against an unpacked matrix, see at_few_tile; turn: B is [n,k]. */
@@ -157,8 +159,9 @@ typedef struct at_kernels {
     /* ---- B in BF16: the same sums of the same values, widened as they are read ---- */
     /** y = x as at_real. */
     void (*widen)(int64_t n, const uint16_t *x, at_real *y);
-    void (*pack_copy16)(int64_t k, int64_t n, int w, const uint16_t *x, int64_t ldx, at_real *p);
-    void (*pack_turn16)(int64_t k, int64_t n, int w, const uint16_t *x, int64_t ldx, at_real *p);
+    void (*pack16)(int64_t k, int64_t n, int w, const uint16_t *x, int64_t ldx, at_real *p);
+    void (*pack_transposed16)(int64_t k, int64_t n, int w, const uint16_t *x, int64_t ldx,
+                              at_real *p);
 
     /* ---- measuring, see peak.h ---- */
     /** Multiply-adds on registers alone, `rounds` times a fixed number; returns how many

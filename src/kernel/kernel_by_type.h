@@ -12,7 +12,7 @@ static void tile_rows_any(int m, const at_rows_tile *t) {
 
 static void few_rows(int m, bool turn, const at_few_tile *t) {
     if (t->b16)
-        (turn ? few_across16 : few_along16)(m, t);
+        (turn ? few_transposed16 : few_plain16)(m, t);
     else
-        (turn ? few_across : few_along)(m, t);
+        (turn ? few_transposed : few_plain)(m, t);
 }

@@ -3,13 +3,14 @@
  * B may lie in, with BT, OF_B(name) and AS_REAL(value) defined.
  */
 
-static void OF_B(pack_copy)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, at_real *p) {
+static void OF_B(pack)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, at_real *p) {
     for (int64_t j = 0; j < n; j += w)
         for (int64_t l = 0; l < k; l++)
             for (int i = 0; i < w; i++) *p++ = j + i < n ? AS_REAL(x[l * ldx + j + i]) : 0;
 }
 
-static void OF_B(pack_turn)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, at_real *p) {
+static void OF_B(pack_transposed)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx,
+                                  at_real *p) {
     for (int64_t j = 0; j < n; j += w)
         for (int64_t l = 0; l < k; l++)
             for (int i = 0; i < w; i++) *p++ = j + i < n ? AS_REAL(x[(j + i) * ldx + l]) : 0;

@@ -139,7 +139,7 @@ static void layernorm_grad(int64_t c, const at_real *x, const at_real *g, at_rea
     for (int64_t i = 0; i < c; i++) dx[i] += rstd * (dy[i] * g[i] - m0 - (x[i] - mean) * rstd * m1);
 }
 
-static void soft_down(int64_t n, int w, at_real a, at_real *x, at_real *top, at_real *sum) {
+static void softmax_columns(int64_t n, int w, at_real a, at_real *x, at_real *top, at_real *sum) {
     for (int j = 0; j < w; j++) {
         top[j] = x[j];
         for (int64_t i = 1; i < n; i++) top[j] = x[i * w + j] > top[j] ? x[i * w + j] : top[j];
@@ -153,8 +153,8 @@ static void soft_down(int64_t n, int w, at_real a, at_real *x, at_real *top, at_
     }
 }
 
-static void soft_grad(int64_t n, int w, at_real a, const at_real *lse, const at_real *shift,
-                      at_real *p, at_real *d) {
+static void softmax_columns_grad(int64_t n, int w, at_real a, const at_real *lse,
+                                 const at_real *shift, at_real *p, at_real *d) {
     for (int64_t i = 0; i < n; i++, p += w, d += w)
         for (int j = 0; j < w; j++) {
             p[j] = real_exp(a * p[j] - lse[i]);
@@ -169,7 +169,7 @@ static void beta_of(at_real x, at_real *beta, at_real *rest) {
     *rest = x < 0 ? r : t * r;
 }
 
-static bool stick_down(int64_t n, int w, at_real a, at_real *x, at_real *share, at_real *left) {
+static bool stick_columns(int64_t n, int w, at_real a, at_real *x, at_real *share, at_real *left) {
     for (int64_t i = n - 1; i >= 0; i--)
         for (int j = 0; j < w; j++) {
             at_real b, rest;
@@ -184,8 +184,8 @@ static bool stick_down(int64_t n, int w, at_real a, at_real *x, at_real *share, 
     return some;
 }
 
-static void stick_grad(int64_t n, int w, at_real a, const at_real *p, const at_real *share,
-                       at_real *sum, at_real *d) {
+static void stick_columns_grad(int64_t n, int w, at_real a, const at_real *p, const at_real *share,
+                               at_real *sum, at_real *d) {
     for (int64_t i = 0; i < n; i++)
         for (int j = 0; j < w; j++) {
             const at_real f = share[i * w + j], g = p[i * w + j] * d[i * w + j];
@@ -216,7 +216,7 @@ enum { MR = 4, NR = 8 };
 static void tile(int64_t k, const at_real *a, const at_real *b, at_tile_mode mode, at_real *c,
                  int64_t ldc) {
     at_real s[MR][NR] = {{0}};
-    for (int i = 0; i < MR && mode == AT_TILE_GO_ON; i++)
+    for (int i = 0; i < MR && mode == AT_TILE_CONTINUE; i++)
         for (int j = 0; j < NR; j++) s[i][j] = c[i * ldc + j];
     for (int64_t l = 0; l < k; l++, a += MR, b += NR) {
 #pragma GCC unroll 4
@@ -230,15 +230,15 @@ static void tile(int64_t k, const at_real *a, const at_real *b, at_tile_mode mod
         }
 }
 
-static void pick_copy(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
-                      const int64_t *row, at_real *p) {
+static void pack_gathered(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
+                          const int64_t *row, at_real *p) {
     for (int64_t j = 0; j < n; j += w)
         for (int64_t l = 0; l < k; l++)
             for (int i = 0; i < w; i++) *p++ = j + i < n ? x[row[l] * ldx + j + i] : 0;
 }
 
-static void pick_turn(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
-                      const int64_t *row, at_real *p) {
+static void pack_gathered_transposed(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
+                                     const int64_t *row, at_real *p) {
     for (int64_t j = 0; j < n; j += w)
         for (int64_t l = 0; l < k; l++)
             for (int i = 0; i < w; i++) *p++ = j + i < n ? x[row[j + i] * ldx + l] : 0;
@@ -294,24 +294,24 @@ void at_kernels_plain(at_kernels *k) {
         .swiglu_grad = swiglu_grad,
         .layernorm = layernorm,
         .layernorm_grad = layernorm_grad,
-        .soft_down = soft_down,
-        .soft_grad = soft_grad,
-        .stick_down = stick_down,
-        .stick_grad = stick_grad,
+        .softmax_columns = softmax_columns,
+        .softmax_columns_grad = softmax_columns_grad,
+        .stick_columns = stick_columns,
+        .stick_columns_grad = stick_columns_grad,
         .logistic = logistic,
         .adamw = adamw,
         .mr = MR,
         .nr = NR,
         .tile = tile,
-        .pack_copy = pack_copy,
-        .pack_turn = pack_turn,
-        .pick_copy = pick_copy,
-        .pick_turn = pick_turn,
+        .pack = pack,
+        .pack_transposed = pack_transposed,
+        .pack_gathered = pack_gathered,
+        .pack_gathered_transposed = pack_gathered_transposed,
         .tile_rows = tile_rows_any,
         .few_rows = few_rows,
         .widen = widen,
-        .pack_copy16 = pack_copy16,
-        .pack_turn16 = pack_turn16,
+        .pack16 = pack16,
+        .pack_transposed16 = pack_transposed16,
         .burn = burn,
     };
 }

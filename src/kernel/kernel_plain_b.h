@@ -12,7 +12,7 @@ static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
     for (int64_t l = 0; l < t->k; l++, a += t->wa, b += t->ldb) {
         for (int i = 0; i < m; i++)
             for (int j = 0; j < NR; j++) s[i][j] += a[i] * AS_REAL(b[j]);
-        for (int j = 0; t->keep && j < NR; j++) t->keep[l * NR + j] = AS_REAL(b[j]);
+        for (int j = 0; t->packed && j < NR; j++) t->packed[l * NR + j] = AS_REAL(b[j]);
     }
     for (int i = 0; i < m; i++)
         for (int64_t j = 0; j < t->n; j++) {
@@ -21,7 +21,7 @@ static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
         }
 }
 
-static void OF_B(few_along)(int m, const at_few_tile *t) {
+static void OF_B(few_plain)(int m, const at_few_tile *t) {
     const BT *b = TILE_B(t);
     for (int i = 0; i < m; i++) {
         const at_real *a = t->a[i];
@@ -32,7 +32,7 @@ static void OF_B(few_along)(int m, const at_few_tile *t) {
     }
 }
 
-static void OF_B(few_across)(int m, const at_few_tile *t) {
+static void OF_B(few_transposed)(int m, const at_few_tile *t) {
     const BT *b = TILE_B(t);
     for (int i = 0; i < m; i++) {
         const at_real *a = t->a[i];

@@ -124,7 +124,7 @@ static void chain_all(int64_t k, const float *a, int64_t wa, const float *b, int
 static void tile(int64_t k, const float *a, const float *b, at_tile_mode mode, float *c,
                  int64_t ldc) {
     float s[MR][NR] = {{0}};
-    for (int i = 0; i < MR && mode == AT_TILE_GO_ON; i++) memcpy(s[i], c + i * ldc, sizeof s[i]);
+    for (int i = 0; i < MR && mode == AT_TILE_CONTINUE; i++) memcpy(s[i], c + i * ldc, sizeof s[i]);
     chain_all(k, a, MR, b, NR, s);
     for (int i = 0; i < MR; i++)
         for (int j = 0; j < NR; j++) {
@@ -133,15 +133,15 @@ static void tile(int64_t k, const float *a, const float *b, at_tile_mode mode, f
         }
 }
 
-static void pick_copy(int64_t k, int64_t n, int w, const float *x, int64_t ldx, const int64_t *row,
-                      float *p) {
+static void pack_gathered(int64_t k, int64_t n, int w, const float *x, int64_t ldx,
+                          const int64_t *row, float *p) {
     for (int64_t j = 0; j < n; j += w)
         for (int64_t l = 0; l < k; l++)
             for (int i = 0; i < w; i++) *p++ = j + i < n ? x[row[l] * ldx + j + i] : 0;
 }
 
-static void pick_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, const int64_t *row,
-                      float *p) {
+static void pack_gathered_transposed(int64_t k, int64_t n, int w, const float *x, int64_t ldx,
+                                     const int64_t *row, float *p) {
     for (int64_t j = 0; j < n; j += w)
         for (int64_t l = 0; l < k; l++)
             for (int i = 0; i < w; i++) *p++ = j + i < n ? x[row[j + i] * ldx + l] : 0;
@@ -187,13 +187,13 @@ void AT_REF_FILL(at_kernels *k) {
     k->mr = MR;
     k->nr = NR;
     k->tile = tile;
-    k->pack_copy = pack_copy;
-    k->pack_turn = pack_turn;
-    k->pick_copy = pick_copy;
-    k->pick_turn = pick_turn;
+    k->pack = pack;
+    k->pack_transposed = pack_transposed;
+    k->pack_gathered = pack_gathered;
+    k->pack_gathered_transposed = pack_gathered_transposed;
     k->tile_rows = tile_rows_any;
     k->few_rows = few_rows;
-    k->pack_copy16 = pack_copy16;
-    k->pack_turn16 = pack_turn16;
+    k->pack16 = pack16;
+    k->pack_transposed16 = pack_transposed16;
     k->burn = burn;
 }

@@ -15,7 +15,7 @@ static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
         const int64_t deep = t->k - l < DEEP ? t->k - l : DEEP;
         float rows[DEEP * NR];
         for (int64_t u = 0; u < deep; u++) vstore(rows + u * NR, ROW(b + (l + u) * t->ldb));
-        if (t->keep) memcpy(t->keep + l * NR, rows, (size_t)(deep * NR) * sizeof *rows);
+        if (t->packed) memcpy(t->packed + l * NR, rows, (size_t)(deep * NR) * sizeof *rows);
         if (m == MR)
             chain_all(deep, t->a + l * t->wa, t->wa, rows, NR, s);
         else
@@ -27,7 +27,7 @@ static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
     }
 }
 
-static void OF_B(few_along)(int m, const at_few_tile *t) {
+static void OF_B(few_plain)(int m, const at_few_tile *t) {
     const BT *b = TILE_B(t);
     for (int i = 0; i < m; i++) {
         const float *a = t->a[i];
@@ -41,7 +41,7 @@ static void OF_B(few_along)(int m, const at_few_tile *t) {
     }
 }
 
-static void OF_B(few_across)(int m, const at_few_tile *t) {
+static void OF_B(few_transposed)(int m, const at_few_tile *t) {
     for (int i = 0; i < m; i++)
         for (int64_t j = 0; j < t->n; j++) {
             const BT *b = TILE_B(t) + j * t->ldb;

@@ -322,7 +322,7 @@ static void layernorm_grad(int64_t c, const float *x, const float *g, float mean
 
 /* ---- attention ---- */
 
-static void soft_down(int64_t n, int w, float a, float *x, float *top, float *sum) {
+static void softmax_columns(int64_t n, int w, float a, float *x, float *top, float *sum) {
     const vf va = vset1(a);
     for (int j = 0; j < w; j += W) {
         vf m = vload(x + j), m1 = m, s = vzero(), s1 = s;
@@ -352,8 +352,8 @@ static void soft_down(int64_t n, int w, float a, float *x, float *top, float *su
     }
 }
 
-static void soft_grad(int64_t n, int w, float a, const float *lse, const float *shift, float *p,
-                      float *d) {
+static void softmax_columns_grad(int64_t n, int w, float a, const float *lse, const float *shift,
+                                 float *p, float *d) {
     const vf va = vset1(a);
     for (int64_t i = 0; i < n; i++) {
         const vf minus = vset1(-lse[i]), vs = vset1(shift[i]);
@@ -387,7 +387,7 @@ static inline vf stick_step(vf a, vf left, float *x, float *share) {
     return vbig(vmul(left, rest), vset1(AT_REAL_TINY));
 }
 
-static bool stick_down(int64_t n, int w, float a, float *x, float *share, float *left) {
+static bool stick_columns(int64_t n, int w, float a, float *x, float *share, float *left) {
     const vf va = vset1(a);
     vf most = vzero();
     for (int j = 0; j < w; j += ABREAST * W) { /* several sticks hide the latency of one */
@@ -413,8 +413,8 @@ static inline vf stick_grad_step(vf a, vf sum, const float *p, const float *shar
     return vadd(sum, g);
 }
 
-static void stick_grad(int64_t n, int w, float a, const float *p, const float *share, float *sum,
-                       float *d) {
+static void stick_columns_grad(int64_t n, int w, float a, const float *p, const float *share,
+                               float *sum, float *d) {
     const vf va = vset1(a);
     for (int j = 0; j < w; j += ABREAST * W) {
         vf s[ABREAST];
@@ -511,10 +511,10 @@ static void fill_rows(at_kernels *k) {
     k->swiglu_grad = swiglu_grad;
     k->layernorm = layernorm;
     k->layernorm_grad = layernorm_grad;
-    k->soft_down = soft_down;
-    k->soft_grad = soft_grad;
-    k->stick_down = stick_down;
-    k->stick_grad = stick_grad;
+    k->softmax_columns = softmax_columns;
+    k->softmax_columns_grad = softmax_columns_grad;
+    k->stick_columns = stick_columns;
+    k->stick_columns_grad = stick_columns_grad;
     k->logistic = logistic;
     k->adamw = adamw;
     k->widen = widen;

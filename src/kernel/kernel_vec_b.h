@@ -10,10 +10,10 @@
  *
  * The sums are the same for every type: with BF16 they have the bits they have with B widened.
  */
-#define AHEAD(p, values) ahead(p, (values) * (int64_t)sizeof(BT))
+#define PREFETCH(p, values) prefetch(p, (values) * (int64_t)sizeof(BT))
 
 /* Some rows of every panel before the next rows, so that x is read along its rows. */
-static void OF_B(pack_copy)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
+static void OF_B(pack)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
     enum { DEEP = 16 };
     for (int64_t l0 = 0; l0 < k; l0 += DEEP) {
         const int64_t l1 = l0 + DEEP < k ? l0 + DEEP : k;
@@ -23,14 +23,14 @@ static void OF_B(pack_copy)(int64_t k, int64_t n, int w, const BT *x, int64_t ld
             const float *end = p + j * k + l1 * w;
             if (w == 2 * WM && j + w <= n)
                 for (int64_t l = l0; l < l1; l++, to += 2 * WM, from += ldx) {
-                    AHEAD(from, DEEP * ldx);
-                    AHEAD(from, DEEP * ldx + WM);
+                    PREFETCH(from, DEEP * ldx);
+                    PREFETCH(from, DEEP * ldx + WM);
                     mstore(to, BLOAD(from));
                     mstore(to + WM, BLOAD(from + WM));
                 }
             else if (w < WM && j + WM <= n)
                 for (int64_t l = l0; l < l1; l++, to += w, from += ldx) {
-                    AHEAD(from, DEEP * ldx);
+                    PREFETCH(from, DEEP * ldx);
                     panel_store(to, end, w, BLOAD(from));
                 }
             else
@@ -44,7 +44,7 @@ static void OF_B(pack_copy)(int64_t k, int64_t n, int w, const BT *x, int64_t ld
 }
 
 /* WM rows by WM values at a time through registers. */
-static void OF_B(pack_turn)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
+static void OF_B(pack_transposed)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
     for (int64_t j = 0; j < n; j += w)
         for (int i = 0; i < w; i += WM) {
             const int wide = w - i < WM ? w - i : WM;
@@ -56,7 +56,7 @@ static void OF_B(pack_turn)(int64_t k, int64_t n, int w, const BT *x, int64_t ld
                 const int64_t deep = k - l < WM ? k - l : WM;
                 mf r[WM];
                 for (int u = 0; u < WM; u++) {
-                    AHEAD(from, (u + WM) * ldx + l);
+                    PREFETCH(from, (u + WM) * ldx + l);
                     r[u] = u >= have    ? mzero()
                            : deep == WM ? BLOAD(from + u * ldx + l)
                                         : BLOAD_N(from + u * ldx + l, deep);
@@ -73,9 +73,9 @@ OF_B(rows_m)(const int m, const enum rows_from how, const at_rows_tile *t) {
     mf s[16][NV];
     const float *a = t->a;
     const BT *b = TILE_B(t);
-    float *keep = t->keep;
-    uintptr_t soon = (uintptr_t)t->soon;
-    const uintptr_t step = (uintptr_t)t->soon_step;
+    float *packed = t->packed;
+    uintptr_t ahead = (uintptr_t)t->prefetch;
+    const uintptr_t step = (uintptr_t)t->prefetch_step;
     const int64_t wa = t->wa, ldb = how == ROWS_PACKED ? NR : t->ldb;
 #pragma GCC unroll 16
     for (int i = 0; i < m; i++) {
@@ -91,13 +91,13 @@ OF_B(rows_m)(const int m, const enum rows_from how, const at_rows_tile *t) {
 #pragma GCC unroll 4
         for (int j = 0; j < NV; j++) {
             bv[j] = BLOAD(b + j * WM);
-            if (how == ROWS_KEPT) mstore(keep + j * WM, bv[j]);
+            if (how == ROWS_PACKING) mstore(packed + j * WM, bv[j]);
         }
-        if (how == ROWS_KEPT) keep += NR;
-        __builtin_prefetch((const void *)soon);
+        if (how == ROWS_PACKING) packed += NR;
+        __builtin_prefetch((const void *)ahead);
         if (how != ROWS_PACKED && NR * sizeof *b > 64)
-            __builtin_prefetch((const void *)(soon + 64));
-        soon += step;
+            __builtin_prefetch((const void *)(ahead + 64));
+        ahead += step;
 #pragma GCC unroll 16
         for (int i = 0; i < m; i++) {
             const mf av = mset1(a[i]);
@@ -121,10 +121,10 @@ OF_B(rows_m)(const int m, const enum rows_from how, const at_rows_tile *t) {
 static inline __attribute__((always_inline)) void OF_B(rows_of)(const int m,
                                                                 const at_rows_tile *t) {
     if (m > MR) return;
-    if (t->keep)
-        OF_B(rows_m)(m, ROWS_KEPT, t);
+    if (t->packed)
+        OF_B(rows_m)(m, ROWS_PACKING, t);
     else if (t->ldb != NR)
-        OF_B(rows_m)(m, ROWS_LYING, t);
+        OF_B(rows_m)(m, ROWS_UNPACKED, t);
     else
         OF_B(rows_m)(m, ROWS_PACKED, t);
 }
@@ -154,7 +154,7 @@ OF_B(few_column)(int m, int deep, const float *const *a, int64_t l, const BT *b,
                  bool fresh, float *const *c, int64_t j, int64_t wide) {
     mf bv[8], s;
     for (int u = 0; u < deep; u++) {
-        AHEAD(b, (8 + u) * ldb);
+        PREFETCH(b, (8 + u) * ldb);
         bv[u] = wide == WM ? BLOAD(b + u * ldb) : BLOAD_N(b + u * ldb, wide);
     }
     for (int i = 0; i < m; i++) {
@@ -189,7 +189,7 @@ static inline __attribute__((always_inline)) void OF_B(few_m)(int m, const at_fe
     }
 }
 
-static void OF_B(few_along)(int m, const at_few_tile *t) {
+static void OF_B(few_plain)(int m, const at_few_tile *t) {
     switch (m) {
     case 1: OF_B(few_m)(1, t); break;
     case 2: OF_B(few_m)(2, t); break;
@@ -211,7 +211,7 @@ static inline __attribute__((always_inline)) void OF_B(few_dots)(int m, int q, c
         for (int j = 0; j < q; j++) s[i][j] = vzero();
     int64_t l = 0;
     for (; l + STEP <= k; l += STEP) {
-        for (int j = 0; j < q; j++) AHEAD(b, (q + j) * ldb + l);
+        for (int j = 0; j < q; j++) PREFETCH(b, (q + j) * ldb + l);
 #pragma GCC unroll 4
         for (int u = 0; u < STEP; u += W) {
             for (int j = 0; j < q; j++) bv[j] = ROW(b + j * ldb + l + u);
@@ -238,23 +238,23 @@ static inline __attribute__((always_inline)) void OF_B(few_dots)(int m, int q, c
         }
 }
 
-static inline __attribute__((always_inline)) void OF_B(few_turn_m)(int m, int q,
-                                                                   const at_few_tile *t) {
+static inline __attribute__((always_inline)) void OF_B(few_transposed_m)(int m, int q,
+                                                                         const at_few_tile *t) {
     int64_t j = 0;
     for (; j + q <= t->n; j += q) OF_B(few_dots)(m, q, t, j);
     for (; j < t->n; j++) OF_B(few_dots)(m, 1, t, j);
 }
 
-static void OF_B(few_across)(int m, const at_few_tile *t) {
+static void OF_B(few_transposed)(int m, const at_few_tile *t) {
     switch (m) { /* m * q sums fit the registers */
-    case 1: OF_B(few_turn_m)(1, 4, t); break;
-    case 2: OF_B(few_turn_m)(2, WM == 16 ? 4 : 2, t); break;
-    case 3: OF_B(few_turn_m)(3, WM == 16 ? 4 : 1, t); break;
-    default: OF_B(few_turn_m)(4, WM == 16 ? 4 : 1, t); break;
+    case 1: OF_B(few_transposed_m)(1, 4, t); break;
+    case 2: OF_B(few_transposed_m)(2, WM == 16 ? 4 : 2, t); break;
+    case 3: OF_B(few_transposed_m)(3, WM == 16 ? 4 : 1, t); break;
+    default: OF_B(few_transposed_m)(4, WM == 16 ? 4 : 1, t); break;
     }
 }
 
-#undef AHEAD
+#undef PREFETCH
 #undef BT
 #undef OF_B
 #undef BLOAD

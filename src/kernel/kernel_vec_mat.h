@@ -20,7 +20,7 @@ static void tile(int64_t k, const float *a, const float *b, at_tile_mode mode, f
 #pragma GCC unroll 4
         for (int j = 0; j < NV; j++) s[i][j] = mzero();
     }
-    if (mode == AT_TILE_GO_ON)
+    if (mode == AT_TILE_CONTINUE)
 #pragma GCC unroll 16
         for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
@@ -55,13 +55,13 @@ static inline void panel_store(float *to, const float *end, int wide, mf v) {
 }
 
 /* Ask for what lies so many bytes after p; it may lie outside of everything. */
-static inline void ahead(const void *p, int64_t bytes) {
+static inline void prefetch(const void *p, int64_t bytes) {
     __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)bytes));
 }
 
-/* pack_copy (kernel_vec_b.h) of listed rows. */
-static void pick_copy(int64_t k, int64_t n, int w, const float *x, int64_t ldx, const int64_t *row,
-                      float *p) {
+/* pack (kernel_vec_b.h) of listed rows. */
+static void pack_gathered(int64_t k, int64_t n, int w, const float *x, int64_t ldx,
+                          const int64_t *row, float *p) {
     enum { DEEP = 16 };
     for (int64_t l0 = 0; l0 < k; l0 += DEEP) {
         const int64_t l1 = l0 + DEEP < k ? l0 + DEEP : k;
@@ -72,14 +72,14 @@ static void pick_copy(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
             if (w == 2 * WM && j + w <= n)
                 for (int64_t l = l0; l < l1; l++, to += 2 * WM) {
                     const float *from = x + row[l] * ldx + j;
-                    ahead(x + row[l + next] * ldx + j, 0);
-                    ahead(x + row[l + next] * ldx + j, WM * (int64_t)sizeof *x);
+                    prefetch(x + row[l + next] * ldx + j, 0);
+                    prefetch(x + row[l + next] * ldx + j, WM * (int64_t)sizeof *x);
                     mstore(to, mload(from));
                     mstore(to + WM, mload(from + WM));
                 }
             else if (w < WM && j + WM <= n)
                 for (int64_t l = l0; l < l1; l++, to += w) {
-                    ahead(x + row[l + next] * ldx + j, 0);
+                    prefetch(x + row[l + next] * ldx + j, 0);
                     panel_store(to, end, w, mload(x + row[l] * ldx + j));
                 }
             else
@@ -93,9 +93,9 @@ static void pick_copy(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
     }
 }
 
-/* pack_turn of listed columns of the transpose. */
-static void pick_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, const int64_t *row,
-                      float *p) {
+/* pack_transposed of listed columns of the transpose. */
+static void pack_gathered_transposed(int64_t k, int64_t n, int w, const float *x, int64_t ldx,
+                                     const int64_t *row, float *p) {
     for (int64_t j = 0; j < n; j += w)
         for (int i = 0; i < w; i += WM) {
             const int wide = w - i < WM ? w - i : WM;
@@ -117,7 +117,7 @@ static void pick_turn(int64_t k, int64_t n, int w, const float *x, int64_t ldx, 
 }
 
 /* B is packed; is read where it lies; or there, and left packed. */
-enum rows_from { ROWS_PACKED, ROWS_LYING, ROWS_KEPT };
+enum rows_from { ROWS_PACKED, ROWS_UNPACKED, ROWS_PACKING };
 
 #define BT          float
 #define OF_B(name)  name
@@ -165,13 +165,13 @@ static void fill_products(at_kernels *k) {
     k->mr = MR;
     k->nr = NR;
     k->tile = tile;
-    k->pack_copy = pack_copy;
-    k->pack_turn = pack_turn;
-    k->pick_copy = pick_copy;
-    k->pick_turn = pick_turn;
+    k->pack = pack;
+    k->pack_transposed = pack_transposed;
+    k->pack_gathered = pack_gathered;
+    k->pack_gathered_transposed = pack_gathered_transposed;
     k->tile_rows = tile_rows_any;
     k->few_rows = few_rows;
-    k->pack_copy16 = pack_copy16;
-    k->pack_turn16 = pack_turn16;
+    k->pack16 = pack16;
+    k->pack_transposed16 = pack_transposed16;
     k->burn = burn;
 }

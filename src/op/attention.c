@@ -61,15 +61,15 @@ typedef struct {
 } fwd_memory;
 
 static int64_t fwd_cut(fwd_memory *m, at_real *base, const at_kernels *k, int64_t S, int64_t D) {
-    at_cutter c = {base, 0};
-    m->keys = at_cut(&c, at_up(S, k->mr) * D);
-    m->values = at_cut(&c, at_up(D, k->mr) * S);
-    m->query = at_cut(&c, k->nr * D);
-    m->s = at_cut(&c, at_up(S, k->mr) * k->nr);
-    m->y = at_cut(&c, at_up(D, k->mr) * k->nr);
-    m->tmp = at_cut(&c, k->nr * D);
-    m->top = at_cut(&c, k->nr);
-    m->sum = at_cut(&c, k->nr);
+    at_carver c = {base, 0};
+    m->keys = at_carve(&c, at_round_up(S, k->mr) * D);
+    m->values = at_carve(&c, at_round_up(D, k->mr) * S);
+    m->query = at_carve(&c, k->nr * D);
+    m->s = at_carve(&c, at_round_up(S, k->mr) * k->nr);
+    m->y = at_carve(&c, at_round_up(D, k->mr) * k->nr);
+    m->tmp = at_carve(&c, k->nr * D);
+    m->top = at_carve(&c, k->nr);
+    m->sum = at_carve(&c, k->nr);
     return c.used;
 }
 
@@ -79,19 +79,19 @@ static void fwd_list(const at_kernels *k, const attention_attr *a, const fwd_mem
     const at_real *q = a->q + query_at(a, list);
     const at_real scale = (at_real)(1 / sqrt((double)D));
     const int w = k->nr;
-    k->pack_turn(D, S, k->mr, a->k + key_at(a, list), a->ldk, m->keys);
-    k->pack_copy(S, D, k->mr, a->v + key_at(a, list), a->ldk, m->values);
+    k->pack_transposed(D, S, k->mr, a->k + key_at(a, list), a->ldk, m->keys);
+    k->pack(S, D, k->mr, a->v + key_at(a, list), a->ldk, m->values);
     for (int64_t u = 0; u < a->U; u += w) {
-        const int64_t n = at_least(w, a->U - u), keys = sight(a, u + n - 1);
-        k->pack_turn(D, n, w, q + u * a->ldq, a->ldq, m->query);
+        const int64_t n = at_min(w, a->U - u), keys = sight(a, u + n - 1);
+        k->pack_transposed(D, n, w, q + u * a->ldq, a->ldq, m->query);
         for (int64_t i = 0; i < keys; i += k->mr)
             k->tile(D, m->keys + i * D, m->query, AT_TILE_SET, m->s + i * w, w);
         for (int64_t i = sight(a, u); i < keys; i++) /* keys after the query */
-            at_hide(m->s + i * w, at_least(n, (i - a->past) * a->slots - u));
-        k->soft_down(keys, w, scale, m->s, m->top, m->sum);
+            at_mask_scores(m->s + i * w, at_min(n, (i - a->past) * a->slots - u));
+        k->softmax_columns(keys, w, scale, m->s, m->top, m->sum);
         for (int64_t d = 0; d < D; d += k->mr)
             k->tile(keys, m->values + d * S, m->s, AT_TILE_SET, m->y + d * w, w);
-        at_turn_out(k, n, D, m->y, m->sum, m->tmp, y + u * a->ldy, a->ldy, false);
+        at_write_transposed(k, n, D, m->y, m->sum, m->tmp, y + u * a->ldy, a->ldy, false);
         at_real *lse = a->lse + list * a->U + u;
         for (int64_t j = 0; j < n; j++)
             lse[j] = (at_real)((double)(scale * m->top[j]) + at_ln((double)m->sum[j]));
@@ -122,22 +122,22 @@ typedef struct {
 } bwd_memory;
 
 static int64_t bwd_cut(bwd_memory *m, at_real *base, const at_kernels *k, int64_t U, int64_t D) {
-    at_cutter c = {base, 0};
-    const int64_t rows = at_up(U, k->mr) + k->mr;
-    m->q = at_cut(&c, rows * D);
-    m->dy = at_cut(&c, rows * D);
-    m->qt = at_cut(&c, at_up(D, k->mr) * U);
-    m->dyt = at_cut(&c, at_up(D, k->mr) * U);
-    m->key = at_cut(&c, k->nr * D);
-    m->value = at_cut(&c, k->nr * D);
-    m->flat = at_cut(&c, at_up(D, k->nr) * k->nr);
-    m->p = at_cut(&c, rows * k->nr);
-    m->ds = at_cut(&c, rows * k->nr);
-    m->turned = at_cut(&c, rows * k->nr);
-    m->t = at_cut(&c, at_up(D, k->mr) * k->nr);
-    m->tmp = at_cut(&c, k->nr * D);
-    m->edge = at_cut(&c, k->mr * k->nr);
-    m->dot = at_cut(&c, U);
+    at_carver c = {base, 0};
+    const int64_t rows = at_round_up(U, k->mr) + k->mr;
+    m->q = at_carve(&c, rows * D);
+    m->dy = at_carve(&c, rows * D);
+    m->qt = at_carve(&c, at_round_up(D, k->mr) * U);
+    m->dyt = at_carve(&c, at_round_up(D, k->mr) * U);
+    m->key = at_carve(&c, k->nr * D);
+    m->value = at_carve(&c, k->nr * D);
+    m->flat = at_carve(&c, at_round_up(D, k->nr) * k->nr);
+    m->p = at_carve(&c, rows * k->nr);
+    m->ds = at_carve(&c, rows * k->nr);
+    m->turned = at_carve(&c, rows * k->nr);
+    m->t = at_carve(&c, at_round_up(D, k->mr) * k->nr);
+    m->tmp = at_carve(&c, k->nr * D);
+    m->edge = at_carve(&c, k->mr * k->nr);
+    m->dot = at_carve(&c, U);
     return c.used;
 }
 
@@ -145,25 +145,25 @@ static int64_t bwd_cut(bwd_memory *m, at_real *base, const at_kernels *k, int64_
    The sums go on from block to block of keys, so that their width, nr, changes no bit. */
 static void bwd_query(const at_kernels *k, const bwd_memory *m, int64_t rows, int64_t n, int64_t D,
                       at_real *dq, int64_t ld, bool plus) {
-    k->pack_turn(n, rows, k->mr, m->ds, k->nr, m->turned);
+    k->pack_transposed(n, rows, k->mr, m->ds, k->nr, m->turned);
     for (int64_t d = 0; d < D; d += k->nr)
         for (int64_t i = 0; i < rows; i += k->mr)
-            at_tile_at(k, n, m->turned + i * n, m->flat + d * n, plus, at_least(k->mr, rows - i),
-                       at_least(k->nr, D - d), m->edge, dq + i * ld + d, ld);
+            at_tile_at(k, n, m->turned + i * n, m->flat + d * n, plus, at_min(k->mr, rows - i),
+                       at_min(k->nr, D - d), m->edge, dq + i * ld + d, ld);
 }
 
 /* Gradients through keys [j0, j0+n) of a list. */
 static void bwd_keys(const at_kernels *k, const attention_attr *a, const bwd_memory *m,
                      int64_t list, int64_t j0) {
-    const int64_t D = a->D, ld = a->ldk, n = at_least(k->nr, a->S - j0);
+    const int64_t D = a->D, ld = a->ldk, n = at_min(k->nr, a->S - j0);
     const int64_t u0 = j0 > a->past ? (j0 - a->past) * a->slots : 0; /* the first to see a key */
     const int64_t i0 = u0 / k->mr * k->mr, rows = a->U - i0, skip = u0 - i0; /* whole panels */
     const int64_t at = key_at(a, list) + j0 * ld;
     const at_real scale = (at_real)(1 / sqrt((double)D)), *lse = a->lse + list * a->U;
     const int w = k->nr;
-    k->pack_turn(D, n, w, a->k + at, ld, m->key);
-    k->pack_turn(D, n, w, a->v + at, ld, m->value);
-    k->pack_copy(n, D, w, a->k + at, ld, m->flat);
+    k->pack_transposed(D, n, w, a->k + at, ld, m->key);
+    k->pack_transposed(D, n, w, a->v + at, ld, m->value);
+    k->pack(n, D, w, a->k + at, ld, m->flat);
     for (int64_t i = 0; i < rows; i += k->mr) {
         k->tile(D, m->q + (i0 + i) * D, m->key, AT_TILE_SET, m->p + i * w, w);
         k->tile(D, m->dy + (i0 + i) * D, m->value, AT_TILE_SET, m->ds + i * w, w);
@@ -171,20 +171,20 @@ static void bwd_keys(const at_kernels *k, const attention_attr *a, const bwd_mem
     for (int64_t i = 0; i < rows && sight(a, i0 + i) < j0 + w; i++) { /* queries before the key */
         const int64_t seen = sight(a, i0 + i) - j0;
         const int64_t j = seen > 0 ? seen : 0;
-        at_hide(m->p + i * w + j, w - j);
+        at_mask_scores(m->p + i * w + j, w - j);
     }
-    k->soft_grad(rows, w, scale, lse + i0, m->dot + i0, m->p, m->ds);
+    k->softmax_columns_grad(rows, w, scale, lse + i0, m->dot + i0, m->p, m->ds);
     if (a->dq)
         bwd_query(k, m, rows, n, D, a->dq + query_at(a, list) + i0 * a->ldq, a->ldq,
                   !a->fresh_q || j0 > 0);
     for (int64_t d = 0; d < D && a->dk; d += k->mr)
         k->tile(rows - skip, m->qt + d * a->U + u0 * k->mr, m->ds + skip * w, AT_TILE_SET,
                 m->t + d * w, w);
-    if (a->dk) at_turn_out(k, n, D, m->t, NULL, m->tmp, a->dk + at, ld, !a->fresh_k);
+    if (a->dk) at_write_transposed(k, n, D, m->t, NULL, m->tmp, a->dk + at, ld, !a->fresh_k);
     for (int64_t d = 0; d < D && a->dv; d += k->mr)
         k->tile(rows - skip, m->dyt + d * a->U + u0 * k->mr, m->p + skip * w, AT_TILE_SET,
                 m->t + d * w, w);
-    if (a->dv) at_turn_out(k, n, D, m->t, NULL, m->tmp, a->dv + at, ld, !a->fresh_v);
+    if (a->dv) at_write_transposed(k, n, D, m->t, NULL, m->tmp, a->dv + at, ld, !a->fresh_v);
 }
 
 static void bwd_part(void *arg, int64_t begin, int64_t end, int worker) {
@@ -197,10 +197,10 @@ static void bwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     for (int64_t list = begin; list < end; list++) {
         const at_real *q = a->q + query_at(a, list), *y = n->out->data + out_at(a, list);
         const at_real *dy = n->out->grad + out_at(a, list);
-        k->pack_turn(D, U, k->mr, q, a->ldq, m.q);
-        k->pack_copy(U, D, k->mr, q, a->ldq, m.qt);
-        k->pack_turn(D, U, k->mr, dy, a->ldy, m.dy);
-        k->pack_copy(U, D, k->mr, dy, a->ldy, m.dyt);
+        k->pack_transposed(D, U, k->mr, q, a->ldq, m.q);
+        k->pack(U, D, k->mr, q, a->ldq, m.qt);
+        k->pack_transposed(D, U, k->mr, dy, a->ldy, m.dy);
+        k->pack(U, D, k->mr, dy, a->ldy, m.dyt);
         for (int64_t i = 0; i < U; i++) m.dot[i] = k->dot(D, dy + i * a->ldy, y + i * a->ldy);
         for (int64_t j = 0; j < a->S; j += k->nr) bwd_keys(k, a, &m, list, j);
     }
@@ -242,10 +242,10 @@ static void attention_bwd(at_node *n) {
 const at_op at_op_attention = {"attention", attention_fwd, attention_bwd};
 
 static attention_attr *keep(at_run *r, const attention_attr *sizes) {
-    attention_attr *a = at_save(r, sizeof *a);
+    attention_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
     *a = *sizes;
-    a->lse = at_save(r, (size_t)(a->lists * a->U) * sizeof *a->lse);
+    a->lse = at_run_alloc(r, (size_t)(a->lists * a->U) * sizeof *a->lse);
     return a->lse ? a : NULL;
 }
 

@@ -33,10 +33,10 @@ static void heads_part(void *arg, int64_t begin, int64_t end, int worker) {
     const int64_t ld = a->kv->n; /* of p */
     for (int64_t h = begin * a->D; h < end * a->D; h += a->D)
         for (int64_t u = 0; u < a->U; u += AT_FEW) {
-            const int m = (int)at_least(AT_FEW, a->U - u);
+            const int m = (int)at_min(AT_FEW, a->U - u);
             const int64_t seen = a->past + (u + m - 1) / a->slots + 1; /* by the last of the m */
-            at_few_here(k, m, true, seen, a->D, a->q + u * a->ldq + h, a->ldq, a->kv->k + h, a->A,
-                        false, p, ld);
+            at_few_serial(k, m, true, seen, a->D, a->q + u * a->ldq + h, a->ldq, a->kv->k + h, a->A,
+                          false, p, ld);
             for (int i = 0; i < m; i++) {
                 at_real *row = p + i * ld;
                 const int64_t mine = a->past + (u + i) / a->slots + 1;
@@ -44,8 +44,8 @@ static void heads_part(void *arg, int64_t begin, int64_t end, int worker) {
                 k->scale(mine, 1 / k->expsum(mine, scale, top, row, row), row);
                 for (int64_t j = mine; j < seen; j++) row[j] = 0;
             }
-            at_few_here(k, m, false, a->D, seen, p, ld, a->kv->v + h, a->A, false,
-                        a->y + u * a->A + h, a->A);
+            at_few_serial(k, m, false, a->D, seen, p, ld, a->kv->v + h, a->A, false,
+                          a->y + u * a->A + h, a->A);
         }
 }
 

@@ -48,11 +48,11 @@ at_tensor *at_distill(at_run *r, at_tensor *student, at_tensor *teacher, at_kd_k
     }
     if (!(tau > 0)) return at_fail(r, AT_ARG, "distill: temperature %g is not positive", tau);
     const int64_t rows = at_rows(student), v = at_cols(student);
-    distill_attr *a = at_save(r, sizeof *a);
+    distill_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
     *a = (distill_attr){.kind = kind, .tau = tau};
-    if (!(a->loss = at_save(r, (size_t)rows * sizeof *a->loss)) ||
-        !(a->tmp = at_save(r, (size_t)r->cp->threads * 2 * (size_t)v * sizeof(at_real))))
+    if (!(a->loss = at_run_alloc(r, (size_t)rows * sizeof *a->loss)) ||
+        !(a->tmp = at_run_alloc(r, (size_t)r->cp->threads * 2 * (size_t)v * sizeof(at_real))))
         return NULL;
     at_tensor *fixed = at_detach(r, teacher);
     at_tensor *y = at_new(r, 1, (int64_t[]){1});

@@ -49,7 +49,7 @@ const at_op at_op_dropout = {"dropout", dropout_fwd, dropout_bwd};
 at_tensor *at_dropout(at_run *r, at_tensor *x, double p) {
     if (!x || !r->train || p <= 0) return x;
     if (p >= 1) return at_fail(r, AT_ARG, "dropout: p = %g is not below 1", p);
-    dropout_attr *a = at_save(r, sizeof *a);
+    dropout_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
     *a = (dropout_attr){.p = p, .stream = AT_STREAM_DROPOUT + (++r->draw << 8)};
     at_tensor *y = at_new(r, x->rank, x->dim);

@@ -41,8 +41,8 @@ static void embed_bwd(at_node *n) {
 const at_op at_op_embed = {"embed", embed_fwd, embed_bwd};
 
 at_tensor *at_embed(at_run *r, at_tensor *table, const int32_t *ids, int64_t n) {
-    embed_attr *a = table ? at_save(r, sizeof *a) : NULL;
-    if (!a || !(a->ids = at_save(r, (size_t)n * sizeof *a->ids))) return NULL;
+    embed_attr *a = table ? at_run_alloc(r, sizeof *a) : NULL;
+    if (!a || !(a->ids = at_run_alloc(r, (size_t)n * sizeof *a->ids))) return NULL;
     for (int64_t i = 0; i < n; i++) {
         if (ids[i] < 0 || ids[i] >= table->dim[0])
             return at_fail(r, AT_ARG, "embed %s: id %d at position %lld is outside [0,%lld)",

@@ -29,9 +29,9 @@ static bool collect(const at_node *n, matrices *m) {
     const int64_t e = routing(n)->e;
     *m = (matrices){0};
     if (n->in[1]->bf16)
-        m->w16 = at_save(n->run, (size_t)e * sizeof *m->w16);
+        m->w16 = at_run_alloc(n->run, (size_t)e * sizeof *m->w16);
     else
-        m->w = at_save(n->run, (size_t)e * sizeof *m->w);
+        m->w = at_run_alloc(n->run, (size_t)e * sizeof *m->w);
     for (int64_t i = 0; m->w16 && i < e; i++) m->w16[i] = n->in[1 + i]->bf16;
     for (int64_t i = 0; m->w && i < e; i++) m->w[i] = n->in[1 + i]->data;
     return m->w || m->w16;
@@ -91,7 +91,8 @@ static void grad_x(const at_node *n, at_real *dx, bool fresh) {
     of.share = 1; /* dy has a row a slot */
     matrices m;
     const bool some = collect(n, &m);
-    at_real *slots = a->per_slot ? dx : at_save(r, (size_t)(a->ro.n * a->ro.k * in) * sizeof *dx);
+    at_real *slots =
+        a->per_slot ? dx : at_run_alloc(r, (size_t)(a->ro.n * a->ro.k * in) * sizeof *dx);
     if (!some || !slots) return;
     failed(n, at_gemm_group_run(r->cp, &(at_gemm_group){.of = of,
                                                         .tb = true,
@@ -114,7 +115,8 @@ static void expert_linear_bwd(at_node *n) {
     const at_routing *ro = routing(n);
     const int64_t in = at_cols(n->in[0]), out = at_cols(n->out);
     bool fresh;
-    at_real *dx = at_grad_fresh(n, 0, &fresh), **dw = at_save(n->run, (size_t)ro->e * sizeof *dw);
+    at_real *dx = at_grad_fresh(n, 0, &fresh),
+            **dw = at_run_alloc(n->run, (size_t)ro->e * sizeof *dw);
     if (!dw) return;
     for (int64_t e = 0; e < ro->e; e++) /* an idle expert gets no gradient */
         dw[e] = ro->first[e] < ro->first[e + 1] ? at_grad(n, (int)(1 + e)) : NULL;
@@ -152,8 +154,8 @@ at_tensor *at_expert_linear(at_run *r, at_tensor *x, at_tensor *const *w, const 
         return at_fail(r, AT_SHAPE, "expert_linear: x %s for %lld tokens of %lld slots",
                        at_shape_text(x, sx), (long long)ro->n, (long long)ro->k);
     }
-    expert_attr *a = at_save(r, sizeof *a);
-    at_tensor **in = at_save(r, (size_t)(1 + ro->e) * sizeof *in);
+    expert_attr *a = at_run_alloc(r, sizeof *a);
+    at_tensor **in = at_run_alloc(r, (size_t)(1 + ro->e) * sizeof *in);
     if (!a || !in) return NULL;
     *a = (expert_attr){*ro, per_slot};
     in[0] = x;
@@ -169,8 +171,8 @@ at_tensor *const *at_slices(at_run *r, at_tensor *t) {
     const int64_t size = at_numel(t) / t->dim[0];
     if (t->rank < 2 || (t->need_grad && !t->grad))
         return at_fail(r, AT_ARG, "slices: %s is no parameter", t->name ? t->name : "this tensor");
-    at_tensor **list = at_save(r, (size_t)t->dim[0] * sizeof *list);
-    at_tensor *slice = at_save(r, (size_t)t->dim[0] * sizeof *slice);
+    at_tensor **list = at_run_alloc(r, (size_t)t->dim[0] * sizeof *list);
+    at_tensor *slice = at_run_alloc(r, (size_t)t->dim[0] * sizeof *slice);
     if (!list || !slice) return NULL;
     for (int64_t e = 0; e < t->dim[0]; e++) {
         slice[e] = *t;

@@ -53,7 +53,7 @@ at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates) {
         return at_fail(r, AT_SHAPE, "expert_sum: x %s and gates %s", at_shape_text(x, sx),
                        at_shape_text(gates, sg));
     }
-    sum_attr *a = at_save(r, sizeof *a);
+    sum_attr *a = at_run_alloc(r, sizeof *a);
     at_tensor *y = at_new2(r, x->dim[0], x->dim[2]);
     return at_apply(r, &at_op_expert_sum, (at_tensor *[]){x, gates}, 2, y, a);
 }

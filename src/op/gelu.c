@@ -34,7 +34,7 @@ static void gelu_bwd(at_node *n) {
 const at_op at_op_gelu = {"gelu", gelu_fwd, gelu_bwd};
 
 at_tensor *at_gelu(at_run *r, at_tensor *x, at_gelu_form form) {
-    gelu_attr *a = x ? at_save(r, sizeof *a) : NULL;
+    gelu_attr *a = x ? at_run_alloc(r, sizeof *a) : NULL;
     if (!a) return NULL;
     *a = (gelu_attr){.form = form};
     at_tensor *y = at_new(r, x->rank, x->dim);

@@ -167,22 +167,24 @@ static bool reserve(at_run *r, head_attr *a, const at_tensor *x, const at_tensor
     if (a->block > rows) a->block = rows;
     const size_t block = (size_t)(a->block * v) * sizeof(at_real);
     const bool grad = r->train;
-    if (!(a->ce = at_save(r, (size_t)rows * sizeof *a->ce)) || !(a->logits = at_save(r, block)) ||
-        !(a->label = at_save(r, (size_t)rows * sizeof *a->label)))
+    if (!(a->ce = at_run_alloc(r, (size_t)rows * sizeof *a->ce)) ||
+        !(a->logits = at_run_alloc(r, block)) ||
+        !(a->label = at_run_alloc(r, (size_t)rows * sizeof *a->label)))
         return false;
-    if (grad && x->need_grad && !(a->dx = at_save(r, (size_t)at_numel(x) * sizeof(at_real))))
+    if (grad && x->need_grad && !(a->dx = at_run_alloc(r, (size_t)at_numel(x) * sizeof(at_real))))
         return false;
-    if (grad && w->need_grad && !(a->dw = at_save(r, (size_t)at_numel(w) * sizeof(at_real))))
+    if (grad && w->need_grad && !(a->dw = at_run_alloc(r, (size_t)at_numel(w) * sizeof(at_real))))
         return false;
     if (!a->spec.teacher_x) return true;
-    return (a->teacher = at_save(r, block)) && (a->kd = at_save(r, (size_t)rows * sizeof *a->kd)) &&
-           (a->tmp = at_save(r, (size_t)r->cp->threads * 3 * (size_t)v * sizeof(at_real)));
+    return (a->teacher = at_run_alloc(r, block)) &&
+           (a->kd = at_run_alloc(r, (size_t)rows * sizeof *a->kd)) &&
+           (a->tmp = at_run_alloc(r, (size_t)r->cp->threads * 3 * (size_t)v * sizeof(at_real)));
 }
 
 at_tensor *at_head_loss(at_run *r, at_tensor *x, at_tensor *w, const at_head_spec *spec,
                         at_head_report *report) {
     if (!x || !w || r->status != AT_OK || !agree(r, x, w, spec)) return NULL;
-    head_attr *a = at_save(r, sizeof *a);
+    head_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
     *a = (head_attr){.spec = *spec, .report = report};
     if (!spec->teacher_x) a->spec.alpha = 1;

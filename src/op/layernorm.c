@@ -48,7 +48,8 @@ static void layernorm_bwd(at_node *n) {
     at_real *dx = at_grad(n, 0), *dg = at_grad(n, 1), *db = at_grad(n, 2);
     const at_mark mark = at_arena_mark(n->run->arena);
     const size_t bytes = (size_t)(blocks * c) * sizeof(at_real);
-    bwd_arg w = {n, dx, dg ? at_save(n->run, bytes) : NULL, db ? at_save(n->run, bytes) : NULL};
+    bwd_arg w = {n, dx, dg ? at_run_alloc(n->run, bytes) : NULL,
+                 db ? at_run_alloc(n->run, bytes) : NULL};
     if (n->run->status != AT_OK) return;
     at_run_par(n->run, rows, BLOCK, bwd_part, &w);
     for (int64_t k = 0; k < blocks; k++) {
@@ -67,11 +68,11 @@ at_tensor *at_layernorm(at_run *r, at_tensor *x, at_tensor *g, at_tensor *b, dou
         return at_fail(r, AT_SHAPE, "layernorm %s: x %s and g %s", g->name ? g->name : "?",
                        at_shape_text(x, sx), at_shape_text(g, sg));
     }
-    layernorm_attr *a = at_save(r, sizeof *a);
+    layernorm_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
     a->eps = eps;
-    a->mean = at_save(r, (size_t)at_rows(x) * sizeof(at_real));
-    a->rstd = at_save(r, (size_t)at_rows(x) * sizeof(at_real));
+    a->mean = at_run_alloc(r, (size_t)at_rows(x) * sizeof(at_real));
+    a->rstd = at_run_alloc(r, (size_t)at_rows(x) * sizeof(at_real));
     if (!a->mean || !a->rstd) return NULL;
     at_tensor *y = at_new(r, x->rank, x->dim);
     return at_apply(r, &at_op_layernorm, (at_tensor *[]){x, g, b}, 3, y, a);

@@ -101,7 +101,7 @@ static at_tensor *build(at_run *r, at_tensor *x, at_tensor *w, at_tensor *b, boo
         return at_fail(r, AT_SHAPE, "linear %s: x %s and w %s (%s)", w->name ? w->name : "?",
                        at_shape_text(x, sx), at_shape_text(w, sw), io ? "in,out" : "out,in");
     }
-    linear_attr *a = at_save(r, sizeof *a);
+    linear_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
     a->io = io;
     int64_t dim[AT_RANK_MAX];

@@ -29,6 +29,6 @@ const at_op at_op_load_concentration = {"load_concentration", load_concentration
                                         load_concentration_bwd};
 
 at_tensor *at_load_concentration(at_run *r, at_tensor *logits, const at_routing *ro,
-                                 const at_whole *whole) {
+                                 const at_batch_load *whole) {
     return at_router_loss_apply(r, &at_op_load_concentration, logits, ro, whole);
 }

@@ -38,6 +38,6 @@ static void mutual_info_bwd(at_node *n) {
 const at_op at_op_mutual_info = {"mutual_info", mutual_info_fwd, mutual_info_bwd};
 
 at_tensor *at_mutual_info(at_run *r, at_tensor *logits, const at_routing *ro,
-                          const at_whole *whole) {
+                          const at_batch_load *whole) {
     return at_router_loss_apply(r, &at_op_mutual_info, logits, ro, whole);
 }

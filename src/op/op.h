@@ -107,7 +107,7 @@ typedef struct at_angles {
     int64_t first, n, half;
     const at_real *cosine, *sine; /* [n, half] */
 } at_angles;
-const at_angles *at_angles_of(at_run *r, int64_t first, int64_t n, int64_t D, double theta);
+const at_angles *at_rope_angles(at_run *r, int64_t first, int64_t n, int64_t D, double theta);
 /**
  * Rotary positions: pair (i, i + D/2) of every head, turned by its angle.  x [B*T, slots, A], A a
  * multiple of D; token t of a sequence is at position from + t, within those of the angles.
@@ -234,20 +234,20 @@ at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates);
  * With `whole` a loss is replaced by its tangent at the loads of a larger batch that these tokens are
  * a part of: then the mean over the parts has value and gradient of the loss over all of it.
  */
-typedef struct at_whole {
+typedef struct at_batch_load {
     const double *p, *f; /* [E] P and F over the larger batch; must outlive the run */
-} at_whole;
+} at_batch_load;
 /** sum_e P_e log(P_e + 1e-8) - 1/N sum_n sum_e p_ne log p_ne = -I(token; expert), in
     [-log E, 0].  Source: arXiv 2306.04640, load balancing by mutual information. */
 at_tensor *at_mutual_info(at_run *r, at_tensor *logits, const at_routing *ro,
-                          const at_whole *whole);
+                          const at_batch_load *whole);
 /** - sum_e P_e log P_e, the entropy of the load: small when few experts take it.
     Source: arXiv 2306.04640, load concentration. */
 at_tensor *at_load_concentration(at_run *r, at_tensor *logits, const at_routing *ro,
-                                 const at_whole *whole);
+                                 const at_batch_load *whole);
 /** E sum_e P_e F_e; F has no gradient.  Source: Fedus et al. 2021, arXiv 2101.03961, eq. 4. */
 at_tensor *at_switch_balance(at_run *r, at_tensor *logits, const at_routing *ro,
-                             const at_whole *whole);
+                             const at_batch_load *whole);
 /** 1/N sum_n (log sum_e exp l_ne)^2, a mean over tokens like any other.
     Source: Zoph et al. 2022, arXiv 2202.08906, eq. 5. */
 at_tensor *at_zloss(at_run *r, at_tensor *logits, const at_routing *ro);

@@ -43,7 +43,7 @@ at_tensor *at_prepend(at_run *r, at_tensor *past, at_tensor *x, int64_t B) {
         return at_fail(r, AT_SHAPE, "prepend: %s before %s of %lld sequences",
                        at_shape_text(past, p), at_shape_text(x, s), (long long)B);
     }
-    prepend_attr *a = at_save(r, sizeof *a);
+    prepend_attr *a = at_run_alloc(r, sizeof *a);
     at_tensor *y = a ? at_new2(r, n, at_cols(x)) : NULL;
     if (a) a->B = B;
     return at_apply(r, &at_op_prepend, (at_tensor *[]){past, x}, 2, y, a);

@@ -58,7 +58,7 @@ static void rmsnorm_bwd(at_node *n) {
     const int64_t rows = at_rows(n->out), c = at_cols(n->out), blocks = (rows + BLOCK - 1) / BLOCK;
     at_real *dx = at_grad(n, 0), *dg = at_grad(n, 1);
     const at_mark mark = at_arena_mark(n->run->arena);
-    bwd_arg b = {n, dx, dg ? at_save(n->run, (size_t)(blocks * c) * sizeof *dg) : NULL};
+    bwd_arg b = {n, dx, dg ? at_run_alloc(n->run, (size_t)(blocks * c) * sizeof *dg) : NULL};
     if (n->run->status != AT_OK) return;
     at_run_par(n->run, rows, BLOCK, bwd_part, &b);
     for (int64_t k = 0; dg && k < blocks; k++) n->run->cp->k.acc(c, b.dg + k * c, dg);
@@ -74,8 +74,8 @@ at_tensor *at_rmsnorm(at_run *r, at_tensor *x, at_tensor *g, double eps) {
         return at_fail(r, AT_SHAPE, "rmsnorm %s: x %s and g %s", g->name ? g->name : "?",
                        at_shape_text(x, sx), at_shape_text(g, sg));
     }
-    rmsnorm_attr *a = at_save(r, sizeof *a);
-    if (!a || !(a->scale = at_save(r, (size_t)at_rows(x) * sizeof *a->scale))) return NULL;
+    rmsnorm_attr *a = at_run_alloc(r, sizeof *a);
+    if (!a || !(a->scale = at_run_alloc(r, (size_t)at_rows(x) * sizeof *a->scale))) return NULL;
     a->eps = eps;
     at_tensor *y = at_new(r, x->rank, x->dim);
     return at_apply(r, &at_op_rmsnorm, (at_tensor *[]){x, g}, 2, y, a);

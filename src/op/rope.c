@@ -17,15 +17,15 @@ typedef struct {
     bool fresh;
 } rope_attr;
 
-const at_angles *at_angles_of(at_run *r, int64_t first, int64_t n, int64_t D, double theta) {
+const at_angles *at_rope_angles(at_run *r, int64_t first, int64_t n, int64_t D, double theta) {
     if (r->status != AT_OK) return NULL;
     if (first < 0 || n < 1 || D < 2 || D % 2 || !(theta > 0))
         return at_fail(r, AT_ARG, "rope: %lld positions from %lld for heads of %lld values",
                        (long long)n, (long long)first, (long long)D);
     const int64_t half = D / 2;
-    at_angles *a = at_save(r, sizeof *a);
-    at_real *cosine = at_save(r, (size_t)(n * half) * sizeof *cosine);
-    at_real *sine = at_save(r, (size_t)(n * half) * sizeof *sine);
+    at_angles *a = at_run_alloc(r, sizeof *a);
+    at_real *cosine = at_run_alloc(r, (size_t)(n * half) * sizeof *cosine);
+    at_real *sine = at_run_alloc(r, (size_t)(n * half) * sizeof *sine);
     if (!a || !cosine || !sine) return NULL;
     for (int64_t i = 0; i < half; i++) {
         const double speed = at_pow(theta, -2.0 * (double)i / (double)D);
@@ -95,7 +95,7 @@ at_tensor *at_rope(at_run *r, at_tensor *x, int64_t T, int64_t slots, int64_t fr
         return at_fail(r, AT_ARG, "rope: positions %lld to %lld, angles are of %lld to %lld",
                        (long long)from, (long long)(from + T - 1), (long long)angles->first,
                        (long long)(angles->first + angles->n - 1));
-    rope_attr *a = at_save(r, sizeof *a);
+    rope_attr *a = at_run_alloc(r, sizeof *a);
     at_tensor *y = a ? at_new(r, x->rank, x->dim) : NULL;
     if (!y) return NULL;
     *a = (rope_attr){.angles = angles, .T = T, .slots = slots, .from = from};

@@ -133,18 +133,18 @@ at_tensor *at_route_drawn(at_run *r, at_tensor *logits, int64_t k, int64_t drawn
     if (drawn < 0 || drawn > k)
         return at_fail(r, AT_ARG, "route: %lld of %lld choices cannot be drawn", (long long)drawn,
                        (long long)k);
-    route_attr *a = at_save(r, sizeof *a);
+    route_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
     *a = (route_attr){.k = k, .renormalise = renormalise};
     if (drawn && r->train) {
         a->drawn = drawn;
         a->stream = AT_STREAM_ROUTE + (++r->draw << 8);
     }
-    int64_t *slot = at_save(r, (size_t)(n * k) * sizeof *slot);
-    int64_t *first = at_save(r, (size_t)(e + 2) * sizeof *first);
-    a->p = at_save(r, (size_t)(n * e) * sizeof *a->p);
-    a->lse = at_save(r, (size_t)n * sizeof *a->lse);
-    a->pick = at_save(r, (size_t)(n * k) * sizeof *a->pick);
+    int64_t *slot = at_run_alloc(r, (size_t)(n * k) * sizeof *slot);
+    int64_t *first = at_run_alloc(r, (size_t)(e + 2) * sizeof *first);
+    a->p = at_run_alloc(r, (size_t)(n * e) * sizeof *a->p);
+    a->lse = at_run_alloc(r, (size_t)n * sizeof *a->lse);
+    a->pick = at_run_alloc(r, (size_t)(n * k) * sizeof *a->pick);
     at_tensor *g = at_new2(r, n, k);
     if (!(g = at_apply(r, &at_op_route, &logits, 1, g, a))) return NULL;
     sort_slots(a->pick, n * k, e, slot, first);
@@ -155,11 +155,11 @@ at_tensor *at_route_drawn(at_run *r, at_tensor *logits, int64_t k, int64_t drawn
 bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_t n,
                      at_routing *out) {
     const int64_t k = ro->k, e = ro->e;
-    int32_t *pick = at_save(r, (size_t)(n * k) * sizeof *pick);
-    int64_t *slot = at_save(r, (size_t)(n * k) * sizeof *slot);
-    int64_t *first = at_save(r, (size_t)(e + 2) * sizeof *first);
-    at_real *p = at_save(r, (size_t)(n * e) * sizeof *p);
-    double *lse = at_save(r, (size_t)n * sizeof *lse);
+    int32_t *pick = at_run_alloc(r, (size_t)(n * k) * sizeof *pick);
+    int64_t *slot = at_run_alloc(r, (size_t)(n * k) * sizeof *slot);
+    int64_t *first = at_run_alloc(r, (size_t)(e + 2) * sizeof *first);
+    at_real *p = at_run_alloc(r, (size_t)(n * e) * sizeof *p);
+    double *lse = at_run_alloc(r, (size_t)n * sizeof *lse);
     if (!pick || !slot || !first || !p || !lse) return false;
     for (int64_t i = 0; i < n; i++) {
         memcpy(pick + i * k, ro->pick + row[i] * k, (size_t)k * sizeof *pick);

@@ -5,17 +5,17 @@
 enum { BLOCK = 256 }; /* rows */
 
 at_tensor *at_router_loss_apply(at_run *r, const at_op *op, at_tensor *logits, const at_routing *ro,
-                                const at_whole *whole) {
+                                const at_batch_load *whole) {
     if (!logits || r->status != AT_OK) return NULL;
     if (at_rows(logits) != ro->n || at_cols(logits) != ro->e) {
         char s[96];
         return at_fail(r, AT_SHAPE, "%s: logits %s for a routing of %lld tokens to %lld experts",
                        op->name, at_shape_text(logits, s), (long long)ro->n, (long long)ro->e);
     }
-    at_router_loss *a = at_save(r, sizeof *a);
-    if (!a || !(a->load = at_save(r, (size_t)ro->e * sizeof *a->load))) return NULL;
+    at_router_loss *a = at_run_alloc(r, sizeof *a);
+    if (!a || !(a->load = at_run_alloc(r, (size_t)ro->e * sizeof *a->load))) return NULL;
     a->ro = *ro;
-    a->whole = whole ? *whole : (at_whole){0};
+    a->whole = whole ? *whole : (at_batch_load){0};
     at_tensor *y = at_new(r, 1, (int64_t[]){1});
     return at_apply(r, op, &logits, 1, y, a);
 }
@@ -39,7 +39,7 @@ void at_mean_load(at_node *n) {
     const at_router_loss *a = n->attr;
     const int64_t e = a->ro.e, blocks = (a->ro.n + BLOCK - 1) / BLOCK;
     const at_mark mark = at_arena_mark(n->run->arena);
-    load_arg b = {&a->ro, at_save(n->run, (size_t)(blocks * e) * sizeof(double))};
+    load_arg b = {&a->ro, at_run_alloc(n->run, (size_t)(blocks * e) * sizeof(double))};
     if (!b.sum) return;
     at_run_par(n->run, a->ro.n, BLOCK, load_part, &b);
     memset(a->load, 0, (size_t)e * sizeof *a->load);

@@ -6,13 +6,13 @@
 /** What each of these losses keeps. */
 typedef struct at_router_loss {
     at_routing ro;
-    double *load;   /* [e] mean over tokens of the probabilities */
-    at_whole whole; /* of a larger batch, or NULL in both        */
+    double *load;        /* [e] mean over tokens of the probabilities */
+    at_batch_load whole; /* of a larger batch, or NULL in both        */
 } at_router_loss;
 
 /** Apply a loss -> [1]: checks that the routing is that of the logits. */
 at_tensor *at_router_loss_apply(at_run *r, const at_op *op, at_tensor *logits, const at_routing *ro,
-                                const at_whole *whole);
+                                const at_batch_load *whole);
 /** Fill a->load, in blocks of rows added in order. */
 void at_mean_load(at_node *n);
 /**

@@ -14,7 +14,7 @@
 
 at_stick_block at_stick_block_at(const at_stick *a, int nr, int64_t index) {
     at_stick_block b = {.list = index / a->per_list, .first = index % a->per_list * nr};
-    b.n = at_least(nr, a->U - b.first);
+    b.n = at_min(nr, a->U - b.first);
     b.at = (b.list / a->H * a->U + b.first) * a->A + b.list % a->H * a->D;
     b.from = a->from ? a->from[b.list / a->H] : 0;
     b.all = a->past + b.first / a->slots + 1;
@@ -34,7 +34,8 @@ typedef struct {
 } packing;
 
 int64_t at_stick_packed(const at_stick *a, const at_kernels *k, at_stick_order order) {
-    return order == AT_STICK_BY_KEY ? at_up(a->S, k->mr) * a->D : at_up(a->D, k->mr) * a->S;
+    return order == AT_STICK_BY_KEY ? at_round_up(a->S, k->mr) * a->D
+                                    : at_round_up(a->D, k->mr) * a->S;
 }
 
 static void pack_part(void *arg, int64_t begin, int64_t end, int worker) {
@@ -44,15 +45,14 @@ static void pack_part(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
         const int64_t list = i / p->pieces, key = i % p->pieces * p->piece;
-        const int64_t n = at_least(p->piece, a->S - key);
+        const int64_t n = at_min(p->piece, a->S - key);
         const at_real *x = p->x + at_stick_list_at(a, list) + key * a->A;
         at_real *to = p->to + list * at_stick_packed(a, p->k, p->order);
         if (p->order == AT_STICK_BY_KEY)
-            p->k->pack_turn(a->D, n, mr, x, a->A, to + key * a->D);
+            p->k->pack_transposed(a->D, n, mr, x, a->A, to + key * a->D);
         else
             for (int64_t d = 0; d < a->D; d += mr)
-                p->k->pack_copy(n, at_least(mr, a->D - d), mr, x + d, a->A,
-                                to + d * a->S + key * mr);
+                p->k->pack(n, at_min(mr, a->D - d), mr, x + d, a->A, to + d * a->S + key * mr);
     }
 }
 
@@ -61,7 +61,7 @@ at_real *at_stick_pack(at_run *r, const at_stick *a, const at_real *x, at_stick_
     const int64_t values = a->lists * at_stick_packed(a, k, order), piece = 16 * k->mr;
     packing p = {.a = a, .k = k, .x = x, .order = order, .piece = piece};
     p.pieces = (a->S + piece - 1) / piece;
-    p.to = at_save(r, (size_t)values * sizeof *p.to);
+    p.to = at_run_alloc(r, (size_t)values * sizeof *p.to);
     if (p.to) at_run_par(r, a->lists * p.pieces, 1, pack_part, &p);
     return p.to;
 }
@@ -72,7 +72,7 @@ int64_t at_stick_weights(const at_kernels *k, const at_stick *a, const at_stick_
                          const at_real *keys, const at_real *query, at_real *p, at_real *share,
                          at_real *left) {
     const at_real scale = (at_real)(1 / sqrt((double)a->D));
-    const int64_t chunk = at_up(48, k->mr);
+    const int64_t chunk = at_round_up(48, k->mr);
     const int w = k->nr;
     for (int j = 0; j < w; j++) left[j] = j < b->n ? 1 : 0; /* columns past the end take nothing */
     int64_t end = b->seen;
@@ -82,16 +82,16 @@ int64_t at_stick_weights(const at_kernels *k, const at_stick *a, const at_stick_
         for (int64_t i = begin; i < end; i += k->mr)
             k->tile(a->D, keys + i * a->D, query, AT_TILE_SET, p + i * w, w);
         for (int64_t i = begin > b->all ? begin : b->all; i < end; i++) /* keys after the query */
-            at_hide(p + i * w, at_least(b->n, (i - a->past) * a->slots - b->first));
-        for (int64_t i = begin * w; i < at_least(b->from, end) * w; i++) p[i] = (at_real)-INFINITY;
-        some = k->stick_down(end - begin, w, scale, p + begin * w, share ? share + begin * w : NULL,
-                             left);
+            at_mask_scores(p + i * w, at_min(b->n, (i - a->past) * a->slots - b->first));
+        for (int64_t i = begin * w; i < at_min(b->from, end) * w; i++) p[i] = (at_real)-INFINITY;
+        some = k->stick_columns(end - begin, w, scale, p + begin * w,
+                                share ? share + begin * w : NULL, left);
         end = begin;
     }
     return end;
 }
 
-bool at_stick_lend(at_run *r, at_stick *a, int64_t values) {
+bool at_stick_scratch(at_run *r, at_stick *a, int64_t values) {
     a->scratch = at_scratch(r->cp, values);
     a->stride = at_scratch_stride(values);
     if (!a->scratch) at_fail(r, AT_OOM, "stickbreak: %s", r->ctx->message);
@@ -108,12 +108,12 @@ typedef struct {
 } fwd_memory;
 
 static int64_t fwd_cut(fwd_memory *m, at_real *base, const at_kernels *k, const at_stick *a) {
-    at_cutter c = {base, 0};
-    m->query = at_cut(&c, k->nr * a->D);
-    m->p = at_cut(&c, at_up(a->S, k->mr) * k->nr);
-    m->left = at_cut(&c, k->nr);
-    m->y = at_cut(&c, at_up(a->D, k->mr) * k->nr);
-    m->tmp = at_cut(&c, k->nr * a->D);
+    at_carver c = {base, 0};
+    m->query = at_carve(&c, k->nr * a->D);
+    m->p = at_carve(&c, at_round_up(a->S, k->mr) * k->nr);
+    m->left = at_carve(&c, k->nr);
+    m->y = at_carve(&c, at_round_up(a->D, k->mr) * k->nr);
+    m->tmp = at_carve(&c, k->nr * a->D);
     return c.used;
 }
 
@@ -128,12 +128,12 @@ static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
         const at_stick_block b = at_stick_block_at(a, w, a->lists * a->per_list - 1 - i);
         const at_real *keys = a->keys + b.list * at_stick_packed(a, k, AT_STICK_BY_KEY);
         const at_real *values = a->values + b.list * at_stick_packed(a, k, AT_STICK_BY_VALUE);
-        k->pack_turn(a->D, b.n, w, n->in[0]->data + b.at, a->A, m.query);
+        k->pack_transposed(a->D, b.n, w, n->in[0]->data + b.at, a->A, m.query);
         const int64_t from = at_stick_weights(k, a, &b, keys, m.query, m.p, NULL, m.left);
         for (int64_t d = 0; d < a->D; d += k->mr)
             k->tile(b.seen - from, values + d * a->S + from * k->mr, m.p + from * w, AT_TILE_SET,
                     m.y + d * w, w);
-        at_turn_out(k, b.n, a->D, m.y, NULL, m.tmp, n->out->data + b.at, a->A, false);
+        at_write_transposed(k, b.n, a->D, m.y, NULL, m.tmp, n->out->data + b.at, a->A, false);
     }
 }
 
@@ -144,7 +144,7 @@ static void stickbreak_fwd(at_node *n) {
     const at_mark mark = at_arena_mark(r->arena);
     a->keys = at_stick_pack(r, a, n->in[1]->data, AT_STICK_BY_KEY);
     a->values = at_stick_pack(r, a, n->in[2]->data, AT_STICK_BY_VALUE);
-    if (a->values && at_stick_lend(r, a, fwd_cut(&m, NULL, &r->cp->k, a)))
+    if (a->values && at_stick_scratch(r, a, fwd_cut(&m, NULL, &r->cp->k, a)))
         at_run_par(r, a->lists * a->per_list, 1, fwd_part, n);
     at_arena_rewind(r->arena, mark);
 }
@@ -173,7 +173,7 @@ at_tensor *at_stickbreak_from(at_run *r, at_tensor *q, at_tensor *k, at_tensor *
     if (!at_slots_fit(r, "stickbreak", q, k, v, B, T, slots, heads)) return NULL;
     const int64_t A = at_cols(k), S = at_rows(k) / B;
     if (!sane_from(r, from, B, S)) return NULL;
-    at_stick *a = at_save(r, sizeof *a);
+    at_stick *a = at_run_alloc(r, sizeof *a);
     at_tensor *y = a ? at_new(r, 3, (int64_t[]){B * T, slots, A}) : NULL;
     if (!y) return NULL;
     *a = (at_stick){.S = S, .A = A, .D = A / heads, .U = T * slots, .slots = slots, .past = S - T};

@@ -55,7 +55,7 @@ int64_t at_stick_weights(const at_kernels *k, const at_stick *a, const at_stick_
                          at_real *left);
 
 /** Working memory of `values` a worker; fails the run. */
-bool at_stick_lend(at_run *r, at_stick *a, int64_t values);
+bool at_stick_scratch(at_run *r, at_stick *a, int64_t values);
 
 /** dq, dk, dv: `backward` of the op. */
 void at_stick_bwd(at_node *n);

@@ -38,15 +38,15 @@ typedef struct {
 } block_memory;
 
 static int64_t block_cut(block_memory *m, at_real *base, const at_kernels *k, const at_stick *a) {
-    at_cutter c = {base, 0};
-    m->query = at_cut(&c, k->nr * a->D);
-    m->dy = at_cut(&c, k->nr * a->D);
-    m->p = at_cut(&c, at_up(a->S, k->mr) * k->nr);
-    m->share = at_cut(&c, at_up(a->S, k->mr) * k->nr);
-    m->d = at_cut(&c, at_up(a->S, k->mr) * k->nr);
-    m->sum = at_cut(&c, k->nr);
-    m->t = at_cut(&c, at_up(a->D, k->mr) * k->nr);
-    m->tmp = at_cut(&c, k->nr * a->D);
+    at_carver c = {base, 0};
+    m->query = at_carve(&c, k->nr * a->D);
+    m->dy = at_carve(&c, k->nr * a->D);
+    m->p = at_carve(&c, at_round_up(a->S, k->mr) * k->nr);
+    m->share = at_carve(&c, at_round_up(a->S, k->mr) * k->nr);
+    m->d = at_carve(&c, at_round_up(a->S, k->mr) * k->nr);
+    m->sum = at_carve(&c, k->nr);
+    m->t = at_carve(&c, at_round_up(a->D, k->mr) * k->nr);
+    m->tmp = at_carve(&c, k->nr * a->D);
     return c.used;
 }
 
@@ -55,7 +55,7 @@ static void keep_rows(const backward *w, int64_t n, const at_real *x, int64_t at
     const int nr = w->k->nr;
     for (int64_t d = 0; d < w->a->D; d += nr) {
         at_real *panel = to + d * w->depth + at * nr;
-        w->k->pack_copy(n, at_least(nr, w->a->D - d), nr, x + d, w->a->A, panel);
+        w->k->pack(n, at_min(nr, w->a->D - d), nr, x + d, w->a->A, panel);
         memset(panel + n * nr, 0, (size_t)((nr - n) * nr) * sizeof *panel);
     }
 }
@@ -65,8 +65,8 @@ static void keep_keys(const backward *w, int64_t from, int64_t seen, const at_re
                       at_real *to) {
     const int mr = w->k->mr, nr = w->k->nr;
     for (int64_t i = from; i < seen; i += mr)
-        w->k->pack_turn(nr, at_least(mr, seen - i), mr, x + i * nr, nr,
-                        to + i * w->depth + at * mr);
+        w->k->pack_transposed(nr, at_min(mr, seen - i), mr, x + i * nr, nr,
+                              to + i * w->depth + at * mr);
 }
 
 static void block(const backward *w, const block_memory *m, int64_t index) {
@@ -76,21 +76,21 @@ static void block(const backward *w, const block_memory *m, int64_t index) {
     const at_stick_block b = at_stick_block_at(a, nr, index);
     const int64_t by_key = b.list * at_stick_packed(a, k, AT_STICK_BY_KEY);
     const at_real *q = w->n->in[0]->data + b.at, *dy = w->n->out->grad + b.at;
-    k->pack_turn(a->D, b.n, nr, q, a->A, m->query);
-    k->pack_turn(a->D, b.n, nr, dy, a->A, m->dy);
+    k->pack_transposed(a->D, b.n, nr, q, a->A, m->query);
+    k->pack_transposed(a->D, b.n, nr, dy, a->A, m->dy);
     const int64_t from =
         at_stick_weights(k, a, &b, a->keys + by_key, m->query, m->p, m->share, m->sum);
     for (int64_t i = from; i < b.seen; i += k->mr)
         k->tile(a->D, a->values + by_key + i * a->D, m->dy, AT_TILE_SET, m->d + i * nr, nr);
     for (int j = 0; j < nr; j++) m->sum[j] = 0;
-    k->stick_grad(b.seen - from, nr, (at_real)(1 / sqrt((double)a->D)), m->p + from * nr,
-                  m->share + from * nr, m->sum, m->d + from * nr);
+    k->stick_columns_grad(b.seen - from, nr, (at_real)(1 / sqrt((double)a->D)), m->p + from * nr,
+                          m->share + from * nr, m->sum, m->d + from * nr);
     if (w->dq) {
         const at_real *keys = w->keys_by_value + b.list * at_stick_packed(a, k, AT_STICK_BY_VALUE);
         for (int64_t d = 0; d < a->D; d += k->mr)
             k->tile(b.seen - from, keys + d * a->S + from * k->mr, m->d + from * nr, AT_TILE_SET,
                     m->t + d * nr, nr);
-        at_turn_out(k, b.n, a->D, m->t, NULL, m->tmp, w->dq + b.at, a->A, !w->fresh);
+        at_write_transposed(k, b.n, a->D, m->t, NULL, m->tmp, w->dq + b.at, a->A, !w->fresh);
     }
     const int64_t slot = index - w->from_block;
     w->first[slot] = from;
@@ -121,15 +121,15 @@ static void add_product(const backward *w, int64_t rows, int64_t at, int64_t dee
     const int64_t D = w->a->D, ld = w->a->A;
     for (int64_t d = 0; d < D; d += k->nr)
         at_tile_at(k, deep, x + at * k->mr, y + d * w->depth + at * k->nr, true, rows,
-                   at_least(k->nr, D - d), edge, to + d, ld);
+                   at_min(k->nr, D - d), edge, to + d, ld);
 }
 
 static void panel(const backward *w, int64_t list, int64_t key, at_real *edge) {
     const at_stick *a = w->a;
-    const int64_t mr = w->k->mr, nr = w->k->nr, rows = at_least(mr, a->S - key);
+    const int64_t mr = w->k->mr, nr = w->k->nr, rows = at_min(mr, a->S - key);
     const int64_t at = at_stick_list_at(a, list) + key * a->A;
     const int64_t begin = list * a->per_list - w->from_block, end = begin + a->per_list;
-    const int64_t stop = at_least(end, w->to_block - w->from_block);
+    const int64_t stop = at_min(end, w->to_block - w->from_block);
     for (int64_t i = begin < 0 ? 0 : begin; i < stop;) { /* runs of blocks that reach this panel */
         int64_t next = i;
         while (next < stop && w->first[next] <= key && key < w->last[next]) next++;
@@ -161,23 +161,23 @@ static bool prepare(backward *w) {
     a->keys = at_stick_pack(r, a, kd, AT_STICK_BY_KEY);
     a->values = vd == kd ? a->keys : at_stick_pack(r, a, vd, AT_STICK_BY_KEY);
     if (w->dq) w->keys_by_value = at_stick_pack(r, a, kd, AT_STICK_BY_VALUE);
-    w->depth = at_up(ROUND, k->nr);
-    const size_t by_key = (size_t)(at_up(a->S, k->mr) * w->depth) * sizeof(at_real);
-    const size_t by_value = (size_t)(at_up(a->D, k->nr) * w->depth) * sizeof(at_real);
+    w->depth = at_round_up(ROUND, k->nr);
+    const size_t by_key = (size_t)(at_round_up(a->S, k->mr) * w->depth) * sizeof(at_real);
+    const size_t by_value = (size_t)(at_round_up(a->D, k->nr) * w->depth) * sizeof(at_real);
     if (w->dk) {
-        w->ds = at_save(r, by_key);
-        w->q = at_save(r, by_value);
+        w->ds = at_run_alloc(r, by_key);
+        w->q = at_run_alloc(r, by_value);
     }
     if (w->dv) {
-        w->p = at_save(r, by_key);
-        w->dy = at_save(r, by_value);
+        w->p = at_run_alloc(r, by_key);
+        w->dy = at_run_alloc(r, by_value);
     }
-    w->first = at_save(r, (size_t)(w->depth / k->nr) * sizeof *w->first);
-    w->last = at_save(r, (size_t)(w->depth / k->nr) * sizeof *w->last);
+    w->first = at_run_alloc(r, (size_t)(w->depth / k->nr) * sizeof *w->first);
+    w->last = at_run_alloc(r, (size_t)(w->depth / k->nr) * sizeof *w->last);
     block_memory m;
     int64_t values = block_cut(&m, NULL, k, a);
     if (values < k->mr * k->nr) values = k->mr * k->nr;
-    return w->last && at_stick_lend(r, a, values);
+    return w->last && at_stick_scratch(r, a, values);
 }
 
 void at_stick_bwd(at_node *n) {
@@ -191,7 +191,7 @@ void at_stick_bwd(at_node *n) {
     const at_mark mark = at_arena_mark(r->arena);
     if (prepare(&w))
         for (; w.from_block < blocks; w.from_block = w.to_block) {
-            w.to_block = at_least(w.from_block + w.depth / w.k->nr, blocks);
+            w.to_block = at_min(w.from_block + w.depth / w.k->nr, blocks);
             at_run_par(r, w.to_block - w.from_block, 1, blocks_part, &w);
             const int64_t lists =
                 (w.to_block - 1) / w.a->per_list - w.from_block / w.a->per_list + 1;

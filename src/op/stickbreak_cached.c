@@ -40,12 +40,12 @@ static void scores_part(void *arg, int64_t begin, int64_t end, int worker) {
     const int64_t chunks = (a->end - a->begin + CHUNK - 1) / CHUNK;
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
-        const int64_t key = a->begin + i % chunks * CHUNK, n = at_least(CHUNK, a->end - key);
+        const int64_t key = a->begin + i % chunks * CHUNK, n = at_min(CHUNK, a->end - key);
         const int64_t h = i / chunks / a->bunches, u = i / chunks % a->bunches * AT_FEW;
-        const int m = (int)at_least(AT_FEW, a->U - u);
+        const int m = (int)at_min(AT_FEW, a->U - u);
         at_real *p = a->p + (h * a->U + u) * WAVE_MAX + key - a->begin;
-        at_few_here(&a->r->cp->k, m, true, n, a->D, a->q + u * a->A + h * a->D, a->A,
-                    a->kv->k + key * a->A + h * a->D, a->A, false, p, WAVE_MAX);
+        at_few_serial(&a->r->cp->k, m, true, n, a->D, a->q + u * a->A + h * a->D, a->A,
+                      a->kv->k + key * a->A + h * a->D, a->A, false, p, WAVE_MAX);
         for (int j = 0; j < m; j++, p += WAVE_MAX)
             a->r->cp->k.logistic(n, (at_real)(1 / sqrt((double)a->D)), p, p, a->rest + (p - a->p));
     }
@@ -75,10 +75,10 @@ static void values_part(void *arg, int64_t begin, int64_t end, int worker) {
     for (int64_t i = begin; i < end; i++) {
         const int64_t h = i / slices / a->bunches, u = i / slices % a->bunches * AT_FEW;
         const int64_t d = i % slices * SLICE, at = h * a->D + d;
-        at_few_here(&a->r->cp->k, (int)at_least(AT_FEW, a->U - u), false, at_least(SLICE, a->D - d),
-                    a->end - a->begin, a->p + (h * a->U + u) * WAVE_MAX, WAVE_MAX,
-                    a->kv->v + a->begin * a->A + at, a->A, a->end != a->kv->n, a->y + u * a->A + at,
-                    a->A);
+        at_few_serial(&a->r->cp->k, (int)at_min(AT_FEW, a->U - u), false, at_min(SLICE, a->D - d),
+                      a->end - a->begin, a->p + (h * a->U + u) * WAVE_MAX, WAVE_MAX,
+                      a->kv->v + a->begin * a->A + at, a->A, a->end != a->kv->n,
+                      a->y + u * a->A + at, a->A);
     }
 }
 
@@ -101,7 +101,7 @@ static bool some_left(const cached *a) {
 static void waves(cached *a) {
     for (int64_t i = 0; i < a->H * a->U; i++) a->left[i] = 1;
     a->begin = a->kv->n;
-    for (int64_t wave = WAVE; a->begin > 0 && some_left(a); wave = at_least(2 * wave, WAVE_MAX)) {
+    for (int64_t wave = WAVE; a->begin > 0 && some_left(a); wave = at_min(2 * wave, WAVE_MAX)) {
         a->end = a->begin;
         a->begin = a->end > wave ? a->end - wave : 0;
         const int64_t chunks = (a->end - a->begin + CHUNK - 1) / CHUNK;
@@ -126,9 +126,9 @@ static at_tensor *few(cached *a, at_kv *kv, const at_tensor *k, const at_tensor 
     const size_t bytes = (size_t)(sticks * WAVE_MAX) * sizeof(at_real);
     at_tensor *y = at_new(r, 3, (int64_t[]){at_rows(k), a->slots, a->A});
     const at_mark mark = at_arena_mark(r->arena);
-    a->left = at_save(r, (size_t)sticks * sizeof(at_real));
-    a->p = at_save(r, bytes);
-    a->rest = at_save(r, bytes);
+    a->left = at_run_alloc(r, (size_t)sticks * sizeof(at_real));
+    a->p = at_run_alloc(r, bytes);
+    a->rest = at_run_alloc(r, bytes);
     if (!a->rest) return NULL;
     append(kv, k, v);
     a->y = y->data;

@@ -27,6 +27,6 @@ static void switch_balance_bwd(at_node *n) {
 const at_op at_op_switch_balance = {"switch_balance", switch_balance_fwd, switch_balance_bwd};
 
 at_tensor *at_switch_balance(at_run *r, at_tensor *logits, const at_routing *ro,
-                             const at_whole *whole) {
+                             const at_batch_load *whole) {
     return at_router_loss_apply(r, &at_op_switch_balance, logits, ro, whole);
 }

@@ -4,24 +4,22 @@
  */
 #ifndef AT_TILED_H
 #define AT_TILED_H
+#include "base/ints.h"
 #include "kernel/gemm.h"
 #include <math.h>
 #include <string.h>
 
-static inline int64_t at_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-static inline int64_t at_least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /** Scores of n keys a query does not see, or of n queries that do not see a key. */
-static inline void at_hide(at_real *score, int64_t n) {
+static inline void at_mask_scores(at_real *score, int64_t n) {
     for (int64_t i = 0; i < n; i++) score[i] = (at_real)-INFINITY;
 }
 
 /** Cuts a worker's memory into aligned buffers, or with base NULL only counts. */
-typedef struct at_cutter {
+typedef struct at_carver {
     at_real *base;
     int64_t used;
-} at_cutter;
-static inline at_real *at_cut(at_cutter *c, int64_t values) {
+} at_carver;
+static inline at_real *at_carve(at_carver *c, int64_t values) {
     at_real *p = c->base ? c->base + c->used : NULL;
     c->used += at_scratch_stride(values);
     return p;
@@ -32,7 +30,7 @@ static inline at_real *at_cut(at_cutter *c, int64_t values) {
 static inline void at_tile_at(const at_kernels *k, int64_t terms, const at_real *x,
                               const at_real *y, bool go_on, int64_t rows, int64_t cols,
                               at_real *edge, at_real *c, int64_t ldc) {
-    const at_tile_mode mode = go_on ? AT_TILE_GO_ON : AT_TILE_SET;
+    const at_tile_mode mode = go_on ? AT_TILE_CONTINUE : AT_TILE_SET;
     if (rows == k->mr && cols == k->nr) {
         k->tile(terms, x, y, mode, c, ldc);
         return;
@@ -48,10 +46,10 @@ static inline void at_tile_at(const at_kernels *k, int64_t terms, const at_real 
 
 /** y[j, :] (+)= x[:, j] / divisor[j] for the first n columns of x [D, nr]; divisor may be NULL;
     tmp holds nr * D values. */
-static inline void at_turn_out(const at_kernels *k, int64_t n, int64_t D, const at_real *x,
-                               const at_real *divisor, at_real *tmp, at_real *y, int64_t ldy,
-                               bool plus) {
-    k->pack_turn(n, D, (int)D, x, k->nr, tmp);
+static inline void at_write_transposed(const at_kernels *k, int64_t n, int64_t D, const at_real *x,
+                                       const at_real *divisor, at_real *tmp, at_real *y,
+                                       int64_t ldy, bool plus) {
+    k->pack_transposed(n, D, (int)D, x, k->nr, tmp);
     for (int64_t j = 0; j < n; j++) {
         at_real *from = tmp + j * D, *to = y + j * ldy;
         if (divisor) k->scale(D, 1 / divisor[j], from);

@@ -28,7 +28,7 @@ at_tensor *at_weighted_sum(at_run *r, at_tensor *const *x, const double *w, int 
                            at_shape_text(x[i], s));
         }
     }
-    double *keep = at_save(r, (size_t)n * sizeof *keep);
+    double *keep = at_run_alloc(r, (size_t)n * sizeof *keep);
     if (!keep) return NULL;
     memcpy(keep, w, (size_t)n * sizeof *keep);
     at_tensor *y = at_new(r, 1, (int64_t[]){1});

@@ -54,13 +54,13 @@ static void xent_bwd(at_node *n) {
 const at_op at_op_xent = {"xent", xent_fwd, xent_bwd};
 
 at_tensor *at_xent(at_run *r, at_tensor *logits, const int32_t *label) {
-    xent_attr *a = logits ? at_save(r, sizeof *a) : NULL;
+    xent_attr *a = logits ? at_run_alloc(r, sizeof *a) : NULL;
     if (!a) return NULL;
     const int64_t n = at_rows(logits), v = at_cols(logits);
     const size_t rows = (size_t)n * sizeof(double);
-    if (!(a->label = at_save(r, (size_t)n * sizeof *a->label)) || !(a->lse = at_save(r, rows)) ||
-        !(a->loss = at_save(r, rows)) ||
-        !(a->tmp = at_save(r, (size_t)r->cp->threads * (size_t)v * sizeof(at_real))))
+    if (!(a->label = at_run_alloc(r, (size_t)n * sizeof *a->label)) ||
+        !(a->lse = at_run_alloc(r, rows)) || !(a->loss = at_run_alloc(r, rows)) ||
+        !(a->tmp = at_run_alloc(r, (size_t)r->cp->threads * (size_t)v * sizeof(at_real))))
         return NULL;
     memcpy(a->label, label, (size_t)n * sizeof *label);
     if ((a->count = at_count_labels(r, "xent", label, n, v)) < 0) return NULL;

@@ -56,9 +56,11 @@ static at_status draw_class(at_ctx *c, const at_dataset *d, int k, const at_rout
             return AT_OOM;
         for (int64_t i = 0; i < count; i++) {
             const uint64_t index = 2 * (uint64_t)i;
-            uint64_t begin = at_below(room + 1, o->seed, stream, index);
+            uint64_t begin = at_rand_below(room + 1, o->seed, stream, index);
             if (i % AT_DOCUMENT_START == 0 && shard->n_docs > 0)
-                begin = shard->start[at_below((uint64_t)shard->n_docs, o->seed, stream, index + 1)];
+                begin =
+                    shard
+                        ->start[at_rand_below((uint64_t)shard->n_docs, o->seed, stream, index + 1)];
             if (begin > room) begin = room;
             at_shard_read(shard, (int64_t)begin, length, w->id + w->start[w->n]);
             w->label[w->n] = (int32_t)k;

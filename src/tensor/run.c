@@ -24,7 +24,7 @@ void *at_fail(at_run *r, at_status s, const char *fmt, ...) {
     return NULL;
 }
 
-void *at_save(at_run *r, size_t bytes) {
+void *at_run_alloc(at_run *r, size_t bytes) {
     if (r->status != AT_OK) return NULL;
     void *p = at_arena_alloc(r->arena, bytes);
     return p ? p : at_fail(r, AT_OOM, "%s", r->ctx->message);
@@ -32,7 +32,7 @@ void *at_save(at_run *r, size_t bytes) {
 
 /* Without values of its own. */
 static at_tensor *shape(at_run *r, int rank, const int64_t *dim) {
-    at_tensor *t = at_save(r, sizeof *t);
+    at_tensor *t = at_run_alloc(r, sizeof *t);
     if (!t) return NULL;
     memset(t, 0, sizeof *t);
     t->rank = rank;
@@ -51,7 +51,7 @@ static at_tensor *alias(at_run *r, const at_tensor *t, int rank, const int64_t *
 
 at_tensor *at_new(at_run *r, int rank, const int64_t *dim) {
     at_tensor *t = shape(r, rank, dim);
-    if (t) t->data = at_save(r, (size_t)at_numel(t) * sizeof(at_real));
+    if (t) t->data = at_run_alloc(r, (size_t)at_numel(t) * sizeof(at_real));
     return t && t->data ? t : NULL;
 }
 
@@ -78,7 +78,7 @@ static at_tensor *const *widened(at_run *r, at_tensor *const *in, int n_in) {
     for (int i = 0; i < n_in; i++) {
         if (!in[i] || !in[i]->bf16) continue;
         if (!all) {
-            if (!(all = at_save(r, (size_t)n_in * sizeof *all))) return NULL;
+            if (!(all = at_run_alloc(r, (size_t)n_in * sizeof *all))) return NULL;
             memcpy(all, in, (size_t)n_in * sizeof *all);
         }
         if (!(all[i] = at_new(r, in[i]->rank, in[i]->dim))) return NULL;
@@ -102,10 +102,10 @@ at_tensor *at_apply_bf16(at_run *r, const at_op *op, at_tensor *const *in, int n
     bool record = false;
     for (int i = 0; i < n_in; i++) record |= in[i] && in[i]->need_grad;
     record &= r->train && op->bwd;
-    if (record && !(n = at_save(r, sizeof *n))) return NULL;
+    if (record && !(n = at_run_alloc(r, sizeof *n))) return NULL;
     *n = (at_node){.op = op, .run = r, .n_in = n_in, .out = out, .attr = attr};
     if (record) {
-        n->in = at_save(r, (size_t)n_in * sizeof *n->in);
+        n->in = at_run_alloc(r, (size_t)n_in * sizeof *n->in);
         if (!n->in) return NULL;
         memcpy(n->in, in, (size_t)n_in * sizeof *n->in);
         out->need_grad = true; /* before fwd: an op may prepare its gradient there */
@@ -141,7 +141,7 @@ static size_t grad_bytes(const at_tensor *t) {
 static at_real *pool_take(at_run *r, const at_tensor *t) {
     const size_t bytes = grad_bytes(t);
     const int i = pool_class(&r->pool, bytes);
-    if (i < 0 || !r->pool.free[i]) return at_save(r, bytes);
+    if (i < 0 || !r->pool.free[i]) return at_run_alloc(r, bytes);
     void *p = r->pool.free[i];
     memcpy(&r->pool.free[i], p, sizeof(void *)); /* a free buffer begins with the next one */
     return p;
@@ -197,7 +197,7 @@ at_status at_backward(at_run *r, at_tensor *loss, at_real scale) {
         at_fail(r, AT_SHAPE, "backward: the loss is not a single number");
         return at_run_status(r);
     }
-    if (!loss->grad && !(loss->grad = at_save(r, sizeof(void *)))) return at_run_status(r);
+    if (!loss->grad && !(loss->grad = at_run_alloc(r, sizeof(void *)))) return at_run_status(r);
     loss->grad[0] = scale;
     return at_backward_from(r, loss);
 }

@@ -70,13 +70,13 @@ at_tensor *at_view(at_run *r, at_tensor *t, int rank, const int64_t *dim);
 /** Same values, no gradient: the teacher's side of a loss. */
 at_tensor *at_detach(at_run *r, at_tensor *t);
 /** Bytes that live as long as the run (saved for backward). */
-void *at_save(at_run *r, size_t bytes);
+void *at_run_alloc(at_run *r, size_t bytes);
 
 /**
  * Evaluate op now; record it when training and some input needs a gradient.
  * in    n_in inputs; a NULL entry is an absent optional input
  * out   allocated by the caller with at_new; NULL passes an earlier failure on
- * attr  the op's struct from at_save, or NULL
+ * attr  the op's struct from at_run_alloc, or NULL
  */
 at_tensor *at_apply(at_run *r, const at_op *op, at_tensor *const *in, int n_in, at_tensor *out,
                     void *attr);

@@ -21,7 +21,7 @@ static int by_byte_then_longest(const void *a, const void *b) {
     return x == y ? 0 : x > y ? -1 : 1;
 }
 
-at_status at_finder_ready(at_ctx *c, at_finder *f, const at_added *token) {
+at_status at_finder_build(at_ctx *c, at_finder *f, const at_added *token) {
     f->token = token;
     f->len = at_malloc(c, (size_t)f->set.n * sizeof *f->len);
     if (!f->len) return c->status;

@@ -28,9 +28,9 @@ typedef struct at_found {
     int32_t id;
 } at_found;
 
-/** Add token[index] under a spelling; then at_finder_ready once. */
+/** Add token[index] under a spelling; then at_finder_build once. */
 at_status at_finder_add(at_ctx *c, at_finder *f, const char *spelling, size_t bytes, int32_t index);
-at_status at_finder_ready(at_ctx *c, at_finder *f, const at_added *token);
+at_status at_finder_build(at_ctx *c, at_finder *f, const at_added *token);
 /** The first token at or after out->next; text before out->end is taken.  False: no more.  Zero
     *out to begin.  Special tokens are passed over unless `specials`.
     The tokenizers package finds a token of spaces even where rstrip has just taken the spaces, and

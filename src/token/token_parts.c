@@ -263,7 +263,7 @@ at_status at_token_read_added(at_ctx *c, const char *name, const cJSON *root, at
     }
     for (int64_t i = 0; i < t->n_added && !st; i++) st = file_added(c, t, &m, (int32_t)i);
     at_editor_close(&m);
-    if (!st) st = at_finder_ready(c, &t->raw, t->added);
-    if (!st) st = at_finder_ready(c, &t->normalized, t->added);
+    if (!st) st = at_finder_build(c, &t->raw, t->added);
+    if (!st) st = at_finder_build(c, &t->normalized, t->added);
     return st;
 }

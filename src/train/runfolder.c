@@ -180,7 +180,8 @@ static bool all_ours(at_ctx *c, const char *dir) {
     struct stat st;
     at_ctx quiet = *c;
     return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) &&
-           at_check_only(&quiet, dir, "checkpoint", name, sizeof name / sizeof *name) == AT_OK;
+           at_check_replaceable(&quiet, dir, "checkpoint", name, sizeof name / sizeof *name) ==
+               AT_OK;
 }
 
 /* Under a name that says what it is, so that one half removed never passes for a checkpoint. */
@@ -292,7 +293,7 @@ static at_status load_history(at_ctx *c, const char *dir, at_history *h, int64_t
 static at_status make_way(at_ctx *c, const char *dir) {
     char *kept = NULL;
     if (!at_exists(dir)) return AT_OK;
-    const at_status s = at_keep_aside(c, dir, &kept);
+    const at_status s = at_move_aside(c, dir, &kept);
     if (s == AT_OK) at_log(c, AT_LOG_WARN, "%s was there before this run: it is now %s", dir, kept);
     at_free(kept);
     return s;
@@ -330,7 +331,7 @@ at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim
     at_weights w = {0};
     at_status s = at_runstate_read(c, dir, step, o, p);
     if (s == AT_OK) s = at_weights_open(c, dir, SIZE_MAX, &w);
-    const at_load how = {.prefix = m->arch->prefix, .ignore = m->arch->ignore};
+    const at_load_options how = {.prefix = m->arch->prefix, .ignore = m->arch->ignore};
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &w, &how);
     at_weights_close(&w);
     if (s == AT_OK) s = moments(c, dir, &m->store, false);

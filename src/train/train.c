@@ -39,8 +39,8 @@ static at_status open_data(loop *l) {
 }
 
 static at_status fits(loop *l, const at_model *m, const char *what) {
-    return at_lm_fits(l->c, what, m->tokenizer, m->dims.vocab, l->recipe.data.train,
-                      l->data->tokenizer_hash, l->data->vocab);
+    return at_lm_check_data(l->c, what, m->tokenizer, m->dims.vocab, l->recipe.data.train,
+                            l->data->tokenizer_hash, l->data->vocab);
 }
 
 /* The token that ends a text goes into config.json, for other programs. */
@@ -192,7 +192,7 @@ static at_status validate(loop *l) {
         if (d->shard[AT_VALIDATION].n_tokens < 2) continue;
         s = at_eval_model(&l->cp, l->model, &d->shard[AT_VALIDATION], l->recipe.train.context,
                           l->recipe.train.eval_windows, NULL, &e);
-        s = at_dataset_blame(l->c, l->data, s);
+        s = at_dataset_error(l->c, l->data, s);
         if (s == AT_OK) s = log_eval(l, d->name, &e);
         all.nats += e.nats;
         all.tokens += e.tokens;

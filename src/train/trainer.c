@@ -51,7 +51,7 @@ static at_status open_history(at_trainer *t) {
     /* A stretch begins without history: long ones see more of it, short ones mix the text better. */
     const int64_t full = (r->train.history + r->train.context - 1) / r->train.context;
     const int64_t stretch = r->train.stretch ? r->train.stretch : STRETCH * full;
-    at_status s = at_sampler_walk(t->ctx, &t->sampler, n, stretch);
+    at_status s = at_sampler_consecutive(t->ctx, &t->sampler, n, stretch);
     if (s != AT_OK) return s;
     t->kept = at_calloc(t->ctx, (size_t)r->train.batch, sizeof *t->kept);
     t->history = at_calloc(t->ctx, (size_t)n, sizeof *t->history);
@@ -121,7 +121,7 @@ static void begin(at_trainer *t, int64_t index, at_run *run, at_feed *feed) {
     *feed = (at_feed){.ids = t->input, .B = r->train.batch, .T = r->train.context};
     if (!t->history) return;
     for (int64_t b = 0; b < feed->B; b++) {
-        const int64_t read = at_sampler_walked(&t->sampler, index, b) * feed->T;
+        const int64_t read = at_sampler_windows_before(&t->sampler, index, b) * feed->T;
         t->kept[b] = (int32_t)(read < r->train.history ? read : r->train.history);
     }
     feed->history = &t->history[index % r->train.accumulate];
@@ -172,7 +172,7 @@ static at_status micro_batch(at_trainer *t, int64_t index, at_step_report *out) 
     if (aux.loss)
         loss = at_weighted_sum(&run, (at_tensor *[]){loss, aux.loss}, (double[]){1, 1}, 2);
     const double share = 1 / (double)r->train.accumulate;
-    at_status s = at_dataset_blame(t->ctx, t->sampler.data, at_run_status(&run));
+    at_status s = at_dataset_error(t->ctx, t->sampler.data, at_run_status(&run));
     if (s == AT_OK) {
         out->loss += share * (double)loss->data[0];
         out->ce += share * rep.ce;

@@ -228,8 +228,8 @@ int main(void) {
     at_arena_init(&arena, &ctx);
     if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
     for (uint64_t i = 0; i < B * T; i++) {
-        ids[i] = (int32_t)at_below(V, 2, AT_STREAM_TEST, i);
-        labels[i] = i % 5 == 3 ? -1 : (int32_t)at_below(V, 4, AT_STREAM_TEST, i);
+        ids[i] = (int32_t)at_rand_below(V, 2, AT_STREAM_TEST, i);
+        labels[i] = i % 5 == 3 ? -1 : (int32_t)at_rand_below(V, 4, AT_STREAM_TEST, i);
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_architecture_has_a_row),

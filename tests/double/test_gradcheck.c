@@ -15,7 +15,7 @@ static double evaluate(const row *w, at_tensor **in, const at_real *c, bool trai
     double s = 0;
     for (int64_t i = 0; i < at_numel(y); i++) s += (double)c[i] * (double)y->data[i];
     if (train) {
-        y->grad = at_save(&r, (size_t)at_numel(y) * sizeof(at_real));
+        y->grad = at_run_alloc(&r, (size_t)at_numel(y) * sizeof(at_real));
         memcpy(y->grad, c, (size_t)at_numel(y) * sizeof(at_real));
         assert_int_equal(at_backward_from(&r, y), AT_OK);
     }
@@ -112,7 +112,7 @@ static void no_gradient_where_none_is_wanted(void **state) {
     at_run r;
     at_run_init(&r, &cp, &arena, true, 1);
     at_tensor *y = at_linear(&r, &t[0], &t[1], NULL);
-    y->grad = at_save(&r, 12 * sizeof(at_real));
+    y->grad = at_run_alloc(&r, 12 * sizeof(at_real));
     for (int i = 0; i < 12; i++) y->grad[i] = 1;
     assert_int_equal(at_backward_from(&r, y), AT_OK);
     double touched = 0;

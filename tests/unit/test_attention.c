@@ -44,7 +44,7 @@ static void start(bench *b, const shape *s, int threads, unsigned features) {
 static void both_ways(bench *b, const shape *s) {
     b->y = at_attention(&b->r, &b->qkv, s->B, s->T, s->heads);
     assert_non_null(b->y);
-    b->y->grad = at_save(&b->r, (size_t)at_numel(b->y) * sizeof(at_real));
+    b->y->grad = at_run_alloc(&b->r, (size_t)at_numel(b->y) * sizeof(at_real));
     b->y->keep_grad = true;
     noise_around(b->y->grad, at_numel(b->y), 2, 0, 2);
     assert_int_equal(at_backward_from(&b->r, b->y), AT_OK);
@@ -211,7 +211,7 @@ static void test_oom(void **state) {
         start(&b, &s, 2, at_cpu_features());
         b.c.fail_after = at;
         at_tensor *y = at_attention(&b.r, &b.qkv, s.B, s.T, s.heads);
-        if (y && (y->grad = at_save(&b.r, (size_t)at_numel(y) * sizeof(at_real)))) {
+        if (y && (y->grad = at_run_alloc(&b.r, (size_t)at_numel(y) * sizeof(at_real)))) {
             noise_around(y->grad, at_numel(y), 2, 0, 2);
             (void)at_backward_from(&b.r, y);
         }

@@ -50,7 +50,7 @@ static void start(bench *b, const shape *s, int threads, unsigned features) {
 static void both_ways(bench *b, const shape *s) {
     b->y = at_attention_slots(&b->r, &b->t[0], &b->t[1], &b->t[2], s->B, s->T, s->slots, s->heads);
     assert_non_null(b->y);
-    b->y->grad = at_save(&b->r, (size_t)at_numel(b->y) * sizeof(at_real));
+    b->y->grad = at_run_alloc(&b->r, (size_t)at_numel(b->y) * sizeof(at_real));
     b->y->keep_grad = true;
     noise_around(b->y->grad, at_numel(b->y), 9, 0, 2);
     assert_int_equal(at_backward_from(&b->r, b->y), AT_OK);
@@ -255,7 +255,7 @@ static void test_rope(void **state) {
     const shape s = {2, 3, 0, 2, 2, 4};
     bench b;
     start(&b, &s, 2, at_cpu_features());
-    const at_angles *a = at_angles_of(&b.r, 30000, 8, 4, 10000);
+    const at_angles *a = at_rope_angles(&b.r, 30000, 8, 4, 10000);
     at_tensor *y = at_rope(&b.r, &b.t[0], 3, 2, 30002, a),
               *z = at_rope(&b.r, &b.t[0], 3, 2, 30005, a);
     assert_true(a && y && z);
@@ -275,12 +275,12 @@ static void test_rope(void **state) {
     assert_non_null(strstr(b.r.message, "30006 to 30008"));
     stop(&b);
     start(&b, &s, 1, 0);
-    a = at_angles_of(&b.r, 0, 8, 6, 10000);
+    a = at_rope_angles(&b.r, 0, 8, 6, 10000);
     assert_null(at_rope(&b.r, &b.t[0], 3, 2, 0, a)); /* heads of 6 in 8 values */
     assert_int_equal(b.r.status, AT_SHAPE);
     stop(&b);
     start(&b, &s, 1, 0);
-    assert_null(at_angles_of(&b.r, 0, 8, 5, 10000));
+    assert_null(at_rope_angles(&b.r, 0, 8, 5, 10000));
     assert_int_equal(b.r.status, AT_ARG);
     stop(&b);
 }
@@ -294,10 +294,10 @@ static void test_oom(void **state) {
         bench b;
         start(&b, &s, 2, at_cpu_features());
         b.c.fail_after = at;
-        const at_angles *a = at_angles_of(&b.r, 0, 40, 8, 10000);
+        const at_angles *a = at_rope_angles(&b.r, 0, 40, 8, 10000);
         at_tensor *q = at_rope(&b.r, &b.t[0], 40, 2, 0, a);
         at_tensor *y = at_attention_slots(&b.r, q, &b.t[1], &b.t[2], 1, 40, 2, 1);
-        if (y && (y->grad = at_save(&b.r, (size_t)at_numel(y) * sizeof(at_real)))) {
+        if (y && (y->grad = at_run_alloc(&b.r, (size_t)at_numel(y) * sizeof(at_real)))) {
             noise_around(y->grad, at_numel(y), 2, 0, 2);
             (void)at_backward_from(&b.r, y);
         }

@@ -60,17 +60,17 @@ static void test_blas_name(void **state) {
     if (!at_blas_name(name, sizeof name)) skip();
     assert_null(strstr(name, "asked"));
     assert_int_equal(sscanf(name, "OpenBLAS %*s (%31[^)]", core), 1);
-    assert_null(at_blas_better(0));
-    const char *better = at_blas_better(AT_CPU_AVX2 | AT_CPU_AVX512);
+    assert_null(at_blas_better_coretype(0));
+    const char *better = at_blas_better_coretype(AT_CPU_AVX2 | AT_CPU_AVX512);
     const bool newest = strcmp(core, "SkylakeX") == 0 || strcmp(core, "Cooperlake") == 0 ||
                         strcmp(core, "SapphireRapids") == 0;
     assert_true(newest ? better == NULL : strcmp(better, "SkylakeX") == 0);
-    better = at_blas_better(AT_CPU_AVX2);
+    better = at_blas_better_coretype(AT_CPU_AVX2);
     if (strcmp(core, "Prescott") == 0) assert_string_equal(better, "Haswell");
     if (strcmp(core, "Haswell") == 0 || strcmp(core, "Zen") == 0) assert_null(better);
     assert_int_equal(setenv("OPENBLAS_CORETYPE", core, 1), 0);
     assert_non_null(strstr(at_blas_name(name, sizeof name), ", as asked)"));
-    assert_null(at_blas_better(AT_CPU_AVX2 | AT_CPU_AVX512));
+    assert_null(at_blas_better_coretype(AT_CPU_AVX2 | AT_CPU_AVX512));
     assert_int_equal(setenv("OPENBLAS_CORETYPE", "other", 1), 0);
     assert_non_null(strstr(at_blas_name(name, sizeof name), ", not as asked)"));
     (void)unsetenv("OPENBLAS_CORETYPE");

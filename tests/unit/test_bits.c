@@ -71,9 +71,9 @@ static void write_language(const char *name, const char *syllables, uint64_t str
         static char text[16384];
         size_t used = 0;
         for (int word = 0; word < 400; word++) {
-            const uint64_t length = 1 + at_below(3, 4, stream, at++);
+            const uint64_t length = 1 + at_rand_below(3, 4, stream, at++);
             for (uint64_t i = 0; i < length; i++) {
-                const char *s = syllables + 2 * at_below(n, 4, stream, at++);
+                const char *s = syllables + 2 * at_rand_below(n, 4, stream, at++);
                 text[used++] = s[0];
                 text[used++] = s[1];
             }
@@ -275,7 +275,7 @@ static void logits(digests *d, const char *name, const char *folder) {
     for (size_t i = 0; i < sizeof chunk / sizeof *chunk; i++) {
         int32_t ids[40];
         for (int64_t k = 0; k < chunk[i]; k++)
-            ids[k] = (int32_t)at_below(VOCAB, 2, AT_STREAM_TEST, at++);
+            ids[k] = (int32_t)at_rand_below(VOCAB, 2, AT_STREAM_TEST, at++);
         const at_real *l;
         OK(at_session_feed(&s, ids, chunk[i], &l));
         at_sha256_update(&h, l, (size_t)m->dims.vocab * sizeof *l);

@@ -124,9 +124,9 @@ static void test_walk(void **state) {
     at_sampler s, large;
     assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 7, 4, CONTEXT), AT_OK);
     assert_int_equal(at_sampler_init(&ctx, &large, &data, NULL, 0, 7, LANES, CONTEXT), AT_OK);
-    assert_int_equal(at_sampler_walked(&s, 5, 1), 0); /* windows are drawn */
-    assert_int_equal(at_sampler_walk(&ctx, &s, 3, STRETCH), AT_OK);
-    assert_int_equal(at_sampler_walk(&ctx, &large, 1, STRETCH), AT_OK);
+    assert_int_equal(at_sampler_windows_before(&s, 5, 1), 0); /* windows are drawn */
+    assert_int_equal(at_sampler_consecutive(&ctx, &s, 3, STRETCH), AT_OK);
+    assert_int_equal(at_sampler_consecutive(&ctx, &large, 1, STRETCH), AT_OK);
     int32_t last[LANES], begin[2][STEPS * LANES / STRETCH];
     int begun[2] = {0}, at_once = 0;
     for (int64_t step = 0; step < STEPS; step++) {
@@ -140,8 +140,8 @@ static void test_walk(void **state) {
         for (int lane = 0; lane < LANES; lane++) {
             const int32_t *v = x + lane * CONTEXT;
             const int d = v[0] >= 2000;
-            const int64_t walked = at_sampler_walked(&s, 3 * step + lane / 4, lane % 4);
-            assert_int_equal(walked, at_sampler_walked(&large, step, lane));
+            const int64_t walked = at_sampler_windows_before(&s, 3 * step + lane / 4, lane % 4);
+            assert_int_equal(walked, at_sampler_windows_before(&large, step, lane));
             assert_int_equal(d, lane % 2);
             assert_in_range(walked, 0, step < STRETCH ? step : STRETCH - 1);
             if (walked)
@@ -173,10 +173,10 @@ static void test_walk_refuses(void **state) {
     (void)state;
     at_sampler s;
     assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 7, 3, CONTEXT), AT_OK);
-    assert_int_equal(at_sampler_walk(&ctx, &s, 1, 1000), AT_OK);
+    assert_int_equal(at_sampler_consecutive(&ctx, &s, 1, 1000), AT_OK);
     assert_int_equal(s.stretch, 101); /* what fits */
     assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 7, 3, 600), AT_OK);
-    assert_int_equal(at_sampler_walk(&ctx, &s, 1, 4), AT_CONFIG);
+    assert_int_equal(at_sampler_consecutive(&ctx, &s, 1, 4), AT_CONFIG);
     expect_says(&ctx, "domain \"a\": expected more than 1200 training tokens");
     expect_says(&ctx, "found 1013");
 }

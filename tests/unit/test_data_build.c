@@ -208,11 +208,11 @@ static void test_parallel(void **state) {
 static void test_balance(void **state) {
     (void)state;
     for (at_unit unit = AT_UNIT_TOKENS; unit <= AT_UNIT_DOCS; unit++) {
-        at_doc small[5], large[7];
+        at_staged small[5], large[7];
         at_stage s[2] = {{.name = (char *)"s", .doc = small, .n = 5},
                          {.name = (char *)"l", .doc = large, .n = 7}};
         for (uint64_t i = 0; i < 7; i++) {
-            const at_doc d = {
+            const at_staged d = {
                 .key = i, .bytes = 1000, .chars = 1000, .tokens = 1000, .order = 7 - i};
             if (i < 5) small[i] = d;
             large[i] = d;
@@ -223,9 +223,9 @@ static void test_balance(void **state) {
         int64_t sum[2] = {0}, cuts = 0;
         for (int k = 0; k < 2; k++)
             for (int64_t i = 0; i < s[k].n; i++) {
-                const at_doc *d = &s[k].doc[i];
+                const at_staged *d = &s[k].doc[i];
                 cuts += d->take != 0 && d->take != INT64_MAX;
-                sum[k] += d->take == INT64_MAX ? at_doc_units(d, unit) : d->take;
+                sum[k] += d->take == INT64_MAX ? at_staged_units(d, unit) : d->take;
             }
         assert_int_equal(sum[0], unit == AT_UNIT_DOCS ? 5 : 5000);
         assert_int_equal(sum[1], sum[0]);

@@ -42,7 +42,7 @@ static const char *text_file(const char *rel, const char *text) {
 
 /* Documents as "key{text}" one after the other. */
 static at_bytes seen;
-static at_left left;
+static at_skipped left;
 
 static at_status note(at_ctx *c, void *user, const at_document *d) {
     (void)user;
@@ -53,11 +53,12 @@ static at_status note(at_ctx *c, void *user, const at_document *d) {
     return s ? s : at_bytes_char(c, &seen, '}');
 }
 
-static at_status read_as(const char *path, const char *domain, at_kind kind, bool strict) {
-    const at_reading r = {.strict = strict, .max_file = 100000, .max_line = 200, .min_source = 10};
+static at_status read_as(const char *path, const char *domain, at_source_kind kind, bool strict) {
+    const at_read_options r = {
+        .strict = strict, .max_file = 100000, .max_line = 200, .min_source = 10};
     at_source s;
     seen.n = 0;
-    left = (at_left){0};
+    left = (at_skipped){0};
     warned[0] = 0;
     at_status status = at_source_open(&ctx, path, domain, kind, &s);
     if (status) return status;
@@ -70,18 +71,18 @@ static at_status read_as(const char *path, const char *domain, at_kind kind, boo
 
 static void test_kinds(void **state) {
     (void)state;
-    assert_int_equal(at_kind_of_path("a/b.txt"), AT_KIND_TEXT);
-    assert_int_equal(at_kind_of_path("a.md.gz"), AT_KIND_TEXT);
-    assert_int_equal(at_kind_of_path("a.JSONL.zst"), AT_KIND_JSONL);
-    assert_int_equal(at_kind_of_path("a.html"), AT_KIND_HTML);
-    assert_int_equal(at_kind_of_path("a.html.gz"), AT_KIND_AUTO);
-    assert_int_equal(at_kind_of_path("a.py"), AT_KIND_SOURCE);
-    assert_int_equal(at_kind_of_path("a.bin"), AT_KIND_AUTO);
-    assert_int_equal(at_kind_of_path(".txt"), AT_KIND_AUTO);
-    at_kind k;
-    assert_true(at_kind_parse("html:x", 4, &k));
+    assert_int_equal(at_source_kind_of_path("a/b.txt"), AT_KIND_TEXT);
+    assert_int_equal(at_source_kind_of_path("a.md.gz"), AT_KIND_TEXT);
+    assert_int_equal(at_source_kind_of_path("a.JSONL.zst"), AT_KIND_JSONL);
+    assert_int_equal(at_source_kind_of_path("a.html"), AT_KIND_HTML);
+    assert_int_equal(at_source_kind_of_path("a.html.gz"), AT_KIND_AUTO);
+    assert_int_equal(at_source_kind_of_path("a.py"), AT_KIND_SOURCE);
+    assert_int_equal(at_source_kind_of_path("a.bin"), AT_KIND_AUTO);
+    assert_int_equal(at_source_kind_of_path(".txt"), AT_KIND_AUTO);
+    at_source_kind k;
+    assert_true(at_source_kind_parse("html:x", 4, &k));
     assert_int_equal(k, AT_KIND_HTML);
-    assert_false(at_kind_parse("pdf", 3, &k));
+    assert_false(at_source_kind_parse("pdf", 3, &k));
 }
 
 /* The same document has the same key in every language. */

@@ -46,7 +46,7 @@ static at_stage stage_of(char *name, uint64_t first, int64_t n) {
     assert_non_null(s.doc);
     for (int64_t i = 0; i < n; i++) {
         const uint64_t key = at_rand64(5, AT_STREAM_TEST, first + (uint64_t)i);
-        s.doc[i] = (at_doc){.key = key, .group = key, .tokens = 10, .bytes = 40};
+        s.doc[i] = (at_staged){.key = key, .group = key, .tokens = 10, .bytes = 40};
     }
     return s;
 }

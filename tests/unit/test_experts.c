@@ -28,7 +28,7 @@ static at_tensor *random_tensor(at_run *r, int rank, const int64_t *dim, uint64_
 }
 static at_tensor *parameter(at_run *r, int rank, const int64_t *dim, uint64_t stream) {
     at_tensor *t = random_tensor(r, rank, dim, stream);
-    t->grad = at_save(r, (size_t)at_numel(t) * sizeof *t->grad);
+    t->grad = at_run_alloc(r, (size_t)at_numel(t) * sizeof *t->grad);
     memset(t->grad, 0, (size_t)at_numel(t) * sizeof *t->grad);
     t->need_grad = t->keep_grad = true;
     return t;
@@ -225,7 +225,7 @@ static void idle_expert_is_left_alone(void **state) {
     }
     at_tensor *y = at_expert_linear(&r, x, w, &ro);
     OK(at_run_status(&r));
-    y->grad = at_save(&r, (size_t)at_numel(y) * sizeof *y->grad);
+    y->grad = at_run_alloc(&r, (size_t)at_numel(y) * sizeof *y->grad);
     for (int64_t i = 0; i < at_numel(y); i++) y->grad[i] = 1;
     OK(at_backward_from(&r, y));
     assert_non_null(w[0]->grad);
@@ -253,9 +253,9 @@ static at_real *mixture(int threads, int64_t *n) {
     at_tensor *y = at_expert_sum(&r, h, g);
     at_tensor *aux = at_mutual_info(&r, l, &ro, NULL);
     OK(at_run_status(&r));
-    y->grad = at_save(&r, (size_t)at_numel(y) * sizeof *y->grad);
+    y->grad = at_run_alloc(&r, (size_t)at_numel(y) * sizeof *y->grad);
     for (int64_t i = 0; i < at_numel(y); i++) y->grad[i] = (at_real)(i % 7) - 3;
-    aux->grad = at_save(&r, 8);
+    aux->grad = at_run_alloc(&r, 8);
     aux->grad[0] = 1;
     *n = 1 + at_numel(y);
     for (int i = 0; i < 4; i++) *n += at_numel(p[i]);
@@ -300,7 +300,7 @@ static at_tensor *golden_tensor(at_run *r, const at_st *st, const char *name, bo
     for (int64_t i = 0; i < at_numel(t); i++) t->data[i] = (at_real)wide[i];
     free(wide);
     if (grad) {
-        t->grad = at_save(r, (size_t)at_numel(t) * sizeof *t->grad);
+        t->grad = at_run_alloc(r, (size_t)at_numel(t) * sizeof *t->grad);
         memset(t->grad, 0, (size_t)at_numel(t) * sizeof *t->grad);
         t->need_grad = t->keep_grad = true;
     }
@@ -387,7 +387,7 @@ static void one_gate(const char *kind, const char *loss) {
     OK(at_st_to_i64(&ctx, at_st_find(st, "idx"), idx));
     for (int64_t s = 0; s < ro.n * ro.k; s++) assert_int_equal(ro.pick[s], idx[s]);
     g->grad = dg->data;
-    aux->grad = at_save(&r, 8);
+    aux->grad = at_run_alloc(&r, 8);
     aux->grad[0] = (at_real)atof(at_st_meta(st, "w_aux"));
     OK(at_backward_from(&r, aux));
     same(&r, st, "dx", x->grad, slope);
@@ -445,7 +445,7 @@ static void one_layer(const char *name, bool feed_forward) {
     same(&r, st, "y", y->data, in_double ? 1e-12 : 1e-5);
     same(&r, st, "aux", aux->data, in_double ? 1e-12 : 1e-5);
     y->grad = dy->data;
-    aux->grad = at_save(&r, 8);
+    aux->grad = at_run_alloc(&r, 8);
     aux->grad[0] = (at_real)atof(at_st_meta(st, "w_aux"));
     OK(at_backward_from(&r, aux));
     same(&r, st, "dx", x->grad, in_double ? 1e-11 : 1e-4);

@@ -163,7 +163,7 @@ static void test_bits(void **state) {
                 at_ctx_init(&c, 1 + run % 4 * 2);
                 if (!set_is_here(run / 4, &c.cpu)) continue;
                 at_compute cp;
-                assert_int_equal(at_compute_open_as(&cp, &c, &block[run % 2]), AT_OK);
+                assert_int_equal(at_compute_open_with(&cp, &c, &block[run % 2]), AT_OK);
                 problem p = make(&c, shape[s][0], shape[s][1], shape[s][2], mode);
                 assert_int_equal(at_gemm_run(&cp, &p.g), AT_OK);
                 if (!one) {

@@ -40,7 +40,7 @@ static at_store store_of(const char *second, int64_t rows, int64_t cols) {
 static at_status load(at_store *s, const char *path) {
     at_weights w;
     OK(at_weights_open(&ctx, path, SIZE_MAX, &w));
-    const at_status status = at_checkpoint_load(&ctx, s, &w, &(at_load){.prefix = ""});
+    const at_status status = at_checkpoint_load(&ctx, s, &w, &(at_load_options){.prefix = ""});
     at_weights_close(&w);
     return status;
 }

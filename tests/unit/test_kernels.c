@@ -88,27 +88,29 @@ CALL(c_adamw) {
 /* Blocks of 32 columns; n counts values, so rows come and go with it. */
 enum { BLOCK = 32 };
 CALL(c_soft_down) {
-    if (n >= BLOCK) k->soft_down(n / BLOCK, BLOCK, (at_real)0.7, V(0), V(1), V(2));
+    if (n >= BLOCK) k->softmax_columns(n / BLOCK, BLOCK, (at_real)0.7, V(0), V(1), V(2));
 }
-CALL(c_soft_grad) { k->soft_grad(n / BLOCK, BLOCK, (at_real)0.7, s->v[2], s->v[3], V(0), V(1)); }
+CALL(c_soft_grad) {
+    k->softmax_columns_grad(n / BLOCK, BLOCK, (at_real)0.7, s->v[2], s->v[3], V(0), V(1));
+}
 
 CALL(c_stick_down) {
     const int64_t rows = n / BLOCK;
     at_real left[BLOCK];
     for (int j = 0; j < BLOCK; j++) left[j] = (at_real)(j + 1) / BLOCK;
-    const bool some = k->stick_down(rows, BLOCK, (at_real)1.3, V(0), V(1), left);
+    const bool some = k->stick_columns(rows, BLOCK, (at_real)1.3, V(0), V(1), left);
     for (int j = 0; j < BLOCK; j++) s->out[0] += (double)left[j];
     s->out[1] = some;
 }
 CALL(c_stick_down_only) {
     at_real left[BLOCK] = {0, 1};
-    (void)k->stick_down(n / BLOCK, BLOCK, (at_real)9, V(0), NULL, left);
+    (void)k->stick_columns(n / BLOCK, BLOCK, (at_real)9, V(0), NULL, left);
     s->out[0] = (double)left[1];
 }
 CALL(c_stick_grad) {
     at_real sum[BLOCK] = {0, 1};
     for (int64_t i = 0; i < n; i++) V(1)[i] /= 4; /* a share is at most half */
-    k->stick_grad(n / BLOCK, BLOCK, (at_real)0.7, V(0), V(1), sum, V(2));
+    k->stick_columns_grad(n / BLOCK, BLOCK, (at_real)0.7, V(0), V(1), sum, V(2));
     for (int j = 0; j < BLOCK; j++) s->out[0] += (double)sum[j];
 }
 CALL(c_logistic) { k->logistic(n, (at_real)-2, V(0), V(1), V(2)); }
@@ -144,11 +146,11 @@ static const row ROWS[] = {
     {"layernorm_grad dx db", 1, 2e-6, c_norm_grad_db},
     {"layernorm_grad dg db", 1, 2e-6, c_norm_grad_only},
     {"adamw", 0, 1e-6, c_adamw},
-    {"soft_down", 0, 1e-6, c_soft_down},
-    {"soft_grad", 0, 2e-6, c_soft_grad},
-    {"stick_down", 0, 1e-6, c_stick_down},
-    {"stick_down, p only", 0, 1e-6, c_stick_down_only},
-    {"stick_grad", 0, 2e-6, c_stick_grad},
+    {"softmax_columns", 0, 1e-6, c_soft_down},
+    {"softmax_columns_grad", 0, 2e-6, c_soft_grad},
+    {"stick_columns", 0, 1e-6, c_stick_down},
+    {"stick_columns, p only", 0, 1e-6, c_stick_down_only},
+    {"stick_columns_grad", 0, 2e-6, c_stick_grad},
     {"logistic", 0, 4e-7, c_logistic},
     {"logistic in place", 0, 4e-7, c_logistic_onto},
 };
@@ -381,20 +383,21 @@ static void far_sticks(const at_kernels *k) {
     at_real block[3 * BLOCK], left[BLOCK];
     for (int i = 0; i < 3 * BLOCK; i++) block[i] = 60;
     for (int j = 0; j < BLOCK; j++) left[j] = 1;
-    assert_false(k->stick_down(3, BLOCK, 1, block, NULL, left)); /* e^-120 */
+    assert_false(k->stick_columns(3, BLOCK, 1, block, NULL, left)); /* e^-120 */
     for (int j = 0; j < BLOCK; j++) {
         assert_true(left[j] == 0 && block[j] == 0);
         assert_true(block[BLOCK + j] > 0 && block[2 * BLOCK + j] == 1);
     }
     for (int i = 0; i < 2 * BLOCK; i++) block[i] = sizeof(at_real) == 8 ? 360 : 45;
     for (int j = 0; j < BLOCK; j++) left[j] = 1;
-    assert_false(k->stick_down(2, BLOCK, 1, block, NULL, left)); /* below the smallest normal one */
+    assert_false(
+        k->stick_columns(2, BLOCK, 1, block, NULL, left)); /* below the smallest normal one */
     for (int j = 0; j < BLOCK; j++) assert_true(left[j] == 0 && block[j] > 0);
     for (int j = 0; j < BLOCK; j++) {
         block[j] = j == 3 ? (at_real)NAN : (at_real)-INFINITY;
         left[j] = (at_real)0.5;
     }
-    assert_true(k->stick_down(1, BLOCK, 1, block, NULL, left));
+    assert_true(k->stick_columns(1, BLOCK, 1, block, NULL, left));
     for (int j = 0; j < BLOCK; j++)
         assert_true(j == 3 ? isnan(block[j]) && isnan(left[j])
                            : block[j] == 0 && left[j] == (at_real)0.5);
@@ -422,8 +425,8 @@ static void packing(const at_kernels *k) {
             for (int64_t n = 1; n <= 70; n += n < 40 ? 1 : 7)
                 for (int turn = 0; turn < 2; turn++) {
                     for (int i = 0; i < PANELS + 16; i++) got[i] = ref[i] = -1;
-                    (turn ? plain.pack_turn : plain.pack_copy)(depth, n, widths[w], x, LD, ref);
-                    (turn ? k->pack_turn : k->pack_copy)(depth, n, widths[w], x, LD, got);
+                    (turn ? plain.pack_transposed : plain.pack)(depth, n, widths[w], x, LD, ref);
+                    (turn ? k->pack_transposed : k->pack)(depth, n, widths[w], x, LD, got);
                     if (memcmp(ref, got, sizeof ref) != 0)
                         fail_msg("%s pack %s: width %d, %lld x %lld", k->name,
                                  turn ? "turn" : "copy", widths[w], (long long)depth, (long long)n);
@@ -462,10 +465,10 @@ static void test_packing(void **state) {
     at_kernels_plain(&plain);
     const at_real x[6] = {1, 2, 3, 4, 5, 6}; /* 2 x 3 */
     at_real p[8];
-    plain.pack_copy(2, 3, 2, x, 3, p);
+    plain.pack(2, 3, 2, x, 3, p);
     const at_real copied[8] = {1, 2, 4, 5, 3, 0, 6, 0};
     assert_memory_equal(p, copied, sizeof p);
-    plain.pack_turn(3, 2, 2, x, 3, p);
+    plain.pack_transposed(3, 2, 2, x, 3, p);
     const at_real turned[6] = {1, 4, 2, 5, 3, 6};
     assert_memory_equal(p, turned, sizeof turned);
     each_set(packing);

@@ -336,23 +336,23 @@ static void test_widen(void **state) {
         put_rate(2, r, 4 + 0.1 * r);                       /* ever better downwards          */
         put_rate(3, r, r < 4 ? 4 - 0.1 * r : (double)NAN); /* until it explodes */
     }
-    assert_false(mf_widen(&lab, 0));
+    assert_false(mf_add_rate(&lab, 0));
     assert_int_equal(mf_best(&lab, 0), 3);
     assert_int_equal(mf_edge(&lab, 0), 0);
     assert_int_equal(mf_edge(&lab, 1), 1);
-    assert_true(mf_widen(&lab, 1) && mf_widen(&lab, 1));
-    assert_false(mf_widen(&lab, 1));
+    assert_true(mf_add_rate(&lab, 1) && mf_add_rate(&lab, 1));
+    assert_false(mf_add_rate(&lab, 1));
     assert_int_equal(mf_best(&lab, 1), 5);
     assert_int_equal(mf_edge(&lab, 1), 0);
-    assert_true(mf_widen(&lab, 2) && mf_widen(&lab, 2)); /* twice, no more */
-    assert_false(mf_widen(&lab, 2));
+    assert_true(mf_add_rate(&lab, 2) && mf_add_rate(&lab, 2)); /* twice, no more */
+    assert_false(mf_add_rate(&lab, 2));
     assert_int_equal(mf_best(&lab, 2), 0);
     assert_int_equal(mf_edge(&lab, 2), -1);
-    assert_false(mf_widen(&lab, 3));
+    assert_false(mf_add_rate(&lab, 3));
     assert_int_equal(mf_best(&lab, 3), 3);
     assert_string_equal(said, "");
 
-    OK(mf_settle(&lab));
+    OK(mf_choose_rates(&lab));
     const char *doubt =
         "the model dense-2: the best learning rate, 0.00075, is the lowest of those "
         "tried (0.00075 to 0.012); a better one may lie beyond";
@@ -390,9 +390,9 @@ static void test_no_rate(void **state) {
     open_lab(3);
     for (int r = 0; r < MF_RATES; r++) put_rate(0, r, (double)NAN);
     assert_int_equal(mf_best(&lab, 0), -1);
-    assert_true(mf_widen(&lab, 0) && mf_widen(&lab, 0));
-    assert_false(mf_widen(&lab, 0));
-    assert_int_equal(mf_settle(&lab), AT_NUMERIC);
+    assert_true(mf_add_rate(&lab, 0) && mf_add_rate(&lab, 0));
+    assert_false(mf_add_rate(&lab, 0));
+    assert_int_equal(mf_choose_rates(&lab), AT_NUMERIC);
     expect_says(&ctx, "dense-0: every learning rate from 0.00075 to 0.012 exploded");
     close_lab();
 }

@@ -58,9 +58,9 @@ static void test_done_once(void **state) {
     double loss[2], first;
     open_session(&l);
     OK(at_lab_declare(&l, "a", 2, 0, recipe("2e-3", "3")));
-    OK(at_lab_declare(&l, "a", 1, AT_TRIAL_DARING, recipe("1e-3", "3")));
+    OK(at_lab_declare(&l, "a", 1, AT_TRIAL_MAY_DIVERGE, recipe("1e-3", "3")));
     assert_false(at_lab_numbers(&l, "a", "val_loss", 2, loss));
-    OK(at_lab_train(&l, AT_TRIAL_DARING)); /* that one alone */
+    OK(at_lab_train(&l, AT_TRIAL_MAY_DIVERGE)); /* that one alone */
     assert_true(at_lab_numbers(&l, "a", "val_loss", 1, &first));
     assert_null(at_lab_trial(&l, "a", 2)->result);
     assert_null(at_lab_trial(&l, "b", 1));
@@ -87,7 +87,7 @@ static void test_explodes(void **state) {
     (void)state;
     at_lab_session l;
     open_session(&l);
-    OK(at_lab_declare(&l, "wild", 1, AT_TRIAL_DARING, recipe("0", "1e-9")));
+    OK(at_lab_declare(&l, "wild", 1, AT_TRIAL_MAY_DIVERGE, recipe("0", "1e-9")));
     OK(at_lab_train(&l, 0));
     const at_trial *t = at_lab_trial(&l, "wild", 1);
     assert_non_null(at_jsonl_string(t->result, "diverged"));
@@ -96,7 +96,7 @@ static void test_explodes(void **state) {
     close_session(&l);
 
     open_session(&l); /* it is not tried again; where it was not allowed to, it fails */
-    OK(at_lab_declare(&l, "wild", 1, AT_TRIAL_DARING, recipe("0", "1e-9")));
+    OK(at_lab_declare(&l, "wild", 1, AT_TRIAL_MAY_DIVERGE, recipe("0", "1e-9")));
     assert_non_null(at_lab_trial(&l, "wild", 1)->result);
     OK(at_lab_declare(&l, "tame", 1, 0, recipe("0", "1e-9")));
     assert_int_equal(at_lab_train(&l, 0), AT_NUMERIC);
@@ -110,8 +110,8 @@ static void test_splits(void **state) {
     (void)state;
     at_lab_session l;
     open_session(&l);
-    OK(at_lab_declare(&l, "s", 1, AT_TRIAL_LENGTHS, recipe("1e-2", "3")));
-    OK(at_lab_declare(&l, "s", 2, AT_TRIAL_CHOOSES, recipe("1e-2", "3")));
+    OK(at_lab_declare(&l, "s", 1, AT_TRIAL_BY_LENGTH, recipe("1e-2", "3")));
+    OK(at_lab_declare(&l, "s", 2, AT_TRIAL_FOR_TUNING, recipe("1e-2", "3")));
     OK(at_lab_train(&l, 0));
     const at_trial *t = at_lab_trial(&l, "s", 1), *chooses = at_lab_trial(&l, "s", 2);
     assert_true(heard("s-s1: test loss") && heard("s-s2: validation loss"));
@@ -152,7 +152,7 @@ static void test_splits(void **state) {
     at_model_close(m);
     close_session(&l);
     open_session(&l); /* finished without a file of windows */
-    OK(at_lab_declare(&l, "s", 2, AT_TRIAL_CHOOSES, recipe("1e-2", "3")));
+    OK(at_lab_declare(&l, "s", 2, AT_TRIAL_FOR_TUNING, recipe("1e-2", "3")));
     assert_non_null(at_lab_trial(&l, "s", 2)->result);
     close_session(&l);
 }
@@ -192,7 +192,7 @@ static void test_program(void **state) {
     at_lab_session l;
     open_session(&l);
     OK(at_lab_declare(&l, "q", 1, 0, recipe("1e-3", "3")));
-    OK(at_lab_declare(&l, "q", 2, AT_TRIAL_DARING, recipe("0", "1e-9")));
+    OK(at_lab_declare(&l, "q", 2, AT_TRIAL_MAY_DIVERGE, recipe("0", "1e-9")));
     OK(at_lab_train(&l, 0));
     close_session(&l);
     program = "fedcba9876543210";
@@ -200,7 +200,7 @@ static void test_program(void **state) {
     assert_true(heard("finished runs are of another program than this one (fedcba9876543210); they "
                       "are done again"));
     OK(at_lab_declare(&l, "q", 1, 0, recipe("1e-3", "3")));
-    OK(at_lab_declare(&l, "q", 2, AT_TRIAL_DARING, recipe("0", "1e-9")));
+    OK(at_lab_declare(&l, "q", 2, AT_TRIAL_MAY_DIVERGE, recipe("0", "1e-9")));
     assert_null(at_lab_trial(&l, "q", 1)->result);
     assert_null(at_lab_trial(&l, "q", 2)->result); /* what exploded may not explode again */
     OK(at_lab_train(&l, 0));

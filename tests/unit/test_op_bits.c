@@ -71,7 +71,7 @@ static at_real *results(const row *w, unsigned features, int threads, int64_t *n
     const int64_t m = at_numel(y);
     at_real *all = malloc((size_t)(*n + m) * sizeof *all), *to = all + m;
     assert_non_null(all);
-    y->grad = at_save(&r, (size_t)m * sizeof *all);
+    y->grad = at_run_alloc(&r, (size_t)m * sizeof *all);
     for (int64_t i = 0; i < m; i++) {
         all[i] = y->data[i];
         y->grad[i] = (at_real)at_normal(9, AT_STREAM_TEST, (uint64_t)i);

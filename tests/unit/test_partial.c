@@ -253,16 +253,16 @@ static void told_before_the_work(void **state) {
 static void only_what_is_known(void **state) {
     (void)state;
     static const char *const name[] = {"a", "b"};
-    assert_int_equal(at_check_only(&c, in("none"), "thing", name, 2), AT_OK);
+    assert_int_equal(at_check_replaceable(&c, in("none"), "thing", name, 2), AT_OK);
     assert_int_equal(at_make_dir(&c, in("things")), AT_OK);
-    assert_int_equal(at_check_only(&c, in("things"), "thing", NULL, 0), AT_OK);
+    assert_int_equal(at_check_replaceable(&c, in("things"), "thing", NULL, 0), AT_OK);
     put("things/a", "");
-    assert_int_equal(at_check_only(&c, in("things"), "thing", name, 2), AT_OK);
-    assert_int_equal(at_check_only(&c, in("things"), "thing", NULL, 0), AT_ARG);
+    assert_int_equal(at_check_replaceable(&c, in("things"), "thing", name, 2), AT_OK);
+    assert_int_equal(at_check_replaceable(&c, in("things"), "thing", NULL, 0), AT_ARG);
     assert_int_equal(at_make_dir(&c, in("things/mine")), AT_OK);
-    assert_int_equal(at_check_only(&c, in("things"), "thing", name, 2), AT_ARG);
+    assert_int_equal(at_check_replaceable(&c, in("things"), "thing", name, 2), AT_ARG);
     expect_says(&c, "`mine`");
-    assert_int_equal(at_check_only(&c, in("things/a"), "thing", name, 2), AT_ARG);
+    assert_int_equal(at_check_replaceable(&c, in("things/a"), "thing", name, 2), AT_ARG);
 }
 
 /* None of these waits, and none goes on for ever. */

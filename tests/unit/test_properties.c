@@ -21,7 +21,7 @@ static uint64_t draws;
 static double tolerance(void) { return sizeof(at_real) == 8 ? 1e-12 : 2e-5; }
 
 static int64_t between(int64_t lo, int64_t hi) {
-    return lo + (int64_t)at_below((uint64_t)(hi - lo + 1), 1, AT_STREAM_TEST, draws++);
+    return lo + (int64_t)at_rand_below((uint64_t)(hi - lo + 1), 1, AT_STREAM_TEST, draws++);
 }
 
 static at_tensor *normal2(int64_t rows, int64_t cols, double size) {
@@ -50,7 +50,7 @@ static at_tensor *copy_of(const at_tensor *t) {
 static void wanted(at_tensor *t) {
     const size_t bytes = (size_t)at_numel(t) * sizeof(at_real);
     t->need_grad = t->keep_grad = true;
-    assert_non_null(t->grad = at_save(&run, bytes));
+    assert_non_null(t->grad = at_run_alloc(&run, bytes));
     memset(t->grad, 0, bytes);
 }
 
@@ -313,7 +313,7 @@ static void embed_takes_rows(void **state) {
             same(z->data + (n - 1 - i) * C, y->data + i * C, C, "a row in another place");
         }
         /* each row of the table gets the sum of what its tokens got: here how many they are */
-        y->grad = at_save(&run, (size_t)(n * C) * sizeof(at_real));
+        y->grad = at_run_alloc(&run, (size_t)(n * C) * sizeof(at_real));
         for (int64_t i = 0; i < n * C; i++) y->grad[i] = 1;
         assert_int_equal(at_backward_from(&run, y), AT_OK);
         for (int64_t v = 0; v < V; v++) {

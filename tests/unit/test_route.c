@@ -49,7 +49,7 @@ static void synthetic(sample *s, int classes, int each) {
             for (int t = 0; t < 12; t++) {
                 const uint64_t index = (uint64_t)((k * each + i) * 12 + t) * 2;
                 const bool noise = at_uniform(3, AT_STREAM_TEST, index) < 0.2;
-                id[t] = (int32_t)at_below(noise ? 40 : 9, 3, AT_STREAM_TEST, index + 1) +
+                id[t] = (int32_t)at_rand_below(noise ? 40 : 9, 3, AT_STREAM_TEST, index + 1) +
                         (noise ? 0 : 10 * k + 1);
             }
             id[11] = 0;

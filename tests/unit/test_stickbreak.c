@@ -82,7 +82,7 @@ static void forward(bench *b, const shape *s) {
 
 static void both_ways(bench *b, const shape *s) {
     forward(b, s);
-    b->y->grad = at_save(&b->r, (size_t)at_numel(b->y) * sizeof(at_real));
+    b->y->grad = at_run_alloc(&b->r, (size_t)at_numel(b->y) * sizeof(at_real));
     b->y->keep_grad = true;
     noise_around(b->y->grad, at_numel(b->y), 4, 0, 2);
     assert_int_equal(at_backward_from(&b->r, b->y), AT_OK);
@@ -240,7 +240,7 @@ static void golden(const char *name, int64_t T, int64_t S, int64_t D) {
     widen(k, S, D, 1, 0, NULL, b.k.data);
     widen(v, S, D, 1, 1, NULL, b.v.data);
     forward(&b, &s);
-    b.y->grad = at_save(&b.r, (size_t)at_numel(b.y) * sizeof(at_real));
+    b.y->grad = at_run_alloc(&b.r, (size_t)at_numel(b.y) * sizeof(at_real));
     b.y->keep_grad = true;
     widen(dy, T, D, 1, 0, drem, b.y->grad);
     assert_int_equal(at_backward_from(&b.r, b.y), AT_OK);
@@ -359,7 +359,7 @@ static void without_padding(const bench *all, const shape *w, int64_t b, int64_t
     memcpy(one.k.data, all->k.data + at, (size_t)keys * sizeof(at_real));
     memcpy(one.v.data, all->v.data + at, (size_t)keys * sizeof(at_real));
     forward(&one, &rest);
-    one.y->grad = at_save(&one.r, bytes);
+    one.y->grad = at_run_alloc(&one.r, bytes);
     memcpy(one.y->grad, all->y->grad + q, bytes);
     one.y->keep_grad = true;
     assert_int_equal(at_backward_from(&one.r, one.y), AT_OK);
@@ -389,7 +389,7 @@ static void test_from(void **state) {
         all.y = at_stickbreak_from(&all.r, &all.q, all.kv[0], all.kv[1], 4, w->T, w->slots,
                                    w->heads, from);
         assert_non_null(all.y);
-        all.y->grad = at_save(&all.r, (size_t)at_numel(all.y) * sizeof(at_real));
+        all.y->grad = at_run_alloc(&all.r, (size_t)at_numel(all.y) * sizeof(at_real));
         noise_around(all.y->grad, at_numel(all.y), 4, 0, 2);
         all.y->keep_grad = true;
         assert_int_equal(at_backward_from(&all.r, all.y), AT_OK);
@@ -589,7 +589,7 @@ static void test_oom(void **state) {
         start(&b, &s, 2, at_cpu_features());
         b.c.fail_after = at;
         at_tensor *y = at_stickbreak(&b.r, &b.q, &b.k, &b.v, 1, 40, 2, 1);
-        if (y && (y->grad = at_save(&b.r, (size_t)at_numel(y) * sizeof(at_real)))) {
+        if (y && (y->grad = at_run_alloc(&b.r, (size_t)at_numel(y) * sizeof(at_real)))) {
             noise_around(y->grad, at_numel(y), 2, 0, 2);
             (void)at_backward_from(&b.r, y);
         }

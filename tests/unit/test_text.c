@@ -68,7 +68,7 @@ static void utf8(void **state) {
 
 static void shown(const char *text, size_t n, const char *wanted) {
     char out[200];
-    const size_t got = at_shown(text, n, out, sizeof out);
+    const size_t got = at_printable(text, n, out, sizeof out);
     assert_string_equal(out, wanted);
     assert_int_equal(got, strlen(wanted));
 }
@@ -82,9 +82,9 @@ static void control_characters_are_shown(void **state) {
     shown("\x9b\xff\xC3", 3, "\\x9b\\xff\\xc3"); /* no UTF-8 */
     shown("\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", 9, "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
     char out[6];
-    assert_int_equal(at_shown("abc\x1bz", 5, out, sizeof out), 3); /* whole escapes or none */
+    assert_int_equal(at_printable("abc\x1bz", 5, out, sizeof out), 3); /* whole escapes or none */
     assert_string_equal(out, "abc");
-    assert_int_equal(at_shown("abcdefg", 7, out, sizeof out), 5);
+    assert_int_equal(at_printable("abcdefg", 7, out, sizeof out), 5);
     assert_string_equal(out, "abcde");
 }
 

@@ -11,7 +11,9 @@
 static at_ctx c;
 static uint64_t drawn; /* numbers so far */
 
-static int32_t draw(uint64_t below) { return (int32_t)at_below(below, 7, AT_STREAM_TEST, drawn++); }
+static int32_t draw(uint64_t below) {
+    return (int32_t)at_rand_below(below, 7, AT_STREAM_TEST, drawn++);
+}
 
 static int setup(void **state) {
     (void)state;

@@ -668,7 +668,7 @@ static void adamw_by_hand(void **state) {
 int main(void) {
     at_ctx_init(&ctx, 2);
     for (int64_t i = 0; i < TOKENS; i++)
-        token[i] = (uint16_t)at_below(IDS, 1, AT_STREAM_TEST, (uint64_t)i);
+        token[i] = (uint16_t)at_rand_below(IDS, 1, AT_STREAM_TEST, (uint64_t)i);
     domain.shard[AT_TRAIN] = (at_shard){.width = 2, .token = token, .n_tokens = TOKENS};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(not_a_number),

@@ -1,5 +1,5 @@
-/* shown.c - see shown.h. */
-#include "shown.h"
+/* printable.c - see printable.h. */
+#include "printable.h"
 #include "artel.h"
 #include <stdarg.h>
 #include <stdlib.h>
@@ -25,31 +25,31 @@ static size_t open_end(const char *bytes, size_t n) {
     return 0;
 }
 
-static void put_shown(FILE *f, const char *bytes, size_t n) {
+static void put_escaped(FILE *f, const char *bytes, size_t n) {
     char out[4 * PIECE + 1];
     while (n > 0) {
         size_t now = n < PIECE ? n : PIECE;
         if (now < n) now -= open_end(bytes, now);
-        (void)fwrite(out, 1, artel_shown(bytes, now, out, sizeof out), f);
+        (void)fwrite(out, 1, artel_printable(bytes, now, out, sizeof out), f);
         bytes += now;
         n -= now;
     }
 }
 
-void shown_put(FILE *f, const char *text) {
+void printable_put(FILE *f, const char *text) {
     if (wanted(f))
-        put_shown(f, text, strlen(text));
+        put_escaped(f, text, strlen(text));
     else
         (void)fputs(text, f);
 }
 
-void shown_print(FILE *f, const char *fmt, ...) {
+void printable_print(FILE *f, const char *fmt, ...) {
     char text[4 * PIECE];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    shown_put(f, text);
+    printable_put(f, text);
 }
 
 /* ---- rows --------------------------------------------------------------------------------- */
@@ -63,7 +63,7 @@ static unsigned long escaped(const char *s) {
 }
 
 /* Rows hold control characters as escapes alone ("\u001b"); these become text ("\\x1b"). */
-static char *row_shown(const char *s) {
+static char *escaped_row(const char *s) {
     char *out = malloc(3 * strlen(s) + 1), *o = out; /* "\r" becomes five bytes */
     for (; out && *s; s++) {
         const unsigned long ch = *s == '\\' ? escaped(s + 1) : 'x';
@@ -80,9 +80,9 @@ static char *row_shown(const char *s) {
     return out;
 }
 
-cJSON *shown_row(const char *json, FILE *f) {
+cJSON *printable_row(const char *json, FILE *f) {
     if (!wanted(f)) return cJSON_Parse(json);
-    char *text = row_shown(json);
+    char *text = escaped_row(json);
     cJSON *o = text ? cJSON_Parse(text) : NULL;
     free(text);
     return o;
@@ -90,7 +90,7 @@ cJSON *shown_row(const char *json, FILE *f) {
 
 /* ---- streams ------------------------------------------------------------------------------ */
 
-void shown_bytes(shown *s, const char *bytes, size_t n) {
+void printable_bytes(printable *s, const char *bytes, size_t n) {
     if (!wanted(stdout)) {
         (void)fwrite(bytes, 1, n, stdout);
         return;
@@ -99,17 +99,17 @@ void shown_bytes(shown *s, const char *bytes, size_t n) {
         s->held[s->n++] = *bytes++;
         n--;
         if (open_end(s->held, s->n) == s->n) continue;
-        put_shown(stdout, s->held, s->n);
+        put_escaped(stdout, s->held, s->n);
         s->n = 0;
     }
     const size_t open = open_end(bytes, n);
-    put_shown(stdout, bytes, n - open);
+    put_escaped(stdout, bytes, n - open);
     if (open == 0) return;
     memcpy(s->held, bytes + n - open, open);
     s->n = open;
 }
 
-void shown_end(shown *s) {
-    put_shown(stdout, s->held, s->n);
+void printable_end(printable *s) {
+    put_escaped(stdout, s->held, s->n);
     s->n = 0;
 }
