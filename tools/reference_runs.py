@@ -37,9 +37,10 @@ MARGIN = 1e-5  # in log-probability, a tenth of it where experts are drawn; floa
 CALM = 2e-3    # nats between a loss and the limit of the spike guard
 
 DEFAULTS = {
-    "train": dict(steps=0, tokens=0, batch=8, context=256, history=0, stretch=0, accumulate=1, lr=6e-4, schedule="cosine",
-                  warmup=0.05, floor=0.1, weight_decay=0.1, beta1=0.9, beta2=0.95, eps=1e-8, clip=1.0, spike=3.0,
-                  eval_every=200, eval_windows=32, save_every=200, keep=2),
+    "train": dict(steps=0, tokens=0, batch=8, context=256, history=0, stretch=0, accumulate=1, optimizer="adamw", lr=6e-4,
+                  schedule="cosine", warmup=0.05, floor=0.1, weight_decay=0.1, beta1=0.9, beta2=0.95, eps=1e-8,
+                  momentum=0.95, muon_scale=0.2, clip=1.0, spike=3.0, eval_every=200, eval_windows=32, save_every=200,
+                  keep=2),
     "distill": dict(loss="forward_kl", temperature=2.0, alpha=0.5, alpha_rule="fixed", schedule="combined"),
     "losses": dict(mutual_information=0.0, concentration=0.0, switch=0.0, z=0.0, attention=1.0, feed_forward=1.0,
                    scope="micro_batch"),
@@ -130,6 +131,18 @@ def schedule(t, step):
     return t["floor"] + (1 - t["floor"]) * left
 
 
+TABLES = ("wte", "wpe", "lm_head")  # embeddings, positions, heads
+
+
+def muon(t, lr, p, u):
+    """By singular values: what five iterations of products make of each of them."""
+    left, s, right = numpy.linalg.svd(u, full_matrices=False)
+    s = s / numpy.linalg.norm(s)
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    return p - lr * t["weight_decay"] * p - lr * t["muon_scale"] * numpy.sqrt(max(p.shape)) * (left * s) @ right
+
+
 class Run:
     def __init__(self, recipe, data, models):
         self.recipe, self.data, self.margin = recipe, data, numpy.inf
@@ -189,6 +202,12 @@ class Run:
             if k in self.frozen:
                 continue
             g = gradient[k] * scale
+            if t["optimizer"] == "muon" and p.ndim >= 2 and not any(x in k for x in TABLES):
+                for i in range(len(p)) if p.ndim == 3 else [...]:
+                    if numpy.any(g[i]):
+                        self.m[k][i] = t["momentum"] * self.m[k][i] + g[i]
+                        self.model.p[k][i] = muon(t, lr, p[i], g[i] + t["momentum"] * self.m[k][i])
+                continue
             self.m[k] = t["beta1"] * self.m[k] + (1 - t["beta1"]) * g
             self.v[k] = t["beta2"] * self.v[k] + (1 - t["beta2"]) * g * g
             decay = lr * t["weight_decay"] * p if p.ndim >= 2 else 0.0

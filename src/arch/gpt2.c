@@ -101,10 +101,10 @@ static at_status gpt2_init(at_store *s, const void *cfg, void **model) {
     m->c = *c;
     const int64_t C = c->n_embd, F = inner(c);
     const double std = c->initializer_range, residual = std / sqrt(2 * (double)c->n_layer);
-    m->wte = at_param(s, AT_INIT_NORMAL, std, 2, (int64_t[]){c->vocab_size, C},
-                      "transformer.wte.weight");
-    m->wpe = at_param(s, AT_INIT_NORMAL, std, 2, (int64_t[]){c->n_positions, C},
-                      "transformer.wpe.weight");
+    const int64_t words[] = {c->vocab_size, C}, positions[] = {c->n_positions, C};
+    m->wte = at_param_table(at_param(s, AT_INIT_NORMAL, std, 2, words, "transformer.wte.weight"));
+    m->wpe =
+        at_param_table(at_param(s, AT_INIT_NORMAL, std, 2, positions, "transformer.wpe.weight"));
     for (int i = 0; i < c->n_layer; i++) {
         block *b = &m->h[i];
         char path[64];
@@ -118,9 +118,9 @@ static at_status gpt2_init(at_store *s, const void *cfg, void **model) {
 #undef PATH
     }
     m->ln_f = at_norm_init(s, "transformer.ln_f", C, true);
-    m->head = c->tie_word_embeddings ? m->wte
-                                     : at_param(s, AT_INIT_NORMAL, std, 2,
-                                                (int64_t[]){c->vocab_size, C}, "lm_head.weight");
+    m->head = c->tie_word_embeddings
+                  ? m->wte
+                  : at_param_table(at_param(s, AT_INIT_NORMAL, std, 2, words, "lm_head.weight"));
     *model = m;
     return s->status;
 }

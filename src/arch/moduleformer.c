@@ -230,11 +230,12 @@ static at_status moduleformer_init(at_store *s, const void *cfg, void **model) {
     m->c = *c;
     const int64_t table[2] = {c->vocab_size, c->n_embd};
     const double std = c->initializer_range;
-    m->wte = at_param(s, AT_INIT_NORMAL, std, 2, table, "transformer.wte.weight");
+    m->wte = at_param_table(at_param(s, AT_INIT_NORMAL, std, 2, table, "transformer.wte.weight"));
     for (int i = 0; i < c->n_layer; i++) block_init(s, c, i, &m->h[i]);
     m->ln_f = norm_init(s, c, "transformer.ln_f");
-    m->head = c->tie_word_embeddings ? m->wte
-                                     : at_param(s, AT_INIT_NORMAL, std, 2, table, "lm_head.weight");
+    m->head = c->tie_word_embeddings
+                  ? m->wte
+                  : at_param_table(at_param(s, AT_INIT_NORMAL, std, 2, table, "lm_head.weight"));
     *model = m;
     return s->status;
 }

@@ -174,6 +174,7 @@ at_tensor *const *at_slices(at_run *r, at_tensor *t) {
     at_tensor **list = at_run_alloc(r, (size_t)t->dim[0] * sizeof *list);
     at_tensor *slice = at_run_alloc(r, (size_t)t->dim[0] * sizeof *slice);
     if (!list || !slice) return NULL;
+    t->has_grad |= r->train && t->need_grad; /* backward sees the slices alone */
     for (int64_t e = 0; e < t->dim[0]; e++) {
         slice[e] = *t;
         slice[e].rank--;

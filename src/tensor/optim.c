@@ -1,76 +1,79 @@
-/* optim.c - the slabs are cut into segments of one parameter each, the segments into chunks whose
-   size depends on nothing, so every thread count sums and steps alike. */
+/* optim.c - the loop over parameters.  Each is cut into chunks whose size depends on nothing, so
+   every number of threads sums and steps alike. */
 #include "tensor/optim.h"
-#include "base/maths.h"
 #include "base/par.h"
 #include <math.h>
 
-enum { CHUNK = 1 << 16 };
+#define X(name) &at_optimiser_##name,
+const at_optimiser *const at_optimisers[] = {AT_OPTIMISERS(X) NULL};
+#undef X
+
+enum { ROUND = 1024 };
 
 typedef struct {
     at_compute *cp;
-    const at_store *s;
-    at_adamw h;
-    double sum[1024]; /* one for each chunk of a parameter; long ones in several rounds */
-    int64_t param, base;
-} work;
+    const at_real *x;
+    double sum[ROUND]; /* one for each chunk; long tensors take several rounds */
+} squares;
 
-static void norm_part(void *arg, int64_t begin, int64_t end, int worker) {
-    work *w = arg;
+static void squares_part(void *arg, int64_t begin, int64_t end, int worker) {
+    squares *w = arg;
     (void)worker;
-    const at_real *g = w->s->p[w->param]->t.grad + w->base;
-    w->sum[begin / CHUNK] = w->cp->k.sumsq(end - begin, g + begin);
+    w->sum[begin / AT_OPTIM_CHUNK] = w->cp->k.sumsq(end - begin, w->x + begin);
 }
 
-double at_grad_norm(at_compute *cp, const at_store *s) {
-    work w = {.cp = cp, .s = s};
-    double total = 0;
-    for (w.param = 0; w.param < s->n; w.param++) {
-        if (s->p[w.param]->frozen) continue;
-        const int64_t n = at_numel(&s->p[w.param]->t), round = (int64_t)1024 * CHUNK;
-        for (w.base = 0; w.base < n; w.base += round) {
-            const int64_t m = n - w.base < round ? n - w.base : round;
-            at_par_for(cp->threads, m, CHUNK, norm_part, &w);
-            for (int64_t i = 0; i * CHUNK < m; i++) total += w.sum[i];
-        }
+/* Onto what came before, so that sums over several tensors have one order. */
+static double add_squares(double total, at_compute *cp, int64_t n, const at_real *x) {
+    squares w = {.cp = cp};
+    const int64_t round = (int64_t)ROUND * AT_OPTIM_CHUNK;
+    for (int64_t base = 0; base < n; base += round) {
+        const int64_t m = n - base < round ? n - base : round;
+        w.x = x + base;
+        at_par_for(cp->threads, m, AT_OPTIM_CHUNK, squares_part, &w);
+        for (int64_t i = 0; i * AT_OPTIM_CHUNK < m; i++) total += w.sum[i];
     }
-    return sqrt(total);
+    return total;
 }
 
-static void step_part(void *arg, int64_t begin, int64_t end, int worker) {
-    const work *w = arg;
-    const at_param_entry *e = w->s->p[w->param];
-    const int64_t at = e->first + begin;
-    at_adamw h = w->h;
-    (void)worker;
-    if (e->t.rank < 2) h.wd = 0;
-    w->cp->k.adamw(end - begin, e->t.data + begin, e->t.grad + begin, w->s->m + at, w->s->v + at,
-                   &h);
+double at_squares(at_compute *cp, int64_t n, const at_real *x) { return add_squares(0, cp, n, x); }
+
+static bool moves(const at_param_entry *e) { return !e->frozen && e->t.has_grad; }
+
+double at_grad_squares(at_compute *cp, const at_store *s) {
+    double total = 0;
+    for (int64_t i = 0; i < s->n; i++)
+        if (moves(s->p[i])) total = add_squares(total, cp, at_numel(&s->p[i]->t), s->p[i]->t.grad);
+    return total;
 }
 
-void at_optim_step(at_compute *cp, at_store *s, at_optim *o, double lr, double norm) {
-    o->t++;
-    work w = {.cp = cp, .s = s};
-    w.h = (at_adamw){.lr = (at_real)lr,
-                     .b1 = (at_real)o->beta1,
-                     .b2 = (at_real)o->beta2,
-                     .eps = (at_real)o->eps,
-                     .wd = (at_real)o->weight_decay,
-                     .clip = (at_real)(o->clip > 0 && norm > o->clip ? o->clip / norm : 1),
-                     .c1 = (at_real)(1 / (1 - at_powi(o->beta1, o->t))),
-                     .c2 = (at_real)(1 / (1 - at_powi(o->beta2, o->t)))};
-    for (w.param = 0; w.param < s->n; w.param++)
-        if (!s->p[w.param]->frozen)
-            at_par_for(cp->threads, at_numel(&s->p[w.param]->t), CHUNK, step_part, &w);
+static at_status make_space(const at_store *s, at_optim *o) {
+    int64_t most = 0;
+    for (int64_t i = 0; i < s->n && o->rule->space; i++) {
+        const int64_t n = moves(s->p[i]) ? o->rule->space(s->p[i]) : 0;
+        if (n > most) most = n;
+    }
+    const bool ok = at_reserve(s->ctx, &o->space, &o->n_space, most, sizeof *o->space);
+    return ok ? AT_OK : AT_OOM;
 }
 
-double at_schedule_factor(at_schedule k, int64_t step, int64_t steps, double warmup, double floor) {
-    const double up = warmup * (double)steps, at = (double)step;
-    if (at < up) return (at + 1) / (up + 1 > 1 ? up + 1 : 1);
-    const double left = (double)steps - up, x = left > 0 ? (at - up) / left : 1;
-    const double done = x > 1 ? 1 : x;
-    if (k == AT_LINEAR) return floor + (1 - floor) * (1 - done);
-    if (k == AT_COSINE)
-        return floor + (1 - floor) * 0.5 * (1 + at_cos(3.14159265358979323846 * done));
-    return 1;
+at_status at_optim_step(at_compute *cp, at_store *s, at_optim *o, double lr, double norm) {
+    if (!o->rule) o->rule = &at_optimiser_adamw;
+    at_status status = make_space(s, o);
+    at_update u = {.cp = cp, .o = o, .lr = lr};
+    u.clip = o->clip > 0 && norm > o->clip ? o->clip / norm : 1;
+    for (int64_t i = 0; i < s->n && status == AT_OK; i++) {
+        at_param_entry *e = u.e = s->p[i];
+        if (!moves(e)) continue;
+        u.m = s->m + e->first;
+        u.v = s->v + e->first;
+        e->steps++;
+        status = o->rule->step(&u);
+    }
+    return status;
+}
+
+void at_optim_close(at_optim *o) {
+    at_free(o->space);
+    o->space = NULL;
+    o->n_space = 0;
 }

@@ -1,23 +1,59 @@
-/* optim.h - AdamW over a store, gradient norm, learning-rate schedules. */
+/*
+ * optim.h - what changes parameters by their gradients: a table of optimisers, one file a row.
+ *
+ * A parameter that no gradient reached since at_store_zero_grad is not touched: no decay, no
+ * moments, no count.  Each counts its own steps, which is what corrects the bias of its moments.
+ */
 #ifndef AT_OPTIM_H
 #define AT_OPTIM_H
 #include "tensor/store.h"
 
+/** Names, in the order of at_optimisers. */
+#define AT_OPTIMISERS(X) X(adamw) X(muon)
+
+typedef struct at_optimiser at_optimiser;
+
 typedef struct at_optim {
-    double beta1, beta2, eps, weight_decay; /* decay on tensors of rank >= 2 only    */
-    double clip;                            /* largest gradient norm; 0: no clipping */
-    int64_t t;                              /* steps taken                           */
+    const at_optimiser *rule;               /* NULL: AdamW                            */
+    double beta1, beta2, eps, weight_decay; /* decay on tensors of rank >= 2 only     */
+    double momentum, muon_scale;            /* of Muon, see optim_muon.c              */
+    double clip;                            /* largest gradient norm; 0: no clipping  */
+    at_real *space;                         /* owned; working memory of the optimiser */
+    int64_t n_space;
 } at_optim;
 
-/** Norm of all gradients, in double, summed in a fixed order. */
-double at_grad_norm(at_compute *cp, const at_store *s);
-/** One step with learning rate lr; `norm` is at_grad_norm's. Source: Loshchilov & Hutter 2019,
-    arXiv 1711.05101, in the form of PyTorch's AdamW. */
-void at_optim_step(at_compute *cp, at_store *s, at_optim *o, double lr, double norm);
+/** One parameter in one step. */
+typedef struct at_update {
+    at_compute *cp;
+    const at_optim *o;
+    at_param_entry *e;
+    at_real *m, *v; /* its moments                        */
+    double lr;
+    double clip; /* factor of the gradient             */
+} at_update;
 
-typedef enum at_schedule { AT_CONSTANT, AT_LINEAR, AT_COSINE } at_schedule;
-/** Factor of the learning rate at `step` of `steps` (from 0): rises linearly over the first
-    warmup * steps, then stays, or falls along a line or half a cosine to `floor`. */
-double at_schedule_factor(at_schedule k, int64_t step, int64_t steps, double warmup, double floor);
+struct at_optimiser {
+    const char *name, *help;
+    int64_t (*space)(const at_param_entry *e); /* values of o->space it works in; NULL: none */
+    at_status (*step)(const at_update *u);     /* e->steps counts this one                   */
+};
+
+#define X(name) extern const at_optimiser at_optimiser_##name;
+AT_OPTIMISERS(X)
+#undef X
+/** By index; NULL ends it. */
+extern const at_optimiser *const at_optimisers[];
+
+/** Sum of squares of all gradients, in double, in a fixed order: the square of their norm. */
+double at_grad_squares(at_compute *cp, const at_store *s);
+/** One step with learning rate lr; norm: of the gradients of all that is stepped together.
+    AT_OOM before anything changed, or in a product of Muon's: then the step is half done. */
+at_status at_optim_step(at_compute *cp, at_store *s, at_optim *o, double lr, double norm);
+void at_optim_close(at_optim *o);
+
+/** Values that a worker takes at a time from loops over a parameter. */
+enum { AT_OPTIM_CHUNK = 1 << 16 };
+/** Sum of squares of n values, in double, in a fixed order. */
+double at_squares(at_compute *cp, int64_t n, const at_real *x);
 
 #endif

@@ -185,6 +185,8 @@ at_status at_backward_from(at_run *r, at_tensor *t) {
         at_tensor *y = n->out;
         if (!y->grad) continue; /* nothing flows here */
         n->op->bwd(n);
+        for (int i = 0; i < n->n_in; i++)
+            if (n->in[i]) at_root(n->in[i])->has_grad = true;
         if (!y->keep_grad && y != t) pool_give(r, y);
     }
     r->tape = NULL;

@@ -59,6 +59,11 @@ at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64
     return &e->t;
 }
 
+at_tensor *at_param_table(at_tensor *t) {
+    if (t) ((at_param_entry *)(void *)t)->table = true; /* its first member */
+    return t;
+}
+
 at_param_entry *at_store_find(const at_store *s, const char *path) {
     for (int64_t i = 0; i < s->n; i++)
         if (!strcmp(s->p[i]->path, path)) return s->p[i];
@@ -116,6 +121,7 @@ at_status at_store_train(at_store *s, bool moments) {
 
 void at_store_zero_grad(at_store *s) {
     if (s->grad) memset(s->grad, 0, (size_t)s->numel * sizeof *s->grad);
+    for (int64_t i = 0; i < s->n; i++) s->p[i]->t.has_grad = false;
 }
 
 int64_t at_store_freeze(at_store *s, const char *glob) {

@@ -17,6 +17,8 @@ typedef struct at_param_entry {
     double std;    /* of AT_INIT_NORMAL; UNIFORM is in (-std, std) */
     int64_t first; /* offset in the slabs, values                */
     bool frozen;   /* no gradient, no moments, no decay          */
+    bool table;    /* see at_param_table                         */
+    int64_t steps; /* that changed it                            */
     char path[1];  /* as long as it needs                        */
 } at_param_entry;
 
@@ -36,6 +38,9 @@ void at_store_close(at_store *s);
 /** Declare a parameter; NULL on failure, kept in s->status. The tensor lives as long as the store. */
 at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64_t *dim,
                     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/** Marks a parameter, which is returned: its rows are looked up or stand for classes (embeddings,
+    positions, heads).  It is no map from one space to another, which some optimisers ask for. */
+at_tensor *at_param_table(at_tensor *t);
 /** The declared parameter of this path, or NULL. */
 at_param_entry *at_store_find(const at_store *s, const char *path);
 
@@ -45,7 +50,7 @@ at_status at_store_alloc(at_store *s);
 void at_store_randomise(at_store *s, uint64_t seed);
 /** Gradients (zeroed) and, when `moments`, Adam's moments (zeroed).  Frozen ones get none used. */
 at_status at_store_train(at_store *s, bool moments);
-/** Zero all gradients. */
+/** Zero all gradients; none has flowed into any parameter. */
 void at_store_zero_grad(at_store *s);
 /** Freeze every parameter whose path matches the glob; returns how many. */
 int64_t at_store_freeze(at_store *s, const char *glob);

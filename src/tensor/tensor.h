@@ -16,6 +16,7 @@ typedef struct at_tensor {
     int rank;
     bool need_grad;         /* a parameter in training, or depends on one   */
     bool keep_grad;         /* the owner keeps .grad past backward          */
+    bool has_grad;          /* a gradient has flowed into it; see at_store_zero_grad */
     struct at_tensor *base; /* a view's gradient lives in its base; or NULL */
     const char *name;       /* dotted path for messages; may be NULL        */
 } at_tensor;

@@ -2,6 +2,10 @@
 #include "train/recipe.h"
 #include <stddef.h>
 
+/* The names of a table as the choices of a key: "a|b". */
+#define BAR(name)     "|" #name
+#define CHOICES(list) (&("" list(BAR))[1])
+
 #define TOP(x)   offsetof(at_recipe, top.x) - offsetof(at_recipe, top)
 #define DATA(x)  offsetof(at_recipe, data.x) - offsetof(at_recipe, data)
 #define TRAIN(x) offsetof(at_recipe, train.x) - offsetof(at_recipe, train)
@@ -34,8 +38,10 @@ static const at_key train_keys[] = {
      "with history: sequences read one after the other before another place is drawn; 0: 4 times "
      "the history"},
     {"accumulate", AT_KEY_INT, TRAIN(accumulate), "1", 1, 65536, NULL, "micro-batches a step"},
+    {"optimizer", AT_KEY_CHOICE, TRAIN(optimizer), "adamw", 0, 0, CHOICES(AT_OPTIMISERS),
+     "what changes the parameters"},
     {"lr", AT_KEY_REAL, TRAIN(lr), "6e-4", 0, 10, NULL, "highest learning rate"},
-    {"schedule", AT_KEY_CHOICE, TRAIN(schedule), "cosine", 0, 0, "constant|linear|cosine",
+    {"schedule", AT_KEY_CHOICE, TRAIN(schedule), "cosine", 0, 0, CHOICES(AT_SCHEDULES),
      "of the learning rate after warm-up"},
     {"warmup", AT_KEY_REAL, TRAIN(warmup), "0.05", 0, 1, NULL, "share of the steps"},
     {"floor", AT_KEY_REAL, TRAIN(floor), "0.1", 0, 1, NULL, "last learning rate, share of lr"},
@@ -43,6 +49,9 @@ static const at_key train_keys[] = {
     {"beta1", AT_KEY_REAL, TRAIN(beta1), "0.9", 0, 0.99999, NULL, "AdamW"},
     {"beta2", AT_KEY_REAL, TRAIN(beta2), "0.95", 0, 0.999999, NULL, "AdamW"},
     {"eps", AT_KEY_REAL, TRAIN(eps), "1e-8", 0, 1, NULL, "AdamW"},
+    {"momentum", AT_KEY_REAL, TRAIN(momentum), "0.95", 0, 0.99999, NULL, "Muon"},
+    {"muon_scale", AT_KEY_REAL, TRAIN(muon_scale), "0.2", 0, 1000, NULL,
+     "Muon: root mean square of a matrix's step, as a share of lr"},
     {"clip", AT_KEY_REAL, TRAIN(clip), "1.0", 0, 1e9, NULL, "gradient norm; 0: none"},
     {"spike", AT_KEY_REAL, TRAIN(spike), "3.0", 0, 1e9, NULL,
      "stop when the loss is so many nats above its running mean; 0: never"},

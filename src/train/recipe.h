@@ -3,8 +3,9 @@
 #define AT_RECIPE_H
 #include "conf/conf.h"
 #include "data/batch.h"
-#include "tensor/optim.h"
 #include "op/op.h"
+#include "tensor/optim.h"
+#include "train/schedule.h"
 
 typedef enum at_scope { AT_SCOPE_MICRO_BATCH, AT_SCOPE_STEP } at_scope;
 
@@ -22,8 +23,9 @@ typedef struct at_recipe {
     struct {
         int64_t steps, tokens, batch, context, history, stretch, accumulate, eval_every,
             eval_windows, save_every, keep;
-        double lr, floor, warmup, weight_decay, beta1, beta2, eps, clip, spike;
-        int schedule;
+        double lr, floor, warmup, weight_decay, beta1, beta2, eps, momentum, muon_scale, clip,
+            spike;
+        int optimizer, schedule; /* indices into at_optimisers, at_schedules */
     } train;
     struct {
         char *teacher;

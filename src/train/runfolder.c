@@ -305,16 +305,16 @@ static at_status sync_log(at_runfolder *r) {
     return at_error(r->ctx, AT_IO, "%s: cannot write: %s", r->metrics, strerror(errno));
 }
 
-at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_optim *o,
-                            const at_train_state *p, const at_history *history, int64_t histories,
-                            const char *tokenizer, int64_t keep) {
+at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_train_state *p,
+                            const at_history *history, int64_t histories, const char *tokenizer,
+                            int64_t keep) {
     at_ctx *c = r->ctx;
     char *final = step_path(r, p->step), *made = NULL;
     at_status s = final ? at_partial_dir(c, final, &made) : AT_OOM;
     if (s == AT_OK) s = at_model_write(c, m, made, tokenizer);
     if (s == AT_OK) s = moments(c, made, (at_store *)(uintptr_t)&m->store, true);
     if (s == AT_OK) s = save_history(c, made, history, histories);
-    if (s == AT_OK) s = at_runstate_write(c, made, o, p);
+    if (s == AT_OK) s = at_runstate_write(c, made, &m->store, p);
     if (s == AT_OK) s = sync_log(r);
     if (s == AT_OK) s = make_way(c, final);
     if (s == AT_OK) s = at_partial_commit(c, made, final);
@@ -323,13 +323,13 @@ at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_optim *
     return s == AT_OK ? tidy(r, keep) : s;
 }
 
-at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim *o,
-                            at_train_state *p, at_history *history, int64_t histories) {
+at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_train_state *p,
+                            at_history *history, int64_t histories) {
     at_ctx *c = r->ctx;
     char *dir = step_path(r, step);
     if (!dir) return AT_OOM;
     at_weights w = {0};
-    at_status s = at_runstate_read(c, dir, step, o, p);
+    at_status s = at_runstate_read(c, dir, step, &m->store, p);
     if (s == AT_OK) s = at_weights_open(c, dir, SIZE_MAX, &w);
     const at_load_options how = {.prefix = m->arch->prefix, .ignore = m->arch->ignore};
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &w, &how);

@@ -36,13 +36,13 @@ at_status at_runfolder_recipe(at_runfolder *r, const char *text, bool resume);
 at_status at_runfolder_latest(at_runfolder *r, int64_t *step);
 /** Save, then remove all but the newest `keep`.  history [histories]: of the micro-batches, or NULL.
     AT_NUMERIC: a parameter is not finite, nothing is written or removed. */
-at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_optim *o,
-                            const at_train_state *p, const at_history *history, int64_t histories,
-                            const char *tokenizer, int64_t keep);
-/** Fill parameters and moments of m, *o, *p and the histories from the checkpoint of `step`.
+at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_train_state *p,
+                            const at_history *history, int64_t histories, const char *tokenizer,
+                            int64_t keep);
+/** Fill parameters, moments and step counts of m, *p and the histories from the checkpoint of `step`.
     What at_runstate_read refuses is refused, and what at_model_load does. */
-at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_optim *o,
-                            at_train_state *p, at_history *history, int64_t histories);
+at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_train_state *p,
+                            at_history *history, int64_t histories);
 /** Append one line to metrics.jsonl (deletes o). */
 at_status at_runfolder_log(at_runfolder *r, cJSON *o);
 /** Drop the lines beyond `step` (a resume will write them again), then append. */

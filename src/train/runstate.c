@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIELDS = 10 };
+enum { FIELDS = 11 };
+static const int64_t MOST = (int64_t)1 << 52;
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
@@ -45,14 +46,29 @@ static at_status hash_of(at_ctx *c, const cJSON *o, char text[AT_HASH_TEXT]) {
     return AT_OK;
 }
 
-at_status at_runstate_write(at_ctx *c, const char *dir, const at_optim *o,
+/* What most parameters share, and the others by path. */
+static at_status add_steps(const at_store *store, cJSON *o) {
+    int64_t most = 0;
+    for (int64_t i = 0; i < store->n; i++)
+        if (store->p[i]->steps > most) most = store->p[i]->steps;
+    cJSON_AddNumberToObject(o, "optimiser_steps", (double)most);
+    cJSON *other = cJSON_AddObjectToObject(o, "other_steps");
+    for (int64_t i = 0; i < store->n && other; i++) {
+        const at_param_entry *e = store->p[i];
+        if (e->frozen || e->steps == most) continue;
+        if (!cJSON_AddNumberToObject(other, e->path, (double)e->steps)) return AT_OOM;
+    }
+    return AT_OK;
+}
+
+at_status at_runstate_write(at_ctx *c, const char *dir, const at_store *store,
                             const at_train_state *p) {
     char hash[AT_HASH_TEXT], *path = at_join(c, dir, AT_RUNSTATE_FILE);
     cJSON *j = path ? cJSON_CreateObject() : NULL;
     at_status s = j ? AT_OK : AT_OOM;
     cJSON_AddNumberToObject(j, "step", (double)p->step);
     cJSON_AddNumberToObject(j, "tokens", (double)p->tokens);
-    cJSON_AddNumberToObject(j, "optimiser_steps", (double)o->t);
+    if (s == AT_OK) s = add_steps(store, j);
     cJSON_AddNumberToObject(j, "losses", (double)p->loss_n);
     add_exact(j, "loss_mean", p->loss_mean);
     add_exact(j, "seconds", p->seconds);
@@ -152,16 +168,33 @@ static at_status check_self(at_ctx *c, const char *path, cJSON *o) {
     return s;
 }
 
-at_status at_runstate_read(at_ctx *c, const char *dir, int64_t step, at_optim *o,
+/* Those of before had one number for all parameters. */
+static at_status read_steps(at_ctx *c, const char *path, const cJSON *o, at_store *store) {
+    int64_t most = 0;
+    at_status s = at_json_int(c, path, o, "optimiser_steps", 0, MOST, &most);
+    for (int64_t i = 0; i < store->n && s == AT_OK; i++)
+        store->p[i]->steps = store->p[i]->frozen ? 0 : most;
+    const cJSON *other = cJSON_GetObjectItemCaseSensitive(o, "other_steps");
+    for (const cJSON *e = other ? other->child : NULL; e && s == AT_OK; e = e->next) {
+        at_param_entry *p = at_store_find(store, e->string);
+        if (!p)
+            return at_error(c, AT_FORMAT,
+                            "%s: field \"other_steps\": expected paths of parameters, found `%s`",
+                            path, e->string);
+        s = at_json_int(c, path, other, e->string, 0, MOST, &p->steps);
+    }
+    return s;
+}
+
+at_status at_runstate_read(at_ctx *c, const char *dir, int64_t step, at_store *store,
                            at_train_state *p) {
     char *path = at_join(c, dir, AT_RUNSTATE_FILE);
     cJSON *j = path ? at_json_read(c, path) : NULL;
-    const int64_t most = (int64_t)1 << 52;
     at_status s = j ? same_arithmetic(c, dir, j) : c->status;
     if (s == AT_OK) s = at_json_int(c, path, j, "step", step, step, &p->step);
-    if (s == AT_OK) s = at_json_int(c, path, j, "tokens", 0, most, &p->tokens);
-    if (s == AT_OK) s = at_json_int(c, path, j, "optimiser_steps", 0, most, &o->t);
-    if (s == AT_OK) s = at_json_int(c, path, j, "losses", 0, most, &p->loss_n);
+    if (s == AT_OK) s = at_json_int(c, path, j, "tokens", 0, MOST, &p->tokens);
+    if (s == AT_OK) s = read_steps(c, path, j, store);
+    if (s == AT_OK) s = at_json_int(c, path, j, "losses", 0, MOST, &p->loss_n);
     if (s == AT_OK) s = read_exact(c, path, j, "loss_mean", &p->loss_mean);
     if (s == AT_OK) s = read_exact(c, path, j, "seconds", &p->seconds);
     if (s == AT_OK) s = same_data(c, path, j, p->data);

@@ -4,7 +4,7 @@
  */
 #ifndef AT_RUNSTATE_H
 #define AT_RUNSTATE_H
-#include "tensor/optim.h"
+#include "tensor/store.h"
 
 #define AT_RUNSTATE_FILE "state.json"
 
@@ -17,11 +17,11 @@ typedef struct at_train_state {
     char data[65];    /* SHA-256 of the data set's manifest.json, which names every shard's */
 } at_train_state;
 
-/** Into the folder, whose other files are all there. */
-at_status at_runstate_write(at_ctx *c, const char *dir, const at_optim *o, const at_train_state *p);
+/** Into the folder, whose other files are all there.  s: for how often each parameter was stepped. */
+at_status at_runstate_write(at_ctx *c, const char *dir, const at_store *s, const at_train_state *p);
 /** AT_MISMATCH: another arithmetic (base/arithmetic.h), or another data set than p->data says.
     AT_FORMAT names the file, and the tensor in it, that is not what was written. */
-at_status at_runstate_read(at_ctx *c, const char *dir, int64_t step, at_optim *o,
+at_status at_runstate_read(at_ctx *c, const char *dir, int64_t step, at_store *s,
                            at_train_state *p);
 
 #endif

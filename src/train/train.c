@@ -108,7 +108,7 @@ static at_status resume(loop *l, int64_t *step) {
     at_log(l->c, AT_LOG_INFO, "resuming %s at step %lld of %lld", l->run.path, (long long)*step,
            (long long)l->recipe.train.steps);
     at_trainer *t = &l->trainer;
-    return at_runfolder_load(&l->run, *step, l->model, &t->optim, &t->progress, t->history,
+    return at_runfolder_load(&l->run, *step, l->model, &t->progress, t->history,
                              l->recipe.train.accumulate);
 }
 
@@ -206,7 +206,7 @@ static at_status validate(loop *l) {
 
 static at_status save(loop *l) {
     const at_trainer *t = &l->trainer;
-    return at_runfolder_save(&l->run, l->model, &t->optim, &t->progress, t->history,
+    return at_runfolder_save(&l->run, l->model, &t->progress, t->history,
                              l->recipe.train.accumulate, l->tokenizer, l->recipe.train.keep);
 }
 

@@ -66,10 +66,13 @@ at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_mode
                           at_model *teacher, const at_dataset *data, at_trainer *t) {
     *t = (at_trainer){.ctx = c, .cp = cp, .recipe = r, .model = model, .teacher = teacher};
     at_arena_init(&t->arena, c);
-    t->optim = (at_optim){.beta1 = r->train.beta1,
+    t->optim = (at_optim){.rule = at_optimisers[r->train.optimizer],
+                          .beta1 = r->train.beta1,
                           .beta2 = r->train.beta2,
                           .eps = r->train.eps,
                           .weight_decay = r->train.weight_decay,
+                          .momentum = r->train.momentum,
+                          .muon_scale = r->train.muon_scale,
                           .clip = r->train.clip};
     const int64_t shortest = teacher && teacher->dims.context < model->dims.context
                                  ? teacher->dims.context
@@ -94,6 +97,7 @@ at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_mode
 }
 
 void at_trainer_close(at_trainer *t) {
+    at_optim_close(&t->optim);
     at_loads_close(&t->loads);
     at_usage_close(&t->usage);
     at_arena_close(&t->arena);
@@ -225,11 +229,12 @@ at_status at_trainer_step(at_trainer *t, at_step_report *out) {
         s = micro_batch(t, p->step * r->train.accumulate + i, out);
     if (s != AT_OK) return s;
     report_usage(t, out);
-    out->norm = at_grad_norm(t->cp, &t->model->store);
+    out->norm = sqrt(at_grad_squares(t->cp, &t->model->store));
     if ((s = guard(t, out)) != AT_OK) return s;
-    out->lr = r->train.lr * at_schedule_factor((at_schedule)r->train.schedule, p->step,
+    out->lr = r->train.lr * at_schedule_factor(at_schedules[r->train.schedule], p->step,
                                                r->train.steps, r->train.warmup, r->train.floor);
-    at_optim_step(t->cp, &t->model->store, &t->optim, out->lr, out->norm);
+    s = at_optim_step(t->cp, &t->model->store, &t->optim, out->lr, out->norm);
+    if (s != AT_OK) return s;
     for (int64_t i = 0; t->history && i < r->train.accumulate; i++)
         at_history_advance(&t->history[i]);
     const double weight = p->loss_n < 50 ? 1 / (double)(p->loss_n + 1) : 0.02;

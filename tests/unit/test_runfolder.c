@@ -54,15 +54,13 @@ static at_train_state state_of(int64_t step) {
 }
 
 static at_status save_step(at_runfolder *r, const at_model *m, int64_t step, int64_t keep) {
-    const at_optim o = {.t = step};
     const at_train_state p = state_of(step);
-    return at_runfolder_save(r, m, &o, &p, NULL, 0, NULL, keep);
+    return at_runfolder_save(r, m, &p, NULL, 0, NULL, keep);
 }
 
 static at_status load_step(at_runfolder *r, at_model *m, int64_t step) {
-    at_optim o = {0};
     at_train_state p = state_of(0);
-    return at_runfolder_load(r, step, m, &o, &p, NULL, 0);
+    return at_runfolder_load(r, step, m, &p, NULL, 0);
 }
 
 static int setup(void **state) {

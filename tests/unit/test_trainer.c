@@ -130,7 +130,8 @@ static void not_a_number(void **state) {
         expect_says(&ctx, "train.lr");
         unchanged_since(&b.model->store, &c);
         assert_memory_equal(&before, &b.t.progress, sizeof before);
-        assert_int_equal(b.t.optim.t, 2);
+        for (int64_t k = 0; k < b.model->store.n; k++)
+            assert_int_equal(b.model->store.p[k]->steps, 2);
         *p = was;
     }
     (void)steps(&b, 2);
@@ -571,28 +572,30 @@ static void own_teacher_teaches_nothing(void **state) {
 static void schedules(void **state) {
     (void)state;
     static const struct {
-        at_schedule kind;
+        const at_schedule *kind;
         int64_t step, steps;
         double warmup, floor, factor;
     } row[] = {
-        {AT_CONSTANT, 0, 100, 0, 0.1, 1},
-        {AT_CONSTANT, 99, 100, 0, 0.1, 1},
-        {AT_CONSTANT, 0, 100, 0.1, 0.1, 1.0 / 11}, /* the first step moves, the eleventh is full */
-        {AT_CONSTANT, 9, 100, 0.1, 0.1, 10.0 / 11},
-        {AT_CONSTANT, 10, 100, 0.1, 0.1, 1},
-        {AT_LINEAR, 4, 100, 0.1, 0.1, 5.0 / 11},
-        {AT_LINEAR, 10, 100, 0.1, 0.1, 1},
-        {AT_LINEAR, 55, 100, 0.1, 0.1, 0.55},
-        {AT_LINEAR, 100, 100, 0.1, 0.1, 0.1},
-        {AT_LINEAR, 25, 100, 0, 0, 0.75},
-        {AT_COSINE, 0, 100, 0, 0.1, 1},
-        {AT_COSINE, 50, 100, 0, 0.1, 0.55},
-        {AT_COSINE, 25, 100, 0, 0, 0.85355339059327373},
-        {AT_COSINE, 75, 100, 0, 0, 0.14644660940672627},
-        {AT_COSINE, 70, 100, 0.1, 0.2, 0.4}, /* two thirds of the way: (1 + cos 120 deg)/2 = 1/4 */
-        {AT_COSINE, 100, 100, 0.1, 0.2, 0.2},
-        {AT_COSINE, 99, 100, 1, 0.2, 100.0 / 101}, /* nothing but warm-up */
-        {AT_COSINE, 0, 1, 0, 0.2, 1},
+        {&at_schedule_constant, 0, 100, 0, 0.1, 1},
+        {&at_schedule_constant, 99, 100, 0, 0.1, 1},
+        {&at_schedule_constant, 0, 100, 0.1, 0.1,
+         1.0 / 11}, /* the first step moves, the eleventh is full */
+        {&at_schedule_constant, 9, 100, 0.1, 0.1, 10.0 / 11},
+        {&at_schedule_constant, 10, 100, 0.1, 0.1, 1},
+        {&at_schedule_linear, 4, 100, 0.1, 0.1, 5.0 / 11},
+        {&at_schedule_linear, 10, 100, 0.1, 0.1, 1},
+        {&at_schedule_linear, 55, 100, 0.1, 0.1, 0.55},
+        {&at_schedule_linear, 100, 100, 0.1, 0.1, 0.1},
+        {&at_schedule_linear, 25, 100, 0, 0, 0.75},
+        {&at_schedule_cosine, 0, 100, 0, 0.1, 1},
+        {&at_schedule_cosine, 50, 100, 0, 0.1, 0.55},
+        {&at_schedule_cosine, 25, 100, 0, 0, 0.85355339059327373},
+        {&at_schedule_cosine, 75, 100, 0, 0, 0.14644660940672627},
+        {&at_schedule_cosine, 70, 100, 0.1, 0.2,
+         0.4}, /* two thirds of the way: (1 + cos 120 deg)/2 = 1/4 */
+        {&at_schedule_cosine, 100, 100, 0.1, 0.2, 0.2},
+        {&at_schedule_cosine, 99, 100, 1, 0.2, 100.0 / 101}, /* nothing but warm-up */
+        {&at_schedule_cosine, 0, 1, 0, 0.2, 1},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         const double f =
@@ -640,17 +643,17 @@ static void adamw_by_hand(void **state) {
         for (int k = 0; k < PARAMS - 1; k++)
             for (int64_t i = 0; i < at_numel(&s.p[k]->t); i++) {
                 const double g = size * at_normal(4, (uint64_t)(10 * k + t), (uint64_t)i);
+                s.p[k]->t.has_grad = true;
                 s.p[k]->t.grad[i] = (at_real)g;
                 sum += (double)(at_real)g * (double)(at_real)g;
             }
-        const double norm = at_grad_norm(&cp, &s);
+        const double norm = sqrt(at_grad_squares(&cp, &s));
         assert_true(fabs(norm - sqrt(sum)) < 1e-9 * norm);
         assert_true((norm > 50) == (t % 2 == 1));
         for (int k = 0; k < PARAMS - 1; k++)
             hand_step(p[k], s.p[k]->t.grad, m[k], v[k], at_numel(&s.p[k]->t), t, 0.01,
                       s.p[k]->t.rank == 2 ? 0.2 : 0, norm > 50 ? 50 / norm : 1);
-        at_optim_step(&cp, &s, &o, 0.01, norm);
-        assert_int_equal(o.t, t);
+        OK(at_optim_step(&cp, &s, &o, 0.01, norm));
         for (int k = 0; k < PARAMS; k++) {
             double num = 0, den = 0;
             for (int64_t i = 0; i < at_numel(&s.p[k]->t); i++) {
