@@ -32,16 +32,10 @@ artel_status artel_train(artel *a, const artel_recipe *r, artel_task task, const
 artel_status artel_recipe_print(artel *a, const artel_recipe *r, artel_task task, char **yaml) {
     at_conf *f = NULL;
     at_recipe bound;
-    at_model *m = NULL;
     *yaml = NULL;
     at_status s = at_recipe_open(a, r, &f);
-    if (s == AT_OK) s = at_recipe_bind(&a->ctx, f, task == ARTEL_DISTILL, &bound);
-    if (s == AT_OK && at_conf_has(f, "model"))
-        s = at_model_outline(&a->ctx, f, "model", 1 << 16,
-                             &m); /* binds its keys; sizes come later */
-    if (s == AT_OK) s = at_conf_finish(&a->ctx, f);
+    if (s == AT_OK) s = at_recipe_bind_all(&a->ctx, f, task == ARTEL_DISTILL, &bound);
     if (s == AT_OK) s = (*yaml = at_conf_dump(&a->ctx, f, true)) ? AT_OK : a->ctx.status;
-    at_model_close(m);
     at_conf_close(f);
     return (artel_status)s;
 }

@@ -1,6 +1,7 @@
 /* optim.c - the loop over parameters.  Each is cut into chunks whose size depends on nothing, so
    every number of threads sums and steps alike. */
 #include "tensor/optim.h"
+#include "base/ints.h"
 #include "base/par.h"
 #include <math.h>
 
@@ -27,7 +28,7 @@ static double add_squares(double total, at_compute *cp, int64_t n, const at_real
     squares w = {.cp = cp};
     const int64_t round = (int64_t)ROUND * AT_OPTIM_CHUNK;
     for (int64_t base = 0; base < n; base += round) {
-        const int64_t m = n - base < round ? n - base : round;
+        const int64_t m = at_min(n - base, round);
         w.x = x + base;
         at_par_for(cp->threads, m, AT_OPTIM_CHUNK, squares_part, &w);
         for (int64_t i = 0; i * AT_OPTIM_CHUNK < m; i++) total += w.sum[i];
@@ -49,8 +50,7 @@ double at_grad_squares(at_compute *cp, const at_store *s) {
 static at_status make_space(const at_store *s, at_optim *o) {
     int64_t most = 0;
     for (int64_t i = 0; i < s->n && o->rule->space; i++) {
-        const int64_t n = moves(s->p[i]) ? o->rule->space(s->p[i]) : 0;
-        if (n > most) most = n;
+        if (moves(s->p[i])) most = at_max(most, o->rule->space(s->p[i]));
     }
     const bool ok = at_reserve(s->ctx, &o->space, &o->n_space, most, sizeof *o->space);
     return ok ? AT_OK : AT_OOM;
@@ -64,6 +64,7 @@ at_status at_optim_step(at_compute *cp, at_store *s, at_optim *o, double lr, dou
     for (int64_t i = 0; i < s->n && status == AT_OK; i++) {
         at_param_entry *e = u.e = s->p[i];
         if (!moves(e)) continue;
+        u.n = at_numel(&e->t);
         u.m = s->m + e->first;
         u.v = s->v + e->first;
         e->steps++;

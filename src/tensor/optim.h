@@ -27,6 +27,7 @@ typedef struct at_update {
     at_compute *cp;
     const at_optim *o;
     at_param_entry *e;
+    int64_t n;      /* its values, or those of all slots      */
     at_real *m, *v; /* its moments                        */
     double lr;
     double clip; /* factor of the gradient             */

@@ -16,6 +16,7 @@
  * gradient, so a slot that had no token would go on for ever along its last momentum: one whose
  * gradient is nothing but zeros is not touched.
  */
+#include "base/ints.h"
 #include "base/par.h"
 #include "tensor/optim.h"
 #include <math.h>
@@ -43,7 +44,7 @@ static int64_t space(const at_param_entry *e) {
     if (!is_matrix(e)) return 0;
     int64_t rows, cols;
     shape(&e->t, &rows, &cols);
-    const int64_t less = rows < cols ? rows : cols;
+    const int64_t less = at_min(rows, cols);
     return 2 * (rows * cols + less * less);
 }
 
@@ -154,11 +155,10 @@ static at_status step(const at_update *u) {
     if (!is_matrix(u->e)) return at_optimiser_adamw.step(u);
     work w = {.u = u, .momentum = (at_real)u->o->momentum, .clip = (at_real)u->clip};
     shape(t, &w.rows, &w.cols);
-    w.less = w.rows < w.cols ? w.rows : w.cols;
-    const int64_t n = w.rows * w.cols, slots = at_numel(t) / n;
-    const double longer = (double)(w.rows + w.cols - w.less);
+    w.less = at_min(w.rows, w.cols);
+    const int64_t n = w.rows * w.cols, slots = u->n / n;
     w.decay = (at_real)(u->lr * u->o->weight_decay);
-    w.step = (at_real)(u->lr * u->o->muon_scale * sqrt(longer));
+    w.step = (at_real)(u->lr * u->o->muon_scale * sqrt((double)at_max(w.rows, w.cols)));
     w.gram = u->o->space + 2 * n;
     w.square = w.gram + w.less * w.less;
     at_status s = AT_OK;

@@ -60,7 +60,7 @@ at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64
 }
 
 at_tensor *at_param_table(at_tensor *t) {
-    if (t) ((at_param_entry *)(void *)t)->table = true; /* its first member */
+    if (t) ((at_param_entry *)(void *)t)->table = true; /* t is its first member */
     return t;
 }
 

@@ -1,5 +1,6 @@
 /* recipe.c - tables of keys. */
 #include "train/recipe.h"
+#include "arch/model.h"
 #include <stddef.h>
 
 /* The names of a table as the choices of a key: "a|b". */
@@ -114,4 +115,13 @@ at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
         return at_conf_error(c, f, "train.tokens", "give either `steps` or `tokens`, not both");
     if (!r->train.steps) r->train.steps = (r->train.tokens + a_step - 1) / a_step;
     return AT_OK;
+}
+
+/* Sizes do not matter for that: the vocabulary comes from the data. */
+at_status at_recipe_bind_all(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
+    at_model *outline = NULL;
+    at_status s = at_recipe_bind(c, f, distilling, r);
+    if (s == AT_OK && !r->top.init) s = at_model_outline(c, f, "model", 1 << 16, &outline);
+    at_model_close(outline);
+    return s == AT_OK ? at_conf_finish(c, f) : s;
 }

@@ -43,5 +43,7 @@ typedef struct at_recipe {
 /** Binds everything but the model section (an architecture's own) and checks what belongs
     together; steps are worked out of tokens. */
 at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *out);
+/** The same, and the model's keys; refuses what nobody knows.  Then at_conf_dump has all of it. */
+at_status at_recipe_bind_all(at_ctx *c, at_conf *f, bool distilling, at_recipe *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* runfolder.c - recipe, metrics and checkpoints of a run. */
 #include "train/runfolder.h"
 #include "base/file.h"
+#include "train/recipe.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,18 @@ void at_runfolder_close(at_runfolder *r) {
     *r = (at_runfolder){0};
 }
 
+/* The recipe in the folder as it takes effect today: keys that came since have their defaults.  NULL:
+   it is not understood any more. */
+static char *effective(at_ctx *c, const char *path) {
+    at_conf *f = NULL;
+    at_recipe r;
+    at_status s = at_conf_read(c, path, &f);
+    if (s == AT_OK) s = at_recipe_bind_all(c, f, at_conf_has(f, "distill"), &r);
+    char *text = s == AT_OK ? at_conf_dump(c, f, false) : NULL;
+    at_conf_close(f);
+    return text;
+}
+
 /* The first line in which two texts differ, from 1; 0: none. */
 static int first_difference(const char *a, const char *b) {
     int line = 1;
@@ -86,7 +99,8 @@ at_status at_runfolder_recipe(at_runfolder *r, const char *text, bool resume) {
     if (!path) return AT_OOM;
     at_status s = AT_OK;
     if (resume && at_exists(path)) {
-        char *old = at_read_file(c, path, (size_t)1 << 24, NULL);
+        char *old = effective(c, path);
+        if (!old) old = at_read_file(c, path, (size_t)1 << 24, NULL);
         if (!old) s = c->status;
         const int line = old ? first_difference(old, text) : 0;
         if (line)

@@ -84,17 +84,6 @@ static at_status open_teacher(loop *l) {
     return s;
 }
 
-/* Every key is looked at before anything else is opened: the first error told is the recipe's.
-   The outline binds the model's keys; its vocabulary comes later, from the data. */
-static at_status open_recipe(loop *l, at_conf *f) {
-    at_model *outline = NULL;
-    at_status s = at_recipe_bind(l->c, f, l->o->distilling, &l->recipe);
-    if (s == AT_OK && !l->recipe.top.init)
-        s = at_model_outline(l->c, f, "model", 1 << 16, &outline);
-    at_model_close(outline);
-    return s == AT_OK ? at_conf_finish(l->c, f) : s;
-}
-
 /* From the newest checkpoint; a run that was killed before its first one begins again. */
 static at_status resume(loop *l, int64_t *step) {
     const at_status s = at_runfolder_latest(&l->run, step);
@@ -257,7 +246,8 @@ at_status at_train(at_ctx *c, at_conf *recipe, const char *run, const at_train_o
                    at_train_result *out) {
     loop l = {.c = c, .o = o, .out = out};
     *out = (at_train_result){.loss = (double)NAN, .val_loss = (double)NAN};
-    at_status s = open_recipe(&l, recipe);
+    /* every key is looked at before anything is opened: the first error told is the recipe's */
+    at_status s = at_recipe_bind_all(c, recipe, o->distilling, &l.recipe);
     if (s == AT_OK) s = at_compute_open(&l.cp, c);
     const bool computing = s == AT_OK;
     if (s == AT_OK) s = open_data(&l);

@@ -47,6 +47,20 @@ run 0 "$ARTEL" train small.yaml -o small --resume
 says "at step 4 of 6"
 check "resumed: other parameters" cmp -s small/model/model.safetensors all/model/model.safetensors
 
+# so it does with every optimiser, and from a recipe written before a key was known; not from another one
+run 0 "$ARTEL" train small.yaml -o muon -q --set train.optimizer=muon
+cp -r muon stopped
+rm -r stopped/model stopped/checkpoints/step-00000006
+grep -v muon_scale muon/recipe.yaml >stopped/recipe.yaml
+run 0 "$ARTEL" train small.yaml -o stopped --resume --set train.optimizer=muon
+says "at step 4 of 6"
+check "muon, resumed: other parameters" cmp -s muon/model/model.safetensors stopped/model/model.safetensors
+check "muon: the parameters of adamw" sh -c "! cmp -s muon/model/model.safetensors all/model/model.safetensors"
+run 1 "$ARTEL" train small.yaml -o stopped --resume --set train.optimizer=muon --set train.muon_scale=0.3
+says "the recipe has changed"
+run 1 "$ARTEL" train small.yaml -o x --set train.optimizer=adam
+says "expected one of adamw, muon, found \`adam\`"
+
 run 0 "$ARTEL" train small.yaml -o seeded -q --seed 9
 check "--seed of train is ignored" grep -q '^seed: 9$' seeded/recipe.yaml
 

@@ -5,6 +5,7 @@
 #include "base/arithmetic.h"
 #include "base/json.h"
 #include "check.h"
+#include "io/hash.h"
 #include "train/runfolder.h"
 #include <fcntl.h>
 #include <math.h>
@@ -318,6 +319,48 @@ static void another_arithmetic_is_refused(void **state) {
     at_model_close(m);
 }
 
+/* ---- how often each was stepped -------------------------------------------------------------- */
+
+static void steps_of_each_parameter(void **state) {
+    (void)state;
+    const char *path = "run/checkpoints/step-00000009/state.json";
+    at_runfolder r;
+    at_model *m = new_model();
+    const int64_t n = m->store.n;
+    assert_int_equal(at_store_freeze(&m->store, "transformer.wpe.weight"), 1);
+    for (int64_t i = 0; i < n; i++) m->store.p[i]->steps = m->store.p[i]->frozen ? 0 : 9;
+    m->store.p[n - 1]->steps = 4;
+    OK(at_runfolder_open(&ctx, in("run"), false, &r));
+    OK(save_step(&r, m, 9, 9));
+    for (int64_t i = 0; i < n; i++) m->store.p[i]->steps = 77;
+    OK(load_step(&r, m, 9));
+    for (int64_t i = 0; i < n; i++)
+        assert_int_equal(m->store.p[i]->steps, m->store.p[i]->frozen ? 0 : i == n - 1 ? 4 : 9);
+
+    /* checkpoints from before had one number for all; a path of another model is refused */
+    for (int other = 0; other < 2; other++) {
+        char hash[AT_HASH_TEXT];
+        cJSON *o = at_json_read(&ctx, in(path));
+        cJSON_DeleteItemFromObject(o, "hash");
+        cJSON_DeleteItemFromObject(o, "other_steps");
+        if (other)
+            cJSON_AddNumberToObject(cJSON_AddObjectToObject(o, "other_steps"), "its.weight", 3);
+        char *text = at_json_text(&ctx, o, false);
+        at_hash_bytes(text, strlen(text), hash);
+        cJSON_free(text);
+        cJSON_AddStringToObject(o, "hash", hash);
+        OK(at_json_write(&ctx, in(path), o));
+        cJSON_Delete(o);
+        const at_status s = load_step(&r, m, 9);
+        assert_int_equal(s, other ? AT_FORMAT : AT_OK);
+        if (other) expect_says(&ctx, "expected paths of parameters, found `its.weight`");
+        for (int64_t i = 0; i < n; i++)
+            assert_int_equal(m->store.p[i]->steps, m->store.p[i]->frozen ? 0 : 9);
+    }
+    at_runfolder_close(&r);
+    at_model_close(m);
+}
+
 /* ---- numbers --------------------------------------------------------------------------------- */
 
 static void only_numbers_are_saved(void **state) {
@@ -372,6 +415,7 @@ int main(void) {
         T(one_program_at_a_time),
         T(every_byte_counts),
         T(another_arithmetic_is_refused),
+        T(steps_of_each_parameter),
         T(only_numbers_are_saved),
         T(the_first_is_found),
     };
