@@ -1,4 +1,4 @@
-/* arena.c - a list of chunks; the current one is bumped, later ones are empty and reused. */
+/* arena.c - a list of chunks.  Memory comes from the current one; those after it are empty. */
 #include "base/arena.h"
 #include <stdlib.h>
 #if defined(__SANITIZE_ADDRESS__)

@@ -1,8 +1,8 @@
 /*
- * arena.h - bump allocation with marks: activations, nodes and gradients of one run.
+ * arena.h - a bump allocator with marks: activations, tape nodes and gradients of one run.
  *
- * Memory grows in chunks and is kept until close, so a training step after the first touches no
- * new page.  Rewound bytes are poisoned under AddressSanitizer.
+ * Memory grows in chunks and is kept until close, so that a training step after the first allocates
+ * nothing.  Rewound bytes are poisoned under AddressSanitizer.
  */
 #ifndef AT_ARENA_H
 #define AT_ARENA_H
@@ -24,7 +24,7 @@ void at_arena_init(at_arena *a, at_ctx *c);
 /** 64-byte aligned bytes, not zeroed; NULL with the error kept in the context. */
 void *at_arena_alloc(at_arena *a, size_t bytes);
 at_mark at_arena_mark(const at_arena *a);
-/** Everything allocated after the mark is dead. */
+/** Frees everything allocated after the mark. */
 void at_arena_rewind(at_arena *a, at_mark m);
 void at_arena_close(at_arena *a);
 

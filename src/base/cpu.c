@@ -28,7 +28,7 @@ const char *at_cpu_name(unsigned f) {
     return f & AT_CPU_AVX512 ? "avx512" : f & AT_CPU_AVX2 ? "avx2" : "ref";
 }
 
-/* The first line of a file under /sys that tells of cache `index`; empty when there is none. */
+/* The first line of /sys/.../cache/index<index>/<fact>; empty when there is no such file. */
 static void cache_fact(int index, const char *fact, char *line, int size) {
     char path[96];
     (void)snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, fact);

@@ -3,11 +3,12 @@
 #define AT_CPU_H
 #include <stdint.h>
 
-/* Bundles, not single bits: a half-capable processor is never half-used. */
+/* Sets of instructions that are used together; a processor that lacks one of a set has none of
+   it. */
 enum {
     AT_CPU_AVX2 = 1,   /* AVX2 + FMA + F16C         */
     AT_CPU_AVX512 = 2, /* AVX-512 F + BW + DQ + VL  */
-    AT_CPU_FMA = 4,    /* AVX2 + FMA for the reference's loops: faster, the same bits */
+    AT_CPU_FMA = 4,    /* AVX2 + FMA for the reference kernels: faster, the same bits */
 };
 
 /** Features of this machine, lowered (never raised) by $ARTEL_CPU = ref | avx2 | avx512.
@@ -15,7 +16,7 @@ enum {
 unsigned at_cpu_features(void);
 /** "avx512", "avx2" or "ref". */
 const char *at_cpu_name(unsigned features);
-/** Bytes of this machine's cache of a level, 2 or 3 (the first has two); 0: not known. */
+/** Bytes of this machine's cache of level 2 or 3; 0: not known. */
 int64_t at_cpu_cache(int level);
 /** Cores this process may use: affinity mask and cgroup quota included; at least 1. */
 int at_cpu_count(void);

@@ -5,8 +5,8 @@
  * Errors: a function that fails calls `return at_error(c, AT_FORMAT, "...", ...)`, which keeps the
  * sentence and returns the status.  The sentence says where (path, byte offset, line), what was
  * expected and what was found; no newline, no "Error:".  Control characters in what a sentence
- * cites are shown as "\x1b" (at_printable of text.h), in the log as well.  A caller that knows more (the path, the
- * domain) puts it in front with at_error_in.
+ * cites are shown as "\x1b" (at_printable of text.h), in the log as well.  A caller that knows more
+ * (the path, the domain) puts it in front with at_error_in.
  */
 #ifndef AT_CTX_H
 #define AT_CTX_H
@@ -30,7 +30,7 @@ typedef struct at_ctx {
     at_log_fn log;                /* may be NULL                               */
     void *log_user;
     const volatile sig_atomic_t *interrupt; /* set by the owner to ask for a stop; may be NULL */
-    int64_t fail_after; /* tests: the n-th allocation from now fails; 0: never */
+    int64_t fail_after; /* for tests: the n-th allocation from now fails; 0: none does */
 } at_ctx;
 
 /** threads 0: the cores this process may use (affinity and cgroup limits included). */
@@ -47,7 +47,7 @@ void at_error_clear(at_ctx *c);
 void at_log(at_ctx *c, at_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/** True once the owner asked for a stop (Ctrl-C). */
+/** Whether the owner has asked for a stop (Ctrl-C). */
 bool at_interrupted(const at_ctx *c);
 
 /* Heap: NULL after at_error(AT_OOM).  Zero bytes give a valid pointer. */
@@ -57,7 +57,8 @@ void *at_realloc(at_ctx *c, void *p, size_t bytes);    /* on failure p stays val
 char *at_strdup(at_ctx *c, const char *s);
 void at_free(void *p);
 
-/** Grow *items (elements of `size` bytes) so that at least `need` fit; doubles. False: OOM. */
+/** Grow the array *items (elements of `size` bytes, *cap of them) to at least `need` elements, by
+    doubling.  False: out of memory. */
 bool at_reserve(at_ctx *c, void *items, int64_t *cap, int64_t need, size_t size);
 
 #endif

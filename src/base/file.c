@@ -1,8 +1,8 @@
 /*
  * file.c - whole files in, whole files out.
  *
- * A file written here is a temporary beside its target until every byte is on disk; only then does
- * it take the name (partial.h).  Devices and pipes ("/dev/stdout") cannot be renamed over: they are written
+ * A file is written under a temporary name beside its target; when every byte is on disk it is
+ * renamed (partial.h).  Devices and pipes ("/dev/stdout") cannot be replaced so and are written
  * directly.
  */
 #include "base/file.h"
@@ -29,8 +29,8 @@ static const char *kind_of(const struct stat *st) {
                                    : "a device";
 }
 
-/* An open descriptor of a regular file, and its size.  O_NONBLOCK: a pipe opens without a writer,
-   and is refused; it means nothing to regular files. */
+/* Opens a regular file and tells its size.  With O_NONBLOCK opening a pipe does not wait for a
+   writer, and the pipe is refused then; regular files ignore it. */
 static at_status open_to_read(at_ctx *c, const char *path, int *fd, struct stat *st) {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0) return system_error(c, path, "open");
@@ -79,13 +79,13 @@ void at_map_close(at_map *m) {
 }
 
 void at_map_prefetch(const void *data, size_t bytes) {
-    const uintptr_t page = 4095; /* a larger page refuses some of it, which costs time alone */
+    const uintptr_t page = 4095; /* where pages are larger some calls fail, which only costs time */
     const uintptr_t begin = (uintptr_t)data & ~page;
     if (bytes)
         (void)posix_madvise((void *)begin, (uintptr_t)data + bytes - begin, POSIX_MADV_WILLNEED);
 }
 
-/* Reads to the end; the size told by stat is only a first guess (files of /proc have none). */
+/* Reads to the end; `guess` is the size that stat told (0 for files of /proc). */
 static char *read_all(at_ctx *c, const char *path, int fd, size_t guess, size_t max, size_t *n) {
     char *text = NULL;
     int64_t cap = 0;
@@ -147,7 +147,7 @@ static at_status open_temporary(at_ctx *c, const char *path, at_out *o) {
 at_status at_out_open(at_ctx *c, const char *path, at_out *out) {
     struct stat st;
     const bool there = stat(path, &st) == 0, stream = there && !S_ISREG(st.st_mode);
-    /* a link stays: what it leads to is replaced */
+    /* a link stays a link: the file it leads to is replaced */
     *out = (at_out){.path = stream ? at_strdup(c, path) : at_path_target(c, path)};
     if (!out->path) return c->status;
     at_status s = AT_OK;
@@ -169,7 +169,7 @@ at_status at_out_write(at_ctx *c, at_out *o, const void *data, size_t bytes) {
     return AT_OK;
 }
 
-/* The rename itself is on disk once the folder is.  Some file systems refuse this: no harm. */
+/* A rename is on disk once the folder is.  Where the file system refuses, nothing can be done. */
 void at_sync_folder_of(const char *path) {
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');

@@ -18,8 +18,8 @@ typedef struct at_map {
 
 at_status at_map_open(at_ctx *c, const char *path, at_map *out);
 void at_map_close(at_map *m);
-/** Asks for bytes of a map that are read soon; the system fetches them meanwhile.  Of any other
-    memory: nothing happens. */
+/** Tells the system that these bytes of a map are needed soon, so that it reads them from disk
+    meanwhile.  For memory that is no map nothing happens. */
 void at_map_prefetch(const void *data, size_t bytes);
 
 /** The whole file, NUL-terminated, from the heap (at_free). AT_FORMAT above max_bytes. */
@@ -27,7 +27,8 @@ char *at_read_file(at_ctx *c, const char *path, size_t max_bytes, size_t *bytes)
 /** A file to read in pieces; fclose it. */
 at_status at_file_open(at_ctx *c, const char *path, FILE **out);
 
-/** A file being written: it takes its name at commit, with all its bytes on disk, or never. */
+/** A file being written.  It appears under its name at commit, when all bytes are on disk, or
+    never. */
 typedef struct at_out {
     FILE *f;
     char *path, *temp;
@@ -38,7 +39,8 @@ at_status at_out_write(at_ctx *c, at_out *o, const void *data, size_t bytes);
 at_status at_out_commit(at_ctx *c, at_out *o);
 /** Gives up: removes the temporary.  Harmless after commit. */
 void at_out_close(at_out *o);
-/** Names given or taken in the folder of `path` are on disk after this, where the system can. */
+/** fsync of the folder that `path` is in: renames and removals in it are on disk after this, where
+    the file system supports it. */
 void at_sync_folder_of(const char *path);
 /** Open, write and commit in one. */
 at_status at_write_file(at_ctx *c, const char *path, const void *data, size_t bytes);
@@ -54,8 +56,8 @@ at_status at_copy_file(at_ctx *c, const char *from, const char *to);
 /** "a/b" from the heap. */
 char *at_join(at_ctx *c, const char *a, const char *b);
 
-/** Regular files below root, relative paths sorted bytewise; hidden ones and links included when
-    they point to files.  Free with at_list_free. */
+/** Regular files below root as relative paths, sorted bytewise, hidden files and links to files
+    included.  Free with at_list_free. */
 typedef struct at_list {
     char **item;
     int64_t n, cap;

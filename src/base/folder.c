@@ -1,4 +1,4 @@
-/* folder.c - the folder half of file.h: questions, mkdir -p, removal, listing. */
+/* folder.c - the functions of file.h for folders: existence, mkdir -p, removal, listing. */
 #include "base/file.h"
 #include <dirent.h>
 #include <errno.h>
@@ -31,7 +31,7 @@ at_status at_make_dir(at_ctx *c, const char *path) {
         const char keep = *at;
         *at = 0;
         if (*p && mkdir(p, 0777) != 0) {
-            const int why = errno; /* the question asked next has a reason of its own */
+            const int why = errno; /* at_is_dir changes errno */
             const bool there = at_is_dir(p);
             errno = why;
             if (!there) s = folder_error(c, p, "make the folder");

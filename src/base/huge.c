@@ -1,6 +1,7 @@
 /*
- * huge.c - a matrix product goes down columns, every row on a page of its own: with pages of 2 MiB
- * it is up to a tenth faster.  Linux gives them only where asked.
+ * huge.c - packing a matrix touches a page for every row; with pages of 2 MiB there are fewer
+ * misses of the TLB and products are up to a tenth faster.  Linux gives large pages only when asked
+ * (madvise).
  */
 #define _DEFAULT_SOURCE /* madvise */
 #include "base/huge.h"

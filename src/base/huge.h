@@ -3,8 +3,8 @@
 #define AT_HUGE_H
 #include <stddef.h>
 
-/** Asks for large pages inside [p, p + bytes), freshly allocated and at least some megabytes long;
-    else, and where the system has none, nothing happens.  p may be NULL. */
+/** Asks the system for large pages in [p, p + bytes), which has just been allocated.  Nothing
+    happens when it is shorter than some megabytes, when the system has none, or when p is NULL. */
 void at_huge_pages(void *p, size_t bytes);
 
 #endif

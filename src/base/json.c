@@ -109,7 +109,7 @@ static at_status scan(at_ctx *c, const char *name, const char *text, size_t byte
 
 static bool blank(char ch) { return ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r'; }
 
-/* The beginning of what was found, on one line and in whole characters; out: 32 bytes. */
+/* The first few characters of s on one line, for a message; out: 32 bytes. */
 static const char *excerpt(const char *s, char *out) {
     size_t n = 0;
     while (n < 20 && (unsigned char)s[n] >= ' ' && s[n] != 0x7f) n++;

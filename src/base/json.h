@@ -1,6 +1,6 @@
 /*
- * json.h - cJSON with artel's manners: depth limit, errors that name file and byte offset, typed
- * getters that say what was expected and what was found.
+ * json.h - cJSON with a depth limit, errors that name file and byte offset, and typed getters whose
+ * errors say what was expected and what was found.
  */
 #ifndef AT_JSON_H
 #define AT_JSON_H
@@ -19,7 +19,8 @@ enum { AT_JSON_DEPTH_MAX = 64 };
 
 /** Has cJSON allocate through here; called by at_ctx_init. */
 void at_json_hooks(void);
-/** For tests, in this thread: cJSON's allocations count for this context's fail_after; NULL: no more. */
+/** For tests, in this thread: cJSON's allocations count for this context's fail_after; NULL: no
+    more. */
 void at_json_inject(at_ctx *c);
 
 /** Parse exactly one value; `name` stands for the file in messages. Free with cJSON_Delete. */
@@ -28,7 +29,7 @@ cJSON *at_json_read(at_ctx *c, const char *path);
 /** The text of v, on one line or on many; cJSON_free it.  NULL after AT_OOM, also when v is NULL or
     something did not fit into it. */
 char *at_json_text(at_ctx *c, const cJSON *v, bool pretty);
-/* Add `item` (which may be NULL, after a failure) and own it in any case; false: it is not there. */
+/* Add `item`, which may be NULL after a failure.  Takes ownership in any case; false: not added. */
 bool at_json_put(cJSON *o, const char *key, cJSON *item);
 bool at_json_append(cJSON *list, cJSON *item);
 /** Pretty-printed, written atomically. */
@@ -36,7 +37,8 @@ at_status at_json_write(at_ctx *c, const char *path, const cJSON *v);
 /** The items of a list, a line each, written atomically. */
 at_status at_json_write_lines(at_ctx *c, const char *path, const cJSON *list);
 
-/* Getters: AT_FORMAT "<name>: field "<key>": expected ..., found ..." unless present and of the type. */
+/* Getters: AT_FORMAT "<name>: field "<key>": expected ..., found ..." unless present and of the
+   type. */
 at_status at_json_string(at_ctx *c, const char *name, const cJSON *o, const char *key,
                          const char **out);
 at_status at_json_int(at_ctx *c, const char *name, const cJSON *o, const char *key, int64_t lo,

@@ -1,7 +1,7 @@
 /*
- * lock.c - POSIX record locks.  They belong to a process, not to a descriptor: a second one taken in
- * the same process would succeed, and closing its descriptor would drop the first.  So the locks of
- * this process stand in a list, which is asked before the file is opened.
+ * lock.c - POSIX record locks.  They belong to a process, not to a descriptor: locking a file twice
+ * in one process succeeds, and closing the second descriptor releases the first lock.  So there is
+ * a list of the locks of this process, which is searched before the file is opened.
  */
 #include "base/lock.h"
 #include <errno.h>
@@ -47,8 +47,8 @@ static answer ask(int fd, long *holder) {
     return BUSY;
 }
 
-/* Opens and locks l->path.  A holder removes the file before it lets go: what is locked may be a
-   file without a name, which nobody else will see; then once more. */
+/* Opens and locks l->path.  A holder removes the file before it releases the lock, so the file
+   locked here may have been removed between open and lock: then this starts over. */
 static at_status take(at_ctx *c, at_lock *l, answer *a, long *holder) {
     for (*a = AGAIN; *a == AGAIN;) {
         struct stat st, now;

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* The nearest integer, |x| < 2^51: adding 1.5 2^52 leaves no room for a fraction. */
+/* The nearest integer, |x| < 2^51: after adding 1.5 2^52 a double has no bits for a fraction. */
 static double nearest(double x) { return (x + 0x1.8p52) - 0x1.8p52; }
 
 /* 2^n, -1022 <= n <= 1023. */
@@ -19,8 +19,8 @@ static double power_of_two(int n) {
     return x;
 }
 
-/* ln 2 and pi / 2 in parts whose first ones have zeros at their ends: products with a small integer
-   are exact. */
+/* ln 2 and pi / 2 as sums of parts.  The first parts end in zero bits, so that their products with
+   a small integer are exact. */
 static const double LN2_HIGH = 0x1.62e42fee00000p-1, LN2_LOW = 0x1.a39ef35793c76p-33;
 static const double HALF_PI_1 = 0x1.921fb54400000p+0, HALF_PI_2 = 0x1.0b4611a600000p-34,
                     HALF_PI_3 = 0x1.3198a2e037073p-69;
@@ -71,7 +71,8 @@ double at_ln(double x) {
     return k * LN2_HIGH + (f + (tail - s * f + k * LN2_LOW));
 }
 
-/* Where 1 + x rounds to u, log(u) belongs to u - 1; scaling it to x mends the difference. */
+/* 1 + x is rounded to u, so log(u) is right for u - 1 instead of x; multiplying by x / (u - 1)
+   corrects that. */
 double at_log1p(double x) {
     const double u = 1 + x;
     if (u == 1) return x;

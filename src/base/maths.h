@@ -1,10 +1,11 @@
 /*
  * maths.h - exponentials, logarithms, cosines whose bits do not depend on the machine.
  *
- * libm may answer differently from version to version and from processor to processor.  Wherever a
- * value can reach a parameter, a logit or a draw, these are used in its place: additions,
+ * Results of libm differ from version to version and from processor to processor.  Wherever a value
+ * can reach a parameter, a logit or a random draw, these functions are used instead: additions,
  * multiplications and divisions of doubles in one fixed order, which IEEE 754 defines to the bit.
- * Errors are below 1.5 units in the last place where nothing else is said (tests/unit/test_maths.c).
+ * Errors are below 1.5 units in the last place where nothing else is said
+ * (tests/unit/test_maths.c).
  */
 #ifndef AT_MATHS_H
 #define AT_MATHS_H

@@ -3,8 +3,8 @@
 #define AT_NEAREST_H
 #include <stdint.h>
 
-/** Letters to insert, drop, change or swap with a neighbour to make b of a; names over 64 bytes
-    are far from everything. */
+/** Number of letters to insert, delete, replace or swap with their neighbour to turn a into b (at
+    most 64 bytes each; longer ones count as very far). */
 int at_edit_distance(const char *a, const char *b);
 
 /** The nearest of n names, or NULL when none is near (more than a third of the letters differ). */

@@ -1,14 +1,14 @@
 /*
- * par.c - a pool of threads that wait briefly awake, then asleep.
+ * par.c - a pool of threads that spin for a moment while they wait, then sleep.
  *
  * A caller publishes a job (function, range, grain); it and the workers take chunks from one
- * counter until none is left.  Everybody who waits first spins for some tens of microseconds, which
- * is longer than the gaps between the loops of a training step, and then sleeps: on a machine that
- * has other things to do, a spinning thread would hold the very core that the thread it waits for
- * needs.  (That is what OpenMP's default does, and why it is not used here.)
+ * counter until none is left.  A thread that waits first spins for some tens of microseconds, which
+ * is longer than the gaps between the loops of a training step, and then sleeps: on a busy machine
+ * a thread that went on spinning would occupy the core that the thread it waits for needs.  (OpenMP
+ * spins by default, which is why it is not used here.)
  *
- * The pool belongs to the process, since cores do.  While one caller uses it, others compute alone:
- * results do not depend on the number of workers.
+ * The process has one pool, since its cores are shared.  While one caller uses it, others compute
+ * on their own thread alone; results do not depend on the number of workers.
  */
 #include "base/par.h"
 #include <pthread.h>
@@ -36,8 +36,8 @@ static struct {
           .work = PTHREAD_COND_INITIALIZER,
           .done = PTHREAD_COND_INITIALIZER};
 
-/* A worker enters a job only while it is open, and the caller waits only for those inside: one that
-   wakes too late costs nothing. */
+/* A worker enters a job only while it is open, and the caller waits only for workers that have
+   entered: one that wakes up too late delays nobody. */
 enum { OPEN = 1, INSIDE = 2, INSIDE_MASK = 0xfffe, NUMBER_SHIFT = 16 };
 
 static void pause_a_little(void) {
@@ -110,7 +110,7 @@ static void start_workers(int wanted) {
     pthread_attr_t a;
     if (pool.workers >= wanted || pthread_attr_init(&a) != 0) return;
     (void)pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
-    sigset_t all, was; /* signals are for the threads of the program, whose handlers they run */
+    sigset_t all, was; /* signals go to the program's own threads */
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &was);
     while (pool.workers < wanted) {
@@ -136,7 +136,7 @@ static void wait_for_workers(void) {
     (void)pthread_mutex_unlock(&pool.mutex);
 }
 
-/* Everything of the job is written: let workers in, those asleep included. */
+/* The job is written: opens it to the workers and wakes those that sleep. */
 static void open_job(void) {
     const uint64_t number = (atomic_load(&pool.state) >> NUMBER_SHIFT) + 1;
     atomic_store(&pool.state, number << NUMBER_SHIFT | OPEN);

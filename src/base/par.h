@@ -9,11 +9,11 @@
 #define AT_PAR_H
 #include <stdint.h>
 
-/** Work on [begin,end); worker is in [0,threads), for scratch memory. */
+/** Works on [begin,end).  worker, in [0,threads), selects scratch memory. */
 typedef void (*at_par_fn)(void *arg, int64_t begin, int64_t end, int worker);
 
 /** Calls f on the chunks [i*grain, min(n,(i+1)*grain)) of [0,n), in any order, on up to
-    `threads` workers, the caller among them.  Not to be nested. */
+    `threads` workers, of which the calling thread is one.  Must not be nested. */
 void at_par_for(int threads, int64_t n, int64_t grain, at_par_fn f, void *arg);
 
 #endif

@@ -1,4 +1,4 @@
-/* partial.c - see partial.h.  Every rename over, and every removal beside, a user's path is here. */
+/* partial.c - see partial.h.  No other file replaces or removes a path that a user named. */
 #include "base/file.h"
 #include "base/rng.h"
 #include <dirent.h>
@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 enum {
-    NAME_KEPT = 150, /* bytes of a long name that go into ours: file systems allow 255 */
+    NAME_KEPT = 150, /* bytes of NAME in a temporary name; file systems allow 255 in all */
     TAIL = 80,
-    LINKS = 16, /* that lead to links */
+    LINKS = 16, /* most links in a chain */
     TRIES = 1000
 };
 static const char making[] = "artel-partial", aside[] = "artel-old";
@@ -26,7 +26,8 @@ static at_status failed(at_ctx *c, const char *path, const char *what) {
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-/* Folders may be shared by machines, whose processes cannot be asked for. */
+/* A hash of the machine's name.  A folder may be shared by several machines, and only processes of
+   this one can be looked up. */
 static unsigned host(void) {
     char name[256] = "";
     (void)gethostname(name, sizeof name - 1);
@@ -95,7 +96,7 @@ char *at_path_target(at_ctx *c, const char *path) {
     return p;
 }
 
-/* ".NAME.": the beginning of our names for a target; out: NAME_KEPT + 3 bytes. */
+/* ".NAME.", with which temporary names of a target begin; out: NAME_KEPT + 3 bytes. */
 static size_t beginning(const char *path, char *out) {
     const char *name = name_of(path);
     size_t n = trimmed(path) - (size_t)(name - path);
@@ -107,7 +108,7 @@ static size_t beginning(const char *path, char *out) {
     return n + 2;
 }
 
-/* The path of number `i` for a target. */
+/* The temporary name number i for a target. */
 static char *make_name(at_ctx *c, const char *path, const char *kind, int i) {
     const size_t before = (size_t)(name_of(path) - path);
     const size_t room = before + NAME_KEPT + TAIL;
@@ -131,7 +132,7 @@ static long long number(const char *s, char ends, const char **rest) {
     return v;
 }
 
-/* Whether the rest of a name, after ".NAME.", is of `kind` and of a process that is no more. */
+/* Whether the rest of a name, after ".NAME.", is of this kind and of a process that has ended. */
 static bool orphaned(const char *s, const char *kind) {
     const size_t n = strlen(kind);
     char here[16];
@@ -143,7 +144,7 @@ static bool orphaned(const char *s, const char *kind) {
     return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
-/* ---- what was left ------------------------------------------------------------------------ */
+/* ---- left by killed processes ------------------------------------------------------------- */
 
 /* Only running out of memory is an error: what cannot be removed stays. */
 static at_status clear(at_ctx *c, const char *path, const char *target, bool old) {
@@ -181,7 +182,7 @@ at_status at_partial_sweep(at_ctx *c, const char *target) {
     return s;
 }
 
-/* ---- questions before the work ------------------------------------------------------------ */
+/* ---- checks before the work --------------------------------------------------------------- */
 
 /* Whether `path` can be made in this folder. */
 static at_status writable(at_ctx *c, const char *path, const char *folder) {
@@ -205,7 +206,7 @@ at_status at_check_out_file(at_ctx *c, const char *path) {
     return s;
 }
 
-/* The nearest folder above `path` that is there: those below it are made with the rest. */
+/* The nearest folder above `path` that exists. */
 static char *ground_of(at_ctx *c, const char *path) {
     struct stat st;
     char *folder = folder_of(c, path);
@@ -222,7 +223,7 @@ at_status at_check_out_dir(at_ctx *c, const char *path) {
         return at_error(c, AT_ARG, "%s: expected the name of a folder to make", path);
     char *bare = at_path_trim(c, path), *folder = bare ? ground_of(c, bare) : NULL;
     at_status s = folder ? writable(c, path, folder) : c->status;
-    struct stat st; /* of a link that leads nowhere, too, the name is taken */
+    struct stat st; /* lstat: a link that leads nowhere exists, too */
     if (!s && lstat(bare, &st) == 0 && !at_is_dir(bare))
         s = at_error(c, AT_ARG, "%s: exists and is not a folder", path);
     at_free(folder);
@@ -263,7 +264,7 @@ at_status at_check_replaceable(at_ctx *c, const char *path, const char *what,
 
 /* ---- making ------------------------------------------------------------------------------- */
 
-/* Makes something of a free name; an attempt leaves errno. */
+/* Makes a folder, or a file, under a temporary name that is free. */
 static at_status of_free_name(at_ctx *c, const char *path, bool dir, int *fd, char **out) {
     *out = NULL;
     at_status s = at_partial_sweep(c, path);
@@ -302,15 +303,15 @@ at_status at_partial_commit(at_ctx *c, const char *partial, const char *path) {
 
 void at_partial_drop(at_ctx *c, char *partial) {
     if (!partial) return;
-    at_ctx quiet = *c; /* the first error is the one to tell */
+    at_ctx quiet = *c; /* an error of the removal must not replace the kept one */
     quiet.fail_after = 0;
     (void)at_remove_tree(&quiet, partial);
     at_free(partial);
 }
 
-/* ---- the exchange ------------------------------------------------------------------------- */
+/* ---- replacing ---------------------------------------------------------------------------- */
 
-/* Moves what is at `to` to a free name; *old: that name. */
+/* Renames `to` to a temporary name; *old: that name. */
 static at_status move_aside(at_ctx *c, const char *to, char **old) {
     for (int i = 0; i < TRIES; i++) {
         struct stat st;

@@ -1,4 +1,4 @@
-/* real.h - the number all of the engine computes in: float, or double in the build that checks
+/* real.h - at_real, the type that the engine computes in: float, or double in the build that checks
    gradients. */
 #ifndef AT_REAL_H
 #define AT_REAL_H

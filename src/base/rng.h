@@ -1,6 +1,6 @@
 /*
- * rng.h - counter-based random numbers: a draw depends on (seed, stream, index) and on nothing
- * else, so neither order, nor threads, nor a resume change it.
+ * rng.h - counter-based random numbers: a draw depends on (seed, stream, index) alone, so that
+ * neither the order of draws, nor threads, nor a resume change it.
  *
  * Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
  */
@@ -8,7 +8,7 @@
 #define AT_RNG_H
 #include <stdint.h>
 
-/* One stream per purpose, so that draws for one never shift draws for another. */
+/* One stream for each purpose, so that more draws for one do not change those for another. */
 enum {
     AT_STREAM_INIT = 1, /* parameters: + hash of the path  */
     AT_STREAM_BATCH,    /* which windows make a batch      */

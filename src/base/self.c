@@ -1,4 +1,4 @@
-/* self.c - asked of Linux's /proc; elsewhere the build answers. */
+/* self.c - from /proc on Linux; elsewhere from what the build knows. */
 #include "base/self.h"
 #include "artel_version.h"
 #include "base/cpu.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-/* Lies in the file that is looked for. */
+/* An address in the file that is looked for. */
 static const char here[] = ARTEL_VERSION_TEXT " " ARTEL_COMMIT_TEXT;
 
 /* The mapped file around `here`: "55d0c2a00000-55d0c2a21000 r--p 00000000 08:01 42   /path". */
@@ -33,7 +33,7 @@ static bool mapped_file(char *path, size_t size) {
 
 at_status at_self_program(at_ctx *c, char text[AT_SHA256_TEXT]) {
     char path[4352];
-    /* a program replaced while it runs has lost its name, but not this one */
+    /* still leads to the program's file when its name was given to another one meanwhile */
     static const char same[] = "/proc/self/exe";
     if (mapped_file(path, sizeof path) && at_exists(path)) return at_sha256_file(c, path, text);
     if (at_exists(same)) return at_sha256_file(c, same, text);

@@ -2,7 +2,7 @@
 #ifndef AT_STATUS_H
 #define AT_STATUS_H
 
-/* name, code, text: said once. */
+/* name, code, text of every status */
 #define AT_STATUS_MAP(X)                            \
     X(OK, 0, "ok")                                  \
     X(OOM, -1, "out of memory")                     \

@@ -1,4 +1,4 @@
-/* text.c - a growing string with sticky failure. */
+/* text.c - a string builder that remembers its first failure. */
 #include "base/text.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ void at_text_bytes(at_text *t, const char *s, size_t n) {
 
 void at_text_utf8(at_text *t, const char *s, size_t n) {
     const utf8proc_uint8_t *u = (const utf8proc_uint8_t *)s;
-    for (size_t i = 0, whole = 0; i < n; i += whole) { /* as much as is well formed at once */
+    for (size_t i = 0, whole = 0; i < n; i += whole) { /* the longest valid stretch at a time */
         utf8proc_int32_t point;
         utf8proc_ssize_t step = 0;
         for (whole = 0; i + whole < n && s[i + whole]; whole += (size_t)step)

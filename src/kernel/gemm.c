@@ -1,17 +1,18 @@
 /*
- * gemm.c - blocked matrix product around the micro-kernel `tile` (Goto & van de Geijn 2008,
+ * gemm.c - blocked matrix product around the microkernel `tile` (Goto & van de Geijn 2008,
  * "Anatomy of high-performance matrix multiplication").
  *
- *   k is cut into blocks of at most KC, from the shape alone: this fixes the order of every sum.
+ *   k is cut into blocks of at most AT_KC terms, from the shape alone: this fixes the order of sums.
  *   A block of B (kb x nb) is packed into panels of nr columns, a block of A (mb x kb) into panels
- *   of mr rows, both zero-padded; `tile` then runs over panel pairs.  How m and n are cut depends
- *   on the workers, but never changes a bit of C.
+ *   of mr rows, both zero-padded; the microkernel `tile` multiplies a panel of A by a panel of B.
+ *   How m and n are cut depends on the number of workers, but never changes a bit of C.
  *
  * Three ways, by shape:
- *   few   m at most AT_FEW, or AT_FEW_TRANSPOSED: B is read once where it lies, see gemm_few.c.
- *   thin  A fits a core's cache: A is packed once for all, workers share the columns and pack
- *         their own slice of B.
- *   fat   B is packed once for all, workers share the rows and pack their own slice of A.
+ *   few   A has few rows (at_is_few): B is read once and not packed, see gemm_few.h.
+ *   thin  A fits the cache of a core: A is packed once for all workers, which divide the columns
+ *         among them and pack their own slices of B.
+ *   fat   B is packed once for all workers, which divide the rows among them and pack their own
+ *         slices of A.
  */
 #include "kernel/gemm.h"
 #include "base/cpu.h"
@@ -19,30 +20,28 @@
 #include "base/par.h"
 #include "kernel/gemm_few.h"
 
-enum {
-    KC = AT_BLOCK_K,
-    WORTH = 1 << 20, /* multiply-adds that pay for waking the workers */
-    ALIGN = 64,
-    PANEL_MAX = 64 /* mr and nr stay below */
-};
+enum { ALIGN = 64 }; /* bytes: a cache line */
 
-/* Multiples of 84 rows are whole panels of 4, 6, 12 and 14. */
+/* Multiples of 84 rows are whole panels of 4, 6, 12 and 14 rows. */
 at_blocking at_blocking_for(int64_t second, int64_t third) {
-    const int64_t value = (int64_t)sizeof(at_real), column = KC * value;
+    const int64_t value = (int64_t)sizeof(at_real), column = AT_KC * value;
     if (second <= 0) second = 512 << 10;
     if (third <= 0) third = 8 << 20;
-    return (at_blocking){.mc = at_clamp(second / 3 / column / 84 * 84, 84, 168),
-                         .ns = at_clamp(second / 4 / column / 64 * 64, 64, 256),
-                         .nc = 4096,
-                         .all = at_clamp(third / 8 / value, 1 << 18, 1 << 20),
+    return (at_blocking){.mc = at_clamp(second / 3 / column / 84 * 84, 84, AT_MC),
+                         .nc_own = at_clamp(second / 4 / column / 64 * 64, 64, AT_NC_OWN),
+                         .nc = AT_NC,
+                         .shared = at_clamp(third / 8 / value, 1 << 18, 1 << 20),
                          .thin = at_clamp(second / 2 / value, 1 << 14, 1 << 18)};
 }
 
-/* Worker w owns two pieces from own + w * own_values: its slice of A, then its slice of B. */
-static int64_t own_a(const at_blocking *b) { return (b->mc + PANEL_MAX) * KC; }
-static int64_t own_values(const at_blocking *b) { return own_a(b) + (b->ns + PANEL_MAX) * KC; }
+/* Values of a worker's packing buffers: its slice of A, then its slice of B.  Those of worker w
+   begin at own + w * own_values. */
+static int64_t own_a(const at_blocking *b) { return (b->mc + AT_PANEL_MAX) * AT_KC; }
+static int64_t own_values(const at_blocking *b) {
+    return own_a(b) + (b->nc_own + AT_PANEL_MAX) * AT_KC;
+}
 
-/* A buffer that grows; old contents are not kept. */
+/* A buffer that grows; growing loses its contents. */
 typedef struct buffer {
     void *base;     /* as allocated        */
     at_real *start; /* the same, aligned   */
@@ -117,10 +116,10 @@ static at_real *share(at_compute *cp, int64_t need) {
 
 /* ---- pieces ---- */
 
-/* A k block: kb values from p0.  Blocks are equal up to rounding, so none is a sliver. */
+/* Terms in a block of k.  Blocks are equal up to rounding, so that the last one is not tiny. */
 static int64_t block_k(int64_t k) {
-    const int64_t parts = (k + KC - 1) / KC;
-    return parts > 1 ? at_round_up((k + parts - 1) / parts, 8) : k;
+    const int64_t parts = at_div_up(k, AT_KC);
+    return parts > 1 ? at_round_up(at_div_up(k, parts), 8) : k;
 }
 
 /* Rows [i0, i0+mb) x [p0, p0+kb) of op(A) as panels of mr rows. */
@@ -142,7 +141,7 @@ static void pack_b(const at_kernels *k, const at_gemm *g, int64_t j0, int64_t nb
         (g->tb ? k->pack_transposed : k->pack)(kb, nb, k->nr, g->b + at, g->ldb, to);
 }
 
-/* A tile that reaches over the edge of C is computed aside, then its inner part moved. */
+/* A tile that reaches beyond the edge of C is computed in a buffer; the part inside is copied. */
 static void edge_tile(const at_kernels *k, int64_t kb, const at_real *a, const at_real *b, bool add,
                       at_real *c, int64_t ldc, int64_t rows, int64_t cols) {
     at_real t[AT_TILE_MAX];
@@ -152,8 +151,8 @@ static void edge_tile(const at_kernels *k, int64_t kb, const at_real *a, const a
             c[i * ldc + j] = add ? c[i * ldc + j] + t[i * k->nr + j] : t[i * k->nr + j];
 }
 
-/* C[i0.., j0..] (mb x nb) from packed panels; p0 tells whether C is fresh, the last k block adds
-   the bias. */
+/* C[i0.., j0..] (mb x nb) from packed panels.  The first block of k (p0 = 0) writes C, later ones
+   add to it; the last one adds the bias. */
 static void multiply(const at_kernels *k, const at_gemm *g, int64_t i0, int64_t mb, int64_t j0,
                      int64_t nb, int64_t p0, int64_t kb, const at_real *a, const at_real *b) {
     const bool plus = g->accumulate || p0 > 0, last = p0 + kb >= g->k;
@@ -170,7 +169,7 @@ static void multiply(const at_kernels *k, const at_gemm *g, int64_t i0, int64_t 
         }
 }
 
-/* A few rows, without packing. */
+/* A with few rows: no packing. */
 static at_status run_few(at_compute *cp, const at_gemm *g, int threads) {
     const at_few_shape s = {g->tb, g->accumulate, g->n, g->k, g->ldb};
     at_few f = {.m = (int)g->m, .b = g->b, .b16 = g->b16};
@@ -207,7 +206,7 @@ at_status at_gemm_serial(at_compute *cp, const at_gemm *g, int worker) {
     }
     if (at_is_few(g->tb, g->m) && !g->ta) return run_few(cp, g, 1);
     const int64_t kc = block_k(g->k), mc = cp->block.mc / k->mr * k->mr;
-    const int64_t nc = cp->block.ns / k->nr * k->nr;
+    const int64_t nc = cp->block.nc_own / k->nr * k->nr;
     for (int64_t j = 0; j < g->n; j += nc)
         for (int64_t p = 0; p < g->k; p += kc) {
             const int64_t nb = at_min(nc, g->n - j), kb = at_min(kc, g->k - p);
@@ -223,8 +222,8 @@ at_status at_gemm_serial(at_compute *cp, const at_gemm *g, int worker) {
 
 /* ---- all workers ---- */
 
-/* What the workers of one at_par_for need; packed is what they share: blocks of k [p0, p1), each
-   of `stride` values, for columns [j0, j0+nb) of B (fat) or all rows of A (thin). */
+/* What the workers of one at_par_for need.  `packed` is shared by all: the blocks of k in [p0, p1),
+   of `stride` values each, of columns [j0, j0+nb) of B (fat) or of all rows of A (thin). */
 typedef struct job {
     at_compute *cp;
     const at_gemm *g;
@@ -275,15 +274,17 @@ static void fat_rows(void *arg, int64_t begin, int64_t end, int worker) {
     }
 }
 
-/* Size of the shares into which n is cut: a multiple of `unit`, at most `most`, at least two for
-   each worker; of the sizes between that and its half the one with which they end first. */
+/* Size of the shares into which n is cut: a multiple of `unit`, at most `most`, so small that each
+   worker gets two.  Of the sizes between that and its half the one with which the workers are
+   finished first. */
 static int64_t share_of(int64_t n, int64_t unit, int64_t most, int threads) {
-    const int64_t each = threads > 1 ? (n + 2 * threads - 1) / (2 * threads) : n;
+    const int64_t each = threads > 1 ? at_div_up(n, 2 * threads) : n;
     const int64_t top = at_min(at_round_up(each, unit), most / unit * unit);
     int64_t best = top, least = INT64_MAX;
     for (int64_t size = top; threads > 1 && size >= unit && 2 * size >= top; size -= unit) {
-        const int64_t shares = (n + size - 1) / size, last = n - (shares - 1) * size;
-        const bool alone = (shares - 1) % threads == 0; /* the last one, in its round */
+        const int64_t shares = at_div_up(n, size), last = n - (shares - 1) * size;
+        const bool alone =
+            (shares - 1) % threads == 0; /* the last round has one share, a smaller one */
         const int64_t time = (shares - 1) / threads * size + (alone ? last : size);
         if (time >= least) continue;
         least = time;
@@ -292,10 +293,10 @@ static int64_t share_of(int64_t n, int64_t unit, int64_t most, int threads) {
     return best;
 }
 
-/* As many blocks of k as fit what is packed for all: one pair of at_par_for serves them, and a
-   worker's part of C stays in its cache from block to block. */
+/* Terms of k packed at a time: as many blocks as fit the shared buffer.  One pair of at_par_for
+   does them all, and a worker's part of C stays in its cache from block to block. */
 static int64_t group_of(const at_compute *cp, const at_gemm *g, int64_t kc, int64_t stride) {
-    const int64_t blocks = cp->block.all / stride > 1 ? cp->block.all / stride : 1;
+    const int64_t blocks = at_max(cp->block.shared / stride, 1);
     return at_min(blocks * kc, at_round_up(g->k, kc));
 }
 
@@ -309,7 +310,7 @@ static at_status run_thin(at_compute *cp, const at_gemm *g, int64_t kc) {
         w.p1 = at_min(w.p0 + group, g->k);
         at_par_for(cp->threads, g->m, share_of(g->m, k->mr, g->m + k->mr, cp->threads), thin_pack,
                    &w);
-        at_par_for(cp->threads, g->n, share_of(g->n, k->nr, cp->block.ns, cp->threads),
+        at_par_for(cp->threads, g->n, share_of(g->n, k->nr, cp->block.nc_own, cp->threads),
                    thin_columns, &w);
     }
     return AT_OK;
@@ -340,7 +341,7 @@ at_status at_gemm_run(at_compute *cp, const at_gemm *g) {
         return AT_OK;
     }
     if (at_is_few(g->tb, g->m) && !g->ta) return run_few(cp, g, cp->threads);
-    if (g->m * g->k * g->n < WORTH) return at_gemm_serial(cp, g, 0);
+    if (g->m * g->k * g->n < AT_PARALLEL_MIN) return at_gemm_serial(cp, g, 0);
     const int64_t kc = block_k(g->k);
     return g->m * kc <= cp->block.thin && g->n >= g->m ? run_thin(cp, g, kc) : run_fat(cp, g, kc);
 }

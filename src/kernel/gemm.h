@@ -1,28 +1,15 @@
 /*
- * gemm.h - matrix products behind one signature.
+ * gemm.h - matrix products (GEMM), and the workers and buffers that compute them.
  *
  * Every element of C is summed over k in an order fixed by the shapes, never by the number of
  * threads: 1 and 64 threads give the same bits.
  */
 #ifndef AT_GEMM_H
 #define AT_GEMM_H
+#include "kernel/blocking.h"
 #include "kernel/kernel.h"
 
-/** How much is packed at a time, in rows, columns or values: it follows the caches of the machine
-    and changes no bit. */
-typedef struct at_blocking {
-    int64_t mc;  /* rows of A a worker packs: with AT_BLOCK_K columns a third of its second cache */
-    int64_t ns;  /* columns of B a worker packs                                                   */
-    int64_t nc;  /* most columns of B packed for all                                              */
-    int64_t all; /* values packed for all: a part of the third cache                              */
-    int64_t
-        thin; /* values of A in a block of k up to which every worker keeps all of them near   */
-} at_blocking;
-
-/** For caches of so many bytes for each core (second) and in all (third); 0: not known. */
-at_blocking at_blocking_for(int64_t second, int64_t third);
-
-/** Who computes, with how many workers, and their packing buffers (grown on demand, kept). */
+/** Kernels, number of workers and their packing buffers (which grow as needed and stay). */
 typedef struct at_compute {
     at_ctx *ctx;
     at_kernels k;
@@ -32,13 +19,13 @@ typedef struct at_compute {
 } at_compute;
 
 at_status at_compute_open(at_compute *cp, at_ctx *c);
-/** The same with a blocking of the caller's. */
+/** The same with this blocking in place of the one for the machine's caches. */
 at_status at_compute_open_with(at_compute *cp, at_ctx *c, const at_blocking *block);
 void at_compute_close(at_compute *cp);
 
-/** Working memory for one at_par_for: worker w has `values` of them from
-    base + w * at_scratch_stride(values), 64-byte aligned, contents undefined.  Valid until the
-    next call; products do not disturb it.  NULL: AT_OOM. */
+/** Working memory for one at_par_for: worker w has `values` values from
+    base + w * at_scratch_stride(values) on, 64-byte aligned, contents undefined.  Valid until the
+    next call; products in between do not use it.  NULL: AT_OOM. */
 at_real *at_scratch(at_compute *cp, int64_t values);
 int64_t at_scratch_stride(int64_t values);
 
@@ -59,7 +46,7 @@ typedef struct at_gemm {
 
 /** C = beta C + op(A) op(B) (+ bias) on all workers.  AT_OOM is the only failure. */
 at_status at_gemm_run(at_compute *cp, const at_gemm *g);
-/** The same on the calling worker alone, for use inside at_par_for; `worker` names its scratch. */
+/** The same on the calling worker alone, for use inside at_par_for; `worker` is its number. */
 at_status at_gemm_serial(at_compute *cp, const at_gemm *g, int worker);
 
 #endif

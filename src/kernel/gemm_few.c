@@ -1,31 +1,32 @@
 /*
- * gemm_few.c - what takes time is reading B, so it is read in pieces as long as can be.
+ * gemm_few.c - products with few rows of A are bound by reading B, so it is read in long stretches.
  *
- * A transposed B is cut by its rows, the columns of C.  Else rows of B are summed in blocks of k,
- * cut from the shape alone: the first block goes to C, each other is summed on its own and added,
- * in order.  So it changes no bit whether one worker does the blocks or each is done by another,
- * in room of its own; cutting columns instead would have every worker read a part of each row.
+ * A transposed B is divided by its rows, which are the columns of C.  Any other B is divided into
+ * blocks of k, cut from the shape alone: the first block is written to C; the partial sums of each
+ * other block are added to it, in order.  So no bit depends on whether one worker does all blocks,
+ * or several do one each into a buffer of partial sums.  (Dividing by columns would have every
+ * worker read a short part of each row.)
  */
 #include "kernel/gemm_few.h"
 #include "base/ints.h"
 #include "base/par.h"
 
 enum {
-    BLOCK = 1 << 17, /* values of B in a block                                  */
-    LEAST = 32,      /* rows of B in a block                                    */
-    WIDE = 2048,     /* columns worth a part of their own though rows are cut   */
-    NARROW = 64,     /* the same where B is transposed                          */
-    AGAIN = 32,      /* rows of a transposed B read again for the next rows of A */
-    TASKS = 4,       /* at least, for each worker                               */
-    SUMS = 4096,     /* of a block, beside C                                    */
-    RUN = 1 << 20,   /* values of B a worker takes at a time, at most           */
-    WORTH = 1 << 18  /* values of B that pay for waking the workers             */
+    BLOCK_MAX = 1 << 17,      /* values of B in a block of k                                    */
+    BLOCK_ROWS_MIN = 32,      /* rows of B in a block of k, at least                            */
+    PART_MIN = 2048,          /* columns of B in a task, at least                               */
+    PART_MIN_TRANSPOSED = 64, /* the same where B is transposed                                 */
+    ROWS_AGAIN =
+        32, /* rows of a transposed B that are read again, from the cache, for the next rows of A */
+    SUMS_MAX = 4096,       /* partial sums on the stack                                      */
+    CHUNK_MAX = 1 << 20,   /* values of B that a worker takes at a time, at most             */
+    PARALLEL_MIN = 1 << 18 /* fewer values of B are read by one worker                       */
 };
 
-/* How the products are cut. */
+/* How the products are cut into tasks. */
 typedef struct cut {
-    int64_t kb, blocks; /* terms in a block of k; blocks that are tasks of their own, or 1 */
-    int64_t nb, parts;  /* columns in a part; parts                                        */
+    int64_t kb, blocks; /* terms in a block of k; number of blocks, 1: a task does them all */
+    int64_t nb, parts;  /* columns of a task; number of such parts                         */
 } cut;
 
 typedef struct job {
@@ -33,19 +34,17 @@ typedef struct job {
     const at_few_shape *s;
     const at_few *f;
     cut cut;
-    at_real *room; /* n sums of row i of product x in block b > 0: see sums_of */
+    at_real *partial; /* n partial sums of each row of C and block of k > 0, see sums_of */
 } job;
 
-static int64_t parts_of(int64_t n, int64_t most) { return (n + most - 1) / most; }
-
-/* Terms in a block of k: rows of B, all of them where it is transposed. */
+/* Terms in a block of k: so many rows of B, or all of k where B is transposed. */
 static int64_t block_k(const at_few_shape *s) {
     if (s->tb) return s->k;
-    const int64_t most = BLOCK / s->n > LEAST ? BLOCK / s->n : LEAST;
-    return (parts_of(s->k, parts_of(s->k, most)) + 7) / 8 * 8;
+    const int64_t most = at_max(BLOCK_MAX / s->n, BLOCK_ROWS_MIN);
+    return at_round_up(at_div_up(s->k, at_div_up(s->k, most)), 8);
 }
 
-/* Terms [p0, p1) of columns [j0, j1) to c, of which these columns are the first. */
+/* The sums over terms [p0, p1) for columns [j0, j1), to (or added to) the first columns of c. */
 static void piece(const at_kernels *k, const at_few_shape *s, const at_few *f, int64_t j0,
                   int64_t j1, int64_t p0, int64_t p1, bool add, at_real *const *c) {
     const int64_t at = p0 * s->ldb + j0;
@@ -59,12 +58,12 @@ static void piece(const at_kernels *k, const at_few_shape *s, const at_few *f, i
     k->few_rows(f->m, false, &t);
 }
 
-/* All terms of columns [j0, j1) where B is transposed: some of its rows against all of A, a few
-   rows of A at a time. */
-static void turned(const at_kernels *k, const at_few_shape *s, const at_few *f, int64_t j0,
-                   int64_t j1) {
+/* Columns [j0, j1) of C where B is transposed.  With more than AT_FEW rows of A, some rows of B are
+   multiplied by all rows of A, AT_FEW at a time, while they are in the cache. */
+static void transposed(const at_kernels *k, const at_few_shape *s, const at_few *f, int64_t j0,
+                       int64_t j1) {
     const int groups = (f->m + AT_FEW - 1) / AT_FEW;
-    const int64_t nb = groups > 1 ? AGAIN : j1 - j0;
+    const int64_t nb = groups > 1 ? ROWS_AGAIN : j1 - j0;
     at_few_tile t = {.k = s->k, .ldb = s->ldb, .add = s->accumulate};
     for (int64_t j = j0; j < j1; j += nb) {
         t.n = at_min(nb, j1 - j);
@@ -83,12 +82,12 @@ static void turned(const at_kernels *k, const at_few_shape *s, const at_few *f, 
     }
 }
 
-/* Columns [j0, j1), all blocks of k one after the other. */
+/* Columns [j0, j1) of C, all blocks of k one after the other. */
 static void columns(const at_kernels *k, const at_few_shape *s, const at_few *f, int64_t kb,
                     int64_t j0, int64_t j1) {
-    at_real flat[SUMS], *c[AT_FEW], *sum[AT_FEW];
-    const int64_t most = kb < s->k ? SUMS / f->m : j1 - j0;
-    for (int i = 0; i < f->m; i++) sum[i] = flat + i * (SUMS / f->m);
+    at_real flat[SUMS_MAX], *c[AT_FEW], *sum[AT_FEW];
+    const int64_t most = kb < s->k ? SUMS_MAX / f->m : j1 - j0;
+    for (int i = 0; i < f->m; i++) sum[i] = flat + i * (SUMS_MAX / f->m);
     for (int64_t j = j0; j < j1; j += most) {
         const int64_t end = at_min(j + most, j1);
         for (int i = 0; i < f->m; i++) c[i] = f->c[i] + j;
@@ -102,19 +101,19 @@ static void columns(const at_kernels *k, const at_few_shape *s, const at_few *f,
 
 static cut cut_of(const at_few_shape *s, int64_t count, int threads) {
     cut c = {.kb = block_k(s), .blocks = 1, .nb = s->n, .parts = 1};
-    const int64_t wanted = parts_of((int64_t)threads * TASKS, count);
-    if (threads <= 1 || wanted <= 1 || count * s->n * s->k < WORTH) return c;
-    const int64_t least = s->tb ? NARROW : WIDE, most = s->n / least > 1 ? s->n / least : 1;
+    const int64_t wanted = at_div_up((int64_t)threads * AT_TASKS, count);
+    if (threads <= 1 || wanted <= 1 || count * s->n * s->k < PARALLEL_MIN) return c;
+    const int64_t least = s->tb ? PART_MIN_TRANSPOSED : PART_MIN, most = at_max(s->n / least, 1);
     if (s->tb || most >= wanted)
-        c.nb = (parts_of(s->n, at_min(wanted, most)) + 15) / 16 * 16;
+        c.nb = at_round_up(at_div_up(s->n, at_min(wanted, most)), 16);
     else
-        c.blocks = parts_of(s->k, c.kb);
-    c.parts = parts_of(s->n, c.nb);
+        c.blocks = at_div_up(s->k, c.kb);
+    c.parts = at_div_up(s->n, c.nb);
     return c;
 }
 
 static at_real *sums_of(const job *w, int64_t x, int i, int64_t block) {
-    return w->room + ((x * AT_FEW + i) * (w->cut.blocks - 1) + block - 1) * w->s->n;
+    return w->partial + ((x * AT_FEW + i) * (w->cut.blocks - 1) + block - 1) * w->s->n;
 }
 
 int64_t at_few_scratch(const at_few_shape *s, int64_t count, int threads) {
@@ -133,7 +132,7 @@ static void tasks(void *arg, int64_t begin, int64_t end, int worker) {
         at_real *c[AT_FEW];
         if (w->cut.blocks == 1) {
             if (s->tb)
-                turned(w->k, s, f, j0, j1);
+                transposed(w->k, s, f, j0, j1);
             else
                 columns(w->k, s, f, kb, j0, j1);
             continue;
@@ -145,15 +144,15 @@ static void tasks(void *arg, int64_t begin, int64_t end, int worker) {
 }
 
 void at_few_run(const at_kernels *k, const at_few_shape *s, const at_few *f, int64_t count,
-                int threads, at_real *room) {
-    job w = {.k = k, .s = s, .f = f, .cut = cut_of(s, count, threads), .room = room};
-    const int awake = count * s->n * s->k < WORTH ? 1 : threads;
-    /* Neighbours in a run: what a task asks for beyond its end is the next one's beginning. */
+                int threads, at_real *partial) {
+    job w = {.k = k, .s = s, .f = f, .cut = cut_of(s, count, threads), .partial = partial};
+    const int awake = count * s->n * s->k < PARALLEL_MIN ? 1 : threads;
+    /* A worker takes neighbouring tasks: what one prefetches beyond its end the next one reads. */
     const int64_t n = count * w.cut.blocks * w.cut.parts;
     if (n < 1) return;
     const int64_t each = s->n * s->k * count / n;
-    const int64_t grain = at_min(n / ((int64_t)awake * 2), each > 0 ? RUN / each : 1);
-    at_par_for(awake, n, grain > 1 ? grain : 1, tasks, &w);
+    const int64_t grain = at_min(n / ((int64_t)awake * 2), each > 0 ? CHUNK_MAX / each : 1);
+    at_par_for(awake, n, at_max(grain, 1), tasks, &w);
     for (int64_t x = 0; x < count && w.cut.blocks > 1; x++)
         for (int i = 0; i < f[x].m; i++)
             for (int64_t b = 1; b < w.cut.blocks; b++)

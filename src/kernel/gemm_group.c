@@ -1,11 +1,12 @@
 /*
- * gemm_group.c - a task is a matrix, a block of the rows of C and a block of its columns: loads
- * that differ from matrix to matrix spread over the workers.
+ * gemm_group.c - a task is one matrix, a block of rows of C and a block of its columns, so that the
+ * work spreads over the workers even when matrices have very different numbers of rows.
  *
- * Each task packs its rows of A, gathering them.  Where B is not transposed and serves a few rows
- * only it is not packed beforehand: the first tile of a panel reads it where it lies and, if more
- * tiles follow, leaves it packed for them.  So a matrix is read once for a handful of rows, and packing costs no pass
- * of its own.  Rows are dealt evenly to tiles: 16 are two of 8, not one of 14 and one of 2.
+ * Each task gathers its rows of A while it packs them.  A matrix that is not transposed and has up
+ * to READ_BOUND rows is not packed beforehand: the first tile of a panel reads it unpacked and, if
+ * more tiles follow, leaves the panel packed for them.  So it is read once, and packing needs no
+ * pass of its own.  Rows are divided evenly among tiles: 16 are two of 8, not one of 14 and one of
+ * 2.
  *
  * k is cut into blocks from the shape alone, which fixes the order of every sum.
  */
@@ -15,17 +16,11 @@
 #include "kernel/gemm_few.h"
 
 enum {
-    KC = AT_BLOCK_K,
-    MC = 168,         /* most rows of C in a task: MC x KC of A in the second cache */
-    NS = 256,         /* most columns of C in a task of an outer product         */
-    PANEL_MAX = 64,   /* mr and nr stay below                                    */
-    FEW_MORE = 96,    /* rows up to which reading B is what takes time           */
-    AHEAD = 1 << 16,  /* values of B in a block then                             */
-    PACKED = 1 << 16, /* most values of A, and of B, a task of an outer product packs   */
-    TASKS = 4,        /* at least, for each worker, where there is enough to cut */
-    WORTH = 1 << 20,  /* multiply-adds that pay for waking the workers           */
-    OWN_A = (MC + PANEL_MAX) * KC,
-    OWN_B = (NS + PANEL_MAX) * KC
+    READ_BOUND = 96,     /* up to so many rows reading B is what takes time               */
+    BLOCK_B = 1 << 16,   /* values of B in a block then                                   */
+    OUTER_MAX = 1 << 16, /* most values of A, and of B, that a task of an outer product packs */
+    OWN_A = (AT_MC + AT_PANEL_MAX) * AT_KC,
+    OWN_B = (AT_NC_OWN + AT_PANEL_MAX) * AT_KC
 };
 
 typedef struct task {
@@ -42,21 +37,20 @@ typedef struct job {
     int threads;
 } job;
 
-static int64_t parts_of(int64_t n, int64_t most) { return (n + most - 1) / most; }
-/* Size of the parts when n is cut evenly into parts of at most `most`. */
+/* Size of equal parts of n, as few as there can be with at most `most` in each. */
 static int64_t even(int64_t n, int64_t most) {
-    const int64_t parts = parts_of(n, most);
-    return parts > 1 ? (n + parts - 1) / parts : n;
+    const int64_t parts = at_div_up(n, most);
+    return parts > 1 ? at_div_up(n, parts) : n;
 }
-/* The same in multiples of 8: blocks of k, slices of columns. */
+/* The same, rounded up to multiples of 8. */
 static int64_t even8(int64_t n, int64_t most) {
     const int64_t size = even(n, most);
-    return size < n ? at_min((size + 7) / 8 * 8, most) : n;
+    return size < n ? at_min(at_round_up(size, 8), most) : n;
 }
 
 /* ---- rows of A against B ---- */
 
-/* All matrices that have few rows. */
+/* All matrices with few rows, see gemm_few.h. */
 static at_status few_rows(at_compute *cp, const at_gemm_group *g) {
     const at_few_shape s = {g->tb, g->accumulate, g->n, g->k, g->ldb};
     at_few *f = at_malloc(cp->ctx, (size_t)g->of.e * sizeof *f);
@@ -80,12 +74,12 @@ static at_status few_rows(at_compute *cp, const at_gemm_group *g) {
     return need == 0 || room ? AT_OK : AT_OOM;
 }
 
-/* Columns of one panel: all rows of the task, a tile after the other, which share in asking for the
-   `soon` bytes used next. */
-static void panel(const at_kernels *k, int64_t rows, int64_t wide, at_rows_tile *t, int64_t soon,
+/* The columns of C of one panel of B: tile after tile over the rows of the task.  Meanwhile the
+   tiles prefetch `ahead` bytes in equal parts. */
+static void panel(const at_kernels *k, int64_t rows, int64_t wide, at_rows_tile *t, int64_t ahead,
                   const at_real *pa, at_real *const *c, at_real *pb) {
-    const int64_t tiles = parts_of(rows, wide);
-    t->prefetch_step = soon / tiles / t->k;
+    const int64_t tiles = at_div_up(rows, wide);
+    t->prefetch_step = ahead / tiles / t->k;
     for (int64_t i = 0; i < rows; i += wide) {
         t->a = pa + i * t->k;
         t->c = c + i;
@@ -111,19 +105,19 @@ static void pack_panels(const at_kernels *k, const at_gemm_group *g, int64_t x, 
 
 static size_t size_of_b(const at_gemm_group *g) { return g->b16 ? sizeof **g->b16 : sizeof **g->b; }
 
-/* Where value `at` of matrix x lies; it may be past its end. */
+/* Address of value `at` of matrix x, for prefetching; it may be past the end. */
 static const void *place(const at_gemm_group *g, int64_t x, int64_t at) {
     const uintptr_t base = g->b16 ? (uintptr_t)g->b16[x] : (uintptr_t)g->b[x];
     return (const void *)(base + (uintptr_t)at * size_of_b(g));
 }
 
-/* A block of k: small where B is read for few rows, so that this block and the next one, which is
-   asked for meanwhile, stay in the second cache. */
+/* Terms in a block of k: fewer where reading B is what takes time, so that this block and the next
+   one, which is prefetched meanwhile, stay in the second-level cache. */
 static int64_t block_k(const at_gemm_group *g, const task *t) {
     const int64_t rows = g->of.first[t->x + 1] - g->of.first[t->x];
-    if (g->tb || rows > FEW_MORE) return even8(g->k, KC);
-    const int64_t most = AHEAD / g->n / 8 * 8, least = rows > FEW_MORE / 2 ? 128 : 64;
-    return even8(g->k, most < least ? least : at_min(most, KC));
+    if (g->tb || rows > READ_BOUND) return even8(g->k, AT_KC);
+    const int64_t most = BLOCK_B / g->n / 8 * 8, least = rows > READ_BOUND / 2 ? 128 : 64;
+    return even8(g->k, at_clamp(most, least, AT_KC));
 }
 
 /* What the panels of one block of k of a task have in common. */
@@ -137,8 +131,8 @@ typedef struct block {
     at_real *pb;
 } block;
 
-/* Columns [j, j + nb), packed along the rows of B, which for many tiles is cheaper than to have the
-   first tile of each panel gather it from as many pages as B has rows. */
+/* Columns [j, j + nb) of C from panels packed beforehand, along the rows of B.  For many rows that
+   is cheaper than a first tile that reads each panel from as many memory pages as B has rows. */
 static void packed_columns(const at_kernels *k, const block *b, int64_t j, int64_t nb) {
     const int64_t bytes = k->nr * b->kb * (int64_t)sizeof(at_real);
     pack_panels(k, b->g, b->t->x, j, nb, b->p, b->kb, b->pb);
@@ -153,10 +147,10 @@ static void packed_columns(const at_kernels *k, const block *b, int64_t j, int64
     }
 }
 
-/* Columns [j, j + nr), read where they lie by the first tile; `soon` bytes from `next` are used after
-   them. */
-static void lying_columns(const at_kernels *k, const block *b, int64_t j, const void *next,
-                          int64_t soon) {
+/* Columns [j, j + nr) of C; the first tile reads B unpacked.  `ahead` bytes from `next` on are
+   prefetched meanwhile. */
+static void unpacked_columns(const at_kernels *k, const block *b, int64_t j, const void *next,
+                             int64_t ahead) {
     const int64_t at = b->p * b->g->ldb + j;
     at_rows_tile tile = {.n = k->nr, .k = b->kb, .wa = b->wide, .c0 = j, .ldb = b->g->ldb};
     tile.add = b->g->accumulate || b->p > 0;
@@ -165,18 +159,18 @@ static void lying_columns(const at_kernels *k, const block *b, int64_t j, const 
     else
         tile.b = b->g->b[b->t->x] + at;
     tile.prefetch = next;
-    panel(k, b->rows, b->wide, &tile, soon, b->pa, b->c, b->pb);
+    panel(k, b->rows, b->wide, &tile, ahead, b->pa, b->c, b->pb);
 }
 
-/* next: the matrix this worker will probably read after this one. */
+/* One task.  next: the matrix this worker will probably read after this one. */
 static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t, int64_t next,
                       at_real *pa, at_real *pb) {
     const int64_t rows = t->i1 - t->i0, wide = even(rows, k->mr);
     const int64_t kc = block_k(g, t);
-    const bool whole = g->ldb == t->j1 - t->j0; /* a block of B is one piece */
-    const bool packed = g->tb || rows > FEW_MORE;
-    int64_t from[MC];
-    at_real *c[MC];
+    const bool whole = g->ldb == t->j1 - t->j0; /* whole rows: a block of B is contiguous */
+    const bool packed = g->tb || rows > READ_BOUND;
+    int64_t from[AT_MC];
+    at_real *c[AT_MC];
     for (int64_t i = 0; i < rows; i++) {
         from[i] = g->of.row[t->i0 + i] / g->of.share;
         c[i] = g->c + g->of.row[t->i0 + i] * g->ldc;
@@ -188,9 +182,9 @@ static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t
         const int64_t bytes = k->nr * b.kb * (int64_t)size_of_b(g);
         k->pack_gathered_transposed(b.kb, rows, (int)wide, g->a + p, g->lda, from, pa);
         int64_t j = t->j0;
-        for (; !packed && j + k->nr <= t->j1; j += k->nr) /* a tile reads all of nr */
-            lying_columns(k, &b, j, place(g, after, after_at + j * b.kb), whole ? bytes : 0);
-        for (; j < t->j1; j += NS) packed_columns(k, &b, j, at_min(NS, t->j1 - j));
+        for (; !packed && j + k->nr <= t->j1; j += k->nr) /* an unpacked tile reads nr columns */
+            unpacked_columns(k, &b, j, place(g, after, after_at + j * b.kb), whole ? bytes : 0);
+        for (; j < t->j1; j += AT_NC_OWN) packed_columns(k, &b, j, at_min(AT_NC_OWN, t->j1 - j));
     }
 }
 
@@ -206,12 +200,13 @@ static void group_part(void *arg, int64_t begin, int64_t end, int worker) {
 
 /* ---- A^T B ---- */
 
-/* Rows of C[x] one after the other, since for few terms it is C that is read and written. */
+/* One task of an outer product.  C[x] is gone through row by row: with few terms most of the time
+   goes into reading and writing it. */
 static void outer_task(const at_kernels *k, const at_gemm_outer *g, const task *t, at_real *pa,
                        at_real *pb) {
     const int64_t begin = g->of.first[t->x], terms = g->of.first[t->x + 1] - begin;
-    const int64_t kc = even8(terms, KC), mb = t->i1 - t->i0, wide = even(mb, k->mr);
-    int64_t ra[KC];
+    const int64_t kc = even8(terms, AT_KC), mb = t->i1 - t->i0, wide = even(mb, k->mr);
+    int64_t ra[AT_KC];
     for (int64_t p = 0; p < terms; p += kc) {
         const int64_t kb = at_min(kc, terms - p), *row = g->of.row + begin + p;
         for (int64_t l = 0; l < kb; l++) ra[l] = row[l] / g->of.share;
@@ -219,7 +214,7 @@ static void outer_task(const at_kernels *k, const at_gemm_outer *g, const task *
         k->pack_gathered(kb, t->j1 - t->j0, k->nr, g->b + t->j0, g->ldb, row, pb);
         for (int64_t i = 0; i < mb; i += wide) {
             const int64_t rows = at_min(wide, mb - i);
-            at_real *c[PANEL_MAX];
+            at_real *c[AT_PANEL_MAX];
             for (int64_t r = 0; r < rows; r++) c[r] = g->c[t->x] + (t->i0 + i + r) * g->ldc;
             at_rows_tile tile = {.k = kb, .a = pa + i * kb, .wa = wide, .ldb = k->nr, .add = true};
             tile.c = c;
@@ -242,19 +237,20 @@ static void outer_part(void *arg, int64_t begin, int64_t end, int worker) {
 
 static void run(at_compute *cp, job *w, int64_t count, int64_t work, at_par_fn f) {
     w->count = count;
-    w->threads = work < WORTH ? 1 : cp->threads;
+    w->threads = work < AT_PARALLEL_MIN ? 1 : cp->threads;
     at_par_for(w->threads, count, 1, f, w);
 }
 
-/* Matrices with more than a few rows, `blocks` blocks of them. */
+/* All matrices with more rows than few; they have `blocks` blocks of rows, `total` rows. */
 static at_status many(at_compute *cp, const at_gemm_group *g, int64_t blocks, int64_t total) {
     const int64_t *first = g->of.first, nr = cp->k.nr;
     int64_t count = 0;
-    /* columns are cut where blocks of rows are too few to share out: A is packed for each cut */
+    /* Columns are divided only where there are too few blocks of rows for the workers, since A is
+       packed again for each part. */
     const int64_t wanted =
-        at_min(parts_of((int64_t)cp->threads * TASKS, blocks), parts_of(g->n, 64));
-    const int64_t cols = cp->threads > 1 ? parts_of(parts_of(g->n, wanted), nr) * nr : g->n;
-    task *t = at_malloc(cp->ctx, (size_t)(blocks * parts_of(g->n, cols)) * sizeof *t);
+        at_min(at_div_up((int64_t)cp->threads * AT_TASKS, blocks), at_div_up(g->n, 64));
+    const int64_t cols = cp->threads > 1 ? at_round_up(at_div_up(g->n, wanted), nr) : g->n;
+    task *t = at_malloc(cp->ctx, (size_t)(blocks * at_div_up(g->n, cols)) * sizeof *t);
     job w = {.k = &cp->k, .g = g, .tasks = t};
     if (t) w.scratch = at_scratch(cp, OWN_A + OWN_B);
     if (!w.scratch) {
@@ -262,7 +258,7 @@ static at_status many(at_compute *cp, const at_gemm_group *g, int64_t blocks, in
         return AT_OOM;
     }
     for (int64_t x = 0; x < g->of.e; x++) {
-        const int64_t rows = first[x + 1] - first[x], size = even(rows, MC);
+        const int64_t rows = first[x + 1] - first[x], size = even(rows, AT_MC);
         if (at_is_few(g->tb, rows)) continue;
         for (int64_t j = 0; j < g->n; j += cols)
             for (int64_t i = first[x]; i < first[x + 1]; i += size)
@@ -279,7 +275,7 @@ at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
     for (int64_t x = 0; x < g->of.e && g->n > 0; x++) {
         const int64_t rows = g->of.first[x + 1] - g->of.first[x];
         if (!at_is_few(g->tb, rows)) {
-            blocks += parts_of(rows, MC);
+            blocks += at_div_up(rows, AT_MC);
             total += rows;
         } else if (rows > 0)
             few++;
@@ -289,11 +285,11 @@ at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
     return s;
 }
 
-/* Size of the parts of n rows or columns of C[x]: many where there are few terms, which makes for
-   less packing, if there are matrices enough to share out. */
+/* Rows or columns of C[x] in a task, of n in all.  With few terms larger parts fit the buffers and
+   need less packing; they are taken if there are enough matrices for all workers. */
 static int64_t outer_part_of(const at_compute *cp, int64_t n, int64_t terms, int64_t most,
                              bool enough) {
-    const int64_t more = at_min(cp->block.thin / 2, PACKED) / even8(terms, KC);
+    const int64_t more = at_min(cp->block.thin / 2, OUTER_MAX) / even8(terms, AT_KC);
     return even8(n, enough && more > most ? more / 8 * 8 : most);
 }
 
@@ -301,7 +297,7 @@ at_status at_gemm_outer_run(at_compute *cp, const at_gemm_outer *g) {
     const int64_t *first = g->of.first;
     const int64_t total = first[g->of.e] - first[0];
     if (total <= 0 || g->m <= 0 || g->n <= 0) return AT_OK;
-    const int64_t each = parts_of(g->m, MC / 2) * parts_of(g->n, NS / 2);
+    const int64_t each = at_div_up(g->m, AT_MC / 2) * at_div_up(g->n, AT_NC_OWN / 2);
     int64_t count = 0, used = 0;
     task *t = at_malloc(cp->ctx, (size_t)(g->of.e * each) * sizeof *t);
     job w = {.k = &cp->k, .o = g, .tasks = t};
@@ -314,9 +310,9 @@ at_status at_gemm_outer_run(at_compute *cp, const at_gemm_outer *g) {
     for (int64_t x = 0; x < g->of.e; x++) {
         const int64_t terms = first[x + 1] - first[x];
         if (!g->c[x] || terms == 0) continue;
-        const bool enough = used >= (int64_t)cp->threads * TASKS;
-        const int64_t rows = outer_part_of(cp, g->m, terms, MC, enough);
-        const int64_t cols = outer_part_of(cp, g->n, terms, NS, enough);
+        const bool enough = used >= (int64_t)cp->threads * AT_TASKS;
+        const int64_t rows = outer_part_of(cp, g->m, terms, AT_MC, enough);
+        const int64_t cols = outer_part_of(cp, g->n, terms, AT_NC_OWN, enough);
         for (int64_t j = 0; j < g->n; j += cols)
             for (int64_t i = 0; i < g->m; i += rows)
                 t[count++] = (task){x, i, at_min(i + rows, g->m), j, at_min(j + cols, g->n)};

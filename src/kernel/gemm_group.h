@@ -1,5 +1,6 @@
 /*
- * gemm_group.h - products of many matrices at once, each with the rows listed for it.
+ * gemm_group.h - grouped products: many matrices at once, each times the rows listed for it (the
+ * experts of a mixture, each with its tokens).
  *
  * Rows are gathered while they are packed and scattered while they are written; a matrix without
  * rows costs nothing.  As in gemm.h, the number of workers changes no bit.
@@ -13,7 +14,7 @@ typedef struct at_groups {
     int64_t e;
     const int64_t *first; /* [e + 1], ascending                                   */
     const int64_t *row;   /* no row is listed twice                               */
-    int64_t share;        /* listed row r reads row r / share of A; at least 1    */
+    int64_t share;        /* listed row r is row r / share of A; at least 1       */
 } at_groups;
 
 typedef struct at_gemm_group {
@@ -25,7 +26,7 @@ typedef struct at_gemm_group {
     const at_real *const *b;    /* [e], each of row stride ldb */
     const uint16_t *const *b16; /* [e] in BF16 in place of b, which is then NULL; see gemm.h */
     int64_t ldb;
-    at_real *c; /* rows not listed are left alone */
+    at_real *c; /* rows that are not listed stay as they are */
     int64_t ldc;
     bool accumulate; /* beta: true 1, false 0 */
 } at_gemm_group;

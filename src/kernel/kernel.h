@@ -1,18 +1,19 @@
 /*
  * kernel.h - the CPU's inner loops: raw pointers and sizes, no tensors, one table.
  *
- * The table is filled by the best instruction set that the machine has.  All of them give the same
- * bits (kernel_vec.h is one source for all), and so does every compiler:
+ * The table is filled with the kernels of the best instruction set that the machine has.  All
+ * instruction sets (kernel_vec.h is one source for all) and all compilers give the same bits:
  *
- *   - a sum over k in a matrix product is a chain of fused multiply-adds in the order of k, begun at
- *     zero (or at C, where that is said); blocks of k, cut from the shape alone, are added to C;
- *   - a sum over the values of a row runs in 16 lanes (value i in lane i % 16, some kernels with
- *     several accumulators a lane), folded 16 -> 8 -> 4 -> 2 -> 1, each half onto the other;
+ *   - a sum over k in a matrix product is a chain: one fused multiply-add after the other in the
+ *     order of k, begun at zero (or at C, where that is said); blocks of k, cut from the shape alone,
+ *     are added to C;
+ *   - a sum over the values of a row has 16 lanes (value i in lane i % 16, some kernels with several
+ *     accumulators a lane), which are added up 16 -> 8 -> 4 -> 2 -> 1, each half to the other;
  *   - exp and erf are polynomials of our own; a b + c is fused where it is written as one, and
  *     nowhere else.
  *
- * The name of this arithmetic is AT_ARITHMETIC; whoever changes a bit of it changes the name.  The
- * double build (gradient checks) has kernel_plain.c alone, which only says what is computed.
+ * The name of this arithmetic is AT_ARITHMETIC; a change of any bit changes the name.  The double
+ * build (gradient checks) has the plain loops of kernel_plain.c, which define what is computed.
  * Unless said otherwise pointers need no alignment and do not overlap.
  */
 #ifndef AT_KERNEL_H
@@ -25,40 +26,42 @@ typedef struct at_adamw {
     at_real lr, b1, b2, eps, wd, clip, c1, c2;
 } at_adamw;
 
-/** A tile whose rows of C lie anywhere: c[i][c0 + j] (+)= sum_{l<k} a[l*wa + i] b[l*ldb + j]. */
+/** A tile whose rows of C may lie anywhere:
+    c[i][c0 + j] (+)= sum_{l<k} a[l*wa + i] b[l*ldb + j]. */
 typedef struct at_rows_tile {
     int64_t n, k;     /* columns of C, n <= nr; terms of the sum                    */
     const at_real *a; /* packed in panels of wa columns                             */
     int64_t wa;
-    const at_real *b;    /* packed, then ldb = nr; or where it lies, read for all of nr */
-    const uint16_t *b16; /* NULL, or b where it lies in BF16, in place of b            */
+    const at_real *b;    /* packed, then ldb = nr; or unpacked; nr columns are read      */
+    const uint16_t *b16; /* NULL, or b in BF16 and unpacked, in place of b              */
     int64_t ldb;
     /* After each term of the sum one cache line (two where b is not packed) is prefetched from
        `prefetch`, which then moves on by prefetch_step bytes; any address will do. */
     const void *prefetch;
     int64_t prefetch_step;
-    at_real *packed; /* b packed on the way, nr k values; or NULL */
-    bool add;        /* to C, which is else only written                           */
+    at_real *packed; /* where to leave b packed, nr k values; NULL: nowhere */
+    bool add;        /* false: C is overwritten */
     at_real *const *c;
     int64_t c0;
 } at_rows_tile;
 
-/** Few rows of A and C, which lie anywhere, against b where it lies: c[i] (+)= a[i] b. */
+/** Few rows of A times an unpacked b: c[i] (+)= a[i] b, where the rows of A and C may lie anywhere;
+    see gemm_few.h. */
 typedef struct at_few_tile {
     int64_t n, k;
     const at_real *const *a;
     const at_real *b;
     const uint16_t *b16; /* NULL, or b in BF16, in place of b */
     int64_t ldb;
-    bool add; /* to C, which is else only written */
+    bool add; /* false: C is overwritten */
     at_real *const *c;
 } at_few_tile;
 
-/** What becomes of C in `tile`. */
+/** What `tile` does with C. */
 typedef enum at_tile_mode {
     AT_TILE_SET,     /* C = the sums, which begin at zero; C is not read          */
     AT_TILE_ADD,     /* C = C + the sums, which begin at zero                     */
-    AT_TILE_CONTINUE /* C = the sums, which begin at C: one chain over several calls */
+    AT_TILE_CONTINUE /* C = the sums, which begin at C: a chain that goes on over several calls */
 } at_tile_mode;
 
 typedef struct at_kernels {
@@ -92,7 +95,7 @@ typedef struct at_kernels {
     void (*gelu_erf_grad)(int64_t n, const at_real *x, const at_real *dy, at_real *dx);
     /** y = silu(h) g, silu(h) = h / (1 + exp(-h)). */
     void (*swiglu)(int64_t n, const at_real *h, const at_real *g, at_real *y);
-    /** dh += dy g silu'(h), dg += dy silu(h);  silu' = s (1 + h (1 - s)), s the logistic function. */
+    /** dh += dy g silu'(h), dg += dy silu(h);  silu' = s (1 + h (1 - s)), s = 1 / (1 + exp(-h)). */
     void (*swiglu_grad)(int64_t n, const at_real *h, const at_real *g, const at_real *dy,
                         at_real *dh, at_real *dg);
 
@@ -106,10 +109,11 @@ typedef struct at_kernels {
                            at_real rstd, const at_real *dy, at_real *dx, at_real *dg, at_real *db);
 
     /* ---- attention: blocks [n,w] with w = nr, see op/attention.c ---- */
-    /** Softmax down the columns, unnormalised: x = exp(a (x - top)), top[w] the largest value and
-        sum[w] the sum of each column; n >= 1, a > 0.  Entries of -infinity become 0. */
+    /** Softmax of each column, unnormalised: x = exp(a (x - top)), with top[w] the largest value
+        and sum[w] the sum of the column; n >= 1, a > 0.  Entries of -infinity become 0. */
     void (*softmax_columns)(int64_t n, int w, at_real a, at_real *x, at_real *top, at_real *sum);
-    /** p and d = dp in place, row by row:  p = exp(a p - lse[i]);  d = a p (d - shift[i]). */
+    /** Its gradient, in place, for each row i: p = exp(a p - lse[i]), then d = a p (d - shift[i]);
+        on entry p holds scores and d the gradient of the probabilities. */
     void (*softmax_columns_grad)(int64_t n, int w, at_real a, const at_real *lse,
                                  const at_real *shift, at_real *p, at_real *d);
 
@@ -134,7 +138,7 @@ typedef struct at_kernels {
     void (*adamw)(int64_t n, at_real *p, const at_real *g, at_real *m, at_real *v,
                   const at_adamw *h);
 
-    /* ---- matrix product: micro-kernel and its tile, see gemm.h ---- */
+    /* ---- matrix product: microkernel and packing, see gemm.h ---- */
     int mr, nr; /* rows of A and columns of B in a tile */
     /** c[mr,nr] (row stride ldc) (+)= sum_{l<k} a[l*mr+i] b[l*nr+j]; a and b are packed. */
     void (*tile)(int64_t k, const at_real *a, const at_real *b, at_tile_mode mode, at_real *c,
@@ -145,18 +149,18 @@ typedef struct at_kernels {
     void (*pack)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p);
     /** The same from the transpose: x[(q*w+i)*ldx + l]. */
     void (*pack_transposed)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx, at_real *p);
-    /** pack of rows row[0], row[1] ... of x, in place of rows 0, 1 ... */
+    /** `pack` with rows row[0], row[1], ... of x in place of rows 0, 1, ... */
     void (*pack_gathered)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
                           const int64_t *row, at_real *p);
-    /** pack_transposed with columns row[0], row[1] ... of the transpose: x[row[q*w+i]*ldx + l]. */
+    /** `pack_transposed` with rows row[0], row[1], ... of x: from x[row[q*w+i]*ldx + l]. */
     void (*pack_gathered_transposed)(int64_t k, int64_t n, int w, const at_real *x, int64_t ldx,
                                      const int64_t *row, at_real *p);
-    /** The tile of m rows, 1 <= m <= mr.  Every sum is that of `tile`, bit for bit. */
+    /** A tile of m rows, 1 <= m <= mr.  Every sum has the bits that `tile` gives it. */
     void (*tile_rows)(int m, const at_rows_tile *t);
-    /** 1 <= m <= AT_FEW rows against an unpacked matrix, see at_few_tile; turn: B is [n,k]. */
-    void (*few_rows)(int m, bool turn, const at_few_tile *t);
+    /** 1 <= m <= AT_FEW rows of A times an unpacked B[k,n], or [n,k] with `tb`; see at_few_tile. */
+    void (*few_rows)(int m, bool tb, const at_few_tile *t);
 
-    /* ---- B in BF16: the same sums of the same values, widened as they are read ---- */
+    /* ---- B in BF16: values are widened as they are read; sums are as above ---- */
     /** y = x as at_real. */
     void (*widen)(int64_t n, const uint16_t *x, at_real *y);
     void (*pack16)(int64_t k, int64_t n, int w, const uint16_t *x, int64_t ldx, at_real *p);
@@ -164,22 +168,22 @@ typedef struct at_kernels {
                               at_real *p);
 
     /* ---- measuring, see peak.h ---- */
-    /** Multiply-adds on registers alone, `rounds` times a fixed number; returns how many
-        floating-point operations that was (a multiply-add is two).  *sink keeps the result. */
+    /** Multiply-adds in registers, `rounds` times a fixed number; returns the number of
+        floating-point operations (a multiply-add is two).  *sink: a result, so that the compiler
+        cannot leave them out. */
     double (*burn)(int64_t rounds, at_real *sink);
 } at_kernels;
 
 enum {
-    AT_BLOCK_K = 384,  /* most terms of a chain in gemm.c and gemm_group.c: shorter ones read and
-                         write C more often, a panel of B with more rows leaves the first cache */
-    AT_FEW = 4,        /* rows of few_rows                      */
-    AT_TILE_MAX = 1024 /* mr * nr of every instruction set fits */
+    AT_FEW = 4,        /* most rows of A in few_rows                  */
+    AT_TILE_MAX = 1024 /* mr * nr is no more, with any instruction set */
 };
 
-/** The last set in `features` (AT_CPU_*) that this build has; none: the reference. */
+/** Kernels of the best instruction set in `features` (AT_CPU_*) that this build has, or else the
+    reference. */
 void at_kernels_fill(at_kernels *k, unsigned features);
 void at_kernels_ref(at_kernels *k);     /* portable C */
-void at_kernels_ref_fma(at_kernels *k); /* the same source, where the processor fuses */
+void at_kernels_ref_fma(at_kernels *k); /* the same source for processors with FMA    */
 void at_kernels_avx2(at_kernels *k);
 void at_kernels_avx512(at_kernels *k);
 void at_kernels_plain(at_kernels *k); /* the definition, see kernel_plain.c */

@@ -11,7 +11,7 @@ enum { W = 16, WM = 8, MR = 6, NV = 2, NR = NV * WM };
 
 typedef __m256 mf;
 
-/* Lanes below n, -inf < n < inf. */
+/* Mask of the lanes below n; n may be negative or more than 8. */
 static inline __m256i first(int64_t n) {
     static const int32_t lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
     const int64_t at = n < 0 ? 0 : n > 8 ? 8 : n;
@@ -36,7 +36,8 @@ static inline mf mwiden_n(const uint16_t *p, int64_t n) {
 static inline mf madd(mf a, mf b) { return _mm256_add_ps(a, b); }
 static inline mf mfma(mf a, mf b, mf c) { return _mm256_fmadd_ps(a, b, c); }
 
-/* 2^n for |n| <= 127 is n put into the exponent; two halves reach infinity and the subnormals. */
+/* 2^n for |n| <= 127, by the bits of the exponent.  vpow2 multiplies by two such powers, so that
+   infinity and the subnormals are reached. */
 static inline mf exponent(__m256i n) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
 }

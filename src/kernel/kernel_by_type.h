@@ -1,6 +1,6 @@
 /*
- * kernel_by_type.h - the choice between B in float and B in BF16, for sources that have compiled what
- * reads B for both.  Not a header to be included elsewhere.
+ * kernel_by_type.h - calls the function for B in float or the one for B in BF16.  Included by the
+ * kernel sources, which have compiled the functions that read B for both types.
  */
 
 static void tile_rows_any(int m, const at_rows_tile *t) {
@@ -10,9 +10,9 @@ static void tile_rows_any(int m, const at_rows_tile *t) {
         tile_rows(m, t);
 }
 
-static void few_rows(int m, bool turn, const at_few_tile *t) {
+static void few_rows(int m, bool tb, const at_few_tile *t) {
     if (t->b16)
-        (turn ? few_transposed16 : few_plain16)(m, t);
+        (tb ? few_transposed16 : few_plain16)(m, t);
     else
-        (turn ? few_transposed : few_plain)(m, t);
+        (tb ? few_transposed : few_plain)(m, t);
 }

@@ -1,6 +1,6 @@
 /*
- * kernel_pack_b.h - packing in plain loops; kernel_plain_b.h and kernel_ref_b.h include it for each type
- * B may lie in, with BT, OF_B(name) and AS_REAL(value) defined.
+ * kernel_pack_b.h - packing in plain loops.  kernel_plain_b.h and kernel_ref_b.h include it once
+ * for each type of B (float, BF16), with BT, OF_B(name) and AS_REAL(value) defined.
  */
 
 static void OF_B(pack)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, at_real *p) {

@@ -1,8 +1,9 @@
 /*
- * kernel_plain.c - what every kernel computes, in plain loops: sums in double, exp and tanh from libm.
+ * kernel_plain.c - what every kernel computes, in plain loops: sums in double, exp and tanh from
+ * libm.
  *
- * The double build (gradient checks) has these kernels alone, and the tests measure all others
- * against them.  They are no part of the library: other machines would give other bits.
+ * The double build (gradient checks) has no other kernels, and the tests compare all others with
+ * these.  They are no part of the library, since their bits depend on compiler and libm.
  */
 #include "base/half.h"
 #include "kernel/kernel.h"
@@ -80,7 +81,7 @@ static void gelu_grad(int64_t n, const at_real *x, const at_real *dy, at_real *d
     }
 }
 
-/* Phi(x), the share of a normal distribution below x. */
+/* Phi(x), the distribution function of the standard normal. */
 static double normal_below(double x) { return 0.5 * erfc(-x * 0.70710678118654752440); }
 
 static void gelu_erf(int64_t n, const at_real *x, at_real *y) {
@@ -88,14 +89,14 @@ static void gelu_erf(int64_t n, const at_real *x, at_real *y) {
 }
 
 static void gelu_erf_grad(int64_t n, const at_real *x, const at_real *dy, at_real *dx) {
-    for (int64_t i = 0; i < n; i++) { /* Phi + x phi */
+    for (int64_t i = 0; i < n; i++) { /* gelu'(x) = Phi(x) + x phi(x) */
         const double v = (double)x[i];
         const double d = normal_below(v) + v * exp(-0.5 * v * v) * 0.39894228040143267794;
         dx[i] += (at_real)(d * (double)dy[i]);
     }
 }
 
-/* 1 / (1 + e^-x): e^-x may become infinite, which gives 0. */
+/* 1 / (1 + e^-x); where e^-x is infinite this is 0. */
 static double logistic_of(double x) { return 1 / (1 + exp(-x)); }
 
 static void swiglu(int64_t n, const at_real *h, const at_real *g, at_real *y) {
@@ -262,7 +263,7 @@ static void widen(int64_t n, const uint16_t *x, at_real *y) {
 
 #include "kernel/kernel_by_type.h"
 
-/* Enough chains to hide the latency of both operations when the compiler makes vectors of them. */
+/* Enough independent chains to hide the latency of both operations when the compiler vectorises. */
 static double burn(int64_t rounds, at_real *sink) {
     enum { CHAINS = 48 };
     at_real s[CHAINS], all = 0;

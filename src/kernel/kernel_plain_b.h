@@ -1,6 +1,6 @@
 /*
- * kernel_plain_b.h - what reads B, in plain loops; kernel_plain.c includes it once for each type B may lie
- * in and defines BT, OF_B(name), AS_REAL(value) and TILE_B(t), as in kernel_vec_b.h.
+ * kernel_plain_b.h - the kernels that read B, in plain loops.  kernel_plain.c includes it once for
+ * each type of B and defines BT, OF_B(name), AS_REAL(value) and TILE_B(t), as in kernel_vec_b.h.
  */
 
 #include "kernel/kernel_pack_b.h"

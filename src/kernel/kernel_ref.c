@@ -1,9 +1,10 @@
 /*
- * kernel_ref.c - the reference: the same sums as every vector unit, in portable C.
+ * kernel_ref.c - the reference: in portable C the same sums that the vector instruction sets
+ * compute.
  *
  * A vector is an array of 16 floats, a fused multiply-add is fmaf.  kernel_ref_fma.c compiles this
- * file once more for processors that fuse in hardware, where fmaf is one instruction and the
- * compiler makes vectors of the loops; elsewhere the C library computes it exactly, slowly.
+ * file once more for processors with FMA, where fmaf is one instruction and the compiler vectorises
+ * the loops; elsewhere the C library computes fmaf exactly, and slowly.
  */
 #include "base/half.h"
 #include <math.h>
@@ -20,7 +21,7 @@ typedef struct vd {
     double v[W / 2];
 } vd;
 
-/* A function of each lane: EACH(e) for e in terms of i and of vectors x, y, z. */
+/* EACH(e): the vector whose lane i is e, an expression in i. */
 #define EACH(e)                               \
     vf r;                                     \
     for (int i = 0; i < W; i++) r.v[i] = (e); \
@@ -59,7 +60,7 @@ static inline float power_of_two(int n) {
     memcpy(&f, &bits, sizeof f);
     return f;
 }
-/* In two steps, which reach infinity and the subnormals; NaN has no n. */
+/* p 2^n in two steps, so that infinity and the subnormals are reached; for NaN n is not used. */
 static inline float times_power(float p, float n) {
     const int whole = isnan(n) ? 0 : (int)n, half = whole >> 1;
     return p * power_of_two(half) * power_of_two(whole - half);
@@ -95,7 +96,7 @@ static inline vd vd_square(vf x, vd s) {
 
 /* ---- matrix products ---- */
 
-/* s[i] += a[i] b over k terms, i < m, rows of a wa apart. */
+/* Continues the chains s[i][j] over k terms: s[i][j] += a[l*wa + i] b[l*ldb + j], i < m. */
 static void chain(int m, int64_t k, const float *a, int64_t wa, const float *b, int64_t ldb,
                   float s[MR][NR]) {
     for (int64_t l = 0; l < k; l++, a += wa, b += ldb)
@@ -106,7 +107,7 @@ static void chain(int m, int64_t k, const float *a, int64_t wa, const float *b, 
         }
 }
 
-/* The same for all MR = 4 rows: written out, the compiler keeps more of it in registers. */
+/* The same for all MR = 4 rows, written out so that the compiler keeps the sums in registers. */
 static void chain_all(int64_t k, const float *a, int64_t wa, const float *b, int64_t ldb,
                       float s[MR][NR]) {
     float *restrict y0 = s[0], *restrict y1 = s[1], *restrict y2 = s[2], *restrict y3 = s[3];
@@ -165,7 +166,7 @@ static void pack_gathered_transposed(int64_t k, int64_t n, int w, const float *x
 
 #include "kernel/kernel_by_type.h"
 
-/* Enough chains to hide the latency of a multiply-add when the compiler makes vectors of them. */
+/* Enough independent chains to hide the latency of a multiply-add when the compiler vectorises. */
 static double burn(int64_t rounds, float *sink) {
     enum { CHAINS = 96 };
     float s[CHAINS], all = 0;

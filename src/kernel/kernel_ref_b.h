@@ -1,12 +1,12 @@
 /*
- * kernel_ref_b.h - the reference of what reads B; kernel_ref.c includes it once for each type B may
- * lie in and defines BT, OF_B(name), AS_REAL(value), TILE_B(t), ROW(p), ROW_N(p, n) as in
+ * kernel_ref_b.h - the kernels that read B, in portable C.  kernel_ref.c includes it once for each
+ * type of B and defines BT, OF_B(name), AS_REAL(value), TILE_B(t), ROW(p), ROW_N(p, n) as in
  * kernel_vec_b.h.
  */
 
 #include "kernel/kernel_pack_b.h"
 
-/* Some rows of B at a time, widened; they are also what is kept. */
+/* Some rows of B at a time are widened into a buffer, which is also what `packed` gets. */
 static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
     enum { DEEP = 32 };
     float s[MR][NR] = {{0}};

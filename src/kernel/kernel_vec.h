@@ -1,9 +1,9 @@
 /*
- * kernel_vec.h - the kernels of rows, written once in terms of a vector `vf` of W = 16 floats.
+ * kernel_vec.h - all kernels but matrix products, in terms of a vector `vf` of W = 16 floats.
  *
- * Not a header to be included elsewhere: kernel_avx512.c (one register), kernel_avx2.c (two) and
- * kernel_ref.c (an array) define vf, the small functions used below and the tile MR x NR, then
- * include this file and get the same kernels with the same bits.  Everything is static.
+ * Included by kernel_avx512.c (where vf is one register), kernel_avx2.c (two) and kernel_ref.c (an
+ * array) and by nobody else.  They first define vf, the functions listed here and the size of a
+ * tile MR x NR, and so get the same kernels with the same bits.  Everything is static.
  *
  *   vzero vset1 vload vstore            whole vectors, no alignment needed
  *   vload_n(p,n) vstore_n(p,n,v)        the first n < W values, the rest zero / untouched
@@ -14,7 +14,7 @@
  *   vbig(v,least)                       lanes below `least` set to zero
  *   vfma(a,b,c) a b + c, vfnma c - a b  rounded once
  *   vround, vpow2(p,n)                  nearest integer; p 2^n for integral n, |n| < 300
- *   vsum, vmaxlane, vd_sum(v)           across lanes: 16 -> 8 -> 4 -> 2 -> 1, halves onto each other
+ *   vsum, vmaxlane, vd_sum(v)           over all lanes: 16 -> 8 -> 4 -> 2 -> 1, half to half
  *   vd                                  8 doubles; vd_square(v,s) adds squares of lanes i and i + 8
  */
 #include "kernel/kernel.h"
@@ -157,8 +157,8 @@ static inline vf poly(vf x, const float *c, int n) {
 }
 
 /* Phi(x) = erfc(-x / sqrt 2) / 2, and e = exp(-x^2 / 2).  erf by a polynomial below 1, above by
-   erfc(z) = exp(-z^2) / z p(1/z^2), one p up to 2 and one beyond (coefficients of the Cephes library,
-   S. Moshier). */
+   erfc(z) = exp(-z^2) / z p(1/z^2), one p up to 2 and one beyond (coefficients of the Cephes
+   library, S. Moshier). */
 static inline vf normal_below(vf x, vf *e) {
     static const float T[] = {7.853861353153693e-5f, -8.010193625184903e-4f,
                               5.188327685732524e-3f, -2.685381193529856e-2f,

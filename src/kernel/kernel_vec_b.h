@@ -1,6 +1,6 @@
 /*
- * kernel_vec_b.h - what reads B, once for each type it may lie in; kernel_vec_mat.h includes it and
- * defines
+ * kernel_vec_b.h - the kernels that read B.  kernel_vec_mat.h includes it once for each type of B
+ * and defines
  *
  *   BT, OF_B(name)       the type of a value of B, the name of a function for it
  *   BLOAD(p)             WM values of B as a register of floats
@@ -8,11 +8,11 @@
  *   ROW(p), ROW_N(p, n)  the same of W values, as a vf
  *   TILE_B(t)            B of an at_rows_tile
  *
- * The sums are the same for every type: with BF16 they have the bits they have with B widened.
+ * Results for B in BF16 have the bits of those for the same B widened to float.
  */
 #define PREFETCH(p, values) prefetch(p, (values) * (int64_t)sizeof(BT))
 
-/* Some rows of every panel before the next rows, so that x is read along its rows. */
+/* Some rows go to every panel before the next rows do, so that x is read along its rows. */
 static void OF_B(pack)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
     enum { DEEP = 16 };
     for (int64_t l0 = 0; l0 < k; l0 += DEEP) {
@@ -43,7 +43,7 @@ static void OF_B(pack)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, fl
     }
 }
 
-/* WM rows by WM values at a time through registers. */
+/* WM x WM values at a time are transposed in registers. */
 static void OF_B(pack_transposed)(int64_t k, int64_t n, int w, const BT *x, int64_t ldx, float *p) {
     for (int64_t j = 0; j < n; j += w)
         for (int i = 0; i < w; i += WM) {
@@ -67,7 +67,7 @@ static void OF_B(pack_transposed)(int64_t k, int64_t n, int w, const BT *x, int6
         }
 }
 
-/* m is a constant where this is inlined, and so is how B is read. */
+/* m and `how` are constants where this is inlined. */
 static inline __attribute__((always_inline)) void
 OF_B(rows_m)(const int m, const enum rows_from how, const at_rows_tile *t) {
     mf s[16][NV];
@@ -148,7 +148,8 @@ static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
     }
 }
 
-/* One vector of columns of c for m rows: c += sum of `deep` <= 8 rows of b. */
+/* One register of columns of c, for m rows: c += the sum over `deep` <= 8 terms (rows of b). 
+   `fresh`: c is overwritten. */
 static inline __attribute__((always_inline)) void
 OF_B(few_column)(int m, int deep, const float *const *a, int64_t l, const BT *b, int64_t ldb,
                  bool fresh, float *const *c, int64_t j, int64_t wide) {
@@ -170,7 +171,9 @@ OF_B(few_column)(int m, int deep, const float *const *a, int64_t l, const BT *b,
 
 /* m is a constant where this is inlined. */
 static inline __attribute__((always_inline)) void OF_B(few_m)(int m, const at_few_tile *t) {
-    enum { COLUMNS = 1024 }; /* of c at a time: they stay in the first cache, with rows of b */
+    enum {
+        COLUMNS = 1024
+    }; /* of c at a time: they stay in the first-level cache, with rows of b */
     for (int64_t j0 = 0; j0 < t->n; j0 += COLUMNS) {
         const int64_t end = t->n - j0 < COLUMNS ? t->n : j0 + COLUMNS;
         for (int64_t l = 0; l < t->k; l += 8) {
@@ -198,8 +201,9 @@ static void OF_B(few_plain)(int m, const at_few_tile *t) {
     }
 }
 
-/* m x q dot products, each one sum of W lanes over k in order: the same bits however they are
-   grouped.  The next q rows are prefetched meanwhile. */
+/* m x q dot products of rows of a and rows of b, columns [at, at + q) of c.  Each is a sum in W
+   lanes over k in order, so that its bits do not depend on m and q.  The next q rows are
+   prefetched. */
 static inline __attribute__((always_inline)) void OF_B(few_dots)(int m, int q, const at_few_tile *t,
                                                                  int64_t at) {
     const float *const *a = t->a;

@@ -1,12 +1,12 @@
 /*
- * kernel_vec_mat.h - matrix products in terms of one register `mf` of WM floats; kernel_avx2.c and
- * kernel_avx512.c include it after kernel_vec.h.
+ * kernel_vec_mat.h - matrix products in terms of a register `mf` of WM floats.  kernel_avx2.c and
+ * kernel_avx512.c include it after kernel_vec.h and define
  *
  *   mzero mset1 mload mstore mload_n mstore_n mwiden mwiden_n madd mfma     as in kernel_vec.h
- *   transpose(r)                                r[0..WM) as rows -> as columns
+ *   transpose(r)                                of the WM x WM values in r[0..WM)
  *
- * The tile is MR rows by NR = NV registers.  What reads B is in kernel_vec_b.h, compiled once for B
- * in float and once for B in BF16.
+ * A tile is MR rows by NV registers, NR = NV * WM columns.  The kernels that read B are in
+ * kernel_vec_b.h, which is compiled once for B in float and once for B in BF16.
  */
 
 /* The sums stay in MR * NV registers for the whole of k. */
@@ -45,8 +45,8 @@ static void tile(int64_t k, const float *a, const float *b, at_tile_mode mode, f
         }
 }
 
-/* Store the first `wide` lanes of a row of a panel; whole when the surplus falls on what is written
-   next, which is so in a panel narrower than a vector except at its end. */
+/* Store the first `wide` lanes of v as a row of a panel that ends at `end`.  A whole register is
+   stored where that only reaches rows of the panel that are written later. */
 static inline void panel_store(float *to, const float *end, int wide, mf v) {
     if (wide == WM || to + WM <= end)
         mstore(to, v);
@@ -54,18 +54,18 @@ static inline void panel_store(float *to, const float *end, int wide, mf v) {
         mstore_n(to, wide, v);
 }
 
-/* Ask for what lies so many bytes after p; it may lie outside of everything. */
+/* Prefetch the cache line so many bytes after p, which may be any address. */
 static inline void prefetch(const void *p, int64_t bytes) {
     __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)bytes));
 }
 
-/* pack (kernel_vec_b.h) of listed rows. */
+/* `pack` of kernel_vec_b.h for listed rows; later rows of the list are prefetched. */
 static void pack_gathered(int64_t k, int64_t n, int w, const float *x, int64_t ldx,
                           const int64_t *row, float *p) {
     enum { DEEP = 16 };
     for (int64_t l0 = 0; l0 < k; l0 += DEEP) {
         const int64_t l1 = l0 + DEEP < k ? l0 + DEEP : k;
-        const int64_t next = l0 + 2 * DEEP <= k ? DEEP : 0; /* the list ends */
+        const int64_t next = l0 + 2 * DEEP <= k ? DEEP : 0; /* not past the end of the list */
         for (int64_t j = 0; j < n; j += w) {
             float *to = p + j * k + l0 * w;
             const float *end = p + j * k + l1 * w;
@@ -93,7 +93,7 @@ static void pack_gathered(int64_t k, int64_t n, int w, const float *x, int64_t l
     }
 }
 
-/* pack_transposed of listed columns of the transpose. */
+/* `pack_transposed` of kernel_vec_b.h for listed rows of x. */
 static void pack_gathered_transposed(int64_t k, int64_t n, int w, const float *x, int64_t ldx,
                                      const int64_t *row, float *p) {
     for (int64_t j = 0; j < n; j += w)
@@ -116,7 +116,7 @@ static void pack_gathered_transposed(int64_t k, int64_t n, int w, const float *x
         }
 }
 
-/* B is packed; is read where it lies; or there, and left packed. */
+/* How tile_rows reads B: packed; unpacked; or unpacked, and packs it for the tiles that follow. */
 enum rows_from { ROWS_PACKED, ROWS_UNPACKED, ROWS_PACKING };
 
 #define BT          float
@@ -141,7 +141,8 @@ enum rows_from { ROWS_PACKED, ROWS_UNPACKED, ROWS_PACKING };
 
 /* ---- measuring ---- */
 
-/* Twelve chains: more than latency x units of any processor of the last ten years. */
+/* Twelve independent chains: more than the latency of a multiply-add times the units for it, with
+   any processor of the last ten years. */
 static double burn(int64_t rounds, float *sink) {
     enum { CHAINS = 12, TIMES = 8 };
     mf s[CHAINS];

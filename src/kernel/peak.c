@@ -1,4 +1,4 @@
-/* peak.c - multiply-add and read peaks. */
+/* peak.c - how fast this machine multiplies and reads at best. */
 #include "kernel/peak.h"
 #include "base/clock.h"
 #include "base/par.h"
@@ -14,7 +14,7 @@ typedef struct probe {
     int64_t slice;
 } probe;
 
-/* One slice of work per worker; the results go nowhere but must be computed. */
+/* One slice of work for each worker.  Storing to a volatile makes the compiler compute them. */
 static void burn_slice(void *arg, int64_t begin, int64_t end, int worker) {
     const probe *p = arg;
     volatile at_real keep;
@@ -27,8 +27,8 @@ static void burn_slice(void *arg, int64_t begin, int64_t end, int worker) {
     (void)keep;
 }
 
-/* Whole words, four sums: fast enough for any memory without a vector in it.  Asking ahead keeps
-   more lines under way than the processor does by itself. */
+/* Four sums of 64-bit words: fast enough for any memory, without vector instructions.  Prefetching
+   keeps more cache lines under way than the processor does by itself. */
 static void read_slice(void *arg, int64_t begin, int64_t end, int worker) {
     const probe *p = arg;
     volatile uint64_t keep;
@@ -79,7 +79,7 @@ double at_read_peak(at_ctx *c, int threads) {
         at_error_clear(c);
         return 0;
     }
-    memset(words, 1, BYTES); /* pages that were never written are all the same one */
+    memset(words, 1, BYTES); /* pages never written all map to one page of zeros */
     probe p = {.words = words, .slice = BYTES / (int64_t)sizeof *words / SLICES};
     const double t = best(threads < 1 ? 1 : threads, SLICES, read_slice, &p);
     at_free(words);

@@ -1,14 +1,14 @@
 /*
- * attention.c - causal attention in tiles of the matrix micro-kernel.
+ * attention.c - causal attention in tiles of the matrix microkernel.
  *
- * Queries, keys and values are rows at any distance, so one code serves the packed form, where they
- * lie side by side, and the form with a tensor for each, where all slots of a token are neighbouring
- * queries that see the same keys.
+ * Queries, keys and values are rows of any stride, so the same code serves both forms: q, k, v side
+ * by side in one tensor; and a tensor for each, where the slots of a token are neighbouring queries
+ * that see the same keys.
  *
  * One task is one head of one sequence, so that no two workers write the same value.  Operands are
- * packed once per task into the panels `tile` reads; scores exist for a block of w = nr queries
- * (forward) or keys (backward) at a time and are laid out so that the product that consumes them
- * reads them as a packed panel where they lie.  Extra memory is O(S) per worker.
+ * packed once per task into the panels that `tile` reads.  Scores are computed for a block of w =
+ * nr queries (forward) or keys (backward) at a time, in a layout that the next product can use as a
+ * packed panel without copying.  Extra memory is O(S) per worker.
  *
  *   forward, w queries:   S^T = K Q^T [keys, w],  P^T = softmax down the columns,
  *                         Y^T = V^T P^T [D, w]
@@ -23,10 +23,12 @@
 #include "op/tiled.h"
 #include <math.h>
 
-/* A row a query in q and y, a row a key in k and v; a list is one head of one sequence.  Gradients
-   are written dq first, then dk, then dv: they may be one buffer, which only the first assigns. */
+/* q and y have a row for each query, k and v one for each key; a list is one head of one sequence.
+   Gradients are written in the order dq, dk, dv: they may share a buffer (k and v one tensor),
+   which only the first assigns. */
 typedef struct {
-    int64_t U, slots, S, past; /* queries of a sequence, of a token; keys, keys before it  */
+    int64_t U, slots, S,
+        past; /* queries of a sequence, of a token; keys of a sequence, keys before it */
     int64_t D, H, lists;
     int64_t ldq, ldk, ldy; /* from row to row                                          */
     const at_real *q, *k, *v;
@@ -46,8 +48,8 @@ static int64_t key_at(const attention_attr *a, int64_t list) {
 static int64_t out_at(const attention_attr *a, int64_t list) {
     return list / a->H * a->U * a->ldy + list % a->H * a->D;
 }
-/* Keys that query u sees. */
-static int64_t sight(const attention_attr *a, int64_t u) { return a->past + u / a->slots + 1; }
+/* Number of keys that query u sees. */
+static int64_t keys_seen(const attention_attr *a, int64_t u) { return a->past + u / a->slots + 1; }
 
 /* ---- forward ---- */
 
@@ -82,11 +84,11 @@ static void fwd_list(const at_kernels *k, const attention_attr *a, const fwd_mem
     k->pack_transposed(D, S, k->mr, a->k + key_at(a, list), a->ldk, m->keys);
     k->pack(S, D, k->mr, a->v + key_at(a, list), a->ldk, m->values);
     for (int64_t u = 0; u < a->U; u += w) {
-        const int64_t n = at_min(w, a->U - u), keys = sight(a, u + n - 1);
+        const int64_t n = at_min(w, a->U - u), keys = keys_seen(a, u + n - 1);
         k->pack_transposed(D, n, w, q + u * a->ldq, a->ldq, m->query);
         for (int64_t i = 0; i < keys; i += k->mr)
             k->tile(D, m->keys + i * D, m->query, AT_TILE_SET, m->s + i * w, w);
-        for (int64_t i = sight(a, u); i < keys; i++) /* keys after the query */
+        for (int64_t i = keys_seen(a, u); i < keys; i++) /* mask keys after the query */
             at_mask_scores(m->s + i * w, at_min(n, (i - a->past) * a->slots - u));
         k->softmax_columns(keys, w, scale, m->s, m->top, m->sum);
         for (int64_t d = 0; d < D; d += k->mr)
@@ -141,8 +143,8 @@ static int64_t bwd_cut(bwd_memory *m, at_real *base, const at_kernels *k, int64_
     return c.used;
 }
 
-/* dq[rows, D] (+)= dS K for n keys; rows is a multiple of mr except at the end of the sequence.
-   The sums go on from block to block of keys, so that their width, nr, changes no bit. */
+/* dq[rows, D] (+)= dS K for n keys; rows is a multiple of mr except at the end of the sequence.  A
+   sum is one chain over all blocks of keys, so that their width, nr, changes no bit. */
 static void bwd_query(const at_kernels *k, const bwd_memory *m, int64_t rows, int64_t n, int64_t D,
                       at_real *dq, int64_t ld, bool plus) {
     k->pack_transposed(n, rows, k->mr, m->ds, k->nr, m->turned);
@@ -156,7 +158,8 @@ static void bwd_query(const at_kernels *k, const bwd_memory *m, int64_t rows, in
 static void bwd_keys(const at_kernels *k, const attention_attr *a, const bwd_memory *m,
                      int64_t list, int64_t j0) {
     const int64_t D = a->D, ld = a->ldk, n = at_min(k->nr, a->S - j0);
-    const int64_t u0 = j0 > a->past ? (j0 - a->past) * a->slots : 0; /* the first to see a key */
+    const int64_t u0 = j0 > a->past ? (j0 - a->past) * a->slots
+                                    : 0; /* the first query that sees one of these keys */
     const int64_t i0 = u0 / k->mr * k->mr, rows = a->U - i0, skip = u0 - i0; /* whole panels */
     const int64_t at = key_at(a, list) + j0 * ld;
     const at_real scale = (at_real)(1 / sqrt((double)D)), *lse = a->lse + list * a->U;
@@ -168,8 +171,9 @@ static void bwd_keys(const at_kernels *k, const attention_attr *a, const bwd_mem
         k->tile(D, m->q + (i0 + i) * D, m->key, AT_TILE_SET, m->p + i * w, w);
         k->tile(D, m->dy + (i0 + i) * D, m->value, AT_TILE_SET, m->ds + i * w, w);
     }
-    for (int64_t i = 0; i < rows && sight(a, i0 + i) < j0 + w; i++) { /* queries before the key */
-        const int64_t seen = sight(a, i0 + i) - j0;
+    for (int64_t i = 0; i < rows && keys_seen(a, i0 + i) < j0 + w;
+         i++) { /* mask queries before the key */
+        const int64_t seen = keys_seen(a, i0 + i) - j0;
         const int64_t j = seen > 0 ? seen : 0;
         at_mask_scores(m->p + i * w + j, w - j);
     }

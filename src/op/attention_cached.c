@@ -1,9 +1,8 @@
 /*
- * attention_cached.c - attention of new tokens on cached keys and values, for generation.
+ * attention_cached.c - attention of new tokens to cached keys and values, for generation.
  *
- * Few queries against keys where they lie: nothing is packed.  Heads are independent, workers
- * share them when there is enough to do.  Many queries with a tensor of their own go in tiles like a
- * whole sequence.
+ * A few queries read the keys unpacked; heads are divided among the workers if there is enough to
+ * do. Many queries in a tensor of their own are computed in tiles, like a whole sequence.
  */
 #include "kernel/gemm_few.h"
 #include "op/op.h"
@@ -11,7 +10,7 @@
 #include "op/tiled.h"
 #include <math.h>
 
-enum { MANY = 16 }; /* queries that pay for packing */
+enum { MANY = 16 }; /* from so many queries on packing is faster */
 
 typedef struct {
     const at_run *r;
@@ -64,7 +63,8 @@ static bool room(at_run *r, const at_kv *kv, int64_t T) {
     return r->status == AT_OK;
 }
 
-/* a says what the queries are; k and v of T new tokens, ld from row to row, join the cache. */
+/* Appends k and v of T new tokens (row stride ld) to the cache and attends with the queries of
+   a. */
 static at_tensor *few(at_run *r, cached *a, at_kv *kv, int64_t T, int heads, const at_real *k,
                       const at_real *v, int64_t ld, at_tensor *y) {
     if (!y) return NULL;
@@ -77,8 +77,8 @@ static at_tensor *few(at_run *r, cached *a, at_kv *kv, int64_t T, int heads, con
     a->y = y->data;
     a->past = kv->n;
     append(kv, T, a->A, k, v, ld);
-    enum { WORTH = 1 << 18 }; /* multiply-adds that pay for waking the workers */
-    if (a->U * kv->n * a->A < WORTH)
+    enum { PARALLEL_MIN = 1 << 18 }; /* fewer multiply-adds are done by one worker */
+    if (a->U * kv->n * a->A < PARALLEL_MIN)
         heads_part(a, 0, heads, 0);
     else
         at_run_par(r, heads, 1, heads_part, a);
@@ -97,7 +97,7 @@ at_tensor *at_attention_cached(at_run *r, at_tensor *qkv, at_kv *kv, int heads) 
     return few(r, &a, kv, T, heads, qkv->data + C, qkv->data + 2 * C, 3 * C, at_new2(r, T, C));
 }
 
-/* All cached keys in tiles, without recording. */
+/* The same in tiles over all cached keys, as for a whole sequence; not recorded. */
 static at_tensor *many(at_run *r, at_tensor *q, at_kv *kv, const at_tensor *k, const at_tensor *v,
                        int64_t slots, int heads) {
     const int64_t T = at_rows(k), A = at_cols(k);

@@ -29,7 +29,7 @@ static void distill_fwd(at_node *n) {
     n->out->data[0] = (at_real)(sum / (double)rows);
 }
 
-static void distill_bwd(at_node *n) { /* towards the student only */
+static void distill_bwd(at_node *n) { /* the student's gradient alone */
     distill_attr *a = n->attr;
     a->d = at_grad(n, 0);
     a->coef = (double)n->out->grad[0] / (double)at_rows(n->in[0]);

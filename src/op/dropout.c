@@ -1,4 +1,4 @@
-/* dropout.c - Srivastava et al. 2014.  The mask is drawn again in backward instead of kept. */
+/* dropout.c - Srivastava et al. 2014.  The mask is not stored but drawn again in backward. */
 #include "base/rng.h"
 #include "op/op.h"
 

@@ -1,5 +1,5 @@
-/* embed.c - rows of a table.  Backward adds in the order of the ids, a slice of columns a worker,
-   so repeated ids give the same bits for every number of threads. */
+/* embed.c - rows of a table.  In backward each worker has a slice of the columns and adds in the
+   order of the ids, so that repeated ids give the same bits for every number of threads. */
 #include "op/op.h"
 #include <string.h>
 

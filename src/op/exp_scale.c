@@ -1,4 +1,4 @@
-/* exp_scale.c - a learnt temperature: one positive factor for all values. */
+/* exp_scale.c - a learnt temperature: all values are multiplied by exp(t). */
 #include "base/maths.h"
 #include "op/op.h"
 

@@ -1,8 +1,9 @@
 /*
- * expert_linear.c - one matrix an expert, applied to the rows routed to it.
+ * expert_linear.c - each expert's matrix is applied to the rows routed to it, see
+ * kernel/gemm_group.h.
  *
- * The products are kernel/gemm_group.h's.  A token's row has a gradient for each of its slots;
- * they are summed in the order of the slots, so the number of workers changes no bit.
+ * The gradient of a token's row is the sum over its slots, in the order of the slots, so that the
+ * number of workers changes no bit.
  */
 #include "kernel/gemm_group.h"
 #include "op/op.h"
@@ -59,7 +60,7 @@ static void expert_linear_fwd(at_node *n) {
     at_arena_rewind(n->run->arena, mark);
 }
 
-/* A token's row: the sum over its slots. */
+/* The gradient of a token's row: the sum over its slots. */
 typedef struct {
     const at_kernels *k;
     const at_real *slots;
@@ -118,7 +119,7 @@ static void expert_linear_bwd(at_node *n) {
     at_real *dx = at_grad_fresh(n, 0, &fresh),
             **dw = at_run_alloc(n->run, (size_t)ro->e * sizeof *dw);
     if (!dw) return;
-    for (int64_t e = 0; e < ro->e; e++) /* an idle expert gets no gradient */
+    for (int64_t e = 0; e < ro->e; e++) /* an expert without slots gets no gradient */
         dw[e] = ro->first[e] < ro->first[e + 1] ? at_grad(n, (int)(1 + e)) : NULL;
     if (n->run->status != AT_OK) return;
     const at_mark mark = at_arena_mark(n->run->arena);

@@ -1,4 +1,4 @@
-/* expert_sum.c - what the experts of a token say, weighed by its gates. */
+/* expert_sum.c - the outputs of a token's experts, weighted by its gates and summed. */
 #include "op/op.h"
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /*
  * head_loss.c - output projection, softmax, cross entropy and distillation in one.
  *
- * Rows are processed in blocks: logits of a block, their gradient in place, and from it dx and dw
- * at once.  So [N,V] never exists, and backward has only to scale what forward has made: the loss
- * is a single number, its cotangent a factor.
+ * Forward works in blocks of rows: it computes the logits of a block, replaces them by their
+ * gradient, and adds that to dx and dw.  So the [N,V] logits are never stored, and backward only
+ * multiplies dx and dw by the gradient of the loss, which is a single number.
  */
 #include "op/softmax_row.h"
 #include <string.h>
@@ -21,7 +21,7 @@ typedef struct {
     int64_t begin;    /* first row of the block at hand */
 } head_attr;
 
-/* One row of logits into its losses and, in place, its gradient. */
+/* The losses of rows of logits; the logits are replaced by their gradient. */
 static void row_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_node *n = arg;
     const head_attr *a = n->attr;

@@ -1,4 +1,4 @@
-/* l2norm.c - rows of length one. */
+/* l2norm.c - rows scaled to length one. */
 #include "op/op.h"
 #include <math.h>
 

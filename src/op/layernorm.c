@@ -1,5 +1,5 @@
-/* layernorm.c - rows are independent forward; the gradients of g and b are summed over blocks of
-   rows whose size depends on the shape alone, then block by block. */
+/* layernorm.c - the gradients of g and b are summed within blocks of a fixed number of rows, then
+   over the blocks in order, so that the number of workers changes no bit. */
 #include "op/op.h"
 #include <string.h>
 

@@ -25,7 +25,7 @@ static void linear_fwd(at_node *n) {
     if (s != AT_OK) at_fail(n->run, s, "linear: %s", n->run->ctx->message);
 }
 
-/* Column sums, a slice of columns a worker: the order of rows is that of the tensor. */
+/* Column sums; each worker has a slice of the columns and adds the rows in order. */
 typedef struct {
     const at_kernels *k;
     const at_real *dy;

@@ -1,10 +1,11 @@
-/* load_concentration.c - entropy of the load: minimised, few experts take it. */
+/* load_concentration.c - entropy of the load; minimising it concentrates the load on few
+   experts. */
 #include "base/maths.h"
 #include "op/router_loss.h"
 #include <math.h>
 
-/* log P, or 0 for an expert whose load has vanished: p = 0 for every token, so no slope reaches its
-   logits. */
+/* log P, or 0 for an expert without any load: its p is 0 for every token, so the gradient of its
+   logits is 0 in any case. */
 static double log_load(const at_router_loss *a, int64_t j) {
     const double p = a->whole.p ? a->whole.p[j] : a->load[j];
     return p > 0 ? at_ln(p) : 0;
@@ -14,7 +15,7 @@ static void load_concentration_fwd(at_node *n) {
     const at_router_loss *a = n->attr;
     at_mean_load(n);
     if (n->run->status != AT_OK) return;
-    double h = 0; /* the tangent, too, since loads sum to 1 */
+    double h = 0; /* also the linearised loss, since loads sum to 1 */
     for (int64_t j = 0; j < a->ro.e; j++) h -= a->load[j] * log_load(a, j);
     n->out->data[0] = (at_real)h;
 }

@@ -1,11 +1,11 @@
-/* mutual_info.c - certain about each token, even over all of them. */
+/* mutual_info.c - low entropy for each token, high entropy of the mean over tokens. */
 #include "base/maths.h"
 #include "op/router_loss.h"
 #include <math.h>
 
 static const double EPS = 1e-8; /* inside the logarithm of the load, as the authors have it */
 
-/* Of P log(P + eps). */
+/* The derivative of P log(P + eps). */
 static double slope(double p) { return at_ln(p + EPS) + p / (p + EPS); }
 
 static void mutual_info_fwd(at_node *n) {
@@ -30,7 +30,7 @@ static void mutual_info_fwd(at_node *n) {
 static void mutual_info_bwd(at_node *n) {
     at_router_loss *a = n->attr;
     const double inv = 1 / (double)a->ro.n;
-    for (int64_t j = 0; j < a->ro.e; j++) /* the load itself is needed no more */
+    for (int64_t j = 0; j < a->ro.e; j++) /* overwrites the load, which is no longer needed */
         a->load[j] = inv * (slope(a->whole.p ? a->whole.p[j] : a->load[j]) - 1);
     at_router_loss_grad(n, a->load, inv);
 }

@@ -62,7 +62,8 @@ at_tensor *at_gelu(at_run *r, at_tensor *x, at_gelu_form form);
 /** a + b, same number of values. */
 at_tensor *at_add(at_run *r, at_tensor *a, at_tensor *b);
 
-/** Rows of each sequence behind rows that come before: past [B*H, C], x [B*T, C] -> [B*(H+T), C]. */
+/** Concatenates along time: each sequence of x [B*T, C] after its H rows of past [B*H, C] ->
+    [B*(H+T), C]. */
 at_tensor *at_prepend(at_run *r, at_tensor *past, at_tensor *x, int64_t B);
 
 /** Rows of table [V, C] at ids[n] -> [n, C].  AT_ARG names the first id outside [0, V). */
@@ -86,33 +87,35 @@ typedef struct at_kv {
     at_real *k, *v;
     int64_t n, cap;
 } at_kv;
-/** The same for T new tokens of one sequence after the n cached ones: their keys and values are
-    appended to the cache (n grows by T), nothing is recorded.  qkv [T, 3C] -> [T, C]. */
+/** The same for T new tokens of one sequence that follow the n cached ones.  Their keys and values
+    are appended to the cache (n grows by T).  For inference only: not recorded.  qkv [T, 3C] -> [T,
+    C]. */
 at_tensor *at_attention_cached(at_run *r, at_tensor *qkv, at_kv *cache, int heads);
 /**
- * The same with a tensor for each and several queries a token, all of which see the keys and values
- * of their head: q [B*T, slots, A], k and v [B*S, A], A = heads D, S >= T -> like q.  The first
- * S - T keys of a sequence are its history.  k and v may be the same tensor.
+ * The same with q, k, v as tensors of their own and several queries for each token (`slots`, one
+ * for each expert that it uses), which all attend to the same keys and values: q [B*T, slots, A], k
+ * and v [B*S, A], A = heads D, S >= T -> like q.  The first S - T keys of a sequence are its
+ * history.  k and v may be the same tensor.
  */
 at_tensor *at_attention_slots(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B,
                               int64_t T, int64_t slots, int heads);
-/** For T new tokens of one sequence after the n cached ones: q [T, slots, A], k and v [T, A],
-    appended to the cache (n grows by T), nothing is recorded. */
+/** The same for T new tokens of one sequence that follow the n cached ones: q [T, slots, A]; k and
+    v [T, A] are appended to the cache (n grows by T).  For inference only: not recorded. */
 at_tensor *at_attention_slots_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v,
                                      at_kv *cache, int64_t slots, int heads);
 
-/** Cosines and sines of rotary positions [first, first + n), for heads of D = 2 half values: pair i
-    turns by position theta^(-2 i / D).  Lives as long as the run; made once, used by every layer. */
+/** Cosines and sines for the positions [first, first + n) and heads of D = 2 half values: pair i is
+    rotated by the angle position * theta^(-2 i / D).  Lives as long as the run, for all layers. */
 typedef struct at_angles {
     int64_t first, n, half;
     const at_real *cosine, *sine; /* [n, half] */
 } at_angles;
 const at_angles *at_rope_angles(at_run *r, int64_t first, int64_t n, int64_t D, double theta);
 /**
- * Rotary positions: pair (i, i + D/2) of every head, turned by its angle.  x [B*T, slots, A], A a
- * multiple of D; token t of a sequence is at position from + t, within those of the angles.
+ * Rotary positions: pair (i, i + D/2) of every head is rotated by its angle.  x [B*T, slots, A], A a
+ * multiple of D; token t of a sequence is at position from + t, which the angles must include.
  *   y_i = x_i cos - x_{i+D/2} sin,  y_{i+D/2} = x_{i+D/2} cos + x_i sin
- * Scores of turned queries and keys depend on how far apart they are, not on where.
+ * Scores of rotated queries and keys depend only on the distance between their positions.
  * Source: Su et al. 2021, arXiv 2104.09864; pairs as in Llama.
  */
 at_tensor *at_rope(at_run *r, at_tensor *x, int64_t T, int64_t slots, int64_t from,
@@ -133,13 +136,13 @@ at_tensor *at_rope(at_run *r, at_tensor *x, int64_t T, int64_t slots, int64_t fr
  */
 at_tensor *at_stickbreak(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B, int64_t T,
                          int64_t slots, int heads);
-/** The same where sequence b begins at key from[b] of its S, for instance after padding: keys before
-    take nothing, and a query there sees no key: y = 0.  from: [B], borrowed as long as the run; NULL:
-    all begin at 0. */
+/** The same where sequence b begins at key from[b] of its S, for instance after padding: keys
+    before take nothing, and a query there sees no key: y = 0.  from: [B], borrowed as long as the
+    run; NULL: all begin at 0. */
 at_tensor *at_stickbreak_from(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B,
                               int64_t T, int64_t slots, int heads, const int32_t *from);
-/** The same for T new tokens of one sequence after the n cached ones: q [T, slots, A], k and v
-    [T, A], appended to the cache (n grows by T; where cache->k == cache->v, k and v are one), nothing
+/** The same for T new tokens of one sequence after the n cached ones: q [T, slots, A], k and v [T,
+    A], appended to the cache (n grows by T; where cache->k == cache->v, k and v are one), nothing
     is recorded. */
 at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, at_kv *cache,
                                 int64_t slots, int heads);
@@ -185,8 +188,8 @@ at_tensor *at_head_loss(at_run *r, at_tensor *x, at_tensor *w, const at_head_spe
                         at_head_report *report);
 
 /**
- * Who computes what: the experts chosen for each token, and the same as lists by expert.
- * Slot s = n K + j is the j-th choice of token n.  All arrays live as long as the run.
+ * The experts chosen for each token, and the same by expert.  Slot s = n K + j is the j-th choice
+ * of token n.  All arrays live as long as the run.
  */
 typedef struct at_routing {
     int64_t n, k, e;      /* N tokens, K experts each, of E                                */
@@ -205,21 +208,21 @@ typedef struct at_routing {
  */
 at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, at_routing *ro);
 /**
- * The same while the run trains with the last `drawn` of the k experts drawn at random instead: without
- * replacement, with probabilities in proportion to p + 1e-6 of those not yet chosen.  Gates are p of
- * the chosen all the same.  A draw depends on the run's seed, the number of the draw and the token.
- * Without training, or with drawn = 0: at_route.  AT_ARG: drawn outside [0, k].
+ * The same, but in training the last `drawn` of the k experts are drawn at random: without
+ * replacement, with probabilities in proportion to p + 1e-6.  Gates are p of the chosen experts as
+ * before.  A draw depends on the run's seed, the number of the draw and the token.  Outside of
+ * training, or with drawn = 0, this is at_route.  AT_ARG: drawn outside [0, k].
  */
 at_tensor *at_route_drawn(at_run *r, at_tensor *logits, int64_t k, int64_t drawn, bool renormalise,
                           at_routing *ro);
-/** The routing of n of its tokens, in this order.  false: no memory. */
+/** The routing of the n tokens row[0], row[1], ... of ro.  False: out of memory. */
 bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_t n,
                      at_routing *out);
 
 /**
- * y[n,j,:] = x[n,:] W[pick[n,j]]; W[e] [in, out].  x [N, in], or [N, K, in] with a row a slot ->
- * [N, K, out].  Work is that of the slots: an expert without any costs nothing and gets no
- * gradient.  w: E matrices, each a parameter or a slice of one.
+ * y[n,j,:] = x[n,:] W[pick[n,j]]; W[e] [in, out].  x [N, in], or [N, K, in] with a row for each
+ * slot -> [N, K, out].  An expert that no token chose costs nothing and gets no gradient.  w: E
+ * matrices, each a parameter or a slice of one.
  */
 at_tensor *at_expert_linear(at_run *r, at_tensor *x, at_tensor *const *w, const at_routing *ro);
 /** The E slices of a parameter [E, ...], values and gradients in place. */
@@ -231,8 +234,9 @@ at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates);
  * Losses of a router -> [1]; ro is what at_route made of the same logits [N, E].
  * P_e = 1/N sum_n p_ne is the mean load, F_e the share of the N K slots that chose e.
  *
- * With `whole` a loss is replaced by its tangent at the loads of a larger batch that these tokens are
- * a part of: then the mean over the parts has value and gradient of the loss over all of it.
+ * With `whole` the loss is linearised at the loads of a larger batch, of which these tokens are a
+ * part (gradient accumulation): the mean over the parts then has the value and the gradient of the
+ * loss over the larger batch.
  */
 typedef struct at_batch_load {
     const double *p, *f; /* [E] P and F over the larger batch; must outlive the run */
@@ -254,7 +258,7 @@ at_tensor *at_zloss(at_run *r, at_tensor *logits, const at_routing *ro);
 /** sum_i w[i] x[i] over n single numbers -> [1]. */
 at_tensor *at_weighted_sum(at_run *r, at_tensor *const *x, const double *w, int n);
 
-/** y = x / max(|x|, least) over the last dimension: cosines, once multiplied. */
+/** y = x / max(|x|, least) over the last dimension: dot products of such rows are cosines. */
 at_tensor *at_l2norm(at_run *r, at_tensor *x, double least);
 /** y = exp(t) x; t [1]. */
 at_tensor *at_exp_scale(at_run *r, at_tensor *x, at_tensor *t);

@@ -1,4 +1,4 @@
-/* prepend.c - rows of the past before those of the present, sequence by sequence. */
+/* prepend.c - concatenation along time, sequence by sequence. */
 #include "op/op.h"
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* rmsnorm.c - rows are independent forward; the gradient of g is summed over blocks of rows whose
-   size depends on the shape alone, then block by block. */
+/* rmsnorm.c - the gradient of g is summed within blocks of a fixed number of rows, then over the
+   blocks in order, so that the number of workers changes no bit. */
 #include "op/op.h"
 #include <math.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /*
- * rope.c - rotary positions: each head turned by angles that grow with the position.
+ * rope.c - rotary positions: pairs of values are rotated by angles in proportion to the position.
  *
- * A rotation's gradient is the rotation back.  Angles are in double, whatever the values are: at
- * position 30000 a float has lost 1e-3 of a turn.
+ * The gradient of a rotation is the inverse rotation.  Angles are computed in double: in float the
+ * error at position 30000 is 1e-3.
  */
 #include "base/maths.h"
 #include "op/op.h"
@@ -39,7 +39,7 @@ const at_angles *at_rope_angles(at_run *r, int64_t first, int64_t n, int64_t D, 
     return a;
 }
 
-/* Row i of x turned, by way = 1 forward, -1 back; y (+)= that. */
+/* y (+)= row i of x, rotated; way is 1, or -1 for the inverse rotation. */
 static void turn(const rope_attr *a, int64_t i, int64_t width, at_real way, const at_real *x,
                  at_real *y, bool plus) {
     const int64_t half = a->angles->half;

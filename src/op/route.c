@@ -1,5 +1,5 @@
 /*
- * route.c - choosing experts: softmax over all of them, the k largest, and the lists by expert.
+ * route.c - top-k routing: softmax over the experts, the k most probable ones, and lists by expert.
  *
  * Probabilities and log-sum-exp of each row are kept for backward and for the losses of
  * router_loss.h, so that nothing is computed from logits twice.
@@ -20,7 +20,7 @@ typedef struct {
     at_real *dx; /* during backward */
 } route_attr;
 
-/* The k largest, each the first of its equals; whatever the values, k different experts. */
+/* Top-k; of equal ones the first.  Gives k different experts even where values are NaN. */
 static void choose(const at_real *p, int64_t e, int64_t k, int32_t *pick) {
     for (int64_t t = 0; t < k; t++) {
         int32_t best = -1;
@@ -33,11 +33,13 @@ static void choose(const at_real *p, int64_t e, int64_t k, int32_t *pick) {
     }
 }
 
-/* One more expert beside the n picked, in proportion to p + 1e-6; rounding ends at the last one. */
+/* Draws an expert other than the n picked ones with probabilities in proportion to p + 1e-6.  When
+   rounding leaves u beyond the sum it is the last one. */
 static int32_t draw(const at_real *p, int64_t e, const int32_t *pick, int64_t n, double u) {
     int32_t last = -1;
     double left = 0;
-    for (int pass = 0; pass < 2; pass++) { /* their sum, then where u of it falls */
+    for (int pass = 0; pass < 2;
+         pass++) { /* first their sum, then the one that u times the sum falls on */
         if (pass) left *= u;
         for (int32_t j = 0; j < e; j++) {
             bool used = false;
@@ -73,8 +75,8 @@ static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
 }
 static void route_fwd(at_node *n) { at_run_par(n->run, at_rows(n->in[0]), GRAIN, fwd_part, n); }
 
-/* dl = p (dp - sum p dp), dp being nonzero at the chosen experts alone; with renormalised gates
-   g = p / S, dp = (dg - sum g dg) / S there. */
+/* dlogits = p (dp - sum p dp), where dp is nonzero for the chosen experts only; with renormalised
+   gates g = p / S it is dp = (dg - sum g dg) / S. */
 static void bwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_node *n = arg;
     const route_attr *a = n->attr;

@@ -1,4 +1,5 @@
-/* router_loss.h - what the losses of a router share: mean load and the way back to the logits. */
+/* router_loss.h - what the losses of a router share: the mean load, and the gradient of the
+   logits. */
 #ifndef AT_ROUTER_LOSS_H
 #define AT_ROUTER_LOSS_H
 #include "op/op.h"

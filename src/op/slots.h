@@ -3,7 +3,7 @@
 #define AT_SLOTS_H
 #include "tensor/run.h"
 
-/** Whether they belong together; if not the run has failed with all of them in the sentence. */
+/** Whether the shapes fit together; if not, fails the run with a sentence that names them all. */
 static inline bool at_slots_fit(at_run *r, const char *op, const at_tensor *q, const at_tensor *k,
                                 const at_tensor *v, int64_t B, int64_t T, int64_t slots,
                                 int heads) {

@@ -1,5 +1,5 @@
-/* softmax_row.h - one row of logits: log-sum-exp, divergence and its gradient.  What xent, distill
-   and head_loss share. */
+/* softmax_row.h - softmax, log-sum-exp and divergence of a row of logits: shared by xent, distill
+   and head_loss. */
 #ifndef AT_SOFTMAX_ROW_H
 #define AT_SOFTMAX_ROW_H
 #include "op/op.h"
@@ -12,8 +12,8 @@ double at_row_softmax(const at_kernels *k, int64_t v, double a, const at_real *x
 double at_row_kd(const at_kernels *k, int64_t v, at_kd_kind kind, double tau, const at_real *s,
                  const at_real *z, at_real *tmp, double coef, at_real *ds);
 
-/** Checks labels against v and counts those >= 0; -1 with the run failed when one is too large or
-    none counts. */
+/** Number of labels >= 0.  Fails the run and returns -1 when one is not below v, or none is >=
+    0. */
 int64_t at_count_labels(at_run *r, const char *op, const int32_t *label, int64_t n, int64_t v);
 
 #endif

@@ -1,4 +1,4 @@
-/* swiglu.c - one half of a row, through a sigmoid, gates the other. */
+/* swiglu.c - silu of the first half of a row times the second half. */
 #include "op/op.h"
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* switch_balance.c - mean probability times share of the slots: least when both are even. */
+/* switch_balance.c - sum of mean probability times share of the slots: smallest for an even
+   load. */
 #include "op/router_loss.h"
 
 /* Share of the slots that chose expert j; it has no gradient. */

@@ -1,4 +1,4 @@
-/* weighted_sum.c - several losses made one. */
+/* weighted_sum.c - one loss from several. */
 #include "op/op.h"
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* zloss.c - keeps the logits of a router small. */
+/* zloss.c - penalises large logits of a router. */
 #include "op/router_loss.h"
 
 enum { GRAIN = 256 }; /* rows */

@@ -1,11 +1,11 @@
-/* finite.c - infinities and NaN among values: they have every bit of the exponent set, so that adding
-   one to it carries into the bit above. */
+/* finite.c - finds infinities and NaN.  They have all bits of the exponent set, so that adding one
+   to the exponent carries into the sign bit. */
 #include "tensor/store.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { BLOCK = 4096 }; /* values looked at together; a fixed count becomes vectors */
+enum { BLOCK = 4096 }; /* values tested together; compilers vectorise a fixed count */
 
 static int64_t first_bf16(const uint16_t *x, int64_t n) {
     int64_t i = 0;

@@ -30,7 +30,7 @@ void *at_run_alloc(at_run *r, size_t bytes) {
     return p ? p : at_fail(r, AT_OOM, "%s", r->ctx->message);
 }
 
-/* Without values of its own. */
+/* A tensor without values. */
 static at_tensor *shape(at_run *r, int rank, const int64_t *dim) {
     at_tensor *t = at_run_alloc(r, sizeof *t);
     if (!t) return NULL;
@@ -40,7 +40,7 @@ static at_tensor *shape(at_run *r, int rank, const int64_t *dim) {
     return t;
 }
 
-/* With the values of t. */
+/* A tensor that shares the values of t. */
 static at_tensor *alias(at_run *r, const at_tensor *t, int rank, const int64_t *dim) {
     at_tensor *y = t ? shape(r, rank, dim) : NULL;
     if (!y) return NULL;
@@ -72,7 +72,7 @@ at_tensor *at_view(at_run *r, at_tensor *t, int rank, const int64_t *dim) {
 
 at_tensor *at_detach(at_run *r, at_tensor *t) { return t ? alias(r, t, t->rank, t->dim) : NULL; }
 
-/* in with copies in place of what is in BF16; in itself where nothing is. */
+/* The inputs, those in BF16 replaced by copies in at_real; `in` itself when none is. */
 static at_tensor *const *widened(at_run *r, at_tensor *const *in, int n_in) {
     at_tensor **all = NULL;
     for (int i = 0; i < n_in; i++) {
@@ -143,7 +143,8 @@ static at_real *pool_take(at_run *r, const at_tensor *t) {
     const int i = pool_class(&r->pool, bytes);
     if (i < 0 || !r->pool.free[i]) return at_run_alloc(r, bytes);
     void *p = r->pool.free[i];
-    memcpy(&r->pool.free[i], p, sizeof(void *)); /* a free buffer begins with the next one */
+    memcpy(&r->pool.free[i], p,
+           sizeof(void *)); /* free buffers are a list, linked through their first bytes */
     return p;
 }
 
@@ -183,7 +184,7 @@ at_status at_backward_from(at_run *r, at_tensor *t) {
     }
     for (at_node *n = r->tape; n && r->status == AT_OK; n = n->prev) {
         at_tensor *y = n->out;
-        if (!y->grad) continue; /* nothing flows here */
+        if (!y->grad) continue; /* no gradient reached this node */
         n->op->bwd(n);
         for (int i = 0; i < n->n_in; i++)
             if (n->in[i]) at_root(n->in[i])->has_grad = true;

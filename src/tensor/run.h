@@ -1,5 +1,6 @@
 /*
- * run.h - one eager evaluation, recorded on a tape when it trains.
+ * run.h - an eager evaluation of ops; in training they are recorded on a tape for the backward
+ * pass.
  *
  * An op is evaluated where it is written.  When the run trains and an input needs a gradient, a
  * node joins the tape; at_backward walks the tape from the loss back.  The first failing op keeps
@@ -67,34 +68,34 @@ at_tensor *at_new(at_run *r, int rank, const int64_t *dim); /* not zeroed */
 at_tensor *at_new2(at_run *r, int64_t d0, int64_t d1);
 /** Same values in another shape of as many values; gradients go to t. */
 at_tensor *at_view(at_run *r, at_tensor *t, int rank, const int64_t *dim);
-/** Same values, no gradient: the teacher's side of a loss. */
+/** Stop-gradient: the same values, through which no gradient flows. */
 at_tensor *at_detach(at_run *r, at_tensor *t);
-/** Bytes that live as long as the run (saved for backward). */
+/** Arena memory that lives as long as the run: an op's attributes, values saved for backward. */
 void *at_run_alloc(at_run *r, size_t bytes);
 
 /**
  * Evaluate op now; record it when training and some input needs a gradient.
  * in    n_in inputs; a NULL entry is an absent optional input
- * out   allocated by the caller with at_new; NULL passes an earlier failure on
+ * out   allocated by the caller with at_new; NULL after an earlier failure
  * attr  the op's struct from at_run_alloc, or NULL
  */
 at_tensor *at_apply(at_run *r, const at_op *op, at_tensor *const *in, int n_in, at_tensor *out,
                     void *attr);
 
-/** The same for an op that reads inputs in BF16 (t->bf16) itself.  at_apply gives an op copies of
-    such inputs in at_real instead, which live as long as the run. */
+/** The same for an op that can read inputs in BF16 (t->bf16).  at_apply hands any other op copies
+    of such inputs in at_real, which live as long as the run. */
 at_tensor *at_apply_bf16(at_run *r, const at_op *op, at_tensor *const *in, int n_in, at_tensor *out,
                          void *attr);
 
-/** Gradient buffer of input i, zeroed on first use, to be added to; NULL: not wanted. */
+/** The gradient of input i, to be added to: zeroed on first use.  NULL: not wanted. */
 at_real *at_grad(at_node *n, int i);
-/** The same, but on first use not zeroed and *fresh set: the op must then assign every value. */
+/** The same, but not zeroed on first use: *fresh says that the op must assign every value. */
 at_real *at_grad_fresh(at_node *n, int i, bool *fresh);
 
-/** Walk the tape from `loss` ([1]), d loss = `scale`; parameters receive += scale d loss/d param.
-    The gradient of an activation is given back as soon as its node is done. */
+/** Backward pass from `loss` ([1]): gradients of parameters += scale d loss / d param.  The
+    gradient buffer of an activation is reused as soon as its node is done. */
 at_status at_backward(at_run *r, at_tensor *loss, at_real scale);
-/** The same from any tensor, whose cotangent the caller has put in t->grad. */
+/** The same from any tensor; t->grad holds the gradient with respect to it (its cotangent). */
 at_status at_backward_from(at_run *r, at_tensor *t);
 
 /** at_par_for with the run's workers. */

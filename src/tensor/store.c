@@ -29,7 +29,8 @@ at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64
     va_start(ap, fmt);
     const int len = vsnprintf(path, sizeof path, fmt, ap);
     va_end(ap);
-    if (len < 0 || (size_t)len >= sizeof path) { /* cut short it would name another parameter */
+    if (len < 0 ||
+        (size_t)len >= sizeof path) { /* a truncated path could be that of another parameter */
         s->status = at_error(s->ctx, AT_ARG, "parameter path too long: %.200s...", path);
         return NULL;
     }

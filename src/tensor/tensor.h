@@ -1,4 +1,5 @@
-/* tensor.h - dense, row-major, reading order: dim[0] is the slowest.  A view only reshapes. */
+/* tensor.h - dense, row-major tensors: dim[0] varies slowest.  A view has another shape, never
+   another layout. */
 #ifndef AT_TENSOR_H
 #define AT_TENSOR_H
 #include "base/real.h"
@@ -10,8 +11,8 @@ enum { AT_RANK_MAX = 4 };
 
 typedef struct at_tensor {
     at_real *data;        /* numel values; NULL: they are in bf16                  */
-    at_real *grad;        /* same shape, or NULL until a gradient flows            */
-    const uint16_t *bf16; /* read-only values in BF16 where they lie, or NULL */
+    at_real *grad;        /* same shape; NULL until a gradient arrives            */
+    const uint16_t *bf16; /* values in BF16, in a mapped file, or NULL          */
     int64_t dim[AT_RANK_MAX];
     int rank;
     bool need_grad;         /* a parameter in training, or depends on one   */

@@ -184,10 +184,10 @@ static void test_blocking(void **state) {
     static const int64_t second[] = {0, 1 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 1 << 26};
     for (size_t i = 0; i < sizeof second / sizeof *second; i++) {
         const at_blocking b = at_blocking_for(second[i], second[i] * 16);
-        assert_true(b.mc >= 84 && b.mc % 84 == 0 && b.ns >= 64 && b.ns % 64 == 0);
-        assert_true(b.nc >= b.ns && b.all > 0 && b.thin > 0);
+        assert_true(b.mc >= 84 && b.mc % 84 == 0 && b.nc_own >= 64 && b.nc_own % 64 == 0);
+        assert_true(b.nc >= b.nc_own && b.shared > 0 && b.thin > 0);
         if (second[i] >= 256 << 10)
-            assert_true(b.mc * AT_BLOCK_K * (int64_t)sizeof(at_real) <= second[i] / 2);
+            assert_true(b.mc * AT_KC * (int64_t)sizeof(at_real) <= second[i] / 2);
     }
     assert_true(at_blocking_for(512 << 10, 0).mc < at_blocking_for(2 << 20, 0).mc);
 }
