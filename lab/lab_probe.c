@@ -1,6 +1,6 @@
-/* lab_probe.c - hidden states once a group of windows, then the loss of each part of each window:
-   rows of one window's part lie together, so a part is a matrix in place. */
+/* lab_probe.c - hidden states once a group of windows, then the loss of each part of each window. */
 #include "lab/lab_probe.h"
+#include "arch/read.h"
 #include "base/file.h"
 #include <string.h>
 
@@ -12,37 +12,24 @@ typedef struct {
     const at_shard *s;
     at_usage *usage;
     at_arena arena;
-    int32_t *ids, *label; /* [B, T] */
+    int32_t *ids, *label;   /* [B, T] */
+    at_head_report *report; /* [B, buckets] */
 } prober;
 
 /* Windows [first, first + B), each of T tokens and ending at a multiple of stride; nats
    [B, buckets]. */
 static at_status group(prober *p, const int64_t *start, int64_t B, int64_t T, int64_t buckets,
                        double *nats) {
-    const at_mark mark = at_arena_mark(&p->arena);
-    at_aux aux = {.usage = p->usage};
-    at_run r;
-    at_run_init(&r, p->cp, &p->arena, false, 0);
     for (int64_t b = 0; b < B; b++) {
         at_shard_read(p->s, start[b], T, p->ids + b * T);
         at_shard_read(p->s, start[b] + 1, T, p->label + b * T);
     }
-    const at_feed feed = {.ids = p->ids, .B = B, .T = T, .aux = p->usage ? &aux : NULL};
-    at_tensor *x = p->m->arch->hidden(&r, p->m->impl, &feed);
-    const int64_t rows = T / buckets;
-    for (int64_t i = 0; x && i < B * buckets; i++) {
-        at_tensor part = *x;
-        const at_head_spec spec = {.label = p->label + i * rows};
-        at_head_report rep = {0};
-        part.data += i * rows * at_cols(x);
-        part.dim[0] = rows;
-        part.rank = 2;
-        part.dim[1] = at_cols(x);
-        (void)at_head_loss(&r, &part, p->m->arch->head(p->m->impl), &spec, &rep);
-        nats[i] = rep.ce * (double)rep.n_labels;
-    }
-    const at_status s = at_run_status(&r);
-    at_arena_rewind(&p->arena, mark);
+    const at_input in = {.ids = p->ids, .B = B, .T = T};
+    at_pass pass = {.usage = p->usage};
+    const at_readout what = {.label = p->label, .parts = B * buckets, .report = p->report};
+    const at_status s = at_model_read(p->cp, &p->arena, p->m, &in, &pass, &what);
+    for (int64_t i = 0; i < B * buckets && s == AT_OK; i++)
+        nats[i] = p->report[i].ce * (double)p->report[i].n_labels;
     return s;
 }
 
@@ -73,8 +60,9 @@ at_status at_probe_run(at_compute *cp, at_model *m, const at_shard *s, const at_
     at_arena_init(&p.arena, c);
     p.ids = at_malloc(c, (size_t)(most * T) * sizeof *p.ids);
     p.label = at_malloc(c, (size_t)(most * T) * sizeof *p.label);
+    p.report = at_calloc(c, (size_t)(most * spec->buckets), sizeof *p.report);
     out->nats = at_calloc(c, (size_t)(out->windows * spec->buckets + 1), sizeof *out->nats);
-    at_status st = p.ids && p.label && out->nats ? AT_OK : AT_OOM;
+    at_status st = p.ids && p.label && p.report && out->nats ? AT_OK : AT_OOM;
     if (st == AT_OK) st = whole_windows(&p, spec, out);
     const int64_t done = out->windows * spec->stride, left = s->n_tokens - 1 - done;
     if (st == AT_OK && spec->tail && left > 0 && left <= T) {
@@ -84,6 +72,7 @@ at_status at_probe_run(at_compute *cp, at_model *m, const at_shard *s, const at_
     at_arena_close(&p.arena);
     at_free(p.ids);
     at_free(p.label);
+    at_free(p.report);
     return st;
 }
 

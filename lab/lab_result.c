@@ -85,8 +85,8 @@ static at_status loads(measuring *w) {
         if (!share) return AT_OOM;
         at_usage_summary(r, share, &report);
         cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "kind", at_layer_kind_name[r->kind]);
-        number(o, "layer", (double)r->layer);
+        cJSON_AddStringToObject(o, "kind", at_layer_kind_name[r->id.kind]);
+        number(o, "layer", (double)r->id.layer);
         number(o, "entropy", report.load_entropy);
         number(o, "dead", (double)report.dead);
         number(o, "information", report.information);

@@ -67,17 +67,13 @@ static at_status run_train(racer *r, double *seconds) {
 
 /* The batch the last training step read, scored without a tape. */
 static at_status run_forward(at_lab_session *l, racer *r, double *seconds) {
-    at_run run;
-    const at_feed feed = {
+    const at_input in = {
         .ids = r->trainer.input, .B = r->recipe.train.batch, .T = r->recipe.train.context};
-    const at_head_spec spec = {.label = r->trainer.target};
+    at_head_report rep;
+    const at_readout what = {.label = r->trainer.target, .parts = 1, .report = &rep};
     const double began = at_now();
-    at_run_init(&run, &l->cp, &r->arena, false, 0);
-    at_tensor *x = r->model->arch->hidden(&run, r->model->impl, &feed);
-    (void)at_head_loss(&run, x, r->model->arch->head(r->model->impl), &spec, NULL);
-    const at_status s = at_run_status(&run);
-    at_arena_rewind(&r->arena, (at_mark){0});
-    *seconds = (at_now() - began) / (double)(feed.B * feed.T);
+    const at_status s = at_model_read(&l->cp, &r->arena, r->model, &in, NULL, &what);
+    *seconds = (at_now() - began) / (double)(in.B * in.T);
     return s;
 }
 

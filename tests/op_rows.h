@@ -98,12 +98,12 @@ static at_tensor *b_slots_twice(at_run *r, at_tensor **t) { /* gradients are add
     return at_add(r, y, z);
 }
 static at_tensor *b_rope(at_run *r, at_tensor **t) {
-    return at_rope(r, t[0], 3, 2, 5, at_rope_angles(r, 4, 6, 4, 100));
+    return at_rope(r, t[0], 2, at_rope_angles(r, (int32_t[]){5, 6, 7}, 3, 4, 100));
 }
 static at_tensor *b_rope_twice(at_run *r, at_tensor **t) { /* gradients are added to */
-    const at_angles *a = at_rope_angles(r, 0, 7, 6, 10);
-    at_tensor *y = at_rope(r, t[0], 4, 1, 3, a);
-    at_tensor *z = at_rope(r, t[0], 2, 2, 0, a);
+    const int32_t at[] = {3, 4, 5, 6, 0, 1};
+    at_tensor *y = at_rope(r, t[0], 1, at_rope_angles(r, at, 4, 6, 10));
+    at_tensor *z = at_rope(r, t[0], 2, at_rope_angles(r, at + 4, 2, 6, 10));
     return at_add(r, y, z);
 }
 static at_tensor *b_stick(at_run *r, at_tensor **t) {

@@ -77,8 +77,8 @@ static at_status emit_usage(const evaluation *v, const char *domain, const at_us
         at_usage_summary(r, share, &rep);
         cJSON *j = cJSON_CreateObject();
         cJSON_AddStringToObject(j, "domain", domain);
-        cJSON_AddNumberToObject(j, "layer", (double)r->layer);
-        cJSON_AddStringToObject(j, "kind", at_layer_kind_name[r->kind]);
+        cJSON_AddNumberToObject(j, "layer", (double)r->id.layer);
+        cJSON_AddStringToObject(j, "kind", at_layer_kind_name[r->id.kind]);
         cJSON_AddNumberToObject(j, "experts", (double)r->e);
         cJSON_AddNumberToObject(j, "routed_tokens", (double)r->tokens);
         cJSON *list = cJSON_AddArrayToObject(j, "share");

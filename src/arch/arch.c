@@ -3,11 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const at_arch *const at_archs[] = {
-    &at_arch_gpt2,
-    &at_arch_moduleformer,
-    NULL,
-};
+#define ROW(name) &at_arch_##name,
+const at_arch *const at_archs[] = {AT_ARCHS(ROW) NULL};
 
 const at_arch *at_arch_find(at_ctx *c, const char *name) {
     char known[256] = "";

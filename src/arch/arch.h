@@ -5,22 +5,9 @@
  */
 #ifndef AT_ARCH_H
 #define AT_ARCH_H
-#include "arch/aux.h"
-#include "arch/history.h"
+#include "arch/pass.h"
 #include "conf/conf.h"
 #include "tensor/store.h"
-#include "op/op.h"
-
-/** Tokens in; with a cache (one at_kv a layer, B = 1) they continue what the cache holds. */
-typedef struct at_feed {
-    const int32_t *ids; /* [B, T] */
-    int64_t B, T;
-    const int32_t *first, *end; /* [B] real tokens of each sequence: [first, end), the others are
-                                   padding; NULL: from 0, to T */
-    at_kv *cache;
-    at_aux *aux;         /* losses of the routers, wanted beside the hidden states; or NULL */
-    at_history *history; /* of tokens before these, see history.h; or NULL.  at_dims.history */
-} at_feed;
 
 /** The sizes other parts need. */
 typedef struct at_dims {
@@ -32,7 +19,7 @@ typedef struct at_dims {
     int64_t head_size;      /* of attention                                      */
     bool one_cache;         /* keys are values: k and v of the cache may be one  */
     bool any_length;        /* no position is learnt: context only limits memory */
-    bool history;           /* at_feed.history is read                           */
+    bool history;           /* at_pass.history is read                           */
 } at_dims;
 
 typedef struct at_arch {
@@ -47,23 +34,29 @@ typedef struct at_arch {
     /** Declare parameters; *model from the heap. */
     at_status (*init)(at_store *s, const void *config, void **model);
     void (*close)(void *model);
-    /** Last hidden states [B*T, C], after the final norm. */
-    at_tensor *(*hidden)(at_run *r, void *model, const at_feed *f);
+    at_input_kind reads;
+    /** Last hidden states [B*T, C], after the final norm.  at_model_hidden (read.h) comes here. */
+    at_tensor *(*hidden)(at_run *r, void *model, const at_input *in, at_pass *p);
     /** Output embedding [V, C]. */
     at_tensor *(*head)(void *model);
     void (*dims)(const void *config, at_dims *out);
-    /** The losses of its routers as its configuration has them: weight[] as parts of one auxiliary
-        loss; returns the weight of that.  NULL: this architecture has no routers. */
+    /** What its routers add to the loss as its configuration has it: weight[] as parts of one
+        auxiliary loss; returns the weight of that.  NULL: this architecture has no routers. */
     double (*aux)(const void *config, at_aux *out);
     /** A tensor of a checkpoint that is no parameter (a buffer): skip it. */
     bool (*ignore)(const char *name);
 } at_arch;
 
+/* Every architecture, once. */
+#define AT_ARCHS(X) \
+    X(gpt2)         \
+    X(moduleformer)
+#define AT_ARCH_DECLARE(name) extern const at_arch at_arch_##name;
+AT_ARCHS(AT_ARCH_DECLARE)
+
 /** NULL-terminated. */
 extern const at_arch *const at_archs[];
 /** By name; AT_CONFIG lists the known ones. */
 const at_arch *at_arch_find(at_ctx *c, const char *name);
-
-extern const at_arch at_arch_gpt2, at_arch_moduleformer;
 
 #endif

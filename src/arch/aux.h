@@ -1,8 +1,6 @@
 /*
- * aux.h - what the routers of a mixture add to the loss, and what is counted of them (usage.h).
+ * aux.h - what the routers of a mixture add to the loss.
  *
- * The caller fills the weights and hangs the struct into at_feed; the architecture calls
- * at_aux_begin, then at_aux_router for each router; the caller finds the weighted sum in `loss`.
  * Means are over the tokens of one forward pass, as the authors of ModuleFormer take them, but not
  * over padding, which they count too.  When
  * gradients are accumulated this is not the loss of the whole batch: mutual information, for one, is
@@ -21,37 +19,29 @@ typedef enum at_aux_kind {
     AT_AUX_KINDS
 } at_aux_kind;
 
-/** Loads of every router over several forward passes, in the order the routers come. */
+/** What weighs in the loss. */
+typedef struct at_aux {
+    double weight[AT_AUX_KINDS];
+    double factor[AT_LAYER_KINDS]; /* of all weights, by the kind of the router's layer */
+} at_aux;
+
+/** Loads of every router over several forward passes: sums of P and F, then means, as p and slots. */
 typedef struct at_loads {
-    double *p, *f;  /* sums of P and F, then means: [routers, E] one after the other */
-    int64_t n, cap; /* values used, space                                            */
-    int64_t at;     /* of the next router                                            */
+    at_usage of;
     int passes;
 } at_loads;
-
-typedef struct at_aux {
-    double weight[AT_AUX_KINDS];   /* in                                                       */
-    double factor[AT_LAYER_KINDS]; /* in: of all weights, by the kind of the router's layer    */
-    at_tensor *loss;               /* out: weighted sum over routers [1]; NULL: nothing weighs */
-    double value[AT_AUX_KINDS];    /* out: unweighted sums over routers, of those that weigh   */
-    at_loads *loads;               /* in: of the whole batch, or NULL                          */
-    bool collect;                  /* in: add to the loads, make no loss                       */
-    at_usage *usage;               /* in: count the choices here too, or NULL                  */
-    const int32_t *real;           /* rows that are no padding; NULL: all                      */
-    int64_t n_real;
-} at_aux;
 
 /** Before the first pass that collects; after the last. */
 void at_loads_reset(at_loads *l);
 void at_loads_finish(at_loads *l);
 void at_loads_close(at_loads *l);
+/** The loads of one pass more. */
+void at_loads_add(at_run *r, at_loads *l, at_router_id id, const at_routing *ro);
 
 /** Does anything weigh? */
 bool at_aux_wanted(const at_aux *a);
-/** a may be NULL in both: then nothing is done.  first, end: those of the feed. */
-void at_aux_begin(at_run *r, at_aux *a, int64_t B, int64_t T, const int32_t *first,
-                  const int32_t *end);
-void at_aux_router(at_run *r, at_aux *a, at_layer_kind layer, at_tensor *logits,
-                   const at_routing *ro);
+/** One of the losses of a router; whole: its loads over a larger batch, or NULLs. */
+at_tensor *at_aux_loss(at_run *r, at_aux_kind kind, at_tensor *logits, const at_routing *ro,
+                       const at_batch_load *whole);
 
 #endif

@@ -125,11 +125,11 @@ static at_status gpt2_init(at_store *s, const void *cfg, void **model) {
     return s->status;
 }
 
-static at_tensor *attend(at_run *r, const gpt2 *m, const block *b, at_tensor *x, const at_feed *f,
-                         at_kv *cache) {
+static at_tensor *attend(at_run *r, const gpt2 *m, const block *b, at_tensor *x,
+                         const at_input *in) {
     x = at_linear_io(r, x, b->qkv.w, b->qkv.b);
-    x = cache ? at_attention_cached(r, x, cache, (int)m->c.n_head)
-              : at_attention(r, x, f->B, f->T, (int)m->c.n_head);
+    x = in->spans.n ? at_attention_cached(r, x, &in->spans, b - m->h, (int)m->c.n_head)
+                    : at_attention(r, x, in->B, in->T, (int)m->c.n_head);
     x = at_linear_io(r, x, b->out.w, b->out.b);
     return at_dropout(r, x, m->c.resid_pdrop);
 }
@@ -141,29 +141,28 @@ static at_tensor *feed_forward(at_run *r, const gpt2 *m, const block *b, at_tens
     return at_dropout(r, x, m->c.resid_pdrop);
 }
 
-/* Positions 0..T-1 of each sequence, after what the cache holds. */
-static at_tensor *positions(at_run *r, const gpt2 *m, const at_feed *f) {
-    const int64_t past = f->cache ? f->cache[0].n : 0;
-    if (past + f->T > m->c.n_positions)
-        return at_fail(r, AT_ARG, "gpt2: %lld tokens, but n_positions is %lld",
-                       (long long)(past + f->T), (long long)m->c.n_positions);
-    int32_t *p = at_run_alloc(r, (size_t)(f->B * f->T) * sizeof *p);
-    for (int64_t i = 0; p && i < f->B * f->T; i++) p[i] = (int32_t)(past + i % f->T);
-    return p ? at_embed(r, m->wpe, p, f->B * f->T) : NULL;
+static at_tensor *positions(at_run *r, const gpt2 *m, const at_input *in) {
+    const int32_t *p = at_input_positions(r, in);
+    for (int64_t i = 0; p && i < in->B * in->T; i++)
+        if (p[i] >= m->c.n_positions)
+            return at_fail(r, AT_ARG, "gpt2: a token at position %lld, but n_positions is %lld",
+                           (long long)p[i], (long long)m->c.n_positions);
+    return p ? at_embed(r, m->wpe, p, in->B * in->T) : NULL;
 }
 
-static at_tensor *gpt2_hidden(at_run *r, void *model, const at_feed *f) {
+static at_tensor *gpt2_hidden(at_run *r, void *model, const at_input *in, at_pass *p) {
     const gpt2 *m = model;
-    if (f->first)
+    (void)p;
+    if (in->first)
         return at_fail(r, AT_ARG, "gpt2: padding before a sequence would shift its positions");
-    at_tensor *pos = positions(r, m, f);
-    at_tensor *x = at_embed(r, m->wte, f->ids, f->B * f->T);
+    at_tensor *pos = positions(r, m, in);
+    at_tensor *x = at_embed(r, m->wte, in->ids, in->B * in->T);
     x = at_add(r, x, pos);
     x = at_dropout(r, x, m->c.embd_pdrop);
     for (int i = 0; i < m->c.n_layer; i++) {
         const block *b = &m->h[i];
         at_tensor *y = at_layernorm(r, x, b->ln_1.g, b->ln_1.b, m->c.layer_norm_epsilon);
-        y = attend(r, m, b, y, f, f->cache ? &f->cache[i] : NULL);
+        y = attend(r, m, b, y, in);
         x = at_add(r, x, y);
         y = at_layernorm(r, x, b->ln_2.g, b->ln_2.b, m->c.layer_norm_epsilon);
         y = feed_forward(r, m, b, y);
@@ -209,6 +208,7 @@ const at_arch at_arch_gpt2 = {
     .check = check,
     .init = gpt2_init,
     .close = gpt2_close,
+    .reads = AT_INPUT_IDS,
     .hidden = gpt2_hidden,
     .head = gpt2_head,
     .dims = gpt2_dims,

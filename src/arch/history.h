@@ -1,7 +1,7 @@
 /*
  * history.h - recurrence over blocks of a long text: keys and values of the tokens before a block.
  *
- *   at_history_begin(&h, kept);   feed.history = &h;   ... a forward pass, and its backward ...
+ *   at_history_begin(&h, kept);   pass.history = &h;   ... a forward pass, and its backward ...
  *   at_history_advance(&h);       the block just read is the past of the next one
  *
  * In every attention layer the last `length` keys and values of a sequence stand before those of the

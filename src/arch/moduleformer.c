@@ -267,13 +267,14 @@ typedef struct {
     bool one;
 } choice;
 
-/* What the router owes the loss goes to the feed. */
-static choice choose(at_run *r, const config *c, const mixture *m, at_tensor *x, at_aux *aux) {
+/* The pass hears what the router chose. */
+static choice choose(at_run *r, const config *c, const mixture *m, at_tensor *x, int64_t layer,
+                     at_pass *p) {
     choice h = {.one = m->in->dim[0] == 1};
     if (h.one) return h;
     at_tensor *logits = gate_logits(r, c, &m->gate, x);
     h.gates = at_route_drawn(r, logits, m->k, c->sample_topk, c->renormalise_gates, &h.ro);
-    at_aux_router(r, aux, m->kind, logits, &h.ro);
+    at_pass_router(r, p, (at_router_id){layer, m->kind}, logits, &h.ro);
     return h;
 }
 
@@ -292,71 +293,69 @@ static at_tensor *join(at_run *r, const config *c, const choice *h, at_tensor *y
 
 /* Softmax attention: queries and keys carry rotary positions, values do not. */
 static at_tensor *softmax(at_run *r, const config *c, at_tensor *q, at_tensor *k, at_tensor *v,
-                          const at_feed *f, at_kv *cache, const at_angles *angles) {
+                          const at_input *in, int64_t layer, const at_angles *angles) {
     const int heads = (int)c->n_head;
-    const int64_t from = cache ? cache->n : 0;
-    q = at_rope(r, q, f->T, c->k_att, from, angles);
-    k = at_rope(r, k, f->T, 1, from, angles);
-    return cache ? at_attention_slots_cached(r, q, k, v, cache, c->k_att, heads)
-                 : at_attention_slots(r, q, k, v, f->B, f->T, c->k_att, heads);
+    q = at_rope(r, q, c->k_att, angles);
+    k = at_rope(r, k, 1, angles);
+    return in->spans.n ? at_attention_slots_cached(r, q, k, v, &in->spans, layer, c->k_att, heads)
+                       : at_attention_slots(r, q, k, v, in->B, in->T, c->k_att, heads);
 }
 
 /* All the queries of a token, one an expert, see the same keys and values. */
 static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_tensor *x,
-                         const at_feed *f, at_kv *cache, const at_angles *angles) {
+                         const at_input *in, at_pass *p, const at_angles *angles) {
     const config *c = &m->c;
-    const choice h = choose(r, c, &b->attn, x, f->aux);
+    const int64_t layer = b - m->h;
+    const choice h = choose(r, c, &b->attn, x, layer, p);
     at_tensor *key = x, *value = x;
     if (b->key.w) {
         key = at_linear(r, x, b->key.w, b->key.b);
         value = at_linear(r, x, b->value.w, b->value.b);
     }
-    const int64_t layer = b - m->h;
     const bool one = key == value;
-    key = at_history_join(r, f->history, layer, 0, key);
-    value = one ? key : at_history_join(r, f->history, layer, 1, value);
-    const int32_t *from = f->history ? f->history->from : f->first;
+    key = at_history_join(r, p->history, layer, 0, key);
+    value = one ? key : at_history_join(r, p->history, layer, 1, value);
+    const int32_t *from = p->history ? p->history->from : in->first;
     at_tensor *y = experts(r, &h, x, b->attn.in);
     if (c->att_func == SOFTMAX)
-        y = softmax(r, c, y, key, value, f, cache, angles);
-    else if (cache)
-        y = at_stickbreak_cached(r, y, key, value, cache, c->k_att, (int)c->n_head);
+        y = softmax(r, c, y, key, value, in, layer, angles);
+    else if (in->spans.n)
+        y = at_stickbreak_cached(r, y, key, value, &in->spans, layer, c->k_att, (int)c->n_head);
     else
-        y = at_stickbreak_from(r, y, key, value, f->B, f->T, c->k_att, (int)c->n_head, from);
+        y = at_stickbreak_from(r, y, key, value, in->B, in->T, c->k_att, (int)c->n_head, from);
     y = experts(r, &h, y, b->attn.out);
     return join(r, c, &h, y);
 }
 
 static at_tensor *feed_forward(at_run *r, const moduleformer *m, const block *b, at_tensor *x,
-                               const at_feed *f) {
+                               at_pass *p) {
     const config *c = &m->c;
-    const choice h = choose(r, c, &b->ffn, x, f->aux);
+    const choice h = choose(r, c, &b->ffn, x, b - m->h, p);
     x = experts(r, &h, x, b->ffn.in);
     x = c->activation == SWIGLU ? at_swiglu(r, x) : at_gelu(r, x, (at_gelu_form)c->activation);
     x = experts(r, &h, x, b->ffn.out);
     return join(r, c, &h, x);
 }
 
-static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_feed *f) {
+static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_input *in, at_pass *p) {
     const moduleformer *m = model;
-    if (f->first && (m->c.att_func == SOFTMAX || f->cache || f->history))
+    if (in->first && (m->c.att_func == SOFTMAX || p->history))
         return at_fail(r, AT_ARG,
                        "moduleformer: padding before a sequence is for stick-breaking "
-                       "attention without cache and history");
-    at_aux_begin(r, f->aux, f->B, f->T, f->first, f->end);
-    at_tensor *x = at_embed(r, m->wte, f->ids, f->B * f->T);
+                       "attention without history");
+    at_tensor *x = at_embed(r, m->wte, in->ids, in->B * in->T);
     x = at_dropout(r, x, m->c.embd_pdrop);
     const at_angles *angles = NULL;
     if (m->c.att_func == SOFTMAX)
-        angles = at_rope_angles(r, f->cache ? f->cache->n : 0, f->T, m->c.att_hidden / m->c.n_head,
+        angles = at_rope_angles(r, at_input_positions(r, in), in->T, m->c.att_hidden / m->c.n_head,
                                 m->c.rope_theta);
     for (int i = 0; i < m->c.n_layer; i++) {
         const block *b = &m->h[i];
         at_tensor *y = normalise(r, &m->c, &b->ln_1, x);
-        y = attend(r, m, b, y, f, f->cache ? &f->cache[i] : NULL, angles);
+        y = attend(r, m, b, y, in, p, angles);
         x = at_add(r, x, y);
         y = normalise(r, &m->c, &b->ln_2, x);
-        y = feed_forward(r, m, b, y, f);
+        y = feed_forward(r, m, b, y, p);
         x = at_add(r, x, y);
     }
     return normalise(r, &m->c, &m->ln_f, x);
@@ -440,6 +439,7 @@ const at_arch at_arch_moduleformer = {
     .check = check,
     .init = moduleformer_init,
     .close = moduleformer_close,
+    .reads = AT_INPUT_IDS,
     .hidden = moduleformer_hidden,
     .head = moduleformer_head,
     .dims = moduleformer_dims,

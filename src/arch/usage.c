@@ -14,7 +14,6 @@ static void forget(at_router_usage *u) {
 
 void at_usage_reset(at_usage *u) {
     for (int64_t i = 0; i < u->n; i++) forget(&u->router[i]);
-    u->at = 0;
 }
 
 void at_usage_close(at_usage *u) {
@@ -23,27 +22,35 @@ void at_usage_close(at_usage *u) {
     *u = (at_usage){0};
 }
 
-/* One more router; slots and p are one block. */
-static at_status append(at_ctx *c, at_usage *u, at_layer_kind kind, int64_t e) {
-    int64_t layer = 0;
-    for (int64_t i = 0; i < u->n; i++) layer += u->router[i].kind == kind;
-    if (!at_reserve(c, &u->router, &u->cap, u->n + 1, sizeof *u->router)) return AT_OOM;
-    double *x = at_calloc(c, (size_t)(2 * e), sizeof *x);
-    if (!x) return AT_OOM;
-    u->router[u->n++] =
-        (at_router_usage){.kind = kind, .layer = layer, .e = e, .slots = x, .p = x + e};
-    return AT_OK;
+static at_router_usage *find(const at_usage *u, at_router_id id) {
+    for (int64_t i = 0; i < u->n; i++)
+        if (u->router[i].id.layer == id.layer && u->router[i].id.kind == id.kind)
+            return &u->router[i];
+    return NULL;
+}
+
+/* slots and p of a router are one block. */
+at_router_usage *at_usage_of(at_ctx *c, at_usage *u, at_router_id id, int64_t e) {
+    at_router_usage *t = find(u, id);
+    if (!t && at_reserve(c, &u->router, &u->cap, u->n + 1, sizeof *u->router)) {
+        double *x = at_calloc(c, (size_t)(2 * e), sizeof *x);
+        if (!x) return NULL;
+        t = &u->router[u->n++];
+        *t = (at_router_usage){.id = id, .e = e, .slots = x, .p = x + e};
+    }
+    if (!t || t->e == e) return t;
+    (void)at_error(c, AT_MISMATCH, "usage: counts of two different models");
+    return NULL;
 }
 
 at_status at_usage_add(at_ctx *c, at_usage *to, const at_usage *from) {
     const bool empty = !to->n;
     for (int64_t i = 0; i < from->n; i++) {
         const at_router_usage *f = &from->router[i];
-        const at_status s = empty ? append(c, to, f->kind, f->e) : AT_OK;
-        if (s != AT_OK) return s;
-        if (i >= to->n || to->router[i].e != f->e || to->router[i].kind != f->kind)
+        if (!empty && !find(to, f->id))
             return at_error(c, AT_MISMATCH, "usage: counts of two different models");
-        at_router_usage *t = &to->router[i];
+        at_router_usage *t = at_usage_of(c, to, f->id, f->e);
+        if (!t) return c->status;
         for (int64_t j = 0; j < 2 * f->e; j++) t->slots[j] += f->slots[j];
         t->tokens += f->tokens;
         t->entropy += f->entropy;
@@ -52,10 +59,6 @@ at_status at_usage_add(at_ctx *c, at_usage *to, const at_usage *from) {
 }
 
 /* ---- counting ---- */
-
-void at_usage_begin(at_usage *u) {
-    if (u) u->at = 0;
-}
 
 /* -sum p log p = log-sum-exp - sum p logit: where p is 0 nothing is added. */
 static void count_probabilities(at_router_usage *u, const at_tensor *logits, const at_routing *ro) {
@@ -71,16 +74,12 @@ static void count_probabilities(at_router_usage *u, const at_tensor *logits, con
     }
 }
 
-void at_usage_router(at_run *r, at_usage *u, at_layer_kind kind, const at_tensor *logits,
+void at_usage_router(at_run *r, at_usage *u, at_router_id id, const at_tensor *logits,
                      const at_routing *ro) {
     if (!u || !logits || r->status != AT_OK) return;
-    if (u->at == u->n && append(r->ctx, u, kind, ro->e) != AT_OK) {
-        at_fail(r, AT_OOM, "%s", r->ctx->message);
-        return;
-    }
-    at_router_usage *t = &u->router[u->at++];
-    if (t->e != ro->e || t->kind != kind) {
-        at_fail(r, AT_MISMATCH, "usage: counts of two different models");
+    at_router_usage *t = at_usage_of(r->ctx, u, id, ro->e);
+    if (!t) {
+        at_fail(r, r->ctx->status, "%s", r->ctx->message);
         return;
     }
     t->tokens += ro->n;

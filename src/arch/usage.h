@@ -2,7 +2,7 @@
  * usage.h - which experts the routers of a mixture choose, counted during forward passes.
  *
  *   at_usage u = {0};
- *   at_aux aux = {.usage = &u};  feed.aux = &aux;  ... any number of forward passes ...
+ *   at_pass p = {.usage = &u};  ... any number of forward passes ...
  *   at_usage_summary(&u.router[i], share, &s);
  *   at_usage_close(&u);
  *
@@ -21,11 +21,16 @@ typedef enum at_layer_kind {
 /** "attention", "feed_forward" */
 extern const char *const at_layer_kind_name[AT_LAYER_KINDS];
 
+/** Which router of a model. */
+typedef struct at_router_id {
+    int64_t layer; /* from 0, among the layers of its kind */
+    at_layer_kind kind;
+} at_router_id;
+
 /** One router, over the tokens it has seen. */
 typedef struct at_router_usage {
-    at_layer_kind kind;
-    int64_t layer; /* from 0, among the layers of its kind                  */
-    int64_t e;     /* experts                                               */
+    at_router_id id;
+    int64_t e; /* experts                                               */
     int64_t tokens;
     double *slots;  /* [E] choices of each expert: K a token                 */
     double *p;      /* [E] sums of the tokens' probabilities                 */
@@ -33,9 +38,8 @@ typedef struct at_router_usage {
 } at_router_usage;
 
 typedef struct at_usage {
-    at_router_usage *router; /* in the order they come                         */
+    at_router_usage *router; /* in the order they first came                   */
     int64_t n, cap;
-    int64_t at;      /* of the next router                                     */
     bool slots_only; /* in: leave out p and entropy, which cost a look at every probability */
 } at_usage;
 
@@ -57,9 +61,11 @@ void at_usage_close(at_usage *u);
 /** share: [E] or NULL.  Of a router without tokens everything is 0, and every expert unused. */
 void at_usage_summary(const at_router_usage *r, double *share, at_usage_report *out);
 
-/** Architectures reach these through aux.h: before the first router of a pass, then each router. */
-void at_usage_begin(at_usage *u);
-void at_usage_router(at_run *r, at_usage *u, at_layer_kind kind, const at_tensor *logits,
+/** The counts of this router, begun at nothing where there are none.  NULL: no memory, or AT_MISMATCH,
+    counts of a router with another number of experts. */
+at_router_usage *at_usage_of(at_ctx *c, at_usage *u, at_router_id id, int64_t e);
+/** One router of a pass; at_pass_router comes here. */
+void at_usage_router(at_run *r, at_usage *u, at_router_id id, const at_tensor *logits,
                      const at_routing *ro);
 
 #endif

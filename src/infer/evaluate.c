@@ -1,7 +1,6 @@
 /* evaluate.c - windows are gathered in groups of equal length and expert, so that products are
    large; the sums are taken window group by window group in a fixed order. */
 #include "infer/evaluate.h"
-#include <math.h>
 #include <string.h>
 
 enum { GROUP = 8 };
@@ -18,19 +17,11 @@ typedef struct {
 
 static at_status flush(group *g, at_model *m) {
     if (!g->n) return AT_OK;
-    const at_mark mark = at_arena_mark(&g->arena);
-    at_run r;
-    at_run_init(&r, g->cp, &g->arena, false, 0);
-    at_aux aux = {.usage = g->out->usage};
-    const at_feed feed = {.ids = g->ids, .B = g->n, .T = g->T, .aux = aux.usage ? &aux : NULL};
-    at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
-    const at_head_spec spec = {.label = g->label};
+    at_pass p = {.usage = g->out->usage};
+    const at_input in = {.ids = g->ids, .B = g->n, .T = g->T};
     at_head_report rep = {0};
-    (void)at_head_loss(&r, x, m->arch->head(m->impl), &spec, &rep);
-    at_status s = at_run_status(&r);
-    if (s == AT_OK && (at_first_not_finite(x->data, at_numel(x)) >= 0 || !isfinite(rep.ce)))
-        s = at_model_diagnose(m);
-    at_arena_rewind(&g->arena, mark);
+    const at_readout what = {.label = g->label, .parts = 1, .report = &rep};
+    const at_status s = at_model_read(g->cp, &g->arena, m, &in, &p, &what);
     if (s != AT_OK) return s;
     g->out->nats += rep.ce * (double)rep.n_labels;
     g->out->tokens += rep.n_labels;

@@ -1,6 +1,7 @@
 /* evaluate.h - loss of a model over token shards. */
 #ifndef AT_EVALUATE_H
 #define AT_EVALUATE_H
+#include "arch/read.h"
 #include "data/batch.h"
 #include "infer/lm.h"
 

@@ -1,8 +1,8 @@
 /* logits.c - one sequence at a time, without its padding, so that memory beside the result is that of
    one; a model with routers reads all of them at once, since its auxiliary loss is about all of them. */
 #include "infer/logits.h"
+#include "arch/read.h"
 #include "base/file.h"
-#include <math.h>
 #include <string.h>
 
 typedef struct {
@@ -120,35 +120,28 @@ static at_status read_ids(at_ctx *c, const char *spec, const at_lm *m, tokens *o
     return s;
 }
 
-/* A feed through one network; out [B T, V]: an expert may have more tokens than another one, all have
-   the first V. */
-static at_status forward(at_compute *cp, at_model *x, at_arena *arena, const at_feed *feed,
-                         int64_t V, float *out) {
-    const at_mark mark = at_arena_mark(arena);
-    at_run r;
-    at_run_init(&r, cp, arena, false, 0);
-    at_tensor *h = x->arch->hidden(&r, x->impl, feed);
-    at_tensor *l = at_linear(&r, h, x->arch->head(x->impl), NULL);
-    for (int64_t i = 0; l && i < feed->B * feed->T * V; i++)
-        out[i] = (float)l->data[i / V * x->dims.vocab + i % V];
-    const at_status s = at_run_status(&r);
-    at_arena_rewind(arena, mark);
-    return s;
+/* Where logits [B T, V] go: an expert may have more tokens than another one, all have the first V. */
+typedef struct {
+    int64_t V;
+    float *to;
+} table;
+static void put_row(void *user, int64_t i, const at_real *logits) {
+    const table *t = user;
+    for (int64_t j = 0; j < t->V; j++) t->to[i * t->V + j] = (float)logits[j];
 }
 
-static at_status finite(at_model *m, const float *logits, int64_t n) {
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(logits[i])) return at_model_diagnose(m);
-    return AT_OK;
+static at_status forward(at_compute *cp, at_model *x, at_arena *arena, const at_input *in,
+                         at_pass *p, int64_t V, float *out) {
+    table t = {V, out};
+    return at_model_read(cp, arena, x, in, p, &(at_readout){.logits = put_row, .user = &t});
 }
 
 static at_status sequence(at_compute *cp, at_lm *m, at_arena *arena, const int32_t *ids, int64_t T,
                           float *out) {
     int e = 0;
-    const at_feed feed = {.ids = ids, .B = 1, .T = T};
-    at_status s = at_lm_route(cp->ctx, m, ids, T, NULL, NULL, &e);
-    if (s == AT_OK) s = forward(cp, m->expert[e].model, arena, &feed, m->vocab, out);
-    return s == AT_OK ? finite(m->expert[e].model, out, T * m->vocab) : s;
+    const at_input in = {.ids = ids, .B = 1, .T = T};
+    const at_status s = at_lm_route(cp->ctx, m, ids, T, NULL, NULL, &e);
+    return s == AT_OK ? forward(cp, m->expert[e].model, arena, &in, NULL, m->vocab, out) : s;
 }
 
 /* The auxiliary loss is a mean over all tokens: they go through together. */
@@ -156,21 +149,18 @@ static at_status together(at_compute *cp, at_model *x, at_arena *arena, const to
                           float *logits, float *loss) {
     at_aux aux;
     const int64_t V = x->dims.vocab;
-    const at_feed feed = {.ids = t->id,
-                          .B = t->B,
-                          .T = t->T,
-                          .first = t->left ? t->first : NULL,
-                          .end = t->end,
-                          .aux = &aux};
+    const at_input in = {
+        .ids = t->id, .B = t->B, .T = t->T, .first = t->left ? t->first : NULL, .end = t->end};
+    at_pass p = {.aux = &aux};
     (void)x->arch->aux(x->config, &aux);
-    const at_status s = forward(cp, x, arena, &feed, V, logits);
+    const at_status s = forward(cp, x, arena, &in, &p, V, logits);
     for (int64_t i = 0; t->first && i < t->B * t->T; i++) /* of padding nothing is told */
         if (i % t->T < t->first[i / t->T] || i % t->T >= t->end[i / t->T])
             memset(logits + i * V, 0, (size_t)V * sizeof *logits);
     double sum = 0;
-    for (int i = 0; i < AT_AUX_KINDS; i++) sum += aux.weight[i] * aux.value[i];
+    for (int i = 0; i < AT_AUX_KINDS; i++) sum += aux.weight[i] * p.value[i];
     *loss = (float)sum;
-    return s == AT_OK ? finite(x, logits, t->B * t->T * V) : s;
+    return s;
 }
 
 at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *out) {

@@ -54,37 +54,73 @@ static at_status reserve(at_session *s, int64_t n) {
     return AT_OK;
 }
 
-int64_t at_session_length(const at_session *s) { return s->cache[0].n; }
+int64_t at_session_length(const at_session *s) { return s->n; }
 
 void at_session_rewind(at_session *s, int64_t n) {
-    for (int64_t i = 0; i < s->model->dims.layers; i++)
-        if (s->cache[i].n > n) s->cache[i].n = n;
+    if (s->n > n) s->n = n;
+}
+
+/* Room for what a session is to read; whether it belongs to the others before it. */
+static at_status prepare(const at_session_part *part, int64_t i) {
+    at_session *s = part[i].session;
+    at_ctx *c = s->cp->ctx;
+    if (s->model != part->session->model)
+        return at_error(c, AT_ARG, "sessions of two models do not fit in one pass");
+    for (int64_t j = 0; j < i; j++)
+        if (part[j].session == s) return at_error(c, AT_ARG, "a session is twice in one pass");
+    if (part[i].n < 1 || s->n + part[i].n > s->cap)
+        return at_error(c, AT_ARG, "%lld tokens after %lld do not fit a session of %lld",
+                        (long long)part[i].n, (long long)s->n, (long long)s->cap);
+    return reserve(s, s->n + part[i].n);
+}
+
+static void keep_logits(void *user, int64_t i, const at_real *logits) {
+    const at_session_part *part = user;
+    at_session *s = part[i].session;
+    memcpy(s->logits, logits, (size_t)s->model->dims.vocab * sizeof *logits);
+}
+
+/* One pass over all parts; ids, spans and row have room for them. */
+static at_status pass(at_session_part *part, int64_t parts, int32_t *ids, at_span *span,
+                      int64_t *row) {
+    at_session *first = part->session;
+    at_input in = {.ids = ids, .B = 1, .spans = {span, parts}};
+    for (int64_t i = 0; i < parts; i++) {
+        const at_session *s = part[i].session;
+        memcpy(ids + in.T, part[i].ids, (size_t)part[i].n * sizeof *ids);
+        span[i] = (at_span){.n = part[i].n, .past = s->n, .cache = s->cache};
+        in.T += part[i].n;
+        row[i] = in.T - 1;
+    }
+    const at_readout what = {.logits = keep_logits, .user = part, .row = row, .rows = parts};
+    return at_model_read(first->cp, &first->arena, first->model, &in, NULL, &what);
+}
+
+at_status at_session_feed_all(at_session_part *part, int64_t parts) {
+    if (parts < 1) return AT_OK;
+    at_session *first = part->session;
+    int64_t tokens = 0;
+    for (int64_t i = 0; i < parts; i++) {
+        const at_status s = prepare(part, i);
+        if (s != AT_OK) return s;
+        tokens += part[i].n;
+    }
+    const at_mark mark = at_arena_mark(&first->arena);
+    int32_t *ids = at_arena_alloc(&first->arena, (size_t)tokens * sizeof *ids);
+    at_span *span = at_arena_alloc(&first->arena, (size_t)parts * sizeof *span);
+    int64_t *row = at_arena_alloc(&first->arena, (size_t)parts * sizeof *row);
+    const at_status s = ids && span && row ? pass(part, parts, ids, span, row) : AT_OOM;
+    at_arena_rewind(&first->arena, mark);
+    for (int64_t i = 0; i < parts && s == AT_OK; i++) {
+        part[i].session->n += part[i].n;
+        part[i].logits = part[i].session->logits;
+    }
+    return s;
 }
 
 at_status at_session_feed(at_session *s, const int32_t *ids, int64_t n, const at_real **logits) {
-    const int64_t before = at_session_length(s);
-    at_model *m = s->model;
-    if (n < 1 || before + n > s->cap)
-        return at_error(s->cp->ctx, AT_ARG, "%lld tokens after %lld do not fit a session of %lld",
-                        (long long)n, (long long)before, (long long)s->cap);
-    if (reserve(s, before + n) != AT_OK) return AT_OOM;
-    const at_mark mark = at_arena_mark(&s->arena);
-    at_run r;
-    at_run_init(&r, s->cp, &s->arena, false, 0);
-    const at_feed feed = {.ids = ids, .B = 1, .T = n, .cache = s->cache};
-    at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
-    at_tensor *last = at_new2(&r, 1, m->dims.width);
-    if (x && last) {
-        const int64_t C = m->dims.width;
-        memcpy(last->data, x->data + (n - 1) * C, (size_t)C * sizeof *x->data);
-    }
-    at_tensor *y = at_linear(&r, x ? last : NULL, m->arch->head(m->impl), NULL);
-    if (y) memcpy(s->logits, y->data, (size_t)m->dims.vocab * sizeof *y->data);
-    at_status st = at_run_status(&r);
-    at_arena_rewind(&s->arena, mark);
-    if (st == AT_OK && at_first_not_finite(s->logits, m->dims.vocab) >= 0)
-        st = at_model_diagnose(m);
-    if (st != AT_OK) at_session_rewind(s, before);
+    at_session_part part = {.session = s, .ids = ids, .n = n};
+    const at_status st = at_session_feed_all(&part, 1);
     *logits = s->logits;
     return st;
 }

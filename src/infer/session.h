@@ -1,7 +1,7 @@
 /* session.h - one sequence being read and continued: a network, its key/value cache, its place. */
 #ifndef AT_SESSION_H
 #define AT_SESSION_H
-#include "arch/model.h"
+#include "arch/read.h"
 
 typedef struct at_session {
     at_compute *cp;
@@ -9,7 +9,7 @@ typedef struct at_session {
     at_arena arena;
     at_kv *cache;    /* [layers], each with memory of its own, which grows with the sequence */
     at_real *logits; /* [V] */
-    int64_t cap;     /* most tokens */
+    int64_t n, cap;  /* tokens read, and at most */
 } at_session;
 
 /** cap: most tokens, at most the model's context; 0: that. */
@@ -21,5 +21,16 @@ int64_t at_session_length(const at_session *s);
 at_status at_session_feed(at_session *s, const int32_t *ids, int64_t n, const at_real **logits);
 /** Forget all but the first n tokens. */
 void at_session_rewind(at_session *s, int64_t n);
+
+/** What one of several sessions reads. */
+typedef struct at_session_part {
+    at_session *session;
+    const int32_t *ids;
+    int64_t n;
+    const at_real *logits; /* out, as at_session_feed */
+} at_session_part;
+/** Several sessions of one model read in one pass: each gets the logits that it would get alone.
+    AT_ARG: a session twice, or one of another model; on any failure all are as before. */
+at_status at_session_feed_all(at_session_part *part, int64_t parts);
 
 #endif

@@ -82,15 +82,26 @@ at_tensor *at_dropout(at_run *r, at_tensor *x, double p);
  */
 at_tensor *at_attention(at_run *r, at_tensor *qkv, int64_t B, int64_t T, int heads);
 
-/** Keys and values of one layer and one sequence, [cap, C] each; rows < n are filled. */
+/** Keys and values of one layer and one sequence, [cap, C] each; k and v may be one. */
 typedef struct at_kv {
     at_real *k, *v;
-    int64_t n, cap;
+    int64_t cap;
 } at_kv;
-/** The same for T new tokens of one sequence that follow the n cached ones.  Their keys and values
-    are appended to the cache (n grows by T).  For inference only: not recorded.  qkv [T, 3C] -> [T,
-    C]. */
-at_tensor *at_attention_cached(at_run *r, at_tensor *qkv, at_kv *cache, int heads);
+/** The next n rows of what a pass reads: tokens that continue a sequence of `past` tokens, whose keys
+    and values are the first rows of its cache.  A pass writes those of the new tokens behind them;
+    whoever owns the cache counts them when all went well. */
+typedef struct at_span {
+    int64_t n, past;
+    const at_kv *cache; /* one a layer */
+} at_span;
+typedef struct at_spans {
+    const at_span *item;
+    int64_t n;
+} at_spans;
+/** The same for spans of T tokens in all: each sequence by itself, as if it came alone.  Nothing is
+    recorded.  qkv [T, 3C] -> [T, C]; layer: of the caches. */
+at_tensor *at_attention_cached(at_run *r, at_tensor *qkv, const at_spans *s, int64_t layer,
+                               int heads);
 /**
  * The same with q, k, v as tensors of their own and several queries for each token (`slots`, one
  * for each expert that it uses), which all attend to the same keys and values: q [B*T, slots, A], k
@@ -99,27 +110,26 @@ at_tensor *at_attention_cached(at_run *r, at_tensor *qkv, at_kv *cache, int head
  */
 at_tensor *at_attention_slots(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B,
                               int64_t T, int64_t slots, int heads);
-/** The same for T new tokens of one sequence that follow the n cached ones: q [T, slots, A]; k and
-    v [T, A] are appended to the cache (n grows by T).  For inference only: not recorded. */
+/** For spans of T tokens in all: q [T, slots, A], k and v [T, A].  Nothing is recorded. */
 at_tensor *at_attention_slots_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v,
-                                     at_kv *cache, int64_t slots, int heads);
+                                     const at_spans *s, int64_t layer, int64_t slots, int heads);
 
-/** Cosines and sines for the positions [first, first + n) and heads of D = 2 half values: pair i is
-    rotated by the angle position * theta^(-2 i / D).  Lives as long as the run, for all layers. */
+/** Cosines and sines of n rotary positions, for heads of D = 2 half values: pair i is rotated by the
+    angle position * theta^(-2 i / D).  Lives as long as the run, for all layers. */
 typedef struct at_angles {
-    int64_t first, n, half;
+    int64_t n, half;
     const at_real *cosine, *sine; /* [n, half] */
 } at_angles;
-const at_angles *at_rope_angles(at_run *r, int64_t first, int64_t n, int64_t D, double theta);
+const at_angles *at_rope_angles(at_run *r, const int32_t *position, int64_t n, int64_t D,
+                                double theta);
 /**
- * Rotary positions: pair (i, i + D/2) of every head is rotated by its angle.  x [B*T, slots, A], A a
- * multiple of D; token t of a sequence is at position from + t, which the angles must include.
+ * Rotary positions: pair (i, i + D/2) of every head is rotated by its angle.  x [N, slots, A], A a
+ * multiple of D, N a multiple of the angles' n: token t is rotated by those of position t % n.
  *   y_i = x_i cos - x_{i+D/2} sin,  y_{i+D/2} = x_{i+D/2} cos + x_i sin
  * Scores of rotated queries and keys depend only on the distance between their positions.
  * Source: Su et al. 2021, arXiv 2104.09864; pairs as in Llama.
  */
-at_tensor *at_rope(at_run *r, at_tensor *x, int64_t T, int64_t slots, int64_t from,
-                   const at_angles *angles);
+at_tensor *at_rope(at_run *r, at_tensor *x, int64_t slots, const at_angles *angles);
 
 /**
  * Stick-breaking attention: the newest key takes its share of the query's stick first, what is left
@@ -141,11 +151,10 @@ at_tensor *at_stickbreak(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, in
     run; NULL: all begin at 0. */
 at_tensor *at_stickbreak_from(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B,
                               int64_t T, int64_t slots, int heads, const int32_t *from);
-/** The same for T new tokens of one sequence after the n cached ones: q [T, slots, A], k and v [T,
-    A], appended to the cache (n grows by T; where cache->k == cache->v, k and v are one), nothing
-    is recorded. */
-at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, at_kv *cache,
-                                int64_t slots, int heads);
+/** The same for spans of T tokens in all: q [T, slots, A], k and v [T, A] (where those of a cache are
+    one, k and v are).  Nothing is recorded. */
+at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v,
+                                const at_spans *s, int64_t layer, int64_t slots, int heads);
 
 /** Mean over the labels >= 0 of  logsumexp(l) - l[label]  -> [1].  logits [N, V], label [N]
     (negative: skipped).  Keeps one number a row for backward, never probabilities.

@@ -12,16 +12,17 @@ enum { GRAIN = 32 }; /* rows */
 
 typedef struct {
     const at_angles *angles;
-    int64_t T, slots, from; /* tokens of a sequence, rows of a token, position of the first */
-    at_real *dx;            /* backward */
+    int64_t slots; /* rows of a token */
+    at_real *dx;   /* backward */
     bool fresh;
 } rope_attr;
 
-const at_angles *at_rope_angles(at_run *r, int64_t first, int64_t n, int64_t D, double theta) {
-    if (r->status != AT_OK) return NULL;
-    if (first < 0 || n < 1 || D < 2 || D % 2 || !(theta > 0))
-        return at_fail(r, AT_ARG, "rope: %lld positions from %lld for heads of %lld values",
-                       (long long)n, (long long)first, (long long)D);
+const at_angles *at_rope_angles(at_run *r, const int32_t *position, int64_t n, int64_t D,
+                                double theta) {
+    if (r->status != AT_OK || !position) return NULL;
+    if (n < 1 || D < 2 || D % 2 || !(theta > 0))
+        return at_fail(r, AT_ARG, "rope: %lld positions for heads of %lld values", (long long)n,
+                       (long long)D);
     const int64_t half = D / 2;
     at_angles *a = at_run_alloc(r, sizeof *a);
     at_real *cosine = at_run_alloc(r, (size_t)(n * half) * sizeof *cosine);
@@ -30,12 +31,12 @@ const at_angles *at_rope_angles(at_run *r, int64_t first, int64_t n, int64_t D, 
     for (int64_t i = 0; i < half; i++) {
         const double speed = at_pow(theta, -2.0 * (double)i / (double)D);
         for (int64_t t = 0; t < n; t++) {
-            const double angle = (double)(first + t) * speed;
+            const double angle = (double)position[t] * speed;
             cosine[t * half + i] = (at_real)at_cos(angle);
             sine[t * half + i] = (at_real)at_sin(angle);
         }
     }
-    *a = (at_angles){first, n, half, cosine, sine};
+    *a = (at_angles){n, half, cosine, sine};
     return a;
 }
 
@@ -43,7 +44,7 @@ const at_angles *at_rope_angles(at_run *r, int64_t first, int64_t n, int64_t D, 
 static void turn(const rope_attr *a, int64_t i, int64_t width, at_real way, const at_real *x,
                  at_real *y, bool plus) {
     const int64_t half = a->angles->half;
-    const int64_t at = (a->from - a->angles->first + i / a->slots % a->T) * half;
+    const int64_t at = i / a->slots % a->angles->n * half;
     const at_real *c = a->angles->cosine + at, *s = a->angles->sine + at;
     for (int64_t h = 0; h < width; h += 2 * half) {
         const at_real *u = x + h, *v = u + half;
@@ -82,22 +83,17 @@ static void rope_bwd(at_node *n) {
 
 const at_op at_op_rope = {"rope", rope_fwd, rope_bwd};
 
-at_tensor *at_rope(at_run *r, at_tensor *x, int64_t T, int64_t slots, int64_t from,
-                   const at_angles *angles) {
+at_tensor *at_rope(at_run *r, at_tensor *x, int64_t slots, const at_angles *angles) {
     if (!x || !angles) return NULL;
-    if (T < 1 || slots < 1 || at_rows(x) % (T * slots) || at_cols(x) % (2 * angles->half)) {
+    if (slots < 1 || at_rows(x) % (angles->n * slots) || at_cols(x) % (2 * angles->half)) {
         char s[96];
-        return at_fail(
-            r, AT_SHAPE, "rope: x %s for sequences of %lld tokens, %lld slots, heads of %lld",
-            at_shape_text(x, s), (long long)T, (long long)slots, (long long)(2 * angles->half));
+        return at_fail(r, AT_SHAPE, "rope: x %s for %lld positions, %lld slots, heads of %lld",
+                       at_shape_text(x, s), (long long)angles->n, (long long)slots,
+                       (long long)(2 * angles->half));
     }
-    if (from < angles->first || T > angles->first + angles->n - from)
-        return at_fail(r, AT_ARG, "rope: positions %lld to %lld, angles are of %lld to %lld",
-                       (long long)from, (long long)(from + T - 1), (long long)angles->first,
-                       (long long)(angles->first + angles->n - 1));
     rope_attr *a = at_run_alloc(r, sizeof *a);
     at_tensor *y = a ? at_new(r, x->rank, x->dim) : NULL;
     if (!y) return NULL;
-    *a = (rope_attr){.angles = angles, .T = T, .slots = slots, .from = from};
+    *a = (rope_attr){.angles = angles, .slots = slots};
     return at_apply(r, &at_op_rope, &x, 1, y, a);
 }

@@ -4,11 +4,13 @@
  * Few queries read keys where they lie, in waves from the newest to the oldest, the first ones
  * short, until nothing is left of any stick.  In a wave all workers compute scores, then each stick
  * is spent in order, then all workers add up slices of the values, which are still near when they
- * are the keys.  Many queries go in tiles like a whole sequence.
+ * are the keys.  Of many spans each is one worker's.  Many queries of a span go in tiles like a whole
+ * sequence.
  */
 #include "kernel/gemm_few.h"
 #include "op/op.h"
 #include "op/slots.h"
+#include "op/spans.h"
 #include "op/tiled.h"
 #include <math.h>
 
@@ -26,7 +28,8 @@ typedef struct {
     const at_real *q; /* [U, A] */
     const at_kv *kv;  /* the new rows already in */
     at_real *y;
-    int64_t A, D, U, slots, past, H;
+    int64_t A, D, U, slots, past, all, H;
+    bool alone;         /* on this worker */
     int64_t bunches;    /* of AT_FEW queries                           */
     int64_t begin, end; /* keys of this wave                           */
     at_real *p, *rest;  /* [H, U, WAVE_MAX] weights; 1 - beta              */
@@ -77,15 +80,15 @@ static void values_part(void *arg, int64_t begin, int64_t end, int worker) {
         const int64_t d = i % slices * SLICE, at = h * a->D + d;
         at_few_serial(&a->r->cp->k, (int)at_min(AT_FEW, a->U - u), false, at_min(SLICE, a->D - d),
                       a->end - a->begin, a->p + (h * a->U + u) * WAVE_MAX, WAVE_MAX,
-                      a->kv->v + a->begin * a->A + at, a->A, a->end != a->kv->n,
-                      a->y + u * a->A + at, a->A);
+                      a->kv->v + a->begin * a->A + at, a->A, a->end != a->all, a->y + u * a->A + at,
+                      a->A);
     }
 }
 
 /* ---- all ---- */
 
 static void spread(cached *a, int64_t n, at_par_fn f) {
-    if (a->U * (a->end - a->begin) * a->A < WORTH)
+    if (a->alone || a->U * (a->end - a->begin) * a->A < WORTH)
         f(a, 0, n, 0);
     else
         at_run_par(a->r, n, 1, f, a);
@@ -100,7 +103,7 @@ static bool some_left(const cached *a) {
 /* All cached keys where they lie; the new rows are already in. */
 static void waves(cached *a) {
     for (int64_t i = 0; i < a->H * a->U; i++) a->left[i] = 1;
-    a->begin = a->kv->n;
+    a->begin = a->all;
     for (int64_t wave = WAVE; a->begin > 0 && some_left(a); wave = at_min(2 * wave, WAVE_MAX)) {
         a->end = a->begin;
         a->begin = a->end > wave ? a->end - wave : 0;
@@ -111,58 +114,73 @@ static void waves(cached *a) {
     }
 }
 
-static void append(at_kv *kv, const at_tensor *k, const at_tensor *v) {
-    const int64_t at = kv->n * at_cols(k);
-    const size_t bytes = (size_t)at_numel(k) * sizeof(at_real);
-    memcpy(kv->k + at, k->data, bytes);
-    if (kv->v != kv->k) memcpy(kv->v + at, v->data, bytes);
-    kv->n += at_rows(k);
+static void spans_part(void *arg, int64_t begin, int64_t end, int worker) {
+    cached *a = arg;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++)
+        if (a[i].U < MANY) waves(&a[i]);
 }
 
-/* Keys and values of the new tokens join the cache only when nothing can fail any more. */
-static at_tensor *few(cached *a, at_kv *kv, const at_tensor *k, const at_tensor *v) {
-    at_run *r = a->r;
-    const int64_t sticks = a->H * a->U;
-    const size_t bytes = (size_t)(sticks * WAVE_MAX) * sizeof(at_real);
-    at_tensor *y = at_new(r, 3, (int64_t[]){at_rows(k), a->slots, a->A});
+/* All spans of few queries. */
+static void few(at_run *r, cached *a, int64_t n) {
+    const bool each = n >= 2 * r->cp->threads;
     const at_mark mark = at_arena_mark(r->arena);
-    a->left = at_run_alloc(r, (size_t)sticks * sizeof(at_real));
-    a->p = at_run_alloc(r, bytes);
-    a->rest = at_run_alloc(r, bytes);
-    if (!a->rest) return NULL;
-    append(kv, k, v);
-    a->y = y->data;
-    a->bunches = (a->U + AT_FEW - 1) / AT_FEW;
-    waves(a);
+    for (int64_t i = 0; i < n; i++) {
+        if (a[i].U >= MANY) continue;
+        const int64_t sticks = a[i].H * a[i].U;
+        const size_t bytes = (size_t)(sticks * WAVE_MAX) * sizeof(at_real);
+        a[i].left = at_run_alloc(r, (size_t)sticks * sizeof(at_real));
+        a[i].p = at_run_alloc(r, bytes);
+        a[i].rest = at_run_alloc(r, bytes);
+        a[i].bunches = (a[i].U + AT_FEW - 1) / AT_FEW;
+        a[i].alone = each;
+    }
+    if (r->status == AT_OK && each)
+        at_run_par(r, n, 1, spans_part, a);
+    else if (r->status == AT_OK)
+        spans_part(a, 0, n, 0);
     at_arena_rewind(r->arena, mark);
-    return y;
 }
 
-/* All cached keys in tiles, without recording. */
-static at_tensor *many(cached *a, at_tensor *q, at_kv *kv, const at_tensor *k, const at_tensor *v) {
-    append(kv, k, v);
-    at_tensor keys = {.data = kv->k, .rank = 2, .dim = {kv->n, a->A}}, values = keys;
-    values.data = kv->v;
+/* All cached keys of a span in tiles, without recording. */
+static void many(const cached *a) {
     at_run *r = a->r;
+    at_tensor keys = {.data = a->kv->k, .rank = 2, .dim = {a->all, a->A}}, values = keys;
+    at_tensor q = {.data = (at_real *)(uintptr_t)a->q, .rank = 2, .dim = {a->U, a->A}};
+    values.data = a->kv->v;
     const bool train = r->train;
     r->train = false;
-    at_tensor *y = at_stickbreak(r, q, &keys, &values, 1, at_rows(k), a->slots, (int)a->H);
+    const at_mark mark = at_arena_mark(r->arena);
+    const at_tensor *y =
+        at_stickbreak(r, &q, &keys, &values, 1, a->U / a->slots, a->slots, (int)a->H);
+    if (y) memcpy(a->y, y->data, (size_t)at_numel(y) * sizeof *y->data);
+    at_arena_rewind(r->arena, mark);
     r->train = train;
-    if (!y) kv->n = a->past;
-    return y;
 }
 
-at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, at_kv *kv,
-                                int64_t slots, int heads) {
+at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v,
+                                const at_spans *s, int64_t layer, int64_t slots, int heads) {
     if (!q || !k || !v) return NULL;
     const int64_t T = at_rows(k), A = at_cols(k);
     if (!at_slots_fit(r, "stickbreak", q, k, v, 1, T, slots, heads)) return NULL;
-    if (T > kv->cap - kv->n)
-        return at_fail(r, AT_ARG, "stickbreak: %lld tokens after %lld cached ones exceed %lld",
-                       (long long)T, (long long)kv->n, (long long)kv->cap);
-    cached a = {.r = r, .q = q->data, .kv = kv, .A = A, .D = A / heads, .slots = slots};
-    a.H = heads;
-    a.U = T * slots;
-    a.past = kv->n;
-    return a.U < MANY ? few(&a, kv, k, v) : many(&a, q, kv, k, v);
+    const at_stretch *each = at_stretches(r, "stickbreak", s, layer, T);
+    at_tensor *y = each ? at_new(r, 3, (int64_t[]){T, slots, A}) : NULL;
+    cached *a = y ? at_run_alloc(r, (size_t)s->n * sizeof *a) : NULL;
+    if (!a) return NULL;
+    for (int64_t i = 0; i < s->n; i++) {
+        const int64_t at = each[i].row * slots * A;
+        a[i] = (cached){.r = r, .q = q->data + at, .kv = &each[i].kv, .y = y->data + at};
+        a[i].A = A;
+        a[i].D = A / heads;
+        a[i].H = heads;
+        a[i].slots = slots;
+        a[i].U = each[i].n * slots;
+        a[i].past = each[i].past;
+        a[i].all = each[i].all;
+        at_stretch_keep(&each[i], A, k->data, v->data, A);
+    }
+    few(r, a, s->n);
+    for (int64_t i = 0; i < s->n; i++)
+        if (a[i].U >= MANY) many(&a[i]);
+    return r->status == AT_OK ? y : NULL;
 }

@@ -82,8 +82,8 @@ at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_mode
                         (long long)r->train.context,
                         shortest == model->dims.context ? "model" : "teacher", (long long)shortest);
     at_status s = aux_weights(c, r, model, &t->aux);
-    if (r->losses.scope == AT_SCOPE_STEP && r->train.accumulate > 1 && at_aux_wanted(&t->aux))
-        t->aux.loads = &t->loads;
+    t->whole =
+        r->losses.scope == AT_SCOPE_STEP && r->train.accumulate > 1 && at_aux_wanted(&t->aux);
     if (s == AT_OK)
         s = at_sampler_init(c, &t->sampler, data, r->data.domains.item, r->data.domains.n,
                             (uint64_t)r->top.seed, r->train.batch, r->train.context);
@@ -109,27 +109,22 @@ void at_trainer_close(at_trainer *t) {
     at_free(t->target);
 }
 
-static at_tensor *teacher_hidden(at_trainer *t, at_run *r, const at_feed *feed) {
-    r->train = false;
-    at_tensor *x = t->teacher->arch->hidden(r, t->teacher->impl, feed);
-    r->train = true;
-    return x;
-}
-
 /* A run over micro-batch `index`, whose tokens are read; the same one each time. */
-static void begin(at_trainer *t, int64_t index, at_run *run, at_feed *feed) {
+static at_input begin(at_trainer *t, int64_t index, at_run *run, at_pass *pass) {
     const at_recipe *r = t->recipe;
     const uint64_t seed = at_rand64((uint64_t)r->top.seed, AT_STREAM_DROPOUT, (uint64_t)index);
     at_sampler_batch(&t->sampler, index, t->input, t->target);
     at_run_init(run, t->cp, &t->arena, true, seed);
-    *feed = (at_feed){.ids = t->input, .B = r->train.batch, .T = r->train.context};
-    if (!t->history) return;
-    for (int64_t b = 0; b < feed->B; b++) {
-        const int64_t read = at_sampler_windows_before(&t->sampler, index, b) * feed->T;
+    *pass = (at_pass){.aux = &t->aux, .loads = t->whole ? &t->loads : NULL};
+    const at_input in = {.ids = t->input, .B = r->train.batch, .T = r->train.context};
+    if (!t->history) return in;
+    for (int64_t b = 0; b < in.B; b++) {
+        const int64_t read = at_sampler_windows_before(&t->sampler, index, b) * in.T;
         t->kept[b] = (int32_t)(read < r->train.history ? read : r->train.history);
     }
-    feed->history = &t->history[index % r->train.accumulate];
-    at_history_begin(feed->history, t->kept);
+    pass->history = &t->history[index % r->train.accumulate];
+    at_history_begin(pass->history, t->kept);
+    return in;
 }
 
 /* Loads of the routers over all micro-batches, dropout and all: a forward pass for them alone. */
@@ -139,12 +134,10 @@ static at_status collect_loads(at_trainer *t, int64_t first) {
     for (int64_t i = 0; i < t->recipe->train.accumulate && s == AT_OK; i++) {
         const at_mark mark = at_arena_mark(&t->arena);
         at_run run;
-        at_feed feed;
-        at_aux aux = t->aux;
-        aux.collect = true;
-        begin(t, first + i, &run, &feed);
-        feed.aux = &aux;
-        (void)t->model->arch->hidden(&run, t->model->impl, &feed);
+        at_pass pass;
+        const at_input in = begin(t, first + i, &run, &pass);
+        pass.collect = true;
+        (void)at_model_hidden(t->model, &run, &in, &pass);
         s = at_run_status(&run);
         at_arena_rewind(&t->arena, mark);
     }
@@ -157,31 +150,29 @@ static at_status micro_batch(at_trainer *t, int64_t index, at_step_report *out) 
     const at_recipe *r = t->recipe;
     const at_mark mark = at_arena_mark(&t->arena);
     at_run run;
-    at_feed feed;
-    at_aux aux = t->aux;
-    begin(t, index, &run, &feed);
+    at_pass pass;
+    const at_input in = begin(t, index, &run, &pass);
     at_head_spec spec = {.label = t->target, .alpha = 1};
     if (t->teacher) {
-        spec.teacher_x = teacher_hidden(t, &run, &feed);
-        spec.teacher_w = t->teacher->arch->head(t->teacher->impl);
+        spec.teacher_x = at_model_hidden(t->teacher, &run, &in, &(at_pass){.still = true});
+        spec.teacher_w = at_model_head(t->teacher);
         spec.kind = (at_kd_kind)r->distill.loss;
         spec.tau = r->distill.temperature;
         spec.alpha = r->distill.alpha;
     }
     at_head_report rep = {0};
-    aux.usage = &t->usage;
-    feed.aux = &aux;
-    at_tensor *x = t->model->arch->hidden(&run, t->model->impl, &feed);
-    at_tensor *loss = at_head_loss(&run, x, t->model->arch->head(t->model->impl), &spec, &rep);
-    if (aux.loss)
-        loss = at_weighted_sum(&run, (at_tensor *[]){loss, aux.loss}, (double[]){1, 1}, 2);
+    pass.usage = &t->usage;
+    at_tensor *x = at_model_hidden(t->model, &run, &in, &pass);
+    at_tensor *loss = at_head_loss(&run, x, at_model_head(t->model), &spec, &rep);
+    if (pass.loss)
+        loss = at_weighted_sum(&run, (at_tensor *[]){loss, pass.loss}, (double[]){1, 1}, 2);
     const double share = 1 / (double)r->train.accumulate;
     at_status s = at_dataset_error(t->ctx, t->sampler.data, at_run_status(&run));
     if (s == AT_OK) {
         out->loss += share * (double)loss->data[0];
         out->ce += share * rep.ce;
         out->kd += share * rep.kd;
-        if (aux.loss) out->aux += share * (double)aux.loss->data[0];
+        if (pass.loss) out->aux += share * (double)pass.loss->data[0];
         s = at_backward(&run, loss, (at_real)share);
     }
     at_arena_rewind(&t->arena, mark);
@@ -224,7 +215,7 @@ at_status at_trainer_step(at_trainer *t, at_step_report *out) {
     *out = (at_step_report){.tokens = r->train.batch * r->train.context * r->train.accumulate};
     at_store_zero_grad(&t->model->store);
     at_usage_reset(&t->usage);
-    at_status s = t->aux.loads ? collect_loads(t, p->step * r->train.accumulate) : AT_OK;
+    at_status s = t->whole ? collect_loads(t, p->step * r->train.accumulate) : AT_OK;
     for (int64_t i = 0; i < r->train.accumulate && s == AT_OK; i++)
         s = micro_batch(t, p->step * r->train.accumulate + i, out);
     if (s != AT_OK) return s;

@@ -6,7 +6,7 @@
  */
 #ifndef AT_TRAINER_H
 #define AT_TRAINER_H
-#include "arch/model.h"
+#include "arch/read.h"
 #include "train/recipe.h"
 #include "train/runfolder.h"
 
@@ -36,8 +36,9 @@ typedef struct at_trainer {
     at_history *history;     /* [accumulate], where the recipe has train.history */
     int32_t *kept;           /* [batch] */
     at_aux aux;              /* weights of the routers' losses */
-    at_loads loads;          /* of a whole step, where asked   */
-    at_usage usage;          /* of a step's experts            */
+    at_loads loads;          /* of a whole step, where `whole` */
+    bool whole;
+    at_usage usage; /* of a step's experts            */
 } at_trainer;
 
 /** Prepares gradients and moments of the model; the data set stays borrowed. */

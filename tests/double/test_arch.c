@@ -5,7 +5,7 @@
  *
  * A new architecture adds a row of tiny sizes to `rows`; one that has none fails the test.
  */
-#include "arch/model.h"
+#include "arch/read.h"
 #include "base/file.h"
 #include "base/rng.h"
 #include "check.h"
@@ -90,15 +90,16 @@ static at_model *make(int row) {
 static double loss_of(at_model *m, bool backward) {
     at_run r;
     at_run_init(&r, &cp, &arena, true, 1);
-    at_aux aux = {.weight = {0.3, -0.2, 0.25, 0.1}, .factor = {1, 0.7}};
-    const at_feed feed = {.ids = ids, .B = B, .T = T, .aux = &aux};
-    at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
+    const at_aux aux = {.weight = {0.3, -0.2, 0.25, 0.1}, .factor = {1, 0.7}};
+    at_pass p = {.aux = &aux};
+    const at_input feed = {.ids = ids, .B = B, .T = T};
+    at_tensor *x = at_model_hidden(m, &r, &feed, &p);
     const at_head_spec spec = {.label = labels};
-    at_tensor *loss = at_head_loss(&r, x, m->arch->head(m->impl), &spec, NULL);
+    at_tensor *loss = at_head_loss(&r, x, at_model_head(m), &spec, NULL);
     bool routers = false;
     for (int64_t i = 0; i < m->store.n; i++) routers |= strstr(m->store.p[i]->path, ".gate.") != 0;
-    assert_true((aux.loss != NULL) == routers);
-    if (aux.loss) loss = at_weighted_sum(&r, (at_tensor *[]){loss, aux.loss}, (double[]){1, 1}, 2);
+    assert_true((p.loss != NULL) == routers);
+    if (p.loss) loss = at_weighted_sum(&r, (at_tensor *[]){loss, p.loss}, (double[]){1, 1}, 2);
     OK(at_run_status(&r));
     const double v = (double)loss->data[0];
     if (backward) OK(at_backward(&r, loss, 1));
@@ -151,9 +152,9 @@ static void gradient_is_the_derivative(void **state) {
 static at_real *logits_of(at_model *m) {
     at_run r;
     at_run_init(&r, &cp, &arena, false, 0);
-    const at_feed feed = {.ids = ids, .B = B, .T = T};
-    at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
-    at_tensor *y = at_linear(&r, x, m->arch->head(m->impl), NULL);
+    const at_input feed = {.ids = ids, .B = B, .T = T};
+    at_tensor *x = at_model_hidden(m, &r, &feed, NULL);
+    at_tensor *y = at_linear(&r, x, at_model_head(m), NULL);
     OK(at_run_status(&r));
     assert_int_equal(r.n_nodes, 0);
     at_real *copy = malloc(sizeof *copy * B * T * V);

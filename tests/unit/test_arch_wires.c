@@ -1,6 +1,6 @@
 /* test_arch_wires.c - every key of an architecture does what it says.  Comparisons of forward with
    backward, or of two ways through the same code, do not see a key that is ignored in both. */
-#include "arch/model.h"
+#include "arch/read.h"
 #include "check.h"
 #include <math.h>
 #include <stdio.h>
@@ -49,8 +49,8 @@ static at_model *model_of(const char *arch, const char *keys) {
 static void hidden_of(at_model *m, bool train, uint64_t seed, at_real *out) {
     at_run r;
     at_run_init(&r, &cp, &arena, train, seed);
-    const at_feed feed = {.ids = ids, .B = B, .T = T};
-    const at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
+    const at_input feed = {.ids = ids, .B = B, .T = T};
+    const at_tensor *x = at_model_hidden(m, &r, &feed, NULL);
     OK(at_run_status(&r));
     memcpy(out, x->data, N * sizeof *out);
     at_arena_rewind(&arena, (at_mark){0});
@@ -65,7 +65,7 @@ static void vocabulary_of_the_data(void **state) {
     for (int i = 0; i < 2; i++) {
         at_model *m = model_of(arch[i], ""), *n = model_of(arch[i], "vocab_size: 40");
         assert_int_equal(m->dims.vocab, V);
-        assert_int_equal(m->arch->head(m->impl)->dim[0], V);
+        assert_int_equal(at_model_head(m)->dim[0], V);
         assert_int_equal(n->dims.vocab, 40);
         at_model_close(m);
         at_model_close(n);

@@ -2,6 +2,7 @@
    bits for every number of threads; the cache against the whole; refusals. */
 #include "base/cpu.h"
 #include "noise.h"
+#include "one_span.h"
 #include "op/op.h"
 #include <math.h>
 #include <stdlib.h>
@@ -157,22 +158,23 @@ static void test_cached(void **state) {
     start(&b, &s, 2, at_cpu_features());
     both_ways(&b, &s);
     at_kv kv = {.cap = s.T};
+    int64_t done = 0;
     kv.k = at_malloc(&b.c, (size_t)(s.T * C) * sizeof(at_real));
     kv.v = at_malloc(&b.c, (size_t)(s.T * C) * sizeof(at_real));
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-        const int64_t at = kv.n;
+        const int64_t at = done;
         at_tensor part = {.data = b.qkv.data + at * 3 * C, .dim = {pieces[i], 3 * C}, .rank = 2};
-        const at_tensor *y = at_attention_cached(&b.r, &part, &kv, s.heads);
+        const at_tensor *y =
+            at_attention_cached(&b.r, &part, ONE_SPAN(pieces[i], at, &kv), s.heads);
         assert_non_null(y);
-        assert_int_equal(kv.n, at + pieces[i]);
+        done += pieces[i];
         for (int64_t j = 0; j < pieces[i] * C; j++)
             assert_true(fabs((double)(y->data[j] - b.y->data[at * C + j])) < 1e-5);
     }
-    assert_int_equal(kv.n, s.T);
+    assert_int_equal(done, s.T);
     at_tensor part = {.data = b.qkv.data, .dim = {1, 3 * C}, .rank = 2};
-    assert_null(at_attention_cached(&b.r, &part, &kv, s.heads)); /* full */
+    assert_null(at_attention_cached(&b.r, &part, ONE_SPAN(1, s.T, &kv), s.heads)); /* full */
     assert_int_equal(b.r.status, AT_ARG);
-    assert_int_equal(kv.n, s.T);
     at_free(kv.k);
     at_free(kv.v);
     stop(&b);
@@ -196,7 +198,7 @@ static void test_refusals(void **state) {
     bench b;
     start(&b, &s, 1, 0);
     at_kv kv = {.cap = 10};
-    assert_null(at_attention_cached(&b.r, &b.qkv, &kv, 5));
+    assert_null(at_attention_cached(&b.r, &b.qkv, ONE_SPAN(6, 0, &kv), 5));
     assert_int_equal(b.r.status, AT_SHAPE);
     stop(&b);
 }

@@ -3,6 +3,7 @@
    form; the cache against the whole; refusals.  And rotary positions. */
 #include "base/cpu.h"
 #include "noise.h"
+#include "one_span.h"
 #include "op/op.h"
 #include <math.h>
 #include <stdlib.h>
@@ -200,25 +201,26 @@ static void test_cached(void **state) {
     start(&b, &s, 2, at_cpu_features());
     both_ways(&b, &s);
     at_kv kv = {.cap = s.T};
+    int64_t done = 0;
     kv.k = at_malloc(&b.c, (size_t)(s.T * A) * sizeof(at_real));
     kv.v = at_malloc(&b.c, (size_t)(s.T * A) * sizeof(at_real));
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-        const int64_t at = kv.n, nodes = b.r.n_nodes;
+        const int64_t at = done, nodes = b.r.n_nodes;
         at_tensor part[3];
         for (int k = 0; k < 3; k++) part[k] = part_of(&b.t[k], at, pieces[i]);
-        const at_tensor *y =
-            at_attention_slots_cached(&b.r, &part[0], &part[1], &part[2], &kv, s.slots, s.heads);
+        const at_tensor *y = at_attention_slots_cached(
+            &b.r, &part[0], &part[1], &part[2], ONE_SPAN(pieces[i], at, &kv), s.slots, s.heads);
         assert_non_null(y);
         assert_int_equal(b.r.n_nodes, nodes);
-        assert_int_equal(kv.n, at + pieces[i]);
+        done += pieces[i];
         for (int64_t j = 0; j < at_numel(y); j++)
             assert_true(fabs((double)(y->data[j] - b.y->data[at * s.slots * A + j])) < 1e-5);
     }
-    assert_int_equal(kv.n, s.T);
+    assert_int_equal(done, s.T);
     at_tensor q = part_of(&b.t[0], 0, 1), k = part_of(&b.t[1], 0, 1);
-    assert_null(at_attention_slots_cached(&b.r, &q, &k, &k, &kv, s.slots, s.heads)); /* full */
+    assert_null(at_attention_slots_cached(&b.r, &q, &k, &k, ONE_SPAN(1, s.T, &kv), s.slots,
+                                          s.heads)); /* full */
     assert_int_equal(b.r.status, AT_ARG);
-    assert_int_equal(kv.n, s.T);
     at_free(kv.k);
     at_free(kv.v);
     stop(&b);
@@ -241,7 +243,8 @@ static void test_refusals(void **state) {
     bench b;
     start(&b, &s, 1, 0);
     at_kv kv = {.cap = 10};
-    assert_null(at_attention_slots_cached(&b.r, &b.t[0], &b.t[1], &b.t[2], &kv, 3, 2));
+    assert_null(
+        at_attention_slots_cached(&b.r, &b.t[0], &b.t[1], &b.t[2], ONE_SPAN(6, 0, &kv), 3, 2));
     assert_int_equal(b.r.status, AT_SHAPE);
     assert_non_null(strstr(b.r.message, "3 slots"));
     stop(&b);
@@ -255,10 +258,10 @@ static void test_rope(void **state) {
     const shape s = {2, 3, 0, 2, 2, 4};
     bench b;
     start(&b, &s, 2, at_cpu_features());
-    const at_angles *a = at_rope_angles(&b.r, 30000, 8, 4, 10000);
-    at_tensor *y = at_rope(&b.r, &b.t[0], 3, 2, 30002, a),
-              *z = at_rope(&b.r, &b.t[0], 3, 2, 30005, a);
-    assert_true(a && y && z);
+    static const int32_t at[] = {30002, 30003, 30004, 30005, 30006, 30007};
+    at_tensor *y = at_rope(&b.r, &b.t[0], 2, at_rope_angles(&b.r, at, 3, 4, 10000)),
+              *z = at_rope(&b.r, &b.t[0], 2, at_rope_angles(&b.r, at + 3, 3, 4, 10000));
+    assert_true(y && z);
     for (int64_t i = 0; i < at_numel(y); i++) {
         const int64_t pair = i % 2, row = i / 8, first = i - i % 4 + pair;
         const double angle = (double)(30002 + row / 2 % 3) * (pair ? 0.01 : 1);
@@ -270,17 +273,18 @@ static void test_rope(void **state) {
     const at_kernels *k = &b.cp.k;
     const at_real *q = y->data, *key = y->data + 16; /* tokens 0 and 1 */
     assert_true(fabs((double)(k->dot(4, q, key) - k->dot(4, z->data, z->data + 16))) < 1e-5);
-    assert_null(at_rope(&b.r, &b.t[0], 3, 2, 30006, a)); /* beyond the angles */
-    assert_int_equal(b.r.status, AT_ARG);
-    assert_non_null(strstr(b.r.message, "30006 to 30008"));
+    /* 6 tokens of 4 positions */
+    assert_null(at_rope(&b.r, &b.t[0], 2, at_rope_angles(&b.r, at, 4, 4, 10000)));
+    assert_int_equal(b.r.status, AT_SHAPE);
+    assert_non_null(strstr(b.r.message, "4 positions"));
     stop(&b);
     start(&b, &s, 1, 0);
-    a = at_rope_angles(&b.r, 0, 8, 6, 10000);
-    assert_null(at_rope(&b.r, &b.t[0], 3, 2, 0, a)); /* heads of 6 in 8 values */
+    /* heads of 6 in 8 values */
+    assert_null(at_rope(&b.r, &b.t[0], 2, at_rope_angles(&b.r, at, 3, 6, 10000)));
     assert_int_equal(b.r.status, AT_SHAPE);
     stop(&b);
     start(&b, &s, 1, 0);
-    assert_null(at_rope_angles(&b.r, 0, 8, 5, 10000));
+    assert_null(at_rope_angles(&b.r, at, 3, 5, 10000));
     assert_int_equal(b.r.status, AT_ARG);
     stop(&b);
 }
@@ -294,8 +298,9 @@ static void test_oom(void **state) {
         bench b;
         start(&b, &s, 2, at_cpu_features());
         b.c.fail_after = at;
-        const at_angles *a = at_rope_angles(&b.r, 0, 40, 8, 10000);
-        at_tensor *q = at_rope(&b.r, &b.t[0], 40, 2, 0, a);
+        int32_t place[40];
+        for (int i = 0; i < 40; i++) place[i] = i;
+        at_tensor *q = at_rope(&b.r, &b.t[0], 2, at_rope_angles(&b.r, place, 40, 8, 10000));
         at_tensor *y = at_attention_slots(&b.r, q, &b.t[1], &b.t[2], 1, 40, 2, 1);
         if (y && (y->grad = at_run_alloc(&b.r, (size_t)at_numel(y) * sizeof(at_real)))) {
             noise_around(y->grad, at_numel(y), 2, 0, 2);

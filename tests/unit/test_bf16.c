@@ -4,7 +4,7 @@
  *
  * Compiled in float and in double.
  */
-#include "arch/model.h"
+#include "arch/read.h"
 #include "base/half.h"
 #include "check.h"
 #include "infer/session.h"
@@ -128,8 +128,8 @@ static void ask(at_model *m, said *s) {
     assert_true(s->all && s->step);
     at_run r;
     at_run_init(&r, &cp, &arena, false, 0);
-    const at_feed feed = {.ids = ids, .B = B, .T = T};
-    at_tensor *x = m->arch->hidden(&r, m->impl, &feed), *head = m->arch->head(m->impl);
+    const at_input feed = {.ids = ids, .B = B, .T = T};
+    at_tensor *x = at_model_hidden(m, &r, &feed, NULL), *head = at_model_head(m);
     at_tensor *l = at_linear(&r, x, head, NULL);
     at_head_report rep = {0};
     (void)at_head_loss(&r, x, head, &(at_head_spec){.label = label}, &rep);

@@ -401,9 +401,9 @@ static void logits_of_unequal_experts(void **state) {
     at_run run;
     at_arena_init(&arena, &ctx);
     at_run_init(&run, &cp, &arena, false, 0);
-    const at_feed feed = {.ids = ids, .B = 2, .T = 4};
-    at_tensor *x = e[1].model->arch->hidden(&run, e[1].model->impl, &feed);
-    at_tensor *full = at_linear(&run, x, e[1].model->arch->head(e[1].model->impl), NULL);
+    const at_input feed = {.ids = ids, .B = 2, .T = 4};
+    at_tensor *x = at_model_hidden(e[1].model, &run, &feed, NULL);
+    at_tensor *full = at_linear(&run, x, at_model_head(e[1].model), NULL);
     OK(at_run_status(&run));
     for (int64_t i = 0; i < 8; i++)
         for (int64_t k = 0; k < m.vocab; k++)

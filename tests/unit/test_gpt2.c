@@ -9,7 +9,7 @@
  * wanders by a fraction of the learning rate a step, in every implementation.  After ten steps it
  * is therefore compared in double alone.
  */
-#include "arch/model.h"
+#include "arch/read.h"
 #include "base/file.h"
 #include "golden_fixture.h"
 #include "infer/session.h"
@@ -26,9 +26,9 @@ static at_arena arena;
 static const bool in_double = sizeof(at_real) == 8;
 
 static at_tensor *forward(fixture *f, at_run *r, at_tensor **hidden) {
-    const at_feed feed = {.ids = f->ids, .B = f->B, .T = f->T};
-    *hidden = f->m->arch->hidden(r, f->m->impl, &feed);
-    return at_linear(r, *hidden, f->m->arch->head(f->m->impl), NULL);
+    const at_input feed = {.ids = f->ids, .B = f->B, .T = f->T};
+    *hidden = at_model_hidden(f->m, r, &feed, NULL);
+    return at_linear(r, *hidden, at_model_head(f->m), NULL);
 }
 
 /* One training pass: logits and all gradients; returns the loss. */
@@ -36,10 +36,10 @@ static double backward(fixture *f) {
     at_run r;
     at_tensor *x;
     at_run_init(&r, &cp, &arena, true, 0);
-    const at_feed feed = {.ids = f->ids, .B = f->B, .T = f->T};
-    x = f->m->arch->hidden(&r, f->m->impl, &feed);
+    const at_input feed = {.ids = f->ids, .B = f->B, .T = f->T};
+    x = at_model_hidden(f->m, &r, &feed, NULL);
     const at_head_spec spec = {.label = f->labels};
-    at_tensor *loss = at_head_loss(&r, x, f->m->arch->head(f->m->impl), &spec, NULL);
+    at_tensor *loss = at_head_loss(&r, x, at_model_head(f->m), &spec, NULL);
     OK(at_run_status(&r));
     const double value = (double)loss->data[0];
     OK(at_backward(&r, loss, 1));

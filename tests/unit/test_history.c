@@ -6,7 +6,7 @@
  * Compiled in float, and again in double (tests/double/test_history_double.c), where the gradient is
  * compared with differences too.
  */
-#include "arch/model.h"
+#include "arch/read.h"
 #include "base/rng.h"
 #include "check.h"
 #include <math.h>
@@ -54,8 +54,8 @@ static at_tensor *feed(at_run *r, at_model *m, int first, int n, at_history *h) 
     int32_t x[B * BLOCKS * T];
     for (int b = 0; b < B; b++)
         memcpy(x + b * n * T, ids[b] + first * T, (size_t)(n * T) * sizeof *x);
-    const at_feed f = {.ids = x, .B = B, .T = n * T, .history = h};
-    at_tensor *y = m->arch->hidden(r, m->impl, &f);
+    const at_input f = {.ids = x, .B = B, .T = n * T};
+    at_tensor *y = at_model_hidden(m, r, &f, &(at_pass){.history = h});
     OK(at_run_status(r));
     return y;
 }
@@ -109,8 +109,8 @@ static void as_much_as_is_kept(void **state) {
     const at_tensor *y = feed(&r, m, 1, 1, &h);
     int32_t x[4 + T]; /* the last 4 of the block before, then this one */
     memcpy(x, ids[0] + T - 4, sizeof x);
-    const at_feed f = {.ids = x, .B = 1, .T = 4 + T};
-    const at_tensor *with = m->arch->hidden(&r, m->impl, &f);
+    const at_input f = {.ids = x, .B = 1, .T = 4 + T};
+    const at_tensor *with = at_model_hidden(m, &r, &f, NULL);
     const at_tensor *without = feed(&r, m, 1, 1, NULL);
     OK(at_run_status(&r));
     for (int64_t j = 0; j < T * C; j++) {
@@ -132,7 +132,7 @@ static double loss_of(at_model *m, int first, int n, at_history *h, bool backwar
     at_run_init(&r, &cp, &arena, true, 1);
     at_tensor *x = feed(&r, m, first, n, h);
     const at_head_spec spec = {.label = label};
-    at_tensor *loss = at_head_loss(&r, x, m->arch->head(m->impl), &spec, NULL);
+    at_tensor *loss = at_head_loss(&r, x, at_model_head(m), &spec, NULL);
     OK(at_run_status(&r));
     const double v = (double)loss->data[0];
     if (backward) OK(at_backward(&r, loss, 1));
@@ -225,8 +225,8 @@ static void refusals(void **state) {
     at_run r;
     at_run_init(&r, &cp, &arena, false, 0);
     at_history_begin(&h, (int32_t[B]){0, 0});
-    const at_feed f = {.ids = ids[0], .B = B, .T = T, .history = &h};
-    assert_null(m->arch->hidden(&r, m->impl, &f));
+    const at_input f = {.ids = ids[0], .B = B, .T = T};
+    assert_null(at_model_hidden(m, &r, &f, &(at_pass){.history = &h}));
     assert_int_equal(at_run_status(&r), AT_SHAPE);
     expect_says(&ctx, "layer 1; kept are 1 layers");
     at_history_close(&h);

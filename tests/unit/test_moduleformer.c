@@ -5,7 +5,7 @@
  * Compiled in float, and again in double (tests/double/test_moduleformer_double.c) with bounds as
  * tight as the golden files are precise: some of their tensors are in double, others in float.
  */
-#include "arch/model.h"
+#include "arch/read.h"
 #include "base/file.h"
 #include "golden_fixture.h"
 #include "infer/logits.h"
@@ -37,17 +37,18 @@ static void against_golden(const char *name) {
     at_run r;
     at_run_init(&r, &cp, &arena, true, 0);
     at_aux aux;
+    at_pass p = {.aux = &aux};
     const double weight = f.m->arch->aux(f.m->config, &aux);
-    const at_feed feed = {.ids = f.ids, .B = f.B, .T = f.T, .aux = &aux};
-    at_tensor *x = f.m->arch->hidden(&r, f.m->impl, &feed), *head = f.m->arch->head(f.m->impl);
+    const at_input feed = {.ids = f.ids, .B = f.B, .T = f.T};
+    at_tensor *x = at_model_hidden(f.m, &r, &feed, &p), *head = at_model_head(f.m);
     at_tensor *logits = at_linear(&r, x, head, NULL);
     at_tensor *lm = at_xent(&r, logits, f.labels);
-    at_tensor *loss = at_weighted_sum(&r, (at_tensor *[]){lm, aux.loss}, (double[]){1, weight}, 2);
+    at_tensor *loss = at_weighted_sum(&r, (at_tensor *[]){lm, p.loss}, (double[]){1, weight}, 2);
     OK(at_run_status(&r));
     double out = 0, gradient = 0;
     near(&f, "logits", logits->data, &out);
     near(&f, "loss_lm", lm->data, &out);
-    near(&f, "aux_total", aux.loss->data, &out);
+    near(&f, "aux_total", p.loss->data, &out);
     near(&f, "loss_total", loss->data, &out);
     OK(at_backward(&r, loss, 1));
     for (int64_t i = 0; i < f.m->store.n; i++) {
@@ -251,11 +252,11 @@ static size_t peak_of(int64_t T, bool train) {
     at_arena_init(&own, &ctx);
     at_run r;
     at_run_init(&r, &cp, &own, train, 0);
-    at_aux aux = {.factor = {1, 1}, .weight = {1}};
-    const at_feed feed = {.ids = ids, .B = 1, .T = T, .aux = &aux};
-    at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
+    at_pass p = {.aux = &(at_aux){.factor = {1, 1}, .weight = {1}}};
+    const at_input feed = {.ids = ids, .B = 1, .T = T};
+    at_tensor *x = at_model_hidden(m, &r, &feed, &p);
     const at_head_spec spec = {.label = ids};
-    at_tensor *loss = at_head_loss(&r, x, m->arch->head(m->impl), &spec, NULL);
+    at_tensor *loss = at_head_loss(&r, x, at_model_head(m), &spec, NULL);
     OK(at_run_status(&r));
     assert_true(isfinite((double)loss->data[0]));
     if (train) OK(at_backward(&r, loss, 1));

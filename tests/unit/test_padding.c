@@ -4,7 +4,7 @@
  *
  * Compiled in float, and again in double (tests/double/test_padding_double.c).
  */
-#include "arch/model.h"
+#include "arch/read.h"
 #include "base/rng.h"
 #include "golden_fixture.h"
 #include "infer/session.h"
@@ -26,13 +26,13 @@ static void open_model(fixture *f) {
         if (i % 11 < first[i / 11] || i % 11 >= end[i / 11] - 1) f->labels[i] = -1;
 }
 
-static at_feed padded(const fixture *f, at_aux *aux) {
-    return (at_feed){.ids = f->ids, .B = 2, .T = 11, .first = first, .end = end, .aux = aux};
+static at_input padded(const fixture *f) {
+    return (at_input){.ids = f->ids, .B = 2, .T = 11, .first = first, .end = end};
 }
 
-static at_tensor *logits_of(at_run *r, at_model *m, const at_feed *f) {
-    at_tensor *x = m->arch->hidden(r, m->impl, f);
-    at_tensor *l = at_linear(r, x, m->arch->head(m->impl), NULL);
+static at_tensor *logits_of(at_run *r, at_model *m, const at_input *f, at_pass *p) {
+    at_tensor *x = at_model_hidden(m, r, f, p);
+    at_tensor *l = at_linear(r, x, at_model_head(m), NULL);
     OK(at_run_status(r));
     return l;
 }
@@ -57,13 +57,13 @@ static void padding_is_not_there(void **state) {
             f.ids[i] = (int32_t)at_rand_below((uint64_t)V, set, AT_STREAM_TEST, i);
         at_run r;
         at_run_init(&r, &cp, &arena, false, 0);
-        const at_feed all = padded(&f, NULL);
-        const at_tensor *l = logits_of(&r, f.m, &all);
+        const at_input all = padded(&f);
+        const at_tensor *l = logits_of(&r, f.m, &all, NULL);
         for (int64_t i = 0; i < 22 * V; i++) assert_true(isfinite((double)l->data[i]));
         for (int b = 0; b < 2; b++) {
             const int64_t n = end[b] - first[b], at = b * 11 + first[b];
-            const at_feed alone = {.ids = f.ids + at, .B = 1, .T = n};
-            same_logits(l->data + at * V, logits_of(&r, f.m, &alone)->data, n * V, "alone");
+            const at_input alone = {.ids = f.ids + at, .B = 1, .T = n};
+            same_logits(l->data + at * V, logits_of(&r, f.m, &alone, NULL)->data, n * V, "alone");
             at_session s;
             const at_real *step;
             OK(at_session_open(&cp, f.m, n, &s));
@@ -85,16 +85,18 @@ static void losses(void **state) {
     at_run r;
     at_run_init(&r, &cp, &arena, false, 0);
     at_usage usage = {0}, part = {0}, sum = {0};
-    at_aux aux = {.factor = {1, 1}, .weight = {1, 1, 1, 1}, .usage = &usage};
-    const at_feed all = padded(&f, &aux);
-    (void)logits_of(&r, f.m, &all);
+    const at_aux aux = {.factor = {1, 1}, .weight = {1, 1, 1, 1}},
+                 only_z = {.factor = {1, 1}, .weight = {[AT_AUX_Z] = 1}};
+    at_pass pass = {.aux = &aux, .usage = &usage};
+    const at_input all = padded(&f);
+    (void)logits_of(&r, f.m, &all, &pass);
     double z = 0;
     for (int b = 0; b < 2; b++) {
         at_usage_reset(&part);
-        at_aux one = {.factor = {1, 1}, .weight = {[AT_AUX_Z] = 1}, .usage = &part};
+        at_pass one = {.aux = &only_z, .usage = &part};
         const int64_t n = end[b] - first[b];
-        const at_feed alone = {.ids = f.ids + b * 11 + first[b], .B = 1, .T = n, .aux = &one};
-        (void)logits_of(&r, f.m, &alone);
+        const at_input alone = {.ids = f.ids + b * 11 + first[b], .B = 1, .T = n};
+        (void)logits_of(&r, f.m, &alone, &one);
         z += one.value[AT_AUX_Z] * (double)n / REAL;
         OK(at_usage_add(&ctx, &sum, &part));
     }
@@ -112,9 +114,9 @@ static void losses(void **state) {
         }
     }
     const double tight = in_double ? 1e-6 : 1e-5; /* the loss adds 1e-8 within its logarithm */
-    assert_true(fabs(aux.value[AT_AUX_MUTUAL] + information) < tight);
-    assert_true(fabs(aux.value[AT_AUX_CONCENTRATION] - concentration) < tight);
-    assert_true(fabs(aux.value[AT_AUX_Z] - z) < tight * (1 + z));
+    assert_true(fabs(pass.value[AT_AUX_MUTUAL] + information) < tight);
+    assert_true(fabs(pass.value[AT_AUX_CONCENTRATION] - concentration) < tight);
+    assert_true(fabs(pass.value[AT_AUX_Z] - z) < tight * (1 + z));
     at_usage *u[] = {&usage, &part, &sum};
     for (int i = 0; i < 3; i++) at_usage_close(u[i]);
     at_arena_rewind(&arena, (at_mark){0});
@@ -122,15 +124,15 @@ static void losses(void **state) {
 }
 
 /* CE of the real tokens and what the routers add, weighed; gradients are added to the store's. */
-static double loss_of(fixture *f, const at_feed *feed, const int32_t *label, double aux,
+static double loss_of(fixture *f, const at_input *in, const int32_t *label, const at_aux *aux,
                       double scale) {
     at_run r;
     at_run_init(&r, &cp, &arena, true, 0);
-    at_tensor *x = f->m->arch->hidden(&r, f->m->impl, feed);
+    at_pass p = {.aux = aux};
+    at_tensor *x = at_model_hidden(f->m, &r, in, &p);
     const at_head_spec spec = {.label = label};
-    at_tensor *loss = at_head_loss(&r, x, f->m->arch->head(f->m->impl), &spec, NULL);
-    if (aux != 0)
-        loss = at_weighted_sum(&r, (at_tensor *[]){loss, feed->aux->loss}, (double[]){1, aux}, 2);
+    at_tensor *loss = at_head_loss(&r, x, at_model_head(f->m), &spec, NULL);
+    if (aux) loss = at_weighted_sum(&r, (at_tensor *[]){loss, p.loss}, (double[]){1, 1}, 2);
     OK(at_run_status(&r));
     const double v = (double)loss->data[0];
     if (scale > 0) OK(at_backward(&r, loss, (at_real)scale));
@@ -143,16 +145,16 @@ static void gradients(void **state) {
     fixture f;
     open_model(&f);
     at_store *s = &f.m->store;
-    const at_feed all = padded(&f, NULL);
+    const at_input all = padded(&f);
     at_store_zero_grad(s);
-    (void)loss_of(&f, &all, f.labels, 0, 1);
+    (void)loss_of(&f, &all, f.labels, NULL, 1);
     at_real *whole = malloc((size_t)s->numel * sizeof *whole);
     memcpy(whole, s->grad, (size_t)s->numel * sizeof *whole);
     at_store_zero_grad(s);
     for (int b = 0; b < 2; b++) {
         const int64_t n = end[b] - first[b], at = b * 11 + first[b];
-        const at_feed alone = {.ids = f.ids + at, .B = 1, .T = n};
-        (void)loss_of(&f, &alone, f.labels + at, 0, (double)(n - 1) / (REAL - 2));
+        const at_input alone = {.ids = f.ids + at, .B = 1, .T = n};
+        (void)loss_of(&f, &alone, f.labels + at, NULL, (double)(n - 1) / (REAL - 2));
     }
     double off = 0, size = 0;
     for (int64_t i = 0; i < s->numel; i++) {
@@ -171,10 +173,10 @@ static void derivative_of_the_routers(void **state) {
     if (!in_double) return;
     fixture f;
     open_model(&f);
-    at_aux aux = {.factor = {1, 0.7}, .weight = {0.3, -0.2, 0.25, 0.1}};
-    const at_feed all = padded(&f, &aux);
+    const at_aux aux = {.factor = {1, 0.7}, .weight = {0.3, -0.2, 0.25, 0.1}};
+    const at_input all = padded(&f);
     at_store_zero_grad(&f.m->store);
-    (void)loss_of(&f, &all, f.labels, 1, 1);
+    (void)loss_of(&f, &all, f.labels, &aux, 1);
     for (int64_t i = 0; i < f.m->store.n; i++) {
         at_tensor *t = &f.m->store.p[i]->t;
         const double step = 1e-6;
@@ -185,7 +187,7 @@ static void derivative_of_the_routers(void **state) {
             for (int64_t j = 0; j < at_numel(t); j++)
                 t->data[j] +=
                     (at_real)((k ? -2 * step : step) * at_normal(11, (uint64_t)i, (uint64_t)j));
-            v[k] = loss_of(&f, &all, f.labels, 1, 0);
+            v[k] = loss_of(&f, &all, f.labels, &aux, 0);
         }
         for (int64_t j = 0; j < at_numel(t); j++)
             t->data[j] += (at_real)(step * at_normal(11, (uint64_t)i, (uint64_t)j));
@@ -204,12 +206,13 @@ static void whatever_it_holds(void **state) {
     const int64_t V = f.m->dims.vocab;
     at_run r;
     at_run_init(&r, &cp, &arena, false, 0);
-    at_aux one = {.factor = {1, 1}, .weight = {1, 1, 1, 1}}, two = one;
-    const at_feed all = padded(&f, &one), again = padded(&f, &two);
-    const at_tensor *a = logits_of(&r, f.m, &all);
+    const at_aux aux = {.factor = {1, 1}, .weight = {1, 1, 1, 1}};
+    at_pass one = {.aux = &aux}, two = one;
+    const at_input all = padded(&f);
+    const at_tensor *a = logits_of(&r, f.m, &all, &one);
     for (int i = 0; i < 22; i++)
         if (i % 11 < first[i / 11] || i % 11 >= end[i / 11]) f.ids[i] = 60 - f.ids[i];
-    const at_tensor *b = logits_of(&r, f.m, &again);
+    const at_tensor *b = logits_of(&r, f.m, &all, &two);
     for (int s = 0; s < 2; s++)
         assert_memory_equal(a->data + (s * 11 + first[s]) * V, b->data + (s * 11 + first[s]) * V,
                             (size_t)((end[s] - first[s]) * V) * sizeof(at_real));
@@ -225,16 +228,16 @@ static void refused(void **state) {
     static const int32_t one[2] = {1, 1}, all[2] = {11, 11};
     at_run r;
     at_run_init(&r, &cp, &arena, false, 0);
-    at_feed feed = {.ids = f.ids, .B = 2, .T = 19, .first = one};
-    assert_null(f.m->arch->hidden(&r, f.m->impl, &feed));
+    at_input in = {.ids = f.ids, .B = 2, .T = 19, .first = one};
+    assert_null(at_model_hidden(f.m, &r, &in, NULL));
     assert_int_equal(at_run_status(&r), AT_ARG);
     expect_says(&ctx, "padding");
     close_fixture(&f);
     open_model(&f);
-    at_aux aux = {.factor = {1, 1}, .weight = {1}};
-    feed = (at_feed){.ids = f.ids, .B = 2, .T = 11, .first = all, .end = all, .aux = &aux};
+    at_pass p = {.aux = &(at_aux){.factor = {1, 1}, .weight = {1}}};
+    in = (at_input){.ids = f.ids, .B = 2, .T = 11, .first = all, .end = all};
     at_run_init(&r, &cp, &arena, false, 0);
-    assert_null(f.m->arch->hidden(&r, f.m->impl, &feed));
+    assert_null(at_model_hidden(f.m, &r, &in, &p));
     assert_int_equal(at_run_status(&r), AT_ARG);
     expect_says(&ctx, "every token is padding");
     at_arena_rewind(&arena, (at_mark){0});

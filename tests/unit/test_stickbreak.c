@@ -4,6 +4,7 @@
 #include "base/cpu.h"
 #include "io/safetensors.h"
 #include "noise.h"
+#include "one_span.h"
 #include "op/op.h"
 #include <math.h>
 #include <stdio.h>
@@ -309,24 +310,26 @@ static void cached(const shape *s) {
     start(&b, s, 2, at_cpu_features());
     both_ways(&b, s);
     at_kv kv = {.cap = s->T};
+    int64_t done = 0;
     kv.k = at_malloc(&b.c, (size_t)(s->T * A) * sizeof(at_real));
     kv.v = s->same ? kv.k : at_malloc(&b.c, (size_t)(s->T * A) * sizeof(at_real));
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-        const int64_t at = kv.n, nodes = b.r.n_nodes;
+        const int64_t at = done, nodes = b.r.n_nodes;
         at_tensor q = part_of(&b.q, at, pieces[i]), k = part_of(b.kv[0], at, pieces[i]);
         at_tensor v = part_of(b.kv[1], at, pieces[i]);
-        const at_tensor *y = at_stickbreak_cached(&b.r, &q, &k, &v, &kv, s->slots, s->heads);
+        const at_tensor *y = at_stickbreak_cached(&b.r, &q, &k, &v, ONE_SPAN(pieces[i], at, &kv),
+                                                  s->slots, s->heads);
         assert_non_null(y);
         assert_int_equal(b.r.n_nodes, nodes);
-        assert_int_equal(kv.n, at + pieces[i]);
+        done += pieces[i];
         for (int64_t j = 0; j < at_numel(y); j++)
             assert_true(fabs((double)(y->data[j] - b.y->data[at * s->slots * A + j])) < 3e-6);
     }
-    assert_int_equal(kv.n, s->T);
+    assert_int_equal(done, s->T);
     at_tensor q = part_of(&b.q, 0, 1), k = part_of(&b.k, 0, 1);
-    assert_null(at_stickbreak_cached(&b.r, &q, &k, &k, &kv, s->slots, s->heads)); /* full */
+    assert_null(at_stickbreak_cached(&b.r, &q, &k, &k, ONE_SPAN(1, s->T, &kv), s->slots,
+                                     s->heads)); /* full */
     assert_int_equal(b.r.status, AT_ARG);
-    assert_int_equal(kv.n, s->T);
     if (!s->same) at_free(kv.v);
     at_free(kv.k);
     stop(&b);
@@ -414,9 +417,9 @@ static void test_decode_threads(void **state) {
         bench b;
         start(&b, &s, threads, at_cpu_features());
         forward(&b, &s);
-        at_kv kv = {.k = b.k.data, .v = b.k.data, .n = 1800, .cap = 1801};
+        at_kv kv = {.k = b.k.data, .v = b.k.data, .cap = 1801};
         at_tensor k = part_of(&b.k, 1800, 1);
-        const at_tensor *y = at_stickbreak_cached(&b.r, &b.q, &k, &k, &kv, 2, 1);
+        const at_tensor *y = at_stickbreak_cached(&b.r, &b.q, &k, &k, ONE_SPAN(1, 1800, &kv), 2, 1);
         assert_non_null(y);
         for (int64_t i = 0; i < at_numel(y); i++)
             assert_true(fabs((double)(y->data[i] - b.y->data[i])) < 3e-6);
@@ -505,10 +508,10 @@ static void test_early_exit(void **state) {
     assert_memory_equal(b.k.grad, other.k.grad, keys);
     assert_memory_equal(b.v.grad, other.v.grad, keys);
     for (int64_t i = 0; i < n; i++) assert_true(other.k.grad[i] == 0 && other.v.grad[i] == 0);
-    at_kv kv = {.k = other.k.data, .v = other.v.data, .n = 450, .cap = 650};
+    at_kv kv = {.k = other.k.data, .v = other.v.data, .cap = 650};
     at_tensor q = part_of(&other.q, 0, 1), k = part_of(&other.k, 450, 1);
     at_tensor v = part_of(&other.v, 450, 1);
-    const at_tensor *y = at_stickbreak_cached(&other.r, &q, &k, &v, &kv, 2, 1);
+    const at_tensor *y = at_stickbreak_cached(&other.r, &q, &k, &v, ONE_SPAN(1, 450, &kv), 2, 1);
     assert_non_null(y);
     for (int64_t i = 0; i < at_numel(y); i++)
         assert_true(fabs((double)(y->data[i] - b.y->data[i])) < 1e-6);
@@ -573,7 +576,7 @@ static void test_refusals(void **state) {
     bench b;
     start(&b, &s, 1, 0);
     at_kv kv = {.cap = 10};
-    assert_null(at_stickbreak_cached(&b.r, &b.q, &b.k, &b.v, &kv, 3, 2));
+    assert_null(at_stickbreak_cached(&b.r, &b.q, &b.k, &b.v, ONE_SPAN(6, 0, &kv), 3, 2));
     assert_int_equal(b.r.status, AT_SHAPE);
     assert_non_null(strstr(b.r.message, "3 slots"));
     stop(&b);
@@ -603,7 +606,7 @@ static void test_oom(void **state) {
     assert_true(failed >= 2);
 }
 
-/* So for the cache, which then holds what it held. */
+/* So for the cache. */
 static void test_cached_oom(void **state) {
     (void)state;
     const shape s = {1, 40, 0, 2, 1, 8, false, 0};
@@ -615,11 +618,10 @@ static void test_cached_oom(void **state) {
         at_kv kv = {.k = room[0], .v = room[1], .cap = 40};
         b.c.fail_after = at;
         at_tensor q = part_of(&b.q, 0, 30), k = part_of(&b.k, 0, 30);
-        const at_tensor *y = at_stickbreak_cached(&b.r, &q, &k, &k, &kv, 2, 1);
-        assert_int_equal(kv.n, y ? 30 : 0);
+        const at_tensor *y = at_stickbreak_cached(&b.r, &q, &k, &k, ONE_SPAN(30, 0, &kv), 2, 1);
         q = part_of(&b.q, 30, 1);
         k = part_of(&b.k, 30, 1);
-        if (y) y = at_stickbreak_cached(&b.r, &q, &k, &k, &kv, 2, 1);
+        if (y) y = at_stickbreak_cached(&b.r, &q, &k, &k, ONE_SPAN(1, 30, &kv), 2, 1);
         b.c.fail_after = 0;
         const at_status status = b.r.status;
         assert_int_equal(status, y ? AT_OK : AT_OOM);

@@ -2,7 +2,7 @@
  * test_usage.c - counts of routers against what the losses of the same routers say, counts of a
  * model's forward passes, sums of counts, and that counting changes nothing.
  */
-#include "arch/model.h"
+#include "arch/read.h"
 #include "check.h"
 #include <math.h>
 #include <stdio.h>
@@ -34,10 +34,8 @@ static void counts(void **state) {
     at_routing ro;
     assert_non_null(at_route(&r, l, 1, false, &ro));
     at_usage u = {0};
-    for (int pass = 0; pass < 2; pass++) {
-        at_usage_begin(&u);
-        at_usage_router(&r, &u, AT_LAYER_FEED_FORWARD, l, &ro);
-    }
+    for (int pass = 0; pass < 2; pass++)
+        at_usage_router(&r, &u, (at_router_id){0, AT_LAYER_FEED_FORWARD}, l, &ro);
     OK(at_run_status(&r));
     assert_int_equal(u.n, 1);
     assert_int_equal(u.router[0].tokens, 8);
@@ -92,7 +90,7 @@ static void information_is_the_loss(void **state) {
     const at_tensor *loss = at_mutual_info(&r, l, &ro, NULL);
     assert_non_null(loss);
     at_usage u = {0};
-    at_usage_router(&r, &u, AT_LAYER_ATTENTION, l, &ro);
+    at_usage_router(&r, &u, (at_router_id){0, AT_LAYER_ATTENTION}, l, &ro);
     at_usage_report rep;
     at_usage_summary(&u.router[0], NULL, &rep);
     assert_true(rep.information > 0.1);
@@ -113,19 +111,19 @@ static void of_a_model(void **state) {
     for (int i = 0; i < 3; i++) {
         at_run r;
         at_run_init(&r, &cp, &arena, false, 0);
-        at_aux aux = {.usage = i == 1 ? &whole : &load};
-        const at_feed feed = {.ids = ids, .B = 3, .T = N / 3, .aux = i ? &aux : NULL};
-        const at_tensor *x = m->arch->hidden(&r, m->impl, &feed);
+        at_pass pass = {.usage = i == 1 ? &whole : &load};
+        const at_input feed = {.ids = ids, .B = 3, .T = N / 3};
+        const at_tensor *x = at_model_hidden(m, &r, &feed, i ? &pass : NULL);
         OK(at_run_status(&r));
         if (!i) plain = x->data;
         assert_memory_equal(plain, x->data, (size_t)at_numel(x) * sizeof(at_real));
-        assert_null(aux.loss);
+        assert_null(pass.loss);
     }
     assert_int_equal(whole.n, 4);
     for (int i = 0; i < 4; i++) {
         const at_router_usage *u = &whole.router[i];
-        assert_int_equal(u->layer, i / 2);
-        assert_int_equal(u->kind, i % 2);
+        assert_int_equal(u->id.layer, i / 2);
+        assert_int_equal(u->id.kind, i % 2);
         assert_int_equal(u->e, i % 2 ? 6 : 4);
         assert_int_equal(u->tokens, N);
         double slots = 0, mass = 0;
@@ -143,9 +141,9 @@ static void of_a_model(void **state) {
         at_run r;
         at_run_init(&r, &cp, &arena, false, 0);
         at_usage_reset(&part);
-        at_aux aux = {.usage = &part};
-        const at_feed feed = {.ids = ids + b * N / 3, .B = 1, .T = N / 3, .aux = &aux};
-        (void)m->arch->hidden(&r, m->impl, &feed);
+        at_pass pass = {.usage = &part};
+        const at_input feed = {.ids = ids + b * N / 3, .B = 1, .T = N / 3};
+        (void)at_model_hidden(m, &r, &feed, &pass);
         OK(at_run_status(&r));
         OK(at_usage_add(&ctx, &sum, &part));
     }
@@ -162,10 +160,9 @@ static void of_a_model(void **state) {
     memset(l->data, 0, 6 * sizeof *l->data);
     at_routing ro;
     (void)at_route(&r, l, 1, false, &ro);
-    at_usage_router(&r, &other, AT_LAYER_ATTENTION, l, &ro);
+    at_usage_router(&r, &other, (at_router_id){0, AT_LAYER_ATTENTION}, l, &ro);
     assert_int_equal(at_usage_add(&ctx, &sum, &other), AT_MISMATCH);
-    at_usage_begin(&whole);
-    at_usage_router(&r, &whole, AT_LAYER_ATTENTION, l, &ro);
+    at_usage_router(&r, &whole, (at_router_id){0, AT_LAYER_ATTENTION}, l, &ro);
     assert_int_equal(at_run_status(&r), AT_MISMATCH);
     at_usage *all[] = {&whole, &load, &part, &sum, &other};
     for (int i = 0; i < 5; i++) at_usage_close(all[i]);

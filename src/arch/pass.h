@@ -1,0 +1,55 @@
+/*
+ * pass.h - one forward pass: what a model reads, and what comes out of it beside the hidden states.
+ *
+ * The input is const: a pass can be repeated.  What is wanted of a pass and what it makes is in an
+ * at_pass of its own, one for each model, so that a teacher's routers have no way into the loss of
+ * its student.  at_model_hidden and at_model_read (read.h) begin a pass; an architecture tells it of
+ * each router with at_pass_router.
+ */
+#ifndef AT_PASS_H
+#define AT_PASS_H
+#include "arch/aux.h"
+#include "arch/history.h"
+#include "arch/usage.h"
+
+typedef enum at_input_kind { AT_INPUT_IDS, AT_INPUT_ROWS, AT_INPUT_IMAGES } at_input_kind;
+
+/** B samples, all of one kind; at_arch.reads says which kind an architecture takes. */
+typedef struct at_input {
+    at_input_kind kind;
+    const int32_t *ids; /* AT_INPUT_IDS: tokens [B, T]                              */
+    const at_real
+        *values; /* AT_INPUT_ROWS: [B, T]; AT_INPUT_IMAGES: [B, channels, height, width] */
+    int64_t B, T;
+    int64_t image[3];           /* channels, height, width; T is their product              */
+    const int32_t *first, *end; /* [B] real tokens of each sequence: [first, end), the others are
+                                   padding; NULL: from 0, to T                              */
+    at_spans spans;             /* B = 1 and the T tokens continue these sequences, one span after
+                                   the other; none: sequences begin here                    */
+} at_input;
+
+typedef struct at_pass {
+    /* wanted */
+    const at_aux *aux;   /* weights of the routers' losses, or NULL                         */
+    at_loads *loads;     /* of the whole batch, or NULL                                     */
+    bool collect;        /* add to the loads, make no loss                                  */
+    at_usage *usage;     /* count choices here, or NULL                                     */
+    at_history *history; /* of tokens before these, or NULL; at_dims.history                */
+    bool still;          /* no tape and no dropout, even where the run trains: a teacher    */
+    /* made */
+    at_tensor *loss;            /* weighted sum over routers [1]; NULL: nothing weighs      */
+    double value[AT_AUX_KINDS]; /* unweighted sums over routers, of those that weigh        */
+    /* of the pass itself */
+    const int32_t *real; /* rows that are no padding; NULL: all */
+    int64_t n_real;
+} at_pass;
+
+/** What was made is forgotten, the input is looked at.  false: the run has failed. */
+bool at_pass_begin(at_run *r, at_pass *p, const at_input *in);
+/** Architectures, for each router: what it owes the loss, and counts of what it chose. */
+void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
+                    const at_routing *ro);
+/** Positions of the B T tokens, each in its sequence; lives as long as the run. */
+const int32_t *at_input_positions(at_run *r, const at_input *in);
+
+#endif

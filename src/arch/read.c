@@ -1,0 +1,67 @@
+/* read.c - run, hidden states, head, rewind. */
+#include "arch/read.h"
+#include <math.h>
+#include <string.h>
+
+at_tensor *at_model_head(const at_model *m) { return m->arch->head(m->impl); }
+
+at_tensor *at_model_hidden(at_model *m, at_run *r, const at_input *in, at_pass *p) {
+    static const char *const kind[] = {"token ids", "rows of numbers", "images"};
+    at_pass nothing = {0};
+    if (!p) p = &nothing;
+    if (in->kind != m->arch->reads)
+        return at_fail(r, AT_ARG, "%s reads %s, not %s", m->arch->name, kind[m->arch->reads],
+                       kind[in->kind]);
+    if (!at_pass_begin(r, p, in)) return NULL;
+    const bool train = r->train;
+    r->train = train && !p->still;
+    at_tensor *x = m->arch->hidden(r, m->impl, in, p);
+    r->train = train;
+    return x;
+}
+
+static bool finite(const at_tensor *t) { return at_first_not_finite(t->data, at_numel(t)) < 0; }
+
+/* Losses of equal parts of the rows of x, each a matrix in place; whether all are finite. */
+static bool losses(at_run *r, const at_tensor *x, at_tensor *w, const at_readout *what) {
+    bool good = finite(x);
+    at_tensor part = *x;
+    part.rank = 2;
+    part.dim[0] = at_rows(x) / what->parts;
+    part.dim[1] = at_cols(x);
+    for (int64_t i = 0; i < what->parts; i++, part.data += at_numel(&part)) {
+        const at_head_spec spec = {.label = what->label + i * part.dim[0]};
+        (void)at_head_loss(r, &part, w, &spec, &what->report[i]);
+        good &= r->status != AT_OK || isfinite(what->report[i].ce);
+    }
+    return good;
+}
+
+/* The same of logits. */
+static bool logits(at_run *r, at_tensor *x, at_tensor *w, const at_readout *what) {
+    if (what->row) {
+        const int64_t C = at_cols(x);
+        at_tensor *some = at_new2(r, what->rows, C);
+        for (int64_t i = 0; some && i < what->rows; i++)
+            memcpy(some->data + i * C, x->data + what->row[i] * C, (size_t)C * sizeof *x->data);
+        x = some;
+    }
+    const at_tensor *l = at_linear(r, x, w, NULL);
+    if (!l) return true;
+    for (int64_t i = 0; i < at_rows(l); i++) what->logits(what->user, i, l->data + i * at_cols(l));
+    return finite(l);
+}
+
+at_status at_model_read(at_compute *cp, at_arena *arena, at_model *m, const at_input *in,
+                        at_pass *p, const at_readout *what) {
+    const at_mark mark = at_arena_mark(arena);
+    at_run r;
+    bool good = true;
+    at_run_init(&r, cp, arena, false, 0);
+    at_tensor *x = at_model_hidden(m, &r, in, p);
+    if (x && what->label) good &= losses(&r, x, at_model_head(m), what);
+    if (x && what->logits) good &= logits(&r, x, at_model_head(m), what);
+    const at_status s = at_run_status(&r);
+    at_arena_rewind(arena, mark);
+    return s == AT_OK && !good ? at_model_diagnose(m) : s;
+}
