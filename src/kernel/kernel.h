@@ -119,7 +119,7 @@ typedef struct at_kernels {
 
     /* ---- stick-breaking: the same blocks, one row a key, see op/stickbreak.c ---- */
     /** From the last row to the first, x the scores, left[w] what is left of each column's stick:
-        beta = 1 / (1 + exp(-a x));  x = beta left;  left *= 1 - beta, 0 below AT_REAL_TINY.
+        beta = 1 / (1 + exp(-a x));  x = beta left;  left *= 1 - beta, 0 below AT_STICK_LEAST.
         share (NULL: not wanted) is a block like x: beta, or beta - 1 with its sign bit set,
         whichever is nearer to 0, so that both beta and 1 - beta keep their digits.
         A score of -infinity takes nothing.  Returns whether any column has something left. */
@@ -134,7 +134,8 @@ typedef struct at_kernels {
     /* ---- optimiser ---- */
     /** AdamW (Loshchilov & Hutter 2019): m = b1 m + (1-b1) s g; v = b2 v + (1-b2) (s g)^2;
         p -= lr (m c1 / (sqrt(v c2) + eps) + wd p), with s the clip factor and c1 = 1/(1-b1^t),
-        c2 = 1/(1-b2^t). */
+        c2 = 1/(1-b2^t).  Moments below the smallest normal number become 0: without a gradient they
+        would end as subnormal numbers that b1 and b2 cannot make smaller, and slow every step. */
     void (*adamw)(int64_t n, at_real *p, const at_real *g, at_real *m, at_real *v,
                   const at_adamw *h);
 
@@ -178,6 +179,11 @@ enum {
     AT_FEW = 4,        /* most rows of A in few_rows                  */
     AT_TILE_MAX = 1024 /* mr * nr is no more, with any instruction set */
 };
+
+/** A stick shorter than this, 2^-64, counts as used up.  All older keys together would weigh less than
+    the rounding error of the weights before them, and their products would be subnormal numbers, on
+    which many processors spend a hundred cycles and more for each instruction. */
+#define AT_STICK_LEAST ((at_real)5.42101086242752217e-20)
 
 /** Kernels of the best instruction set in `features` (AT_CPU_*) that this build has, or else the
     reference. */

@@ -105,10 +105,11 @@ static inline vf vsqrt(vf x) { return (vf){_mm256_sqrt_ps(x.a), _mm256_sqrt_ps(x
 static inline vf vpick(vf s, vf x, vf y) {
     return (vf){_mm256_blendv_ps(x.a, y.a, s.a), _mm256_blendv_ps(x.b, y.b, s.b)};
 }
-static inline vf vbig(vf v, vf least) {
-    return (vf){_mm256_and_ps(v.a, _mm256_cmp_ps(v.a, least.a, _CMP_NLT_UQ)),
-                _mm256_and_ps(v.b, _mm256_cmp_ps(v.b, least.b, _CMP_NLT_UQ))};
+static inline mf mbig(mf v, mf least) {
+    const mf magnitude = _mm256_andnot_ps(mset1(-0.0f), v);
+    return _mm256_and_ps(v, _mm256_cmp_ps(magnitude, least, _CMP_NLT_UQ));
 }
+static inline vf vbig(vf v, vf least) { return (vf){mbig(v.a, least.a), mbig(v.b, least.b)}; }
 static inline vf vfma(vf x, vf y, vf z) { return (vf){mfma(x.a, y.a, z.a), mfma(x.b, y.b, z.b)}; }
 static inline vf vfnma(vf x, vf y, vf z) {
     return (vf){_mm256_fnmadd_ps(x.a, y.a, z.a), _mm256_fnmadd_ps(x.b, y.b, z.b)};

@@ -13,10 +13,12 @@
 static at_real real_exp(at_real x) { return exp(x); }
 static at_real real_tanh(at_real x) { return tanh(x); }
 static at_real real_sqrt(at_real x) { return sqrt(x); }
+static at_real real_abs(at_real x) { return fabs(x); }
 #else
 static at_real real_exp(at_real x) { return expf(x); }
 static at_real real_tanh(at_real x) { return tanhf(x); }
 static at_real real_sqrt(at_real x) { return sqrtf(x); }
+static at_real real_abs(at_real x) { return fabsf(x); }
 #endif
 
 static void acc(int64_t n, const at_real *x, at_real *y) {
@@ -178,7 +180,7 @@ static bool stick_columns(int64_t n, int w, at_real a, at_real *x, at_real *shar
             if (share) share[i * w + j] = x[i * w + j] < 0 ? b : -rest;
             x[i * w + j] = b * left[j];
             left[j] *= rest;
-            if (left[j] < AT_REAL_TINY) left[j] = 0;
+            if (left[j] < AT_STICK_LEAST) left[j] = 0;
         }
     bool some = false;
     for (int j = 0; j < w; j++) some |= left[j] > 0;
@@ -206,6 +208,8 @@ static void adamw(int64_t n, at_real *p, const at_real *g, at_real *m, at_real *
         const at_real d = h->clip * g[i];
         m[i] = h->b1 * m[i] + (1 - h->b1) * d;
         v[i] = h->b2 * v[i] + (1 - h->b2) * d * d;
+        if (real_abs(m[i]) < AT_REAL_TINY) m[i] = 0;
+        if (v[i] < AT_REAL_TINY) v[i] = 0;
         p[i] -= h->lr * (m[i] * h->c1 / (real_sqrt(v[i] * h->c2) + h->eps) + h->wd * p[i]);
     }
 }

@@ -48,7 +48,7 @@ static inline vf vmax(vf x, vf y) { EACH(x.v[i] > y.v[i] ? x.v[i] : y.v[i]); }
 static inline vf vmin(vf x, vf y) { EACH(x.v[i] < y.v[i] ? x.v[i] : y.v[i]); }
 static inline vf vsqrt(vf x) { EACH(sqrtf(x.v[i])); }
 static inline vf vpick(vf s, vf x, vf y) { EACH(signbit(s.v[i]) ? y.v[i] : x.v[i]); }
-static inline vf vbig(vf x, vf least) { EACH(x.v[i] < least.v[i] ? 0 : x.v[i]); }
+static inline vf vbig(vf x, vf least) { EACH(fabsf(x.v[i]) < least.v[i] ? 0 : x.v[i]); }
 static inline vf vfma(vf x, vf y, vf z) { EACH(fmaf(x.v[i], y.v[i], z.v[i])); }
 static inline vf vfnma(vf x, vf y, vf z) { EACH(fmaf(-x.v[i], y.v[i], z.v[i])); }
 static inline vf vround(vf x) { EACH(rintf(x.v[i])); }

@@ -11,7 +11,7 @@
  *   vkeep(v,n)                          lanes >= n set to zero
  *   vadd vsub vmul vdiv vmax vmin vsqrt lane by lane; vmax(a,b) gives b where either is NaN
  *   vpick(s,a,b)                        b in lanes where s is negative, else a
- *   vbig(v,least)                       lanes below `least` set to zero
+ *   vbig(v,least)                       lanes of a magnitude below `least` set to zero
  *   vfma(a,b,c) a b + c, vfnma c - a b  rounded once
  *   vround, vpow2(p,n)                  nearest integer; p 2^n for integral n, |n| < 300
  *   vsum, vmaxlane, vd_sum(v)           over all lanes: 16 -> 8 -> 4 -> 2 -> 1, half to half
@@ -384,7 +384,7 @@ static inline vf stick_step(vf a, vf left, float *x, float *share) {
     vbeta(s, &b, &rest);
     if (share) vstore(share, vpick(s, vmul(vset1(-1.0f), rest), b));
     vstore(x, vmul(b, left));
-    return vbig(vmul(left, rest), vset1(AT_REAL_TINY));
+    return vbig(vmul(left, rest), vset1(AT_STICK_LEAST));
 }
 
 static bool stick_columns(int64_t n, int w, float a, float *x, float *share, float *left) {
@@ -454,13 +454,13 @@ static void widen(int64_t n, const uint16_t *x, float *y) {
 /* ---- optimiser ---- */
 
 typedef struct adam_consts {
-    vf clip, b1, r1, b2, r2, c1, c2, eps, lr, wd;
+    vf clip, b1, r1, b2, r2, c1, c2, eps, lr, wd, tiny;
 } adam_consts;
 
 static inline vf adam_step(const adam_consts *k, vf p, vf g, vf *m, vf *v) {
     const vf d = vmul(k->clip, g);
-    *m = vfma(k->b1, *m, vmul(k->r1, d));
-    *v = vfma(k->b2, *v, vmul(vmul(k->r2, d), d));
+    *m = vbig(vfma(k->b1, *m, vmul(k->r1, d)), k->tiny);
+    *v = vbig(vfma(k->b2, *v, vmul(vmul(k->r2, d), d)), k->tiny);
     const vf u = vdiv(vmul(*m, k->c1), vadd(vsqrt(vmul(*v, k->c2)), k->eps));
     return vfnma(k->lr, vfma(k->wd, p, u), p);
 }
@@ -475,7 +475,8 @@ static void adamw(int64_t n, float *p, const float *g, float *m, float *v, const
                            .c2 = vset1(h->c2),
                            .eps = vset1(h->eps),
                            .lr = vset1(h->lr),
-                           .wd = vset1(h->wd)};
+                           .wd = vset1(h->wd),
+                           .tiny = vset1(AT_REAL_TINY)};
     int64_t i = 0;
     for (; i + W <= n; i += W) {
         vf vm = vload(m + i), vv = vload(v + i);

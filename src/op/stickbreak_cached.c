@@ -65,7 +65,7 @@ static void sticks_part(void *arg, int64_t begin, int64_t end, int worker) {
         for (; j >= 0; j--) {
             p[j] *= left;
             left *= rest[j];
-            if (left < AT_REAL_TINY) left = 0;
+            if (left < AT_STICK_LEAST) left = 0;
         }
         a->left[i] = left;
     }

@@ -369,7 +369,7 @@ static void test_far_gelu(void **state) {
     each_set(every_erf);
 }
 
-/* Both ends of the logistic function keep their digits; sticks end at the smallest normal number;
+/* Both ends of the logistic function keep their digits; sticks end at 2^-64;
    -infinity takes nothing; not a number is not hidden. */
 static void far_sticks(const at_kernels *k) {
     at_real x[8] = {-80, -20, -1, 0, 1, 20, 80, (at_real)-INFINITY}, b[8], rest[8];
@@ -381,17 +381,21 @@ static void far_sticks(const at_kernels *k) {
     }
     assert_true(b[7] == 0 && rest[7] == 1);
     at_real block[3 * BLOCK], left[BLOCK];
-    for (int i = 0; i < 3 * BLOCK; i++) block[i] = 60;
+    for (int i = 0; i < 3 * BLOCK; i++) block[i] = 40;
     for (int j = 0; j < BLOCK; j++) left[j] = 1;
-    assert_false(k->stick_columns(3, BLOCK, 1, block, NULL, left)); /* e^-120 */
+    assert_false(k->stick_columns(3, BLOCK, 1, block, NULL, left)); /* e^-80 */
     for (int j = 0; j < BLOCK; j++) {
         assert_true(left[j] == 0 && block[j] == 0);
         assert_true(block[BLOCK + j] > 0 && block[2 * BLOCK + j] == 1);
     }
-    for (int i = 0; i < 2 * BLOCK; i++) block[i] = sizeof(at_real) == 8 ? 360 : 45;
+    for (int i = 0; i < BLOCK; i++) block[i] = 22; /* 1 - beta = e^-22 = 2^-31.7 */
+    for (int i = 0; i < BLOCK; i++) block[BLOCK + i] = (at_real)22.3; /* 2^-32.2 */
     for (int j = 0; j < BLOCK; j++) left[j] = 1;
-    assert_false(
-        k->stick_columns(2, BLOCK, 1, block, NULL, left)); /* below the smallest normal one */
+    assert_true(k->stick_columns(2, BLOCK, 1, block, NULL, left)); /* 2^-63.9 */
+    for (int j = 0; j < BLOCK; j++) assert_true(left[j] > 0 && block[j] > 0);
+    for (int i = 0; i < 2 * BLOCK; i++) block[i] = (at_real)22.3;
+    for (int j = 0; j < BLOCK; j++) left[j] = 1;
+    assert_false(k->stick_columns(2, BLOCK, 1, block, NULL, left)); /* 2^-64.3 */
     for (int j = 0; j < BLOCK; j++) assert_true(left[j] == 0 && block[j] > 0);
     for (int j = 0; j < BLOCK; j++) {
         block[j] = j == 3 ? (at_real)NAN : (at_real)-INFINITY;
@@ -401,6 +405,30 @@ static void far_sticks(const at_kernels *k) {
     for (int j = 0; j < BLOCK; j++)
         assert_true(j == 3 ? isnan(block[j]) && isnan(left[j])
                            : block[j] == 0 && left[j] == (at_real)0.5);
+}
+
+/* Without a gradient moments shrink to 0 and do not stay subnormal numbers. */
+static void idle_moments(const at_kernels *k) {
+    const at_adamw h = {
+        .b1 = (at_real)0.9, .b2 = (at_real)0.95, .c1 = 1, .c2 = 1, .eps = (at_real)1e-8, .clip = 1};
+    at_real p[19], g[19] = {0}, m[19], v[19];
+    for (int i = 0; i < 19; i++) {
+        p[i] = 1;
+        m[i] = 3 * AT_REAL_TINY * (i % 2 ? -1 : 1);
+        v[i] = 3 * AT_REAL_TINY;
+    }
+    k->adamw(19, p, g, m, v, &h);
+    for (int i = 0; i < 19; i++) assert_true(m[i] != 0 && v[i] != 0);
+    for (int t = 0; t < 40; t++) k->adamw(19, p, g, m, v, &h);
+    for (int i = 0; i < 19; i++) assert_true(m[i] == 0 && v[i] == 0 && p[i] == 1);
+}
+
+static void test_idle_moments(void **state) {
+    (void)state;
+    at_kernels plain;
+    at_kernels_plain(&plain);
+    idle_moments(&plain);
+    each_set(idle_moments);
 }
 
 static void test_far_sticks(void **state) {
@@ -515,10 +543,10 @@ static void bench(void) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),      cmocka_unit_test(test_exp),
-        cmocka_unit_test(test_far_gelu),  cmocka_unit_test(test_far_sticks),
-        cmocka_unit_test(test_packing),   cmocka_unit_test(test_widening),
-        cmocka_unit_test(test_agreement),
+        cmocka_unit_test(test_rows),         cmocka_unit_test(test_exp),
+        cmocka_unit_test(test_far_gelu),     cmocka_unit_test(test_far_sticks),
+        cmocka_unit_test(test_idle_moments), cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_widening),     cmocka_unit_test(test_agreement),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (argc > 1 && !strcmp(argv[1], "--bench")) bench();
