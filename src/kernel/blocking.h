@@ -13,6 +13,7 @@ enum {
     AT_KC = 384,       /* most terms in a block of k.  With fewer, C is read and written more often;
                         with more, a panel of B leaves the first-level cache */
     AT_MC = 168,       /* most rows of A in a block; whole panels of 4, 6, 12 and 14 rows      */
+    AT_MC_GROUP = 336, /* most rows of one expert in a task of a grouped product               */
     AT_NC = 4096,      /* most columns of B packed for all workers                             */
     AT_NC_OWN = 256,   /* most columns of B that a worker packs for itself                     */
     AT_PANEL_MAX = 64, /* rows or columns of a panel (mr, nr) are fewer              */
@@ -21,8 +22,10 @@ enum {
 };
 
 typedef struct at_blocking {
-    int64_t mc;     /* rows of A that a worker packs; with AT_KC terms a third of the second-level
+    int64_t mc; /* rows of A that a worker packs; with AT_KC terms a third of the second-level
                        cache */
+    int64_t
+        mc_group; /* rows of one expert in a task of a grouped product, which packs B for itself */
     int64_t nc_own; /* columns of B that a worker packs for itself                            */
     int64_t nc;     /* most columns of B packed for all workers                               */
     int64_t shared; /* values packed for all workers: a part of the third-level cache         */

@@ -19,7 +19,7 @@ enum {
     READ_BOUND = 96,     /* up to so many rows reading B is what takes time               */
     BLOCK_B = 1 << 16,   /* values of B in a block then                                   */
     OUTER_MAX = 1 << 16, /* most values of A, and of B, that a task of an outer product packs */
-    OWN_A = (AT_MC + AT_PANEL_MAX) * AT_KC,
+    OWN_A = (AT_MC_GROUP + AT_PANEL_MAX) * AT_KC,
     OWN_B = (AT_NC_OWN + AT_PANEL_MAX) * AT_KC
 };
 
@@ -169,8 +169,8 @@ static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t
     const int64_t kc = block_k(g, t);
     const bool whole = g->ldb == t->j1 - t->j0; /* whole rows: a block of B is contiguous */
     const bool packed = g->tb || rows > READ_BOUND;
-    int64_t from[AT_MC];
-    at_real *c[AT_MC];
+    int64_t from[AT_MC_GROUP];
+    at_real *c[AT_MC_GROUP];
     for (int64_t i = 0; i < rows; i++) {
         from[i] = g->of.row[t->i0 + i] / g->of.share;
         c[i] = g->c + g->of.row[t->i0 + i] * g->ldc;
@@ -258,7 +258,7 @@ static at_status many(at_compute *cp, const at_gemm_group *g, int64_t blocks, in
         return AT_OOM;
     }
     for (int64_t x = 0; x < g->of.e; x++) {
-        const int64_t rows = first[x + 1] - first[x], size = even(rows, AT_MC);
+        const int64_t rows = first[x + 1] - first[x], size = even(rows, cp->block.mc_group);
         if (at_is_few(g->tb, rows)) continue;
         for (int64_t j = 0; j < g->n; j += cols)
             for (int64_t i = first[x]; i < first[x + 1]; i += size)
@@ -275,7 +275,7 @@ at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
     for (int64_t x = 0; x < g->of.e && g->n > 0; x++) {
         const int64_t rows = g->of.first[x + 1] - g->of.first[x];
         if (!at_is_few(g->tb, rows)) {
-            blocks += at_div_up(rows, AT_MC);
+            blocks += at_div_up(rows, cp->block.mc_group);
             total += rows;
         } else if (rows > 0)
             few++;

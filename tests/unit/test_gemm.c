@@ -152,8 +152,8 @@ static void test_bits(void **state) {
     (void)state;
     static const int64_t shape[][3] = {
         {1, 5000, 300}, {3, 4001, 277}, {40, 700, 600}, {333, 111, 1030}, {200, 640, 64}};
-    static const at_blocking block[] = {{84, 64, 96, 1 << 14, 1 << 10},
-                                        {336, 512, 4096, 1 << 20, 1 << 18}};
+    static const at_blocking block[] = {{84, 168, 64, 96, 1 << 14, 1 << 10},
+                                        {336, 336, 512, 4096, 1 << 20, 1 << 18}};
     enum { SHAPES = sizeof shape / sizeof shape[0] };
     for (int s = 0; s < SHAPES; s++)
         for (int mode = 0; mode < 4; mode++) {
@@ -186,10 +186,12 @@ static void test_blocking(void **state) {
         const at_blocking b = at_blocking_for(second[i], second[i] * 16);
         assert_true(b.mc >= 84 && b.mc % 84 == 0 && b.nc_own >= 64 && b.nc_own % 64 == 0);
         assert_true(b.nc >= b.nc_own && b.shared > 0 && b.thin > 0);
+        assert_true(b.mc_group >= b.mc && b.mc_group <= AT_MC_GROUP && b.mc_group % 84 == 0);
         if (second[i] >= 256 << 10)
             assert_true(b.mc * AT_KC * (int64_t)sizeof(at_real) <= second[i] / 2);
     }
     assert_true(at_blocking_for(512 << 10, 0).mc < at_blocking_for(2 << 20, 0).mc);
+    assert_true(at_blocking_for(512 << 10, 0).mc_group < at_blocking_for(2 << 20, 0).mc_group);
 }
 
 /* A computation's blocks are those for this machine's caches, which are known where /sys tells. */
