@@ -180,10 +180,11 @@ enum {
     AT_TILE_MAX = 1024 /* mr * nr is no more, with any instruction set */
 };
 
-/** A stick shorter than this, 2^-64, counts as used up.  All older keys together would weigh less than
-    the rounding error of the weights before them, and their products would be subnormal numbers, on
-    which many processors spend a hundred cycles and more for each instruction. */
-#define AT_STICK_LEAST ((at_real)5.42101086242752217e-20)
+/** A stick shorter than this (2^-64; 2^-128 in double) counts as used up.  All older keys together
+    would weigh less than the rounding error of the weights before them, and their products would be
+    subnormal numbers, on which many processors spend a hundred cycles and more for an instruction. */
+#define AT_STICK_LEAST \
+    ((at_real)(sizeof(at_real) == 8 ? 2.93873587705571877e-39 : 5.42101086242752217e-20))
 
 /** Kernels of the best instruction set in `features` (AT_CPU_*) that this build has, or else the
     reference. */

@@ -140,9 +140,9 @@ at_tensor *at_rope(at_run *r, at_tensor *x, int64_t slots, const at_angles *angl
  * history).  Every slot of a token attends the same keys and values of its head; k and v may be the
  * same tensor.  The a_ij of a query sum to at most 1; their order is the only position there is.
  * Numerics: the product itself, factors to full precision.  What is left of a stick counts as 0
- * below 2^-64 (AT_STICK_LEAST), and tiles of keys before that are skipped: all older keys together
- * would weigh less than the rounding error of the others.  Nothing is saved for backward, which holds the weights of 256 queries at a time: O(S)
- * memory.  Source: Shen et al. 2023, arXiv 2306.04640; Tan et al. 2024, arXiv 2410.17980.
+ * below AT_STICK_LEAST, and tiles of keys before that are skipped: all older keys together would
+ * weigh less than the rounding error of the others.  Nothing is saved for backward, which holds the
+ * weights of 256 queries at a time: O(S) memory.  Source: Shen et al. 2023, arXiv 2306.04640; Tan et al. 2024, arXiv 2410.17980.
  */
 at_tensor *at_stickbreak(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B, int64_t T,
                          int64_t slots, int heads);
