@@ -15,28 +15,30 @@ typedef struct sink {
     void *user;
 } sink;
 
-static void add_seconds(cJSON *o, const at_timing *t) {
-    cJSON *s = cJSON_AddObjectToObject(o, "seconds");
-    cJSON_AddNumberToObject(s, "min", t->min);
-    cJSON_AddNumberToObject(s, "median", t->median);
+static void add_seconds(at_json *j, const at_timing *t) {
+    at_json_begin_object(j, "seconds");
+    at_json_put_number(j, "min", t->min);
+    at_json_put_number(j, "median", t->median);
+    at_json_end(j);
 }
 
 static at_status emit_row(void *user, const at_bench_row *r) {
     const sink *k = user;
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "name", r->name);
-    cJSON_AddStringToObject(o, "shape", r->shape);
-    cJSON_AddNumberToObject(o, "threads", r->threads);
-    if (r->time.min > 0) add_seconds(o, &r->time);
-    if (r->gflops > 0) cJSON_AddNumberToObject(o, "gflops", r->gflops);
-    if (r->gbytes > 0) cJSON_AddNumberToObject(o, "gbytes_per_s", r->gbytes);
-    cJSON_AddNumberToObject(o, "percent_of_peak", r->peak);
-    cJSON_AddStringToObject(o, "limit", r->limit);
+    at_json j;
+    at_json_open(&j, &k->a->ctx);
+    at_json_put_string(&j, "name", r->name);
+    at_json_put_string(&j, "shape", r->shape);
+    at_json_put_number(&j, "threads", r->threads);
+    if (r->time.min > 0) add_seconds(&j, &r->time);
+    if (r->gflops > 0) at_json_put_number(&j, "gflops", r->gflops);
+    if (r->gbytes > 0) at_json_put_number(&j, "gbytes_per_s", r->gbytes);
+    at_json_put_number(&j, "percent_of_peak", r->peak);
+    at_json_put_string(&j, "limit", r->limit);
     if (r->baseline) {
-        cJSON_AddStringToObject(o, "baseline", r->baseline);
-        cJSON_AddNumberToObject(o, "ratio", r->ratio);
+        at_json_put_string(&j, "baseline", r->baseline);
+        at_json_put_number(&j, "ratio", r->ratio);
     }
-    return (at_status)at_emit(k->a, k->emit, k->user, o);
+    return (at_status)at_emit(k->a, k->emit, k->user, &j);
 }
 
 artel_status at_json_bench_kernel(artel *a, artel_emit emit, void *user) {

@@ -26,11 +26,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     }
     ask(&c, v);
-    char *text = cJSON_PrintUnformatted(v);
+    char *text = at_json_text(&c, v); /* what is written is read, as the same */
     cJSON *again = text ? at_json_parse(&c, "again", text, strlen(text)) : NULL;
-    if (text && !again) abort();
+    char *twice = again ? at_json_text(&c, again) : NULL;
+    if (!twice || strcmp(text, twice) != 0) abort();
     cJSON_Delete(again);
-    cJSON_free(text);
+    at_free(text);
+    at_free(twice);
     cJSON_Delete(v);
     return 0;
 }

@@ -65,11 +65,11 @@ static at_status claim_folder(at_lab_session *l) {
         }
         cJSON_Delete(o);
     } else if (s == AT_OK) {
-        cJSON *o = cJSON_CreateObject();
-        for (int i = 0; i < 3; i++) cJSON_AddStringToObject(o, want[i][0], want[i][1]);
-        cJSON_AddStringToObject(o, "data", l->o->data);
-        s = at_json_write(l->c, path, o);
-        cJSON_Delete(o);
+        at_json j;
+        at_json_open_file(&j, l->c);
+        for (int i = 0; i < 3; i++) at_json_put_string(&j, want[i][0], want[i][1]);
+        at_json_put_string(&j, "data", l->o->data);
+        s = at_json_save(&j, path);
     }
     at_free(path);
     return s;
@@ -82,20 +82,23 @@ static at_status write_lines(at_lab_session *l, const char *name, const cJSON *l
     return s;
 }
 
-static at_status write_page(at_lab_session *l, char **page) {
+static void open_page(at_lab_session *l) {
     char subtitle[320];
     (void)snprintf(subtitle, sizeof subtitle, "%s, scale %s, %d threads, %s", l->lab->source,
                    at_lab_scale_name[l->o->scale], l->c->threads, l->processor);
-    cJSON *spec = cJSON_CreateObject();
-    cJSON_AddStringToObject(spec, "title", l->lab->title);
-    cJSON_AddStringToObject(spec, "subtitle", subtitle);
-    cJSON_AddItemReferenceToObject(spec, "sections", l->page);
+    at_json_open_file(&l->page, l->c);
+    at_json_put_string(&l->page, "title", l->lab->title);
+    at_json_put_string(&l->page, "subtitle", subtitle);
+    at_json_begin_list(&l->page, "sections");
+}
+
+static at_status write_page(at_lab_session *l, char **page) {
+    at_json_end_to(&l->page, 1);
     char *path = at_join(l->c, l->o->out, "report.json");
     *page = at_join(l->c, l->o->out, "report.html");
-    at_status s = path && *page ? at_json_write(l->c, path, spec) : AT_OOM;
+    at_status s = path && *page ? at_json_save(&l->page, path) : AT_OOM;
     if (s == AT_OK) s = at_report_spec(l->c, path, *page);
     at_free(path);
-    cJSON_Delete(spec);
     return s;
 }
 
@@ -105,16 +108,17 @@ static at_status conclude(at_lab_session *l) {
     if (s == AT_OK) s = write_lines(l, "rates.jsonl", l->rates);
     if (s == AT_OK) s = write_page(l, &page);
     if (s == AT_OK) {
-        cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "lab", l->lab->name);
-        cJSON_AddStringToObject(o, "scale", at_lab_scale_name[l->o->scale]);
-        cJSON_AddNumberToObject(o, "runs", (double)l->n);
-        cJSON_AddNumberToObject(o, "seconds", at_now() - l->began);
-        cJSON_AddStringToObject(o, "report", page);
-        cJSON_AddStringToObject(o, "program", l->program);
-        cJSON_AddStringToObject(o, "processor", l->processor);
-        cJSON_AddItemToObject(o, "warnings", cJSON_Duplicate(l->warnings, true));
-        s = l->o->emit(l->o->user, o);
+        at_json j;
+        at_json_open(&j, l->c);
+        at_json_put_string(&j, "lab", l->lab->name);
+        at_json_put_string(&j, "scale", at_lab_scale_name[l->o->scale]);
+        at_json_put_number(&j, "runs", (double)l->n);
+        at_json_put_number(&j, "seconds", at_now() - l->began);
+        at_json_put_string(&j, "report", page);
+        at_json_put_string(&j, "program", l->program);
+        at_json_put_string(&j, "processor", l->processor);
+        at_json_put_value(&j, "warnings", l->warnings);
+        s = l->o->emit(l->o->user, &j);
     }
     at_free(page);
     return s;
@@ -132,10 +136,10 @@ at_status at_lab_run(at_ctx *c, const char *name, const at_lab_options *o) {
     if (s == AT_OK) s = at_lab_results_open(&l);
     if (s == AT_OK) s = at_compute_open(&l.cp, c);
     const bool computing = s == AT_OK;
-    l.claims = cJSON_CreateArray();
-    l.rates = cJSON_CreateArray();
-    l.warnings = cJSON_CreateArray();
-    l.page = cJSON_CreateArray();
+    open_page(&l);
+    if (s == AT_OK) s = (l.claims = at_json_list(c)) ? AT_OK : c->status;
+    if (s == AT_OK) s = (l.rates = at_json_list(c)) ? AT_OK : c->status;
+    if (s == AT_OK) s = (l.warnings = at_json_list(c)) ? AT_OK : c->status;
     if (s == AT_OK) s = l.lab->run(&l);
     if (s == AT_OK) s = conclude(&l);
     if (computing) at_compute_close(&l.cp);
@@ -144,7 +148,7 @@ at_status at_lab_run(at_ctx *c, const char *name, const at_lab_options *o) {
     cJSON_Delete(l.claims);
     cJSON_Delete(l.rates);
     cJSON_Delete(l.warnings);
-    cJSON_Delete(l.page);
+    at_json_close(&l.page);
     at_dataset_close(l.data);
     at_free(l.results_path);
     return s;

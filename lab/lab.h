@@ -39,8 +39,8 @@ extern const at_lab at_lab_moduleformer;
 typedef struct at_lab_options {
     const char *out, *data; /* folders: of the lab, of the data set */
     at_lab_scale scale;
-    /** Takes the object. */
-    at_status (*emit)(void *user, cJSON *object);
+    /** Closes j. */
+    at_status (*emit)(void *user, at_json *j);
     void *user;
 } at_lab_options;
 

@@ -20,28 +20,26 @@ at_estimate at_estimate_paired(const double *a, const double *b, int64_t n, doub
     return at_stat_t(d, n, null);
 }
 
-at_status at_lab_claim(at_lab_session *l, const at_claim *claim, cJSON *more) {
+void at_lab_claim_begin(at_lab_session *l, const at_claim *claim, at_json *j) {
     const at_estimate *e = &claim->e;
-    cJSON *o = cJSON_CreateObject(), *ci = NULL;
-    cJSON_AddStringToObject(o, "claim", claim->text);
-    cJSON_AddFalseToObject(o, "holds");
-    cJSON_AddNumberToObject(o, "effect", e->mean);
-    ci = cJSON_AddArrayToObject(o, "ci");
-    cJSON_AddItemToArray(ci, cJSON_CreateNumber(e->lo));
-    cJSON_AddItemToArray(ci, cJSON_CreateNumber(e->hi));
-    cJSON_AddNumberToObject(o, "p", e->p);
-    cJSON_AddNullToObject(o, "p_holm");
-    cJSON_AddNumberToObject(o, "n", (double)e->n);
-    cJSON_AddStringToObject(o, "unit", claim->unit);
-    cJSON_AddNumberToObject(o, "null", claim->null);
-    cJSON_AddStringToObject(o, "side", claim->side == AT_ABOVE ? "above" : "below");
-    if (claim->bound) cJSON_AddStringToObject(o, "bound", claim->bound);
-    for (cJSON *v = more ? more->child : NULL; v; v = more->child) {
-        cJSON_DetachItemViaPointer(more, v);
-        cJSON_AddItemToObject(o, v->string, v);
-    }
-    cJSON_Delete(more);
-    cJSON_AddItemToArray(l->claims, o);
+    at_json_open(j, l->c);
+    at_json_put_string(j, "claim", claim->text);
+    at_json_put_bool(j, "holds", false);
+    at_json_put_number(j, "effect", e->mean);
+    at_json_put_numbers(j, "ci", (const double[]){e->lo, e->hi}, 2);
+    at_json_put_number(j, "p", e->p);
+    at_json_put_null(j, "p_holm");
+    at_json_put_number(j, "n", (double)e->n);
+    at_json_put_string(j, "unit", claim->unit);
+    at_json_put_number(j, "null", claim->null);
+    at_json_put_string(j, "side", claim->side == AT_ABOVE ? "above" : "below");
+    if (claim->bound) at_json_put_string(j, "bound", claim->bound);
+}
+
+at_status at_lab_claim_end(at_lab_session *l, at_json *j) {
+    cJSON *o = at_json_value(j, "claim");
+    if (!o) return l->c->status;
+    at_json_append(l->claims, o);
     if (cJSON_GetArraySize(l->claims) > CLAIMS_MAX)
         return at_error(l->c, AT_UNSUPPORTED, "a lab has %d claims at most", CLAIMS_MAX);
     return AT_OK;
@@ -62,20 +60,41 @@ static bool decide(const cJSON *o, double p_holm) {
            (above ? effect > null : effect < null);
 }
 
+/* The claim with what was decided of it. */
+static cJSON *decided(at_ctx *c, const cJSON *claim, double p_holm) {
+    at_json j;
+    at_json_open(&j, c);
+    const cJSON *v = NULL;
+    cJSON_ArrayForEach(v, claim) {
+        if (!strcmp(v->string, "holds"))
+            at_json_put_bool(&j, "holds", decide(claim, p_holm));
+        else if (!strcmp(v->string, "p_holm"))
+            at_json_put_number(&j, "p_holm", p_holm);
+        else
+            at_json_put_value(&j, v->string, v);
+    }
+    return at_json_value(&j, "claim");
+}
+
 at_status at_lab_claims_decide(at_lab_session *l) {
     double p[CLAIMS_MAX], adjusted[CLAIMS_MAX];
     const int n = cJSON_GetArraySize(l->claims);
-    at_status s = AT_OK;
+    cJSON *all = at_json_list(l->c);
+    at_status s = all ? AT_OK : l->c->status;
     for (int i = 0; i < n; i++)
         if (!at_jsonl_number(cJSON_GetArrayItem(l->claims, i), "p", &p[i])) p[i] = (double)NAN;
     at_stat_holm(p, n, adjusted);
     for (int i = 0; i < n && s == AT_OK; i++) {
-        cJSON *o = cJSON_GetArrayItem(l->claims, i);
-        cJSON_ReplaceItemInObjectCaseSensitive(o, "holds",
-                                               cJSON_CreateBool(decide(o, adjusted[i])));
-        cJSON_ReplaceItemInObjectCaseSensitive(o, "p_holm", cJSON_CreateNumber(adjusted[i]));
-        cJSON *copy = cJSON_Duplicate(o, true);
-        s = copy ? l->o->emit(l->o->user, copy) : at_error(l->c, AT_OOM, "out of memory");
+        cJSON *o = decided(l->c, cJSON_GetArrayItem(l->claims, i), adjusted[i]);
+        if (!o) s = l->c->status;
+        if (o) at_json_append(all, o);
+        at_json j;
+        at_json_open_value(&j, l->c);
+        at_json_put_value(&j, NULL, o);
+        if (s == AT_OK) s = l->o->emit(l->o->user, &j);
+        at_json_close(&j);
     }
+    cJSON_Delete(l->claims);
+    l->claims = all;
     return s;
 }

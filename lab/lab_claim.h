@@ -27,8 +27,9 @@ typedef struct at_claim {
     at_claim_side side;
 } at_claim;
 
-/** Keeps the claim until all are made.  more: further fields, taken; or NULL. */
-at_status at_lab_claim(at_lab_session *l, const at_claim *claim, cJSON *more);
+/** A claim, to which further fields may be added; _end keeps it until all are made, and closes j. */
+void at_lab_claim_begin(at_lab_session *l, const at_claim *claim, at_json *j);
+at_status at_lab_claim_end(at_lab_session *l, at_json *j);
 /** After the last one: corrects for their number, decides each, and emits them. */
 at_status at_lab_claims_decide(at_lab_session *l);
 

@@ -8,13 +8,15 @@ artel_status at_json_labs(artel *a, artel_emit emit, void *user) {
     artel_status s = ARTEL_OK;
     for (int i = 0; at_labs[i] && s == ARTEL_OK; i++) {
         const at_lab *l = at_labs[i];
-        cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "lab", l->name);
-        cJSON_AddStringToObject(o, "title", l->title);
-        cJSON_AddStringToObject(o, "source", l->source);
-        cJSON *list = cJSON_AddArrayToObject(o, "claims");
-        for (int k = 0; l->claims[k]; k++) at_json_append(list, cJSON_CreateString(l->claims[k]));
-        s = at_emit(a, emit, user, o);
+        at_json j;
+        at_json_open(&j, &a->ctx);
+        at_json_put_string(&j, "lab", l->name);
+        at_json_put_string(&j, "title", l->title);
+        at_json_put_string(&j, "source", l->source);
+        at_json_begin_list(&j, "claims");
+        for (int k = 0; l->claims[k]; k++) at_json_put_string(&j, NULL, l->claims[k]);
+        at_json_end(&j);
+        s = at_emit(a, emit, user, &j);
     }
     return s;
 }
@@ -25,9 +27,9 @@ typedef struct {
     void *user;
 } sink;
 
-static at_status pass_on(void *user, cJSON *object) {
+static at_status pass_on(void *user, at_json *j) {
     const sink *k = user;
-    return (at_status)at_emit(k->a, k->emit, k->user, object);
+    return (at_status)at_emit(k->a, k->emit, k->user, j);
 }
 
 static at_status scale_of(at_ctx *c, const char *name, at_lab_scale *out) {

@@ -120,8 +120,10 @@ static at_status declare(mf *m, const mf_model *x, const char *group, int64_t se
     const mf_scale *z = m->scale;
     const mf_shape *h = &x->shape;
     at_text t;
-    cJSON *path = cJSON_CreateString(m->l->o->data);
-    char *quoted = at_json_text(m->l->c, path, false);
+    at_json path;
+    at_json_open_value(&path, m->l->c);
+    at_json_put_string(&path, NULL, m->l->o->data);
+    char *quoted = at_json_take(&path);
     const int64_t steps = tokens / (z->batch * z->context);
     const unsigned flags = seed == MF_TUNE_SEED ? AT_TRIAL_MAY_DIVERGE | AT_TRIAL_FOR_TUNING
                            : x->lengths         ? AT_TRIAL_BY_LENGTH
@@ -147,8 +149,7 @@ static at_status declare(mf *m, const mf_model *x, const char *group, int64_t se
     if (s == AT_OK && !quoted) s = AT_OOM;
     if (s == AT_OK) s = at_lab_declare(m->l, group, seed, flags, t.s);
     at_text_close(&t);
-    cJSON_free(quoted);
-    cJSON_Delete(path);
+    at_free(quoted);
     return s;
 }
 
@@ -231,21 +232,25 @@ static at_status declare_all(mf *m) {
 }
 
 /* For rates.jsonl. */
-static cJSON *rates_of(const mf *m, int i) {
+static at_status keep_rates(const mf *m, int i) {
     static const char *const edge[3] = {"lowest", "none", "highest"};
     const mf_model *x = &m->model[i];
-    cJSON *o = cJSON_CreateObject(), *list;
-    cJSON_AddStringToObject(o, "group", x->group);
-    cJSON_AddNumberToObject(o, "rate", mf_rate(x, mf_best(m, i)));
-    cJSON_AddStringToObject(o, "edge", edge[mf_edge(m, i) + 1]);
-    list = cJSON_AddArrayToObject(o, "tried");
+    at_json j;
+    at_json_open(&j, m->l->c);
+    at_json_put_string(&j, "group", x->group);
+    at_json_put_number(&j, "rate", mf_rate(x, mf_best(m, i)));
+    at_json_put_string(&j, "edge", edge[mf_edge(m, i) + 1]);
+    at_json_begin_list(&j, "tried");
     for (int r = m->sweep[i].low; r <= m->sweep[i].high; r++) {
-        cJSON *t = cJSON_CreateObject();
-        cJSON_AddNumberToObject(t, "rate", mf_rate(x, r));
-        cJSON_AddNumberToObject(t, "val_loss", mf_tune_loss(m, i, r)); /* null: exploded */
-        cJSON_AddItemToArray(list, t);
+        at_json_begin_object(&j, NULL);
+        at_json_put_number(&j, "rate", mf_rate(x, r));
+        at_json_put_number(&j, "val_loss", mf_tune_loss(m, i, r)); /* null: exploded */
+        at_json_end(&j);
     }
-    return o;
+    at_json_end(&j);
+    cJSON *o = at_json_value(&j, "rates");
+    if (o) at_json_append(m->l->rates, o);
+    return o ? AT_OK : m->l->c->status;
 }
 
 at_status mf_choose_rates(mf *m) {
@@ -255,13 +260,14 @@ at_status mf_choose_rates(mf *m) {
         if (best < 0)
             return at_error(m->l->c, AT_NUMERIC, "%s: every learning rate from %g to %g exploded",
                             x->group, mf_rate(x, m->sweep[i].low), mf_rate(x, m->sweep[i].high));
-        if (side)
-            at_lab_warn(m->l,
-                        "%s: the best learning rate, %g, is the %s of those tried (%g to %g); a "
-                        "better one may lie beyond",
-                        x->title, mf_rate(x, best), side < 0 ? "lowest" : "highest",
-                        mf_rate(x, m->sweep[i].low), mf_rate(x, m->sweep[i].high));
-        cJSON_AddItemToArray(m->l->rates, rates_of(m, i));
+        at_status s = keep_rates(m, i);
+        if (s == AT_OK && side)
+            s = at_lab_warn(m->l,
+                            "%s: the best learning rate, %g, is the %s of those tried (%g to %g); "
+                            "a better one may lie beyond",
+                            x->title, mf_rate(x, best), side < 0 ? "lowest" : "highest",
+                            mf_rate(x, m->sweep[i].low), mf_rate(x, m->sweep[i].high));
+        if (s != AT_OK) return s;
     }
     return AT_OK;
 }

@@ -5,79 +5,96 @@
 #include <stdio.h>
 #include <string.h>
 
-cJSON *at_page_section(at_lab_session *l, const char *heading, const char *text) {
-    cJSON *s = cJSON_CreateObject();
-    if (heading) cJSON_AddStringToObject(s, "heading", heading);
-    if (text) cJSON_AddStringToObject(s, "text", text);
-    cJSON_AddItemToArray(l->page, s);
-    return s;
+/* How deep it is inside of the sections, of a section, of its table or chart, of rows or series, of the
+   points of a series.  Whatever was begun deeper ends when something is begun. */
+enum { SECTIONS = 2, SECTION, PART, ITEMS, POINTS = ITEMS + 2 };
+
+static at_json *inside(at_lab_session *l, int depth) {
+    at_json_end_to(&l->page, depth);
+    return &l->page;
+}
+
+static void put_title(at_json *j, const char *key, const char *text) {
+    if (text) at_json_put_string(j, key, text);
+}
+
+void at_page_section(at_lab_session *l, const char *heading, const char *text) {
+    at_json *j = inside(l, SECTIONS);
+    at_json_begin_object(j, NULL);
+    put_title(j, "heading", heading);
+    put_title(j, "text", text);
 }
 
 /* "a|b|c" as strings. */
-static cJSON *cells(const char *text) {
-    cJSON *list = cJSON_CreateArray();
+static void put_cells(at_json *j, const char *key, const char *text) {
+    at_json_begin_list(j, key);
     for (const char *at = text;; at++) {
         char cell[256];
         const size_t n = strcspn(at, "|");
         (void)snprintf(cell, sizeof cell, "%.*s", (int)(n < 255 ? n : 255), at);
-        cJSON_AddItemToArray(list, cJSON_CreateString(cell));
+        at_json_put_string(j, NULL, cell);
         at += n;
-        if (!*at) return list;
+        if (!*at) break;
     }
+    at_json_end(j);
 }
 
-cJSON *at_page_table(cJSON *section, const char *title, const char *columns) {
-    cJSON *t = cJSON_AddObjectToObject(section, "table");
-    if (title) cJSON_AddStringToObject(t, "title", title);
-    cJSON_AddItemToObject(t, "columns", cells(columns));
-    cJSON_AddArrayToObject(t, "rows");
-    return t;
+void at_page_table(at_lab_session *l, const char *title, const char *columns) {
+    at_json *j = inside(l, SECTION);
+    at_json_begin_object(j, "table");
+    put_title(j, "title", title);
+    put_cells(j, "columns", columns);
+    at_json_begin_list(j, "rows");
 }
 
-void at_page_row(cJSON *table, const char *fmt, ...) {
+void at_page_row(at_lab_session *l, const char *fmt, ...) {
     char text[1024];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    cJSON_AddItemToArray(cJSON_GetObjectItem(table, "rows"), cells(text));
+    put_cells(inside(l, ITEMS), NULL, text);
 }
 
-cJSON *at_page_chart(cJSON *section, const char *title, const char *x, const char *y) {
-    cJSON *chart = cJSON_AddObjectToObject(section, "chart");
-    if (title) cJSON_AddStringToObject(chart, "title", title);
-    cJSON_AddStringToObject(chart, "x", x);
-    cJSON_AddStringToObject(chart, "y", y);
-    cJSON_AddArrayToObject(chart, "series");
-    return chart;
+void at_page_chart(at_lab_session *l, const char *title, const char *x, const char *y) {
+    at_json *j = inside(l, SECTION);
+    at_json_begin_object(j, "chart");
+    put_title(j, "title", title);
+    at_json_put_string(j, "x", x);
+    at_json_put_string(j, "y", y);
+    at_json_begin_list(j, "series");
 }
 
-static cJSON *series(cJSON *chart, const char *name) {
-    cJSON *s = cJSON_CreateObject();
-    cJSON_AddStringToObject(s, "name", name);
-    cJSON_AddItemToArray(cJSON_GetObjectItem(chart, "series"), s);
-    return s;
+void at_page_log_x(at_lab_session *l) { at_json_put_bool(inside(l, PART), "log_x", true); }
+
+static at_json *begin_series(at_lab_session *l, const char *name) {
+    at_json *j = inside(l, ITEMS);
+    at_json_begin_object(j, NULL);
+    at_json_put_string(j, "name", name);
+    return j;
 }
 
-cJSON *at_page_points(cJSON *chart, const char *name) {
-    return cJSON_AddArrayToObject(series(chart, name), "points");
+void at_page_points(at_lab_session *l, const char *name) {
+    at_json_begin_list(begin_series(l, name), "points");
 }
 
-void at_page_point(cJSON *points, double x, double y) {
-    cJSON *p = cJSON_CreateArray();
-    cJSON_AddItemToArray(p, cJSON_CreateNumber(x));
-    cJSON_AddItemToArray(p, isfinite(y) ? cJSON_CreateNumber(y) : cJSON_CreateNull());
-    cJSON_AddItemToArray(points, p);
+void at_page_point(at_lab_session *l, double x, double y) {
+    at_json_put_numbers(inside(l, POINTS), NULL, (const double[]){x, y}, 2);
 }
 
-void at_page_metrics(cJSON *chart, const at_trial *t, const char *name, const char *x,
+void at_page_metrics(at_lab_session *l, const at_trial *t, const char *name, const char *x,
                      const char *y) {
     char path[200];
-    cJSON *s = series(chart, name);
+    at_json *j = begin_series(l, name);
     (void)snprintf(path, sizeof path, "runs/%s/metrics.jsonl", t->name);
-    cJSON_AddStringToObject(s, "metrics", path);
-    cJSON_AddStringToObject(s, "x", x);
-    cJSON_AddStringToObject(s, "y", y);
+    at_json_put_string(j, "metrics", path);
+    at_json_put_string(j, "x", x);
+    at_json_put_string(j, "y", y);
+}
+
+void at_page_figures(at_lab_session *l) { at_json_begin_object(inside(l, SECTION), "figures"); }
+void at_page_figure(at_lab_session *l, const char *label, const char *value) {
+    at_json_put_string(inside(l, PART), label, value);
 }
 
 static double number(const cJSON *v) { return cJSON_IsNumber(v) ? v->valuedouble : (double)NAN; }
@@ -100,7 +117,7 @@ const char *at_page_bound(const cJSON *claim) {
 }
 
 void at_page_claims(at_lab_session *l) {
-    cJSON *section = at_page_section(
+    at_page_section(
         l, "Claims",
         "Tested on the test split, which no setting was chosen by. The interval is Student's t "
         "over "
@@ -111,13 +128,12 @@ void at_page_claims(at_lab_session *l) {
         "on its side and the claim still not hold. \"At least\" and \"at most\": the effect and "
         "its "
         "interval are those of a limit, and the true effect may lie beyond it.");
-    cJSON *table =
-        at_page_table(section, NULL, "claim|holds|effect|95 % interval|p|p corrected|seeds|unit");
+    at_page_table(l, NULL, "claim|holds|effect|95 % interval|p|p corrected|seeds|unit");
     const cJSON *o;
     cJSON_ArrayForEach(o, l->claims) {
         char effect[32], lo[32], hi[32], p[32], holm[32];
         const cJSON *ci = cJSON_GetObjectItem(o, "ci");
-        at_page_row(table, "%s|%s|%s%s|%s to %s|%s|%s|%.0f|%s",
+        at_page_row(l, "%s|%s|%s%s|%s to %s|%s|%s|%.0f|%s",
                     cJSON_GetStringValue(cJSON_GetObjectItem(o, "claim")),
                     cJSON_IsTrue(cJSON_GetObjectItem(o, "holds")) ? "yes" : "no", at_page_bound(o),
                     shown(effect, 32, number(cJSON_GetObjectItem(o, "effect"))),
@@ -130,19 +146,25 @@ void at_page_claims(at_lab_session *l) {
     }
 }
 
-void at_lab_warn(at_lab_session *l, const char *fmt, ...) {
+at_status at_lab_warn(at_lab_session *l, const char *fmt, ...) {
     char text[400];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     at_log(l->c, AT_LOG_WARN, "%s", text);
-    cJSON_AddItemToArray(l->warnings, cJSON_CreateString(text));
+    at_json j;
+    at_json_open_value(&j, l->c);
+    at_json_put_string(&j, NULL, text);
+    cJSON *o = at_json_value(&j, "warning");
+    if (o) at_json_append(l->warnings, o);
+    return o ? AT_OK : l->c->status;
 }
 
 void at_page_warnings(at_lab_session *l) {
     if (!cJSON_GetArraySize(l->warnings)) return;
-    cJSON *t = at_page_table(at_page_section(l, "Doubts", NULL), NULL, "what to bear in mind");
+    at_page_section(l, "Doubts", NULL);
+    at_page_table(l, NULL, "what to bear in mind");
     const cJSON *o;
-    cJSON_ArrayForEach(o, l->warnings) at_page_row(t, "%s", cJSON_GetStringValue(o));
+    cJSON_ArrayForEach(o, l->warnings) at_page_row(l, "%s", cJSON_GetStringValue(o));
 }

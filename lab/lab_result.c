@@ -19,56 +19,56 @@ typedef struct {
     at_model *m;
     at_usage usage;
     int64_t context;
-    cJSON *line, *windows;
+    at_json line, windows; /* of results.jsonl; {"loss": {domain: [..]}} */
 } measuring;
-
-static void number(cJSON *o, const char *key, double v) { cJSON_AddNumberToObject(o, key, v); }
 
 /* ---- losses ---- */
 
-static void keep_windows(cJSON *lists, const char *domain, const at_probe *p) {
-    cJSON *list = cJSON_AddArrayToObject(lists, domain);
+static void keep_windows(at_json *j, const char *domain, const at_probe *p) {
+    at_json_begin_list(j, domain);
     for (int64_t i = 0; i < p->windows; i++)
-        cJSON_AddItemToArray(list, cJSON_CreateNumber(p->nats[i] / (double)p->per_bucket));
+        at_json_put_number(j, NULL, p->nats[i] / (double)p->per_bucket);
+    at_json_end(j);
 }
 
-/* Of a whole split.  by, windows, usage: of each domain, of each window, of the routers, or NULL. */
-static at_status split_loss(measuring *w, at_split split, cJSON *by, cJSON *windows,
-                            at_usage *usage) {
+/* Of a whole split; of the test split also the loss of each domain and of each window, and the use of
+   the routers. */
+static at_status split_loss(measuring *w, at_split split) {
+    const bool test = split == AT_TEST;
     at_lab_session *l = w->l;
     const at_probe_spec spec = {
         .context = w->context, .stride = w->context, .buckets = 1, .tail = true};
     double nats = 0, tokens = 0;
     at_status s = AT_OK;
+    if (test) at_json_begin_object(&w->line, "by_domain");
     for (int d = 0; d < l->data->n_domains && s == AT_OK; d++) {
         at_probe p;
         const at_shard *shard = &l->data->domain[d].shard[split];
         if (shard->n_tokens < 2) continue;
-        s = at_probe_run(&l->cp, w->m, shard, &spec, usage, &p);
+        s = at_probe_run(&l->cp, w->m, shard, &spec, test ? &w->usage : NULL, &p);
         if (s == AT_OK) {
             const double n = (double)(p.windows * p.per_bucket + p.tail_tokens);
             const double loss = at_probe_loss(&p);
-            if (by) number(by, l->data->domain[d].name, loss);
-            if (windows) keep_windows(windows, l->data->domain[d].name, &p);
+            if (test) at_json_put_number(&w->line, l->data->domain[d].name, loss);
+            if (test) keep_windows(&w->windows, l->data->domain[d].name, &p);
             nats += loss * n;
             tokens += n;
         }
         at_probe_close(&p);
     }
+    if (test) at_json_end(&w->line);
     if (s == AT_OK && tokens <= 0)
         s = at_error(l->c, AT_FORMAT, "%s: the %s split is empty", l->o->data,
                      at_split_name[split]);
-    number(w->line, split == AT_TEST ? "test_loss" : "val_loss", nats / tokens);
-    number(w->line, split == AT_TEST ? "test_tokens" : "val_tokens", tokens);
+    at_json_put_number(&w->line, test ? "test_loss" : "val_loss", nats / tokens);
+    at_json_put_number(&w->line, test ? "test_tokens" : "val_tokens", tokens);
     return s;
 }
 
 /* What settings are chosen by, and what claims are tested on, are never the same text. */
 static at_status losses(measuring *w) {
-    at_status s = split_loss(w, AT_VALIDATION, NULL, NULL, NULL);
-    if (s != AT_OK || w->t->flags & AT_TRIAL_FOR_TUNING) return s;
-    cJSON *by = cJSON_AddObjectToObject(w->line, "by_domain");
-    return split_loss(w, AT_TEST, by, cJSON_GetObjectItem(w->windows, "loss"), &w->usage);
+    const at_status s = split_loss(w, AT_VALIDATION);
+    return s != AT_OK || w->t->flags & AT_TRIAL_FOR_TUNING ? s : split_loss(w, AT_TEST);
 }
 
 /* ---- routers ---- */
@@ -77,29 +77,31 @@ static at_status loads(measuring *w) {
     double entropy = 0, dead = 0, experts = 0;
     const at_usage *u = &w->usage;
     if (!u->n) return AT_OK;
-    cJSON *list = cJSON_AddArrayToObject(w->line, "load");
+    at_json *j = &w->line;
+    at_json_begin_list(j, "load");
     for (int64_t i = 0; i < u->n; i++) {
         const at_router_usage *r = &u->router[i];
         at_usage_report report;
         double *share = at_malloc(w->l->c, (size_t)r->e * sizeof *share);
         if (!share) return AT_OOM;
         at_usage_summary(r, share, &report);
-        cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "kind", at_layer_kind_name[r->id.kind]);
-        number(o, "layer", (double)r->id.layer);
-        number(o, "entropy", report.load_entropy);
-        number(o, "dead", (double)report.dead);
-        number(o, "information", report.information);
-        cJSON_AddItemToObject(o, "share", cJSON_CreateDoubleArray(share, (int)r->e));
-        cJSON_AddItemToArray(list, o);
+        at_json_begin_object(j, NULL);
+        at_json_put_string(j, "kind", at_layer_kind_name[r->id.kind]);
+        at_json_put_number(j, "layer", (double)r->id.layer);
+        at_json_put_number(j, "entropy", report.load_entropy);
+        at_json_put_number(j, "dead", (double)report.dead);
+        at_json_put_number(j, "information", report.information);
+        at_json_put_numbers(j, "share", share, r->e);
+        at_json_end(j);
         at_free(share);
         entropy += report.load_entropy / (double)u->n;
         dead += (double)report.dead;
         experts += (double)r->e;
     }
-    number(w->line, "load_entropy", entropy);
-    number(w->line, "dead", dead);
-    number(w->line, "experts", experts);
+    at_json_end(j);
+    at_json_put_number(&w->line, "load_entropy", entropy);
+    at_json_put_number(&w->line, "dead", dead);
+    at_json_put_number(&w->line, "experts", experts);
     return AT_OK;
 }
 
@@ -124,8 +126,8 @@ static at_status probe_all(measuring *w, const at_probe_spec *spec, double *nats
 
 static at_status lengths(measuring *w) {
     const int64_t longest = w->context << (CONTEXTS - 1);
-    cJSON *contexts = cJSON_AddArrayToObject(w->line, "by_context");
-    cJSON *positions = cJSON_AddArrayToObject(w->line, "by_position");
+    at_json *j = &w->line;
+    at_json_begin_list(j, "by_context");
     at_status s = AT_OK;
     double tokens = 0;
     for (int i = 0; i < CONTEXTS && s == AT_OK; i++) {
@@ -134,21 +136,24 @@ static at_status lengths(measuring *w) {
             .context = w->context << i, .stride = longest, .buckets = (int64_t)1 << i};
         s = probe_all(w, &spec, nats, &tokens);
         if (tokens <= 0) break;
-        cJSON *o = cJSON_CreateObject();
-        number(o, "context", (double)spec.context);
-        number(o, "loss", nats[spec.buckets - 1] / tokens);
-        number(o, "tokens", tokens);
-        cJSON_AddItemToArray(contexts, o);
+        at_json_begin_object(j, NULL);
+        at_json_put_number(j, "context", (double)spec.context);
+        at_json_put_number(j, "loss", nats[spec.buckets - 1] / tokens);
+        at_json_put_number(j, "tokens", tokens);
+        at_json_end(j);
     }
+    at_json_end(j);
+    at_json_begin_list(j, "by_position");
     double nats[POSITIONS] = {0};
     const at_probe_spec spec = {.context = longest, .stride = longest, .buckets = POSITIONS};
     if (s == AT_OK) s = probe_all(w, &spec, nats, &tokens);
     for (int i = 0; s == AT_OK && tokens > 0 && i < POSITIONS; i++) {
-        cJSON *o = cJSON_CreateObject();
-        number(o, "position", ((double)i + 0.5) * (double)longest / POSITIONS);
-        number(o, "loss", nats[i] / tokens);
-        cJSON_AddItemToArray(positions, o);
+        at_json_begin_object(j, NULL);
+        at_json_put_number(j, "position", ((double)i + 0.5) * (double)longest / POSITIONS);
+        at_json_put_number(j, "loss", nats[i] / tokens);
+        at_json_end(j);
     }
+    at_json_end(j);
     return s;
 }
 
@@ -171,11 +176,11 @@ static at_status training(measuring *w) {
         double loss = 0;
         for (int64_t i = 0; i < tail; i++)
             loss += curve[1].points.y[curve[1].points.n - 1 - i] / (double)tail;
-        number(w->line, "steps", (double)n);
-        number(w->line, "tokens", curve[2].points.y[curve[2].points.n - 1]);
-        number(w->line, "train_loss", loss); /* mean of the last steps */
-        number(w->line, "seconds", curve[1].points.x[curve[1].points.n - 1]);
-        number(w->line, "tokens_per_s", curve[0].points.y[n / 2]);
+        at_json_put_number(&w->line, "steps", (double)n);
+        at_json_put_number(&w->line, "tokens", curve[2].points.y[curve[2].points.n - 1]);
+        at_json_put_number(&w->line, "train_loss", loss); /* mean of the last steps */
+        at_json_put_number(&w->line, "seconds", curve[1].points.x[curve[1].points.n - 1]);
+        at_json_put_number(&w->line, "tokens_per_s", curve[0].points.y[n / 2]);
     }
     for (int i = 0; i < 3; i++) at_points_free(&curve[i].points);
     return s;
@@ -185,10 +190,11 @@ static void planned(measuring *w) {
     double v;
     const cJSON *memory = cJSON_GetObjectItemCaseSensitive(w->t->plan, "memory_bytes");
     const char *arch = at_jsonl_string(w->t->plan, "arch");
-    cJSON_AddStringToObject(w->line, "arch", arch ? arch : "");
-    if (at_jsonl_number(w->t->plan, "parameters", &v)) number(w->line, "parameters", v);
-    if (at_jsonl_number(w->t->plan, "active", &v)) number(w->line, "active", v);
-    if (at_jsonl_number(memory, "total", &v)) number(w->line, "peak_bytes", v);
+    at_json_put_string(&w->line, "arch", arch ? arch : "");
+    if (at_jsonl_number(w->t->plan, "parameters", &v))
+        at_json_put_number(&w->line, "parameters", v);
+    if (at_jsonl_number(w->t->plan, "active", &v)) at_json_put_number(&w->line, "active", v);
+    if (at_jsonl_number(memory, "total", &v)) at_json_put_number(&w->line, "peak_bytes", v);
 }
 
 static at_status context_of(measuring *w) {
@@ -203,15 +209,16 @@ static at_status context_of(measuring *w) {
 
 at_status at_lab_result(at_lab_session *l, const at_trial *t, const char *hash, cJSON **out) {
     measuring w = {.l = l, .t = t};
-    w.line = cJSON_CreateObject();
-    w.windows = cJSON_CreateObject();
-    cJSON_AddObjectToObject(w.windows, "loss");
-    cJSON_AddStringToObject(w.line, "name", t->name);
-    cJSON_AddStringToObject(w.line, "group", t->group);
-    number(w.line, "seed", (double)t->seed);
-    cJSON_AddStringToObject(w.line, "recipe", hash);
-    cJSON_AddStringToObject(w.line, "program", l->program);
-    cJSON_AddStringToObject(w.line, "processor", l->processor);
+    *out = NULL;
+    at_json_open(&w.line, l->c);
+    at_json_open_file(&w.windows, l->c);
+    at_json_begin_object(&w.windows, "loss");
+    at_json_put_string(&w.line, "name", t->name);
+    at_json_put_string(&w.line, "group", t->group);
+    at_json_put_number(&w.line, "seed", (double)t->seed);
+    at_json_put_string(&w.line, "recipe", hash);
+    at_json_put_string(&w.line, "program", l->program);
+    at_json_put_string(&w.line, "processor", l->processor);
     planned(&w);
     char *model = at_lab_path(l, t, "model"), *windows = at_lab_path(l, t, AT_LAB_WINDOWS);
     at_status s = model && windows ? context_of(&w) : AT_OOM;
@@ -220,18 +227,15 @@ at_status at_lab_result(at_lab_session *l, const at_trial *t, const char *hash, 
     if (s == AT_OK) s = losses(&w);
     if (s == AT_OK) s = loads(&w);
     if (s == AT_OK && (t->flags & AT_TRIAL_BY_LENGTH)) s = lengths(&w);
-    if (s == AT_OK && !(t->flags & AT_TRIAL_FOR_TUNING))
-        s = at_json_write(l->c, windows, w.windows);
+    at_json_end(&w.windows);
+    if (s == AT_OK && !(t->flags & AT_TRIAL_FOR_TUNING)) s = at_json_save(&w.windows, windows);
+    if (s == AT_OK && !(*out = at_json_value(&w.line, t->name))) s = l->c->status;
     at_free(model);
     at_free(windows);
     at_usage_close(&w.usage);
     at_model_close(w.m);
-    cJSON_Delete(w.windows);
-    if (s != AT_OK) {
-        cJSON_Delete(w.line);
-        w.line = NULL;
-    }
-    *out = w.line;
+    at_json_close(&w.windows);
+    at_json_close(&w.line);
     return s;
 }
 

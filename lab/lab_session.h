@@ -39,7 +39,7 @@ struct at_lab_session {
     cJSON *claims;   /* so far                                            */
     cJSON *rates;    /* objects: learning rates tried and chosen          */
     cJSON *warnings; /* sentences                                        */
-    cJSON *page;     /* "sections" of the report                          */
+    at_json page;    /* the report's description, "sections" open: lab_page.h */
     /* for the estimate of the time left */
     double worked, work_seconds; /* flops done here, and how long they took */
     double later;                /* seconds of what follows the training    */

@@ -178,24 +178,24 @@ static bool recall(const cJSON *kept, const char *key, int n, at_speed *out) {
 
 static at_status keep(at_lab_session *l, const char *path, const char *key,
                       const at_trial *const *t, int n, const at_speed *speed) {
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "key", key);
-    cJSON_AddStringToObject(o, "program", l->program);
-    cJSON_AddStringToObject(o, "processor", l->processor);
-    cJSON_AddNumberToObject(o, "threads", l->c->threads);
-    cJSON *list = cJSON_AddArrayToObject(o, "models");
+    at_json j;
+    at_json_open_file(&j, l->c);
+    at_json_put_string(&j, "key", key);
+    at_json_put_string(&j, "program", l->program);
+    at_json_put_string(&j, "processor", l->processor);
+    at_json_put_number(&j, "threads", l->c->threads);
+    at_json_begin_list(&j, "models");
     for (int i = 0; i < n; i++) {
-        cJSON *m = cJSON_CreateObject();
-        cJSON_AddStringToObject(m, "name", t[i]->name);
-        cJSON_AddNumberToObject(m, "train", speed[i].train);
-        cJSON_AddNumberToObject(m, "forward", speed[i].forward);
-        cJSON_AddNumberToObject(m, "decode", speed[i].decode);
-        cJSON_AddItemToObject(m, "error", cJSON_CreateDoubleArray(speed[i].error, 3));
-        cJSON_AddItemToArray(list, m);
+        at_json_begin_object(&j, NULL);
+        at_json_put_string(&j, "name", t[i]->name);
+        at_json_put_number(&j, "train", speed[i].train);
+        at_json_put_number(&j, "forward", speed[i].forward);
+        at_json_put_number(&j, "decode", speed[i].decode);
+        at_json_put_numbers(&j, "error", speed[i].error, 3);
+        at_json_end(&j);
     }
-    const at_status s = at_json_write(l->c, path, o);
-    cJSON_Delete(o);
-    return s;
+    at_json_end(&j);
+    return at_json_save(&j, path);
 }
 
 static void tell_why(const at_lab_session *l, const char *path, const cJSON *kept) {

@@ -36,7 +36,7 @@ at_status at_lab_results_open(at_lab_session *l) {
     at_jsonl j;
     cJSON *line = NULL;
     int64_t programs = 0, processors = 0;
-    l->results = cJSON_CreateArray();
+    if (!(l->results = at_json_list(l->c))) return l->c->status;
     if (!at_exists(l->results_path)) return AT_OK;
     at_status s = at_jsonl_open(l->c, l->results_path, &j);
     while (s == AT_OK && (s = at_jsonl_next(l->c, &j, &line)) == AT_OK && line) {
@@ -46,7 +46,7 @@ at_status at_lab_results_open(at_lab_session *l) {
             continue;
         }
         processors += !says(line, "processor", l->processor);
-        cJSON_AddItemToArray(l->results, line);
+        at_json_append(l->results, line);
     }
     at_jsonl_close(&j);
     if (s == AT_OK) tell_of_strangers(l, programs, processors);
@@ -126,7 +126,11 @@ static at_status conf_of(at_lab_session *l, const at_trial *t, at_conf **f) {
 static at_status plan_of(at_lab_session *l, at_trial *t) {
     at_conf *f = NULL;
     at_status s = conf_of(l, t, &f);
-    if (s == AT_OK && !(t->plan = at_plan(l->c, f, false, false))) s = l->c->status;
+    at_json j;
+    at_json_open(&j, l->c);
+    if (s == AT_OK) s = at_plan(l->c, f, false, false, &j);
+    if (s == AT_OK && !(t->plan = at_json_value(&j, t->name))) s = l->c->status;
+    at_json_close(&j);
     at_conf_close(f);
     (void)(t->plan && at_jsonl_number(t->plan, "flops", &t->flops));
     return s;
@@ -221,21 +225,22 @@ static at_status drop_checkpoints(at_lab_session *l, const at_trial *t) {
 }
 
 static cJSON *diverged(const at_lab_session *l, const at_trial *t, const char *hash) {
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "name", t->name);
-    cJSON_AddStringToObject(o, "group", t->group);
-    cJSON_AddNumberToObject(o, "seed", (double)t->seed);
-    cJSON_AddStringToObject(o, "recipe", hash);
-    cJSON_AddStringToObject(o, "program", l->program);
-    cJSON_AddStringToObject(o, "processor", l->processor);
-    cJSON_AddStringToObject(o, "diverged", l->c->message);
-    return o;
+    at_json j;
+    at_json_open(&j, l->c);
+    at_json_put_string(&j, "name", t->name);
+    at_json_put_string(&j, "group", t->group);
+    at_json_put_number(&j, "seed", (double)t->seed);
+    at_json_put_string(&j, "recipe", hash);
+    at_json_put_string(&j, "program", l->program);
+    at_json_put_string(&j, "processor", l->processor);
+    at_json_put_string(&j, "diverged", l->c->message);
+    return at_json_value(&j, t->name);
 }
 
 static at_status add_result(at_lab_session *l, at_trial *t, cJSON *line) {
     cJSON *old = result_of(l, t->name);
     if (old) cJSON_Delete(cJSON_DetachItemViaPointer(l->results, old));
-    cJSON_AddItemToArray(l->results, line);
+    at_json_append(l->results, line);
     t->result = line;
     return results_write(l);
 }
@@ -255,8 +260,8 @@ static at_status one(at_lab_session *l, at_trial *t) {
     if (hash_of(l, t, hex) != AT_OK) return AT_OOM;
     if (exploded) {
         line = diverged(l, t, hex);
-        at_error_clear(l->c);
-        s = AT_OK;
+        s = line ? AT_OK : l->c->status;
+        if (s == AT_OK) at_error_clear(l->c);
     } else if (s == AT_OK) {
         s = at_lab_result(l, t, hex, &line);
     }

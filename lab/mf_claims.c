@@ -45,13 +45,15 @@ at_status mf_speeds(mf *m) {
 }
 
 /* Which of the models from .. to have the last of the learning rates tried. */
-static void add_edges(const mf *m, cJSON *more, int from, int to) {
-    cJSON *list = NULL;
+static void put_edges(const mf *m, at_json *j, int from, int to) {
+    bool some = false;
     for (int i = from; i <= to; i++) {
         if (!mf_edge(m, i)) continue;
-        if (!list) list = cJSON_AddArrayToObject(more, "rates_at_edge");
-        cJSON_AddItemToArray(list, cJSON_CreateString(m->model[i].group));
+        if (!some) at_json_begin_list(j, "rates_at_edge");
+        some = true;
+        at_json_put_string(j, NULL, m->model[i].group);
     }
+    if (some) at_json_end(j);
 }
 
 /* ---- dense against sparse ---- */
@@ -115,12 +117,12 @@ static at_status claim_speed(mf *m) {
                                 .e = q.e,
                                 .null = 2,
                                 .side = AT_ABOVE};
-        cJSON *more = cJSON_CreateObject();
-        cJSON_AddNumberToObject(more, "seeds_better_than_every_dense_model", q.beyond);
-        cJSON_AddItemToObject(more, "by_seed",
-                              cJSON_CreateDoubleArray(q.ratio, (int)m->scale->seeds));
-        add_edges(m, more, 0, m->scale->n_dense);
-        s = at_lab_claim(m->l, &claim, more);
+        at_json j;
+        at_lab_claim_begin(m->l, &claim, &j);
+        at_json_put_number(&j, "seeds_better_than_every_dense_model", q.beyond);
+        at_json_put_numbers(&j, "by_seed", q.ratio, m->scale->seeds);
+        put_edges(m, &j, 0, m->scale->n_dense);
+        s = at_lab_claim_end(m->l, &j);
     }
     return s;
 }
@@ -129,7 +131,7 @@ static at_status claim_speed(mf *m) {
 
 /* Differences of the windows' losses, each a mean over seeds: how sure the difference is of other
    text, the trained models given. */
-static at_status by_window(mf *m, const char *a, const char *b, double null, cJSON *more) {
+static at_status by_window(mf *m, const char *a, const char *b, double null, at_json *j) {
     double *sum = NULL;
     int64_t n = 0;
     at_status s = AT_OK;
@@ -150,11 +152,11 @@ static at_status by_window(mf *m, const char *a, const char *b, double null, cJS
     at_estimate e;
     if (s == AT_OK && n >= 2) {
         s = at_stat_bca(m->l->c, sum, n, null, RESAMPLES, 1, &e);
-        cJSON *o = cJSON_AddObjectToObject(more, "windows"), *ci = cJSON_AddArrayToObject(o, "ci");
-        cJSON_AddItemToArray(ci, cJSON_CreateNumber(e.lo));
-        cJSON_AddItemToArray(ci, cJSON_CreateNumber(e.hi));
-        cJSON_AddNumberToObject(o, "p", e.p);
-        cJSON_AddNumberToObject(o, "n", (double)n);
+        at_json_begin_object(j, "windows");
+        at_json_put_numbers(j, "ci", (const double[]){e.lo, e.hi}, 2);
+        at_json_put_number(j, "p", e.p);
+        at_json_put_number(j, "n", (double)n);
+        at_json_end(j);
     }
     at_free(sum);
     return s;
@@ -196,13 +198,14 @@ static at_status claim_difference(mf *m, const difference *d) {
                             .e = at_estimate_paired(a, b, n, d->margin),
                             .null = d->margin,
                             .side = d->side};
-    cJSON *more = cJSON_CreateObject();
-    cJSON_AddNumberToObject(more, "with", at_stat_mean(a, n));
-    cJSON_AddNumberToObject(more, "against", at_stat_mean(b, n));
-    add_edges(m, more, m->scale->n_dense, m->scale->n_dense); /* all have the mixture's rate */
-    at_status s = strcmp(d->key, "test_loss") ? AT_OK : by_window(m, d->a, d->b, d->margin, more);
-    if (s == AT_OK) return at_lab_claim(m->l, &claim, more);
-    cJSON_Delete(more);
+    at_json j;
+    at_lab_claim_begin(m->l, &claim, &j);
+    at_json_put_number(&j, "with", at_stat_mean(a, n));
+    at_json_put_number(&j, "against", at_stat_mean(b, n));
+    put_edges(m, &j, m->scale->n_dense, m->scale->n_dense); /* all have the mixture's rate */
+    at_status s = strcmp(d->key, "test_loss") ? AT_OK : by_window(m, d->a, d->b, d->margin, &j);
+    if (s == AT_OK) return at_lab_claim_end(m->l, &j);
+    at_json_close(&j);
     return s;
 }
 
@@ -246,9 +249,10 @@ static at_status claim_length(mf *m) {
     const at_claim *const claim[2] = {&own, &both};
     at_status s = AT_OK;
     for (int i = 0; i < 2 && s == AT_OK; i++) {
-        cJSON *more = cJSON_CreateObject();
-        add_edges(m, more, m->scale->n_dense, m->scale->n_dense);
-        s = at_lab_claim(m->l, claim[i], more);
+        at_json j;
+        at_lab_claim_begin(m->l, claim[i], &j);
+        put_edges(m, &j, m->scale->n_dense, m->scale->n_dense);
+        s = at_lab_claim_end(m->l, &j);
     }
     return s;
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/json.h"
 
 /** The kept sentence contains `part`; says both when it does not. */
 #define expect_says(ctx, part)                                             \
@@ -32,6 +33,14 @@ static inline char *temporary_folder(void) {
     (void)snprintf(path, sizeof path, "%s/artel-test-XXXXXX", base ? base : "/tmp");
     assert_non_null(mkdtemp(path));
     return path;
+}
+
+/** A value as a file on many lines. */
+static inline void write_json(at_ctx *c, const char *path, const cJSON *o) {
+    at_json j;
+    at_json_open_file(&j, c);
+    at_json_put_members(&j, o, "");
+    if (at_json_save(&j, path) != AT_OK) fail_msg("%s", c->message);
 }
 
 /** Nothing under a name of base/partial.h is in the folder. */

@@ -39,32 +39,36 @@ static inline at_status fixture_shard(at_ctx *c, const char *path, int domain, i
 static inline at_status fixture_data(at_ctx *c, const char *dir, const char *const *names, int n,
                                      int64_t vocab, int64_t tokens) {
     at_status s = at_make_dir(c, dir);
-    cJSON *m = cJSON_CreateObject();
-    cJSON_AddStringToObject(m, "format", "artel-data");
-    cJSON_AddNumberToObject(m, "version", 1);
-    cJSON *t = cJSON_AddObjectToObject(m, "tokenizer");
-    cJSON_AddStringToObject(t, "sha256", FIXTURE_HASH);
-    cJSON_AddNumberToObject(t, "vocab", (double)vocab);
-    cJSON *domains = cJSON_AddArrayToObject(m, "domains");
+    at_json j;
+    at_json_open_file(&j, c);
+    at_json_put_string(&j, "format", "artel-data");
+    at_json_put_number(&j, "version", 1);
+    at_json_begin_object(&j, "tokenizer");
+    at_json_put_string(&j, "sha256", FIXTURE_HASH);
+    at_json_put_number(&j, "vocab", (double)vocab);
+    at_json_end(&j);
+    at_json_begin_list(&j, "domains");
     for (int d = 0; !s && d < n; d++) {
-        cJSON *o = cJSON_CreateObject();
-        cJSON_AddItemToArray(domains, o);
-        cJSON_AddStringToObject(o, "name", names[d]);
-        cJSON *splits = cJSON_AddObjectToObject(o, "splits");
+        at_json_begin_object(&j, NULL);
+        at_json_put_string(&j, "name", names[d]);
+        at_json_begin_object(&j, "splits");
         for (int k = 0; !s && k < AT_SPLITS; k++) {
             const int64_t count = k == AT_TRAIN ? tokens : tokens / 10;
-            cJSON *e = cJSON_AddObjectToObject(splits, at_split_name[k]);
-            cJSON_AddNumberToObject(e, "tokens", (double)count);
-            cJSON_AddNumberToObject(e, "documents", (double)((count + 49) / 50));
+            at_json_begin_object(&j, at_split_name[k]);
+            at_json_put_number(&j, "tokens", (double)count);
+            at_json_put_number(&j, "documents", (double)((count + 49) / 50));
+            at_json_end(&j);
             char path[512];
             (void)snprintf(path, sizeof path, "%s/%s.%s.bin", dir, names[d], at_split_name[k]);
             s = fixture_shard(c, path, d, vocab, count);
         }
+        at_json_end_to(&j, 2);
     }
+    at_json_end_to(&j, 1);
     char path[512];
     (void)snprintf(path, sizeof path, "%s/manifest.json", dir);
-    if (!s) s = at_json_write(c, path, m);
-    cJSON_Delete(m);
+    if (!s) return at_json_save(&j, path);
+    at_json_close(&j);
     return s;
 }
 

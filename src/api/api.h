@@ -11,8 +11,8 @@ struct artel {
     volatile sig_atomic_t stop;
 };
 
-/** Print `object` as one line of UTF-8 to emit (a path or a token may hold other bytes: U+FFFD
-    stands for them) and delete it. */
-artel_status at_emit(artel *a, artel_emit emit, void *user, cJSON *object);
+/** The way of every result: the whole object as one line of UTF-8 to emit (a path or a token may hold
+    other bytes: U+FFFD stands for them).  Closes j. */
+artel_status at_emit(artel *a, artel_emit emit, void *user, at_json *j);
 
 #endif

@@ -51,31 +51,27 @@ static void put_json(at_text *line, const char *text) {
     }
 }
 
-artel_status at_emit(artel *a, artel_emit emit, void *user, cJSON *object) {
-    char *text = at_json_text(&a->ctx, object, false);
-    cJSON_Delete(object);
-    if (!text) return (artel_status)a->ctx.status;
+artel_status at_emit(artel *a, artel_emit emit, void *user, at_json *j) {
+    at_status s = at_json_finish(j);
     at_text line;
     at_text_init(&line, &a->ctx, 0);
-    put_json(&line, text);
-    cJSON_free(text);
-    char *whole = at_text_take(&line);
-    if (!whole) return (artel_status)a->ctx.status;
-    if (emit) emit(user, whole);
-    at_free(whole);
-    return ARTEL_OK;
+    if (s == AT_OK) put_json(&line, j->text.s);
+    if (s == AT_OK) s = line.failed;
+    if (s == AT_OK && emit) emit(user, line.s);
+    at_text_close(&line);
+    at_json_close(j);
+    return (artel_status)s;
 }
 
 char *artel_about(artel *a) {
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "version", ARTEL_VERSION_TEXT);
-    cJSON_AddStringToObject(o, "commit", ARTEL_COMMIT_TEXT);
-    cJSON_AddStringToObject(o, "arithmetic", AT_ARITHMETIC);
-    cJSON_AddStringToObject(o, "cpu", at_cpu_name(a->ctx.cpu));
-    cJSON_AddNumberToObject(o, "threads", a->ctx.threads);
-    char *text = at_json_text(&a->ctx, o, false);
-    cJSON_Delete(o);
-    return text;
+    at_json j;
+    at_json_open(&j, &a->ctx);
+    at_json_put_string(&j, "version", ARTEL_VERSION_TEXT);
+    at_json_put_string(&j, "commit", ARTEL_COMMIT_TEXT);
+    at_json_put_string(&j, "arithmetic", AT_ARITHMETIC);
+    at_json_put_string(&j, "cpu", at_cpu_name(a->ctx.cpu));
+    at_json_put_number(&j, "threads", a->ctx.threads);
+    return at_json_take(&j);
 }
 
 size_t artel_printable(const char *text, size_t bytes, char *out, size_t room) {

@@ -100,17 +100,18 @@ static at_status options(at_ctx *c, const artel_data *o, const lists *l, at_buil
 
 /* ---- rows ---- */
 
-static void copy_item(cJSON *to, const cJSON *from, const char *key) {
-    at_json_put(to, key, cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(from, key), true));
+static void copy_item(at_json *j, const char *as, const cJSON *from, const char *key) {
+    at_json_put_value(j, as, cJSON_GetObjectItemCaseSensitive(from, key));
 }
 
 static artel_status emit_domain(artel *a, const cJSON *d, artel_emit emit, void *user) {
     static const char *const counts[] = {"documents", "bytes", "characters", "tokens"};
     static const char *const copied[] = {"split_by", "splits", "read", "files_left_out",
                                          "paragraphs_dropped"};
-    cJSON *o = cJSON_CreateObject();
-    at_json_put(o, "domain", cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(d, "name"), true));
-    copy_item(o, d, "licence");
+    at_json j;
+    at_json_open(&j, &a->ctx);
+    copy_item(&j, "domain", d, "name");
+    copy_item(&j, "licence", d, "licence");
     const cJSON *splits = cJSON_GetObjectItemCaseSensitive(d, "splits"), *s;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         double sum = 0;
@@ -118,10 +119,11 @@ static artel_status emit_domain(artel *a, const cJSON *d, artel_emit emit, void 
             const cJSON *v = cJSON_GetObjectItemCaseSensitive(s, counts[i]);
             if (v) sum += v->valuedouble;
         }
-        cJSON_AddNumberToObject(o, counts[i], sum);
+        at_json_put_number(&j, counts[i], sum);
     }
-    for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) copy_item(o, d, copied[i]);
-    return at_emit(a, emit, user, o);
+    for (size_t i = 0; i < sizeof copied / sizeof *copied; i++)
+        copy_item(&j, copied[i], d, copied[i]);
+    return at_emit(a, emit, user, &j);
 }
 
 static artel_status emit_manifest(artel *a, const artel_data *o, const cJSON *m, double seconds,
@@ -133,16 +135,16 @@ static artel_status emit_manifest(artel *a, const artel_data *o, const cJSON *m,
     }
     const cJSON *tokenizer = cJSON_GetObjectItemCaseSensitive(m, "tokenizer");
     const cJSON *balance = cJSON_GetObjectItemCaseSensitive(m, "balance");
-    cJSON *end = cJSON_CreateObject();
-    cJSON_AddStringToObject(end, "data", o->out);
-    copy_item(end, tokenizer, "vocab");
-    at_json_put(end, "tokenizer",
-                cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(tokenizer, "sha256"), true));
-    copy_item(end, balance, "unit");
-    copy_item(end, balance, "max_diff_percent");
-    copy_item(end, balance, "reached_percent");
-    cJSON_AddNumberToObject(end, "seconds", seconds);
-    return at_emit(a, emit, user, end);
+    at_json j;
+    at_json_open(&j, &a->ctx);
+    at_json_put_string(&j, "data", o->out);
+    copy_item(&j, "vocab", tokenizer, "vocab");
+    copy_item(&j, "tokenizer", tokenizer, "sha256");
+    copy_item(&j, "unit", balance, "unit");
+    copy_item(&j, "max_diff_percent", balance, "max_diff_percent");
+    copy_item(&j, "reached_percent", balance, "reached_percent");
+    at_json_put_number(&j, "seconds", seconds);
+    return at_emit(a, emit, user, &j);
 }
 
 artel_status artel_data_build(artel *a, const artel_data *o, artel_emit emit, void *user) {
@@ -184,14 +186,15 @@ static at_status show_document(const show *w, const at_domain *d, at_split split
     char *text = at_tokenizer_decode(c, w->tokenizer, id, n, &bytes);
     at_free(id);
     if (!text) return c->status;
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "domain", d->name);
-    cJSON_AddStringToObject(o, "split", at_split_name[split]);
-    cJSON_AddNumberToObject(o, "document", (double)i);
-    cJSON_AddNumberToObject(o, "tokens", (double)tokens);
-    cJSON_AddStringToObject(o, "text", text);
+    at_json j;
+    at_json_open(&j, c);
+    at_json_put_string(&j, "domain", d->name);
+    at_json_put_string(&j, "split", at_split_name[split]);
+    at_json_put_number(&j, "document", (double)i);
+    at_json_put_number(&j, "tokens", (double)tokens);
+    at_json_put_string(&j, "text", text);
     at_free(text);
-    return (at_status)at_emit(w->a, w->emit, w->user, o);
+    return (at_status)at_emit(w->a, w->emit, w->user, &j);
 }
 
 static at_status show_all(const show *w, const at_dataset *d, const char *domain, at_split split,

@@ -15,52 +15,50 @@ typedef struct report {
     const char *path;
 } report;
 
-static at_status out_of_memory(const report *r) {
-    return at_error(&r->a->ctx, AT_OOM, "%s: no memory for the report", r->path);
-}
-
-/* {"kind":..,"path":..}; NULL when out of memory. */
-static cJSON *head(const report *r, const char *kind) {
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "kind", kind);
-    cJSON_AddStringToObject(o, "path", r->path);
-    return o;
+/* {"kind":..,"path":..}. */
+static void head(const report *r, const char *kind, at_json *j) {
+    at_json_open(j, &r->a->ctx);
+    at_json_put_string(j, "kind", kind);
+    at_json_put_string(j, "path", r->path);
 }
 
 /* ---- tensor files ------------------------------------------------------------------------- */
 
 static artel_status emit_tensor(const report *r, const at_st_tensor *t) {
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "tensor", t->name);
-    cJSON_AddStringToObject(o, "dtype", at_dtype_name(t->dtype));
-    cJSON *shape = cJSON_AddArrayToObject(o, "shape");
-    for (int i = 0; i < t->rank; i++) at_json_append(shape, cJSON_CreateNumber((double)t->dim[i]));
-    cJSON_AddNumberToObject(o, "bytes", (double)t->bytes);
-    return at_emit(r->a, r->emit, r->user, o);
+    at_json j;
+    at_json_open(&j, &r->a->ctx);
+    at_json_put_string(&j, "tensor", t->name);
+    at_json_put_string(&j, "dtype", at_dtype_name(t->dtype));
+    at_json_begin_list(&j, "shape");
+    for (int i = 0; i < t->rank; i++) at_json_put_number(&j, NULL, (double)t->dim[i]);
+    at_json_end(&j);
+    at_json_put_number(&j, "bytes", (double)t->bytes);
+    return at_emit(r->a, r->emit, r->user, &j);
 }
 
-/* Numbers of a whole tensor file into o; the number of its values. */
-static double add_summary(cJSON *o, const at_st *st) {
+/* Numbers of a whole tensor file; the number of its values. */
+static double add_summary(at_json *j, const at_st *st) {
     double bytes = 0, values = 0;
     for (int64_t i = 0; i < at_st_count(st); i++) {
         const at_st_tensor *t = at_st_at(st, i);
         bytes += (double)t->bytes;
         values += (double)(t->bytes / at_dtype_size(t->dtype));
     }
-    cJSON_AddNumberToObject(o, "tensors", (double)at_st_count(st));
-    cJSON_AddNumberToObject(o, "values", values);
-    cJSON_AddNumberToObject(o, "bytes", bytes);
-    cJSON_AddStringToObject(o, "hashes", at_st_meta(st, AT_ST_HASH_KEY) ? "hold" : "none");
+    at_json_put_number(j, "tensors", (double)at_st_count(st));
+    at_json_put_number(j, "values", values);
+    at_json_put_number(j, "bytes", bytes);
+    at_json_put_string(j, "hashes", at_st_meta(st, AT_ST_HASH_KEY) ? "hold" : "none");
     return values;
 }
 
-static void add_metadata(cJSON *o, const at_st *st) {
-    cJSON *meta = cJSON_AddObjectToObject(o, "metadata");
+static void add_metadata(at_json *j, const at_st *st) {
+    at_json_begin_object(j, "metadata");
     for (int64_t i = 0; i < at_st_meta_count(st); i++) {
         const char *key, *value;
         at_st_meta_at(st, i, &key, &value);
-        if (strcmp(key, AT_ST_HASH_KEY) != 0) cJSON_AddStringToObject(meta, key, value);
+        if (strcmp(key, AT_ST_HASH_KEY) != 0) at_json_put_string(j, key, value);
     }
+    at_json_end(j);
 }
 
 /* Opened, and every byte compared with the hashes. */
@@ -78,10 +76,11 @@ static artel_status inspect_tensors(const report *r) {
     at_st *st = NULL;
     artel_status s = (artel_status)open_whole(r, r->path, &st);
     if (s) return s;
-    cJSON *o = head(r, "tensors");
-    (void)add_summary(o, st);
-    add_metadata(o, st);
-    s = at_emit(r->a, r->emit, r->user, o);
+    at_json j;
+    head(r, "tensors", &j);
+    (void)add_summary(&j, st);
+    add_metadata(&j, st);
+    s = at_emit(r->a, r->emit, r->user, &j);
     for (int64_t i = 0; !s && i < at_st_count(st); i++) s = emit_tensor(r, at_st_at(st, i));
     at_st_close(st);
     return s;
@@ -96,18 +95,20 @@ static bool has(const report *r, const char *file) {
     return there;
 }
 
-/* A JSON file of the folder as a field of o. */
-static at_status add_json(const report *r, cJSON *o, const char *file, const char *field) {
+/* A JSON file of the folder as a field. */
+static at_status add_json(const report *r, at_json *j, const char *file, const char *field) {
     char *path = at_join(&r->a->ctx, r->path, file);
     cJSON *v = path ? at_json_read(&r->a->ctx, path) : NULL;
     at_free(path);
     if (!v) return r->a->ctx.status;
-    return at_json_put(o, field, v) ? AT_OK : out_of_memory(r);
+    at_json_put_value(j, field, v);
+    cJSON_Delete(v);
+    return AT_OK;
 }
 
-static artel_status finish(const report *r, cJSON *o, at_status s) {
-    if (!s) return at_emit(r->a, r->emit, r->user, o);
-    cJSON_Delete(o);
+static artel_status finish(const report *r, at_json *j, at_status s) {
+    if (!s) return at_emit(r->a, r->emit, r->user, j);
+    at_json_close(j);
     return (artel_status)s;
 }
 
@@ -117,19 +118,20 @@ static artel_status inspect_dataset(const report *r) {
     if (!s) s = at_dataset_check(&r->a->ctx, d); /* and all tokens are of the vocabulary */
     at_dataset_close(d);
     if (s) return (artel_status)s;
-    cJSON *o = head(r, "dataset");
-    return finish(r, o, add_json(r, o, "manifest.json", "manifest"));
+    at_json j;
+    head(r, "dataset", &j);
+    return finish(r, &j, add_json(r, &j, "manifest.json", "manifest"));
 }
 
-static at_status add_file(const report *r, cJSON *files, const char *name, double *values) {
+static at_status add_file(const report *r, at_json *j, const char *name, double *values) {
     char *path = at_join(&r->a->ctx, r->path, name);
     at_st *st = NULL;
     const at_status s = path ? open_whole(r, path, &st) : AT_OOM;
     if (!s) {
-        cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "file", name);
-        *values += add_summary(o, st);
-        (void)at_json_append(files, o);
+        at_json_begin_object(j, NULL);
+        at_json_put_string(j, "file", name);
+        *values += add_summary(j, st);
+        at_json_end(j);
     }
     at_st_close(st);
     at_free(path);
@@ -162,13 +164,13 @@ static at_status parameters_of(const report *r, double values, double *n) {
     return AT_OK;
 }
 
-static at_status add_files(const report *r, cJSON *o) {
+static at_status add_files(const report *r, at_json *j) {
     at_ctx *c = &r->a->ctx;
     at_list l;
     double values = 0, others = 0;
     at_status s = at_list_tree(c, r->path, &l);
     if (s) return s;
-    cJSON *index = NULL, *files = cJSON_AddArrayToObject(o, "files");
+    cJSON *index = NULL;
     if (!has(r, "model.safetensors") && has(r, "model.safetensors.index.json")) {
         char *path = at_join(c, r->path, "model.safetensors.index.json");
         index = path ? at_json_read(c, path) : NULL;
@@ -177,33 +179,37 @@ static at_status add_files(const report *r, cJSON *o) {
     }
     const cJSON *shards = cJSON_GetObjectItemCaseSensitive(index, "weight_map");
     static const char end[] = ".safetensors";
+    at_json_begin_list(j, "files");
     for (int64_t i = 0; i < l.n && !s; i++) {
         const size_t n = strlen(l.item[i]);
         if (n >= sizeof end && !strcmp(l.item[i] + n - (sizeof end - 1), end))
-            s = add_file(r, files, l.item[i], of_model(shards, l.item[i]) ? &values : &others);
+            s = add_file(r, j, l.item[i], of_model(shards, l.item[i]) ? &values : &others);
     }
+    at_json_end(j);
     at_list_free(&l);
     cJSON_Delete(index);
     double n = 0;
     if (!s) s = parameters_of(r, values, &n);
-    if (!s) cJSON_AddNumberToObject(o, "parameters", n);
+    if (!s) at_json_put_number(j, "parameters", n);
     return s;
 }
 
 static artel_status inspect_model(const report *r) {
-    cJSON *o = head(r, "model");
-    at_status s = add_json(r, o, "config.json", "config");
-    if (!s && has(r, "artel.json")) s = add_json(r, o, "artel.json", "artel");
-    if (!s) s = add_files(r, o);
-    if (!s) cJSON_AddBoolToObject(o, "tokenizer", has(r, "tokenizer.json"));
-    return finish(r, o, s);
+    at_json j;
+    head(r, "model", &j);
+    at_status s = add_json(r, &j, "config.json", "config");
+    if (!s && has(r, "artel.json")) s = add_json(r, &j, "artel.json", "artel");
+    if (!s) s = add_files(r, &j);
+    if (!s) at_json_put_bool(&j, "tokenizer", has(r, "tokenizer.json"));
+    return finish(r, &j, s);
 }
 
-/* The last whole line of metrics.jsonl; a run killed while writing leaves half a line behind. */
-static cJSON *last_metrics(at_ctx *c, const char *path, int64_t *lines) {
+/* The last whole line of metrics.jsonl, NULL without one; a run killed while writing leaves half a line
+   behind. */
+static at_status last_metrics(at_ctx *c, const char *path, int64_t *lines, cJSON **v) {
     size_t bytes;
     char *text = at_read_file(c, path, (size_t)1 << 30, &bytes);
-    if (!text) return NULL;
+    if (!text) return c->status;
     char *last = NULL, *line = text;
     for (char *nl; (nl = strchr(line, '\n')); line = nl + 1) {
         *nl = 0;
@@ -212,18 +218,21 @@ static cJSON *last_metrics(at_ctx *c, const char *path, int64_t *lines) {
             ++*lines;
         }
     }
-    cJSON *v = last ? at_json_parse(c, path, last, strlen(last)) : cJSON_CreateNull();
+    *v = last ? at_json_parse(c, path, last, strlen(last)) : NULL;
     at_free(text);
-    return v;
+    return last && !*v ? c->status : AT_OK;
 }
 
 static artel_status inspect_run(const report *r, const char *metrics) {
     int64_t lines = 0;
-    cJSON *last = last_metrics(&r->a->ctx, metrics, &lines);
-    if (!last) return (artel_status)r->a->ctx.status;
-    cJSON *o = head(r, "run");
-    cJSON_AddNumberToObject(o, "lines", (double)lines);
-    return finish(r, o, at_json_put(o, "last", last) ? AT_OK : out_of_memory(r));
+    cJSON *last = NULL;
+    const at_status s = last_metrics(&r->a->ctx, metrics, &lines, &last);
+    at_json j;
+    head(r, "run", &j);
+    at_json_put_number(&j, "lines", (double)lines);
+    at_json_put_value(&j, "last", last);
+    cJSON_Delete(last);
+    return finish(r, &j, s);
 }
 
 static artel_status inspect_folder(const report *r) {
@@ -251,9 +260,10 @@ artel_status artel_digest(artel *a, const char *path, artel_emit emit, void *use
     at_digest d;
     const at_status s = at_digest_of(&a->ctx, path, &d);
     if (s) return (artel_status)s;
-    cJSON *o = head(&r, "digest");
-    cJSON_AddStringToObject(o, "digest", d.hex);
-    cJSON_AddNumberToObject(o, "tensors", (double)d.tensors);
-    cJSON_AddNumberToObject(o, "values", (double)d.values);
-    return at_emit(a, emit, user, o);
+    at_json j;
+    head(&r, "digest", &j);
+    at_json_put_string(&j, "digest", d.hex);
+    at_json_put_number(&j, "tensors", (double)d.tensors);
+    at_json_put_number(&j, "values", (double)d.values);
+    return at_emit(a, emit, user, &j);
 }

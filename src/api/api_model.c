@@ -21,9 +21,13 @@ artel_status artel_compose(artel *a, const artel_recipe *r, const char *out, art
     char *path = s == AT_OK ? at_join(c, out, "artel.json") : NULL;
     cJSON *o = path ? at_json_read(c, path) : NULL;
     if (s == AT_OK && !o) s = c->status;
-    cJSON *experts = cJSON_GetObjectItemCaseSensitive(o, "experts");
-    while (s == AT_OK && experts && experts->child)
-        s = (at_status)at_emit(a, emit, user, cJSON_DetachItemFromArray(experts, 0));
+    const cJSON *e = NULL;
+    cJSON_ArrayForEach(e, cJSON_GetObjectItemCaseSensitive(o, "experts")) {
+        at_json j;
+        at_json_open_value(&j, c);
+        at_json_put_value(&j, NULL, e);
+        if (s == AT_OK) s = (at_status)at_emit(a, emit, user, &j);
+    }
     cJSON_Delete(o);
     at_free(path);
     return (artel_status)s;
@@ -45,25 +49,26 @@ typedef struct {
 } evaluation;
 
 static at_status emit_eval(const evaluation *v, const char *domain, const at_eval *e) {
-    cJSON *j = cJSON_CreateObject();
+    at_json j;
+    at_json_open(&j, &v->a->ctx);
     const double loss = e->nats / (double)e->tokens;
-    cJSON_AddStringToObject(j, "domain", domain);
-    cJSON_AddNumberToObject(j, "tokens", (double)e->tokens);
-    cJSON_AddNumberToObject(j, "route_on", (double)v->prefix);
-    cJSON_AddNumberToObject(j, "loss", loss);
-    cJSON_AddNumberToObject(j, "ppl", exp(loss));
+    at_json_put_string(&j, "domain", domain);
+    at_json_put_number(&j, "tokens", (double)e->tokens);
+    at_json_put_number(&j, "route_on", (double)v->prefix);
+    at_json_put_number(&j, "loss", loss);
+    at_json_put_number(&j, "ppl", exp(loss));
     if (e->bytes)
-        cJSON_AddNumberToObject(j, "bits_per_byte", e->nats / log(2) / (double)e->bytes);
+        at_json_put_number(&j, "bits_per_byte", e->nats / log(2) / (double)e->bytes);
     else
-        cJSON_AddNullToObject(j, "bits_per_byte");
+        at_json_put_null(&j, "bits_per_byte");
     if (v->o->usage) {
-        cJSON *u = cJSON_AddObjectToObject(j, "usage");
+        at_json_begin_object(&j, "usage");
         for (int i = 0; i < v->m->n_experts; i++)
-            cJSON_AddNumberToObject(u, v->m->expert[i].name ? v->m->expert[i].name : "model",
-                                    v->m->router ? (double)e->windows_by[i] / (double)e->windows
-                                                 : 1);
+            at_json_put_number(&j, v->m->expert[i].name ? v->m->expert[i].name : "model",
+                               v->m->router ? (double)e->windows_by[i] / (double)e->windows : 1);
+        at_json_end(&j);
     }
-    return (at_status)at_emit(v->a, v->emit, v->user, j);
+    return (at_status)at_emit(v->a, v->emit, v->user, &j);
 }
 
 /* A line a router: what is counted of its experts. */
@@ -75,23 +80,24 @@ static at_status emit_usage(const evaluation *v, const char *domain, const at_us
         double *share = at_malloc(&v->a->ctx, (size_t)r->e * sizeof *share);
         if (!share) return AT_OOM;
         at_usage_summary(r, share, &rep);
-        cJSON *j = cJSON_CreateObject();
-        cJSON_AddStringToObject(j, "domain", domain);
-        cJSON_AddNumberToObject(j, "layer", (double)r->id.layer);
-        cJSON_AddStringToObject(j, "kind", at_layer_kind_name[r->id.kind]);
-        cJSON_AddNumberToObject(j, "experts", (double)r->e);
-        cJSON_AddNumberToObject(j, "routed_tokens", (double)r->tokens);
-        cJSON *list = cJSON_AddArrayToObject(j, "share");
-        for (int64_t k = 0; k < r->e; k++) at_json_append(list, cJSON_CreateNumber(share[k]));
-        list = cJSON_AddArrayToObject(j, "probability");
+        at_json j;
+        at_json_open(&j, &v->a->ctx);
+        at_json_put_string(&j, "domain", domain);
+        at_json_put_number(&j, "layer", (double)r->id.layer);
+        at_json_put_string(&j, "kind", at_layer_kind_name[r->id.kind]);
+        at_json_put_number(&j, "experts", (double)r->e);
+        at_json_put_number(&j, "routed_tokens", (double)r->tokens);
+        at_json_put_numbers(&j, "share", share, r->e);
+        at_json_begin_list(&j, "probability");
         for (int64_t k = 0; k < r->e; k++)
-            at_json_append(list, cJSON_CreateNumber(r->p[k] / (double)r->tokens));
-        cJSON_AddNumberToObject(j, "load_entropy", rep.load_entropy);
-        cJSON_AddNumberToObject(j, "load_perplexity", rep.perplexity);
-        cJSON_AddNumberToObject(j, "dead", (double)rep.dead);
-        cJSON_AddNumberToObject(j, "unused", (double)rep.unused);
-        cJSON_AddNumberToObject(j, "mutual_information", rep.information);
-        s = (at_status)at_emit(v->a, v->emit, v->user, j);
+            at_json_put_number(&j, NULL, r->p[k] / (double)r->tokens);
+        at_json_end(&j);
+        at_json_put_number(&j, "load_entropy", rep.load_entropy);
+        at_json_put_number(&j, "load_perplexity", rep.perplexity);
+        at_json_put_number(&j, "dead", (double)rep.dead);
+        at_json_put_number(&j, "unused", (double)rep.unused);
+        at_json_put_number(&j, "mutual_information", rep.information);
+        s = (at_status)at_emit(v->a, v->emit, v->user, &j);
         at_free(share);
     }
     return s;
@@ -205,8 +211,9 @@ typedef struct {
     artel_emit emit;
     void *user;
     at_text whole; /* all of the text, when nobody takes it as it comes */
-    cJSON *ids;    /* the same of tokens, where the prompt was ids      */
-    bool some;     /* a token was told                                  */
+    at_ids ids;    /* the same of tokens, where the prompt was ids      */
+    at_status failed;
+    bool some; /* a token was told */
 } writer;
 
 static void put_id(void *user, int32_t id) {
@@ -216,8 +223,10 @@ static void put_id(void *user, int32_t id) {
     w->some = true;
     if (w->text)
         w->text(w->user, text, (size_t)n);
+    else if (at_reserve(&w->a->ctx, &w->ids.id, &w->ids.cap, w->ids.n + 1, sizeof id))
+        w->ids.id[w->ids.n++] = id;
     else
-        at_json_append(w->ids, cJSON_CreateNumber(id));
+        w->failed = AT_OOM;
 }
 
 static void put_text(void *user, const char *bytes, size_t n) {
@@ -228,39 +237,45 @@ static void put_text(void *user, const char *bytes, size_t n) {
         at_text_utf8(&w->whole, bytes, n);
 }
 
-static void add_reasons(at_ctx *c, cJSON *o, const at_lm *m, int expert, const at_ids *prompt) {
+static at_status add_reasons(at_ctx *c, at_json *j, const at_lm *m, int expert,
+                             const at_ids *prompt) {
     at_router_reason why[5];
     int64_t n = 0;
-    if (at_router_explain(c, m->router, prompt->id, prompt->n, m->class_of[expert], 5, why, &n) !=
-        AT_OK)
-        return;
-    cJSON *list = cJSON_AddArrayToObject(o, "why");
+    const at_status s =
+        at_router_explain(c, m->router, prompt->id, prompt->n, m->class_of[expert], 5, why, &n);
+    at_json_begin_list(j, "why");
     for (int64_t i = 0; i < n; i++) {
         at_text text; /* a token may be part of a character */
         size_t bytes = 0;
-        const char *s = m->tokenizer ? at_tokenizer_bytes(m->tokenizer, why[i].id, &bytes) : NULL;
+        const char *piece =
+            m->tokenizer ? at_tokenizer_bytes(m->tokenizer, why[i].id, &bytes) : NULL;
         at_text_init(&text, c, 0);
-        if (s) at_text_utf8(&text, s, bytes);
+        if (piece) at_text_utf8(&text, piece, bytes);
         char *token = at_text_take(&text);
-        cJSON *e = cJSON_CreateObject();
-        cJSON_AddStringToObject(e, "token", token ? token : "");
-        cJSON_AddNumberToObject(e, "contribution", why[i].contribution);
-        at_json_append(list, e);
+        at_json_begin_object(j, NULL);
+        at_json_put_string(j, "token", token);
+        at_json_put_number(j, "contribution", why[i].contribution);
+        at_json_end(j);
         at_free(token);
     }
+    at_json_end(j);
+    return s;
 }
 
 static void put_route(void *user, const at_lm *m, int expert, const double *probs,
                       const at_ids *prompt) {
-    const writer *w = user;
+    writer *w = user;
     if (!m->router) return;
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "expert", m->expert[expert].name);
-    cJSON_AddNumberToObject(o, "probability", probs[expert]);
-    cJSON *p = cJSON_AddObjectToObject(o, "probabilities");
-    for (int i = 0; i < m->n_experts; i++) cJSON_AddNumberToObject(p, m->expert[i].name, probs[i]);
-    add_reasons(&w->a->ctx, o, m, expert, prompt);
-    (void)at_emit(w->a, w->emit, w->user, o);
+    at_json j;
+    at_json_open(&j, &w->a->ctx);
+    at_json_put_string(&j, "expert", m->expert[expert].name);
+    at_json_put_number(&j, "probability", probs[expert]);
+    at_json_begin_object(&j, "probabilities");
+    for (int i = 0; i < m->n_experts; i++) at_json_put_number(&j, m->expert[i].name, probs[i]);
+    at_json_end(&j);
+    w->failed = add_reasons(&w->a->ctx, &j, m, expert, prompt);
+    if (!w->failed) w->failed = (at_status)at_emit(w->a, w->emit, w->user, &j);
+    at_json_close(&j);
 }
 
 /* Mask of the experts that may answer; *out stays NULL when all may. */
@@ -293,7 +308,6 @@ artel_status artel_generate(artel *a, const char *model, const artel_generate_op
     if (s == AT_OK) s = allowed_experts(c, m, o, &mask);
     writer w = {.a = a, .text = text, .emit = emit, .user = user};
     at_text_init(&w.whole, c, 0);
-    if (o->ids) w.ids = cJSON_CreateArray();
     const at_generation g = {.prompt = o->prompt ? o->prompt : "",
                              .ids = o->ids,
                              .n_ids = o->n_ids,
@@ -306,26 +320,28 @@ artel_status artel_generate(artel *a, const char *model, const artel_generate_op
                              .routed = put_route,
                              .user = &w};
     if (s == AT_OK) s = at_generate(&cp, m, &g, &res);
-    if (s == AT_OK) s = w.whole.failed;
+    if (s == AT_OK) s = w.whole.failed ? w.whole.failed : w.failed;
     if (s == AT_OK || s == AT_INTERRUPTED) {
-        cJSON *j = cJSON_CreateObject();
-        cJSON_AddNumberToObject(j, "prompt_tokens", (double)res.prompt_tokens);
-        cJSON_AddNumberToObject(j, "new_tokens", (double)res.new_tokens);
-        cJSON_AddNumberToObject(j, "prompt_seconds", res.prompt_seconds);
-        cJSON_AddNumberToObject(j, "tokens_per_second",
-                                res.seconds > 0 ? (double)res.new_tokens / res.seconds : 0);
-        cJSON_AddBoolToObject(j, "ended", res.ended);
+        at_json j;
+        at_json_open(&j, c);
+        at_json_put_number(&j, "prompt_tokens", (double)res.prompt_tokens);
+        at_json_put_number(&j, "new_tokens", (double)res.new_tokens);
+        at_json_put_number(&j, "prompt_seconds", res.prompt_seconds);
+        at_json_put_number(&j, "tokens_per_second",
+                           res.seconds > 0 ? (double)res.new_tokens / res.seconds : 0);
+        at_json_put_bool(&j, "ended", res.ended);
         if (!text && o->ids) {
-            at_json_put(j, "ids", w.ids);
-            w.ids = NULL;
+            at_json_begin_list(&j, "ids");
+            for (int64_t i = 0; i < w.ids.n; i++) at_json_put_number(&j, NULL, w.ids.id[i]);
+            at_json_end(&j);
         } else if (!text) {
-            cJSON_AddStringToObject(j, "text", w.whole.n ? w.whole.s : "");
+            at_json_put_string(&j, "text", w.whole.n ? w.whole.s : "");
         }
-        const at_status t = (at_status)at_emit(a, emit, user, j);
+        const at_status t = (at_status)at_emit(a, emit, user, &j);
         if (s == AT_OK) s = t;
     }
     at_text_close(&w.whole);
-    cJSON_Delete(w.ids);
+    at_ids_free(&w.ids);
     at_free(mask);
     at_lm_close(m);
     at_compute_close(&cp);

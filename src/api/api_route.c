@@ -11,36 +11,35 @@ enum { EVAL_LENGTH = 128, EVAL_WINDOWS = 2000, SHORTEST = 8, LONGEST = 1024 };
 
 /* ---- measuring ---- */
 
-static cJSON *per_class(const at_router *r, const at_router_score *s) {
-    cJSON *list = cJSON_CreateArray();
+static void per_class(at_json *j, const at_router *r, const at_router_score *s) {
+    at_json_begin_list(j, "per_class");
     for (int k = 0; k < r->n_classes; k++) {
-        cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "class", r->name[k]);
-        cJSON_AddNumberToObject(o, "precision", s->class_precision[k]);
-        cJSON_AddNumberToObject(o, "recall", s->class_recall[k]);
-        cJSON_AddNumberToObject(o, "f1", s->class_f1[k]);
-        cJSON_AddNumberToObject(o, "sequences", (double)s->support[k]);
-        at_json_append(list, o);
+        at_json_begin_object(j, NULL);
+        at_json_put_string(j, "class", r->name[k]);
+        at_json_put_number(j, "precision", s->class_precision[k]);
+        at_json_put_number(j, "recall", s->class_recall[k]);
+        at_json_put_number(j, "f1", s->class_f1[k]);
+        at_json_put_number(j, "sequences", (double)s->support[k]);
+        at_json_end(j);
     }
-    return list;
+    at_json_end(j);
 }
 
-static cJSON *confusion(const at_router_score *s) {
-    cJSON *rows = cJSON_CreateArray();
-    for (int i = 0; i < s->n_classes; i++) {
-        cJSON *row = cJSON_CreateArray();
-        for (int j = 0; j < s->n_classes; j++)
-            at_json_append(row,
-                           cJSON_CreateNumber((double)s->confusion[(int64_t)i * s->n_classes + j]));
-        at_json_append(rows, row);
+static void confusion(at_json *j, const at_router_score *s) {
+    at_json_begin_list(j, "confusion");
+    for (int64_t i = 0; i < s->n_classes; i++) {
+        at_json_begin_list(j, NULL);
+        for (int k = 0; k < s->n_classes; k++)
+            at_json_put_number(j, NULL, (double)s->confusion[i * s->n_classes + k]);
+        at_json_end(j);
     }
-    return rows;
+    at_json_end(j);
 }
 
-static cJSON *class_names(const at_router *r) {
-    cJSON *list = cJSON_CreateArray();
-    for (int k = 0; k < r->n_classes; k++) at_json_append(list, cJSON_CreateString(r->name[k]));
-    return list;
+static void class_names(at_json *j, const at_router *r) {
+    at_json_begin_list(j, "classes");
+    for (int k = 0; k < r->n_classes; k++) at_json_put_string(j, NULL, r->name[k]);
+    at_json_end(j);
 }
 
 /* Lengths whose windows the split cannot fill would repeat the line before. */
@@ -52,19 +51,21 @@ static bool fills(const at_dataset *d, at_split split, int64_t length) {
 }
 
 static at_status per_length(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
-                            cJSON *list) {
+                            at_json *j) {
+    at_json_begin_list(j, "per_length");
     for (int64_t length = SHORTEST; length <= LONGEST && fills(d, split, length); length *= 2) {
         at_router_score s;
         const at_status status = at_router_eval(c, r, d, split, length, EVAL_WINDOWS, &s);
         if (status) return status;
-        cJSON *o = cJSON_CreateObject();
-        cJSON_AddNumberToObject(o, "length", (double)length);
-        cJSON_AddNumberToObject(o, "sequences", (double)s.total);
-        cJSON_AddNumberToObject(o, "accuracy", s.accuracy);
-        cJSON_AddNumberToObject(o, "f1", s.f1);
-        at_json_append(list, o);
+        at_json_begin_object(j, NULL);
+        at_json_put_number(j, "length", (double)length);
+        at_json_put_number(j, "sequences", (double)s.total);
+        at_json_put_number(j, "accuracy", s.accuracy);
+        at_json_put_number(j, "f1", s.f1);
+        at_json_end(j);
         at_router_score_free(&s);
     }
+    at_json_end(j);
     return AT_OK;
 }
 
@@ -74,21 +75,22 @@ static at_status measure(artel *a, const at_router *r, const at_dataset *d, at_s
     if (!length) length = EVAL_LENGTH;
     at_status status = at_router_eval(&a->ctx, r, d, split, length, 0, &s);
     if (status) return status;
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "split", at_split_name[split]);
-    cJSON_AddNumberToObject(o, "length", (double)length);
-    cJSON_AddNumberToObject(o, "sequences", (double)s.total);
-    cJSON_AddNumberToObject(o, "accuracy", s.accuracy);
-    cJSON_AddNumberToObject(o, "precision", s.precision);
-    cJSON_AddNumberToObject(o, "recall", s.recall);
-    cJSON_AddNumberToObject(o, "f1", s.f1);
-    at_json_put(o, "classes", class_names(r));
-    at_json_put(o, "confusion", confusion(&s));
-    at_json_put(o, "per_class", per_class(r, &s));
+    at_json j;
+    at_json_open(&j, &a->ctx);
+    at_json_put_string(&j, "split", at_split_name[split]);
+    at_json_put_number(&j, "length", (double)length);
+    at_json_put_number(&j, "sequences", (double)s.total);
+    at_json_put_number(&j, "accuracy", s.accuracy);
+    at_json_put_number(&j, "precision", s.precision);
+    at_json_put_number(&j, "recall", s.recall);
+    at_json_put_number(&j, "f1", s.f1);
+    class_names(&j, r);
+    confusion(&j, &s);
+    per_class(&j, r, &s);
     at_router_score_free(&s);
-    status = per_length(&a->ctx, r, d, split, cJSON_AddArrayToObject(o, "per_length"));
-    if (!status) return (at_status)at_emit(a, emit, user, o);
-    cJSON_Delete(o);
+    status = per_length(&a->ctx, r, d, split, &j);
+    if (!status) return (at_status)at_emit(a, emit, user, &j);
+    at_json_close(&j);
     return status;
 }
 
@@ -176,13 +178,14 @@ static at_status tell(artel *a, const at_router *r, const char *dir, double seco
                       artel_emit emit, void *user) {
     int64_t features = 0;
     for (int64_t t = 0; t < r->vocab; t++) features += r->idf[t] > 0;
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "router", dir);
-    at_json_put(o, "classes", class_names(r));
-    cJSON_AddNumberToObject(o, "sequences", (double)r->sequences);
-    cJSON_AddNumberToObject(o, "features", (double)features);
-    cJSON_AddNumberToObject(o, "seconds", seconds);
-    return (at_status)at_emit(a, emit, user, o);
+    at_json j;
+    at_json_open(&j, &a->ctx);
+    at_json_put_string(&j, "router", dir);
+    class_names(&j, r);
+    at_json_put_number(&j, "sequences", (double)r->sequences);
+    at_json_put_number(&j, "features", (double)features);
+    at_json_put_number(&j, "seconds", seconds);
+    return (at_status)at_emit(a, emit, user, &j);
 }
 
 artel_status artel_router_train(artel *a, const char *data_dir, const char *out_dir,
@@ -238,23 +241,24 @@ static char *printable(at_ctx *c, const at_tokenizer *t, int32_t id) {
 }
 
 static at_status reasons(at_ctx *c, const at_router *r, const at_tokenizer *t, const at_ids *ids,
-                         int best, int64_t top, cJSON *list) {
-    if (top < 1) return AT_OK;
+                         int best, int64_t top, at_json *j) {
     if (top > ids->n) top = ids->n;
+    if (top < 1) top = 0;
     at_router_reason *why = at_malloc(c, (size_t)top * sizeof *why);
     int64_t n = 0;
+    at_json_begin_list(j, "reasons");
     at_status s = why ? at_router_explain(c, r, ids->id, ids->n, best, top, why, &n) : AT_OOM;
     for (int64_t i = 0; !s && i < n; i++) {
         char *token = printable(c, t, why[i].id);
-        cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "token", token ? token : "");
-        cJSON_AddNumberToObject(o, "id", why[i].id);
-        cJSON_AddNumberToObject(o, "count", (double)why[i].count);
-        cJSON_AddNumberToObject(o, "contribution", why[i].contribution);
-        at_json_append(list, o);
-        if (!token) s = AT_OOM;
+        at_json_begin_object(j, NULL);
+        at_json_put_string(j, "token", token);
+        at_json_put_number(j, "id", why[i].id);
+        at_json_put_number(j, "count", (double)why[i].count);
+        at_json_put_number(j, "contribution", why[i].contribution);
+        at_json_end(j);
         at_free(token);
     }
+    at_json_end(j);
     at_free(why);
     return s;
 }
@@ -266,18 +270,20 @@ static at_status explain(artel *a, const at_router *r, const at_tokenizer *t, co
     int best = 0;
     int64_t known = 0;
     at_status s = at_router_predict(&a->ctx, r, ids->id, ids->n, p, &best, &known);
-    cJSON *o = s ? NULL : cJSON_CreateObject();
+    at_json j;
+    at_json_open(&j, &a->ctx);
     if (!s) {
-        cJSON_AddStringToObject(o, "class", r->name[best]);
-        cJSON *all = cJSON_AddObjectToObject(o, "probabilities");
-        for (int k = 0; k < r->n_classes; k++) cJSON_AddNumberToObject(all, r->name[k], p[k]);
-        cJSON_AddNumberToObject(o, "tokens", (double)ids->n);
-        cJSON_AddNumberToObject(o, "known", (double)known);
-        s = reasons(&a->ctx, r, t, ids, best, top, cJSON_AddArrayToObject(o, "reasons"));
+        at_json_put_string(&j, "class", r->name[best]);
+        at_json_begin_object(&j, "probabilities");
+        for (int k = 0; k < r->n_classes; k++) at_json_put_number(&j, r->name[k], p[k]);
+        at_json_end(&j);
+        at_json_put_number(&j, "tokens", (double)ids->n);
+        at_json_put_number(&j, "known", (double)known);
+        s = reasons(&a->ctx, r, t, ids, best, top, &j);
     }
     at_free(p);
-    if (!s) return (at_status)at_emit(a, emit, user, o);
-    cJSON_Delete(o);
+    if (!s) return (at_status)at_emit(a, emit, user, &j);
+    at_json_close(&j);
     return s;
 }
 

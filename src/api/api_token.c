@@ -85,14 +85,15 @@ static artel_status trained(artel *a, const training *r, const artel_tokenizer_t
     if (size < o->vocab)
         at_log(r->c, AT_LOG_WARN, "%s: %lld tokens, not %lld: no more pairs occur often enough",
                o->output, (long long)size, (long long)o->vocab);
-    cJSON *v = cJSON_CreateObject();
-    cJSON_AddStringToObject(v, "tokenizer", o->output);
-    cJSON_AddNumberToObject(v, "vocab", (double)size);
-    cJSON_AddNumberToObject(v, "merges", (double)(size - 257));
-    cJSON_AddNumberToObject(v, "files", (double)r->files);
-    cJSON_AddNumberToObject(v, "bytes", (double)r->bytes);
-    cJSON_AddStringToObject(v, "hash", at_tokenizer_hash(t));
-    return at_emit(a, emit, user, v);
+    at_json j;
+    at_json_open(&j, &a->ctx);
+    at_json_put_string(&j, "tokenizer", o->output);
+    at_json_put_number(&j, "vocab", (double)size);
+    at_json_put_number(&j, "merges", (double)(size - 257));
+    at_json_put_number(&j, "files", (double)r->files);
+    at_json_put_number(&j, "bytes", (double)r->bytes);
+    at_json_put_string(&j, "hash", at_tokenizer_hash(t));
+    return at_emit(a, emit, user, &j);
 }
 
 artel_status artel_tokenizer_train(artel *a, const artel_tokenizer_training *o, artel_emit emit,
@@ -128,17 +129,18 @@ static double per(uint64_t a, uint64_t b) { return b ? (double)a / (double)b : 0
 static artel_status emit_stats(artel *a, const char *file, const stats *s, const at_tokenizer *t,
                                artel_emit emit, void *user) {
     const int64_t size = at_tokenizer_size(t);
-    cJSON *v = cJSON_CreateObject();
-    cJSON_AddStringToObject(v, "file", file);
-    cJSON_AddNumberToObject(v, "bytes", (double)s->bytes);
-    cJSON_AddNumberToObject(v, "characters", (double)s->chars);
-    cJSON_AddNumberToObject(v, "tokens", (double)s->tokens);
-    cJSON_AddNumberToObject(v, "bytes_per_token", per(s->bytes, s->tokens));
-    cJSON_AddNumberToObject(v, "characters_per_token", per(s->chars, s->tokens));
-    cJSON_AddNumberToObject(v, "vocab", (double)size);
-    cJSON_AddNumberToObject(v, "distinct", (double)s->distinct);
-    cJSON_AddNumberToObject(v, "used", per((uint64_t)s->distinct, (uint64_t)size));
-    return at_emit(a, emit, user, v);
+    at_json j;
+    at_json_open(&j, &a->ctx);
+    at_json_put_string(&j, "file", file);
+    at_json_put_number(&j, "bytes", (double)s->bytes);
+    at_json_put_number(&j, "characters", (double)s->chars);
+    at_json_put_number(&j, "tokens", (double)s->tokens);
+    at_json_put_number(&j, "bytes_per_token", per(s->bytes, s->tokens));
+    at_json_put_number(&j, "characters_per_token", per(s->chars, s->tokens));
+    at_json_put_number(&j, "vocab", (double)size);
+    at_json_put_number(&j, "distinct", (double)s->distinct);
+    at_json_put_number(&j, "used", per((uint64_t)s->distinct, (uint64_t)size));
+    return at_emit(a, emit, user, &j);
 }
 
 /* Adds what it finds to the marks of all files; mark holds 1 for this file, 2 for all. */

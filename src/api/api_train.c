@@ -16,17 +16,18 @@ artel_status artel_train(artel *a, const artel_recipe *r, artel_task task, const
     at_conf_close(f);
     if (s != AT_OK) return (artel_status)s;
     char *model = at_join(&a->ctx, run, "model");
-    cJSON *j = cJSON_CreateObject();
-    cJSON_AddStringToObject(j, "run", run);
-    if (model) cJSON_AddStringToObject(j, "model", model);
+    at_json j;
+    at_json_open(&j, &a->ctx);
+    at_json_put_string(&j, "run", run);
+    at_json_put_string(&j, "model", model);
     at_free(model);
-    cJSON_AddNumberToObject(j, "steps", (double)res.progress.step);
-    cJSON_AddNumberToObject(j, "tokens", (double)res.progress.tokens);
-    cJSON_AddNumberToObject(j, "parameters", (double)res.numel);
-    cJSON_AddNumberToObject(j, "loss", res.loss); /* NaN is written as null */
-    cJSON_AddNumberToObject(j, "val_loss", res.val_loss);
-    cJSON_AddNumberToObject(j, "seconds", res.progress.seconds);
-    return at_emit(a, emit, user, j);
+    at_json_put_number(&j, "steps", (double)res.progress.step);
+    at_json_put_number(&j, "tokens", (double)res.progress.tokens);
+    at_json_put_number(&j, "parameters", (double)res.numel);
+    at_json_put_number(&j, "loss", res.loss); /* NaN is written as null */
+    at_json_put_number(&j, "val_loss", res.val_loss);
+    at_json_put_number(&j, "seconds", res.progress.seconds);
+    return at_emit(a, emit, user, &j);
 }
 
 artel_status artel_recipe_print(artel *a, const artel_recipe *r, artel_task task, char **yaml) {
@@ -44,9 +45,12 @@ artel_status artel_plan(artel *a, const artel_recipe *r, artel_task task, artel_
                         void *user) {
     at_conf *f = NULL;
     at_status s = at_recipe_open(a, r, &f);
-    cJSON *o = s == AT_OK
-                   ? at_plan(&a->ctx, f, task == ARTEL_DISTILL || at_conf_has(f, "distill"), true)
-                   : NULL;
+    at_json j;
+    at_json_open(&j, &a->ctx);
+    if (s == AT_OK)
+        s = at_plan(&a->ctx, f, task == ARTEL_DISTILL || at_conf_has(f, "distill"), true, &j);
     at_conf_close(f);
-    return o ? at_emit(a, emit, user, o) : (artel_status)a->ctx.status;
+    if (s == AT_OK) return at_emit(a, emit, user, &j);
+    at_json_close(&j);
+    return (artel_status)s;
 }

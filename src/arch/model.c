@@ -152,17 +152,18 @@ at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, 
     *out = NULL;
     at_conf *f = NULL;
     at_model *m = NULL;
-    char *text = at_json_text(c, config, false);
-    at_status s = text ? at_conf_parse(c, name, text, strlen(text), &f) : AT_OOM;
+    char *text = at_json_text(c, config);
+    const size_t bytes = text ? strlen(text) : 0;
+    at_status s = text ? at_conf_parse(c, name, text, bytes, &f) : AT_OOM;
     if (s == AT_OK) s = outline(c, f, "", hf_keys, 0, &m);
-    if (s == AT_OK) s = (m->source = cJSON_Duplicate(config, true)) ? AT_OK : AT_OOM;
+    if (s == AT_OK) s = (m->source = at_json_parse(c, name, text, bytes)) ? AT_OK : c->status;
     if (s == AT_OK) s = load_weights(c, m, weights, false);
     if (s == AT_OK)
         *out = m;
     else
         at_model_close(m);
     at_conf_close(f);
-    cJSON_free(text);
+    at_free(text);
     return s;
 }
 
@@ -194,7 +195,7 @@ int64_t at_model_numel(const at_model *m) {
 
 /* ---- saving -------------------------------------------------------------------- */
 
-static cJSON *choice(const at_key *k, int index) {
+static void put_choice(at_json *j, const at_key *k, int index) {
     const char *p = k->choices;
     for (; index > 0 && p; index--) {
         p = strchr(p, '|');
@@ -202,47 +203,71 @@ static cJSON *choice(const at_key *k, int index) {
     }
     char word[64] = "";
     for (size_t i = 0; p && p[i] && p[i] != '|' && i + 1 < sizeof word; i++) word[i] = p[i];
-    return cJSON_CreateString(word);
+    at_json_put_string(j, k->name, word);
 }
 
-static cJSON *value_of(const at_key *k, const void *p) {
+/* False: the key holds nothing that is saved. */
+static bool put_key(at_json *j, const at_key *k, const void *p) {
     const int64_t n = k->kind == AT_KEY_INT ? *(const int64_t *)p : 0;
     switch (k->kind) {
     case AT_KEY_INT:
-        return n == -1 /* unset */ ? cJSON_CreateNull() : cJSON_CreateNumber((double)n);
-    case AT_KEY_REAL: return cJSON_CreateNumber(*(const double *)p);
-    case AT_KEY_BOOL: return cJSON_CreateBool(*(const bool *)p);
-    case AT_KEY_CHOICE: return choice(k, *(const int *)p);
+        if (n == -1) /* unset */
+            at_json_put_null(j, k->name);
+        else
+            at_json_put_number(j, k->name, (double)n);
+        return true;
+    case AT_KEY_REAL: at_json_put_number(j, k->name, *(const double *)p); return true;
+    case AT_KEY_BOOL: at_json_put_bool(j, k->name, *(const bool *)p); return true;
+    case AT_KEY_CHOICE: put_choice(j, k, *(const int *)p); return true;
     case AT_KEY_STRING:
     case AT_KEY_STRINGS: break;
     }
-    return NULL;
+    return false;
 }
 
-/* In place of what has this name. */
-static void put(cJSON *o, const char *name, cJSON *v) {
-    if (!v) return;
-    if (cJSON_GetObjectItemCaseSensitive(o, name)) {
-        if (!cJSON_ReplaceItemInObjectCaseSensitive(o, name, v)) cJSON_Delete(v);
-    } else
-        at_json_put(o, name, v);
-}
-
-void at_config_dtype(cJSON *config, const char *name) {
-    if (cJSON_GetObjectItemCaseSensitive(config, "dtype")) /* its newer name */
-        put(config, "dtype", cJSON_CreateString(name));
-    else
-        put(config, "torch_dtype", cJSON_CreateString(name));
-}
-
-cJSON *at_model_config(const at_model *m) {
-    cJSON *o = m->source ? cJSON_Duplicate(m->source, true) : cJSON_CreateObject();
-    put(o, "model_type", cJSON_CreateString(m->arch->name));
-    put(o, "architectures", cJSON_CreateStringArray((const char *[]){m->arch->hf_class}, 1));
-    at_config_dtype(o, "float32");
+/* What the model itself has to say of this key of config.json, if anything. */
+static bool put_own(at_json *j, const at_model *m, const char *key) {
+    if (!strcmp(key, "model_type")) {
+        at_json_put_string(j, key, m->arch->name);
+        return true;
+    }
+    if (!strcmp(key, "architectures")) {
+        at_json_begin_list(j, key);
+        at_json_put_string(j, NULL, m->arch->hf_class);
+        at_json_end(j);
+        return true;
+    }
     for (const at_key *k = m->arch->keys; k->name; k++)
-        put(o, k->name, value_of(k, (const char *)m->config + k->offset));
-    return o;
+        if (!strcmp(k->name, key)) return put_key(j, k, (const char *)m->config + k->offset);
+    return false;
+}
+
+static bool has(const cJSON *o, const char *key) {
+    return cJSON_GetObjectItemCaseSensitive(o, key) != NULL;
+}
+
+/* What was read, in its order; where the model speaks for itself (not NULL), with its own values and
+   with the keys that were not there. */
+static void put_config(at_json *j, const cJSON *source, const at_model *m, const char *type) {
+    const char *type_key = has(source, "dtype") /* its newer name */ ? "dtype" : "torch_dtype";
+    const cJSON *e = NULL;
+    cJSON_ArrayForEach(e, source) {
+        if (!strcmp(e->string, type_key))
+            at_json_put_string(j, type_key, type);
+        else if (!m || !put_own(j, m, e->string))
+            at_json_put_value(j, e->string, e);
+    }
+    if (m && !has(source, "model_type")) (void)put_own(j, m, "model_type");
+    if (m && !has(source, "architectures")) (void)put_own(j, m, "architectures");
+    if (!has(source, type_key)) at_json_put_string(j, type_key, type);
+    for (const at_key *k = m ? m->arch->keys : NULL; k && k->name; k++)
+        if (!has(source, k->name)) (void)put_own(j, m, k->name);
+}
+
+void at_model_config(const at_model *m, at_json *j) { put_config(j, m->source, m, "float32"); }
+
+void at_model_source(const at_model *m, const char *type, at_json *j) {
+    put_config(j, m->source, NULL, type);
 }
 
 at_status at_model_write(at_ctx *c, const at_model *m, const char *dir, const char *tokenizer) {
@@ -250,13 +275,16 @@ at_status at_model_write(at_ctx *c, const at_model *m, const char *dir, const ch
     char *tok = at_join(c, dir, "tokenizer.json");
     at_status s =
         config && weights && tok ? at_store_finite(&m->store, "the model to be saved") : AT_OOM;
-    cJSON *o = s == AT_OK ? at_model_config(m) : NULL;
-    if (s == AT_OK) s = o ? at_json_write(c, config, o) : AT_OOM;
+    if (s == AT_OK) {
+        at_json j;
+        at_json_open_file(&j, c);
+        at_model_config(m, &j);
+        s = at_json_save(&j, config);
+    }
     const char *meta[] = {"artel.tokenizer", m->tokenizer ? m->tokenizer : "", NULL};
     if (s == AT_OK)
         s = at_checkpoint_save(c, &m->store, AT_SLAB_VALUE, weights, m->tokenizer ? meta : NULL);
     if (s == AT_OK && tokenizer) s = at_copy_file(c, tokenizer, tok);
-    cJSON_Delete(o);
     at_free(config);
     at_free(weights);
     at_free(tok);

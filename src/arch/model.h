@@ -55,11 +55,11 @@ at_status at_model_save(at_ctx *c, const at_model *m, const char *dir,
 /** The same files into a folder that is there: a checkpoint in the making. */
 at_status at_model_write(at_ctx *c, const at_model *m, const char *dir,
                          const char *source_tokenizer);
-/** Its configuration as a Hugging Face config.json object, for values saved in float32; keys of the
-    one it was read from that nobody here knows stay.  cJSON_Delete. */
-cJSON *at_model_config(const at_model *m);
-/** Says in a config.json object what type the values are saved in: "float32", "bfloat16". */
-void at_config_dtype(cJSON *config, const char *name);
+/** Its configuration into an open object, as a Hugging Face config.json, for values saved in float32;
+    keys of the one it was read from that nobody here knows stay. */
+void at_model_config(const at_model *m, at_json *j);
+/** The configuration it was read from, but for the type of the values: "float32", "bfloat16". */
+void at_model_source(const at_model *m, const char *type, at_json *j);
 /** The whole number of this key of the configuration; `otherwise` where there is none or it is -1. */
 int64_t at_model_number(const at_model *m, const char *key, int64_t otherwise);
 /** How its architecture reads a checkpoint. */

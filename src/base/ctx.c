@@ -2,7 +2,6 @@
 #include "base/ctx.h"
 #include "base/cpu.h"
 #include "base/huge.h"
-#include "base/json.h"
 #include "base/text.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,7 +19,6 @@ const char *at_status_text(at_status s) {
 }
 
 void at_ctx_init(at_ctx *c, int threads) {
-    at_json_hooks();
     *c = (at_ctx){.threads = threads > 0 ? threads : at_cpu_count(), .cpu = at_cpu_features()};
 }
 

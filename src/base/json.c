@@ -1,5 +1,5 @@
 /*
- * json.c - one pass over the bytes before cJSON sees them, and typed getters.
+ * json.c - reading: one pass over the bytes before cJSON sees them, and typed getters.
  *
  * The pass refuses what cJSON would take silently (bytes that are not UTF-8, a NUL, which would
  * cut a C string) and what would make it recurse deeply.  cJSON always gets a NUL-terminated
@@ -14,7 +14,7 @@
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-static _Thread_local bool refused; /* an allocation, since the last text */
+static _Thread_local bool refused; /* an allocation of the parser's */
 static _Thread_local at_ctx *counting;
 
 static void *json_malloc(size_t bytes) {
@@ -27,35 +27,15 @@ static void install(void) {
     cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = json_malloc, .free_fn = free});
 }
 
-void at_json_hooks(void) {
+static void hook(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, install);
 }
 
-void at_json_inject(at_ctx *c) {
-    at_json_hooks();
-    counting = c;
-    refused = false;
-}
+void at_json_inject(at_ctx *c) { counting = c; }
 
-char *at_json_text(at_ctx *c, const cJSON *v, bool pretty) {
-    char *text = !v || refused ? NULL : pretty ? cJSON_Print(v) : cJSON_PrintUnformatted(v);
-    if (!text) (void)at_error(c, AT_OOM, "JSON: no memory for all of it");
-    refused = false;
-    return text;
-}
-
-bool at_json_put(cJSON *o, const char *key, cJSON *item) {
-    if (cJSON_AddItemToObject(o, key, item)) return true;
-    cJSON_Delete(item);
-    return false;
-}
-
-bool at_json_append(cJSON *list, cJSON *item) {
-    if (cJSON_AddItemToArray(list, item)) return true;
-    cJSON_Delete(item);
-    return false;
-}
+cJSON *at_json_list(at_ctx *c) { return at_json_parse(c, "list", "[]", 2); }
+void at_json_append(cJSON *list, cJSON *item) { (void)cJSON_AddItemToArray(list, item); }
 
 /* ---- text --------------------------------------------------------------------------------- */
 
@@ -130,12 +110,10 @@ static cJSON *parse_terminated(at_ctx *c, const char *name, const char *text, si
     }
     char near[32];
     const char *end = NULL;
-    const bool before = refused; /* of an object that is being built */
+    hook();
     refused = false;
     cJSON *v = cJSON_ParseWithLengthOpts(text, bytes + 1, &end, 0);
-    const bool memory = refused;
-    refused = before;
-    if (memory) {
+    if (refused) {
         (void)at_error(c, AT_OOM, "%s: no memory for its %zu bytes of JSON", name, bytes);
         cJSON_Delete(v);
         return NULL;
@@ -181,39 +159,6 @@ cJSON *at_json_read(at_ctx *c, const char *path) {
     cJSON *v = parse_terminated(c, path, text, bytes);
     at_free(text);
     return v;
-}
-
-/* The text of v and the end of its line. */
-static at_status write_value(at_ctx *c, at_out *o, const cJSON *v, bool pretty) {
-    char *text = at_json_text(c, v, pretty);
-    if (!text) return c->status;
-    at_status s = at_out_write(c, o, text, strlen(text));
-    if (!s) s = at_out_write(c, o, "\n", 1);
-    cJSON_free(text);
-    return s;
-}
-
-static at_status finish(at_ctx *c, at_out *o, at_status s) {
-    if (s == AT_OK) return at_out_commit(c, o);
-    at_out_close(o);
-    return s;
-}
-
-at_status at_json_write(at_ctx *c, const char *path, const cJSON *v) {
-    at_out o;
-    const at_status s = at_out_open(c, path, &o);
-    if (s) return s;
-    return finish(c, &o, write_value(c, &o, v, true) ? at_error_in(c, path) : AT_OK);
-}
-
-at_status at_json_write_lines(at_ctx *c, const char *path, const cJSON *list) {
-    at_out o;
-    at_status s = at_out_open(c, path, &o);
-    if (s) return s;
-    const cJSON *item;
-    cJSON_ArrayForEach(item, list) if (!s && write_value(c, &o, item, false)) s =
-        at_error_in(c, path);
-    return finish(c, &o, s);
 }
 
 /* ---- getters ------------------------------------------------------------------------------ */

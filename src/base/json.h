@@ -1,41 +1,26 @@
 /*
- * json.h - cJSON with a depth limit, errors that name file and byte offset, and typed getters whose
- * errors say what was expected and what was found.
+ * json.h - reading: cJSON behind a limit of depth, errors that name file and byte offset, typed
+ * getters that say what was expected and what was found.  Writing: a builder that leaves nothing out.
  */
 #ifndef AT_JSON_H
 #define AT_JSON_H
-#include "base/ctx.h"
+#include "base/text.h"
 #include <cjson/cJSON.h>
 
 enum { AT_JSON_DEPTH_MAX = 64 };
 
-/*
- * Memory.  cJSON leaves out what finds no memory and goes on, so that a file could lack a key.  All
- * its memory comes through json.c, which remembers for each thread that some was refused, until
- * at_json_text or at_json_write is asked for the text and gives AT_OOM instead.  (After a failure
- * that was told otherwise this may be one refusal too many; a text is whole or an error.)  Blocks
- * are malloc's.
- */
+/* ---- reading: values of cJSON ---- */
 
-/** Has cJSON allocate through here; called by at_ctx_init. */
-void at_json_hooks(void);
-/** For tests, in this thread: cJSON's allocations count for this context's fail_after; NULL: no
+/** For tests, in this thread: the parser's allocations count for this context's fail_after; NULL: no
     more. */
 void at_json_inject(at_ctx *c);
 
 /** Parse exactly one value; `name` stands for the file in messages. Free with cJSON_Delete. */
 cJSON *at_json_parse(at_ctx *c, const char *name, const char *text, size_t bytes);
 cJSON *at_json_read(at_ctx *c, const char *path);
-/** The text of v, on one line or on many; cJSON_free it.  NULL after AT_OOM, also when v is NULL or
-    something did not fit into it. */
-char *at_json_text(at_ctx *c, const cJSON *v, bool pretty);
-/* Add `item`, which may be NULL after a failure.  Takes ownership in any case; false: not added. */
-bool at_json_put(cJSON *o, const char *key, cJSON *item);
-bool at_json_append(cJSON *list, cJSON *item);
-/** Pretty-printed, written atomically. */
-at_status at_json_write(at_ctx *c, const char *path, const cJSON *v);
-/** The items of a list, a line each, written atomically. */
-at_status at_json_write_lines(at_ctx *c, const char *path, const cJSON *list);
+/** Values that are kept side by side: an empty list, and one more in it, which takes no memory. */
+cJSON *at_json_list(at_ctx *c);
+void at_json_append(cJSON *list, cJSON *item);
 
 /* Getters: AT_FORMAT "<name>: field "<key>": expected ..., found ..." unless present and of the
    type. */
@@ -48,5 +33,70 @@ at_status at_json_object(at_ctx *c, const char *name, const cJSON *o, const char
                          const cJSON **out);
 at_status at_json_array(at_ctx *c, const char *name, const cJSON *o, const char *key,
                         const cJSON **out);
+
+/* ---- writing: text, from its beginning to its end ---- */
+
+/*
+ * All JSON that artel writes is made by this builder.  Its first failure sticks: what follows does
+ * nothing, and whoever asks for the text gets AT_OOM and a sentence, so that a text is whole or an
+ * error, never without a key.
+ *
+ *     at_json j;
+ *     at_json_open(&j, c);
+ *     at_json_put_string(&j, "domain", name);
+ *     at_json_begin_list(&j, "shape");
+ *     for (int i = 0; i < rank; i++) at_json_put_number(&j, NULL, (double)dim[i]);
+ *     at_json_end(&j);
+ *     char *line = at_json_take(&j);      // NULL after a failure; at_free(line)
+ *
+ * key: in an object the name, in a list NULL.
+ */
+typedef struct at_json {
+    at_text text;
+    bool indented;
+    bool first; /* nothing stands in what is open yet */
+    int depth;
+    char open[AT_JSON_DEPTH_MAX]; /* '{' or '[', the outermost first */
+} at_json;
+
+/** An object on one line: a result. */
+void at_json_open(at_json *j, at_ctx *c);
+/** An object on many lines: a file that people read. */
+void at_json_open_file(at_json *j, at_ctx *c);
+/** One value, whatever is put first; on one line. */
+void at_json_open_value(at_json *j, at_ctx *c);
+
+void at_json_begin_object(at_json *j, const char *key);
+void at_json_begin_list(at_json *j, const char *key);
+void at_json_end(at_json *j);
+/** Ends whatever is open deeper than this. */
+void at_json_end_to(at_json *j, int depth);
+/** NULL is what a failed allocation left: a failure. */
+void at_json_put_string(at_json *j, const char *key, const char *text);
+/** Infinite or NaN: null. */
+void at_json_put_number(at_json *j, const char *key, double v);
+void at_json_put_numbers(at_json *j, const char *key, const double *v, int64_t n);
+void at_json_put_bool(at_json *j, const char *key, bool v);
+void at_json_put_null(at_json *j, const char *key);
+/** A copy of what was read; NULL: null. */
+void at_json_put_value(at_json *j, const char *key, const cJSON *v);
+/** Copies of the members of an object that was read, but for the one of this name. */
+void at_json_put_members(at_json *j, const cJSON *o, const char *without);
+
+/** Ends the outermost value; AT_OK when all of it is in j->text. */
+at_status at_json_finish(at_json *j);
+/** The whole text, or NULL after a failure; closes j. */
+char *at_json_take(at_json *j);
+/** The same as if it had been read from `name`, or NULL after a failure; closes j. */
+cJSON *at_json_value(at_json *j, const char *name);
+/** The whole text as a file, written atomically; closes j. */
+at_status at_json_save(at_json *j, const char *path);
+/** Frees.  Harmless after the above. */
+void at_json_close(at_json *j);
+
+/** A value that was read, on one line; at_free. */
+char *at_json_text(at_ctx *c, const cJSON *v);
+/** The items of a list, a line each, written atomically. */
+at_status at_json_write_lines(at_ctx *c, const char *path, const cJSON *list);
 
 #endif

@@ -18,13 +18,11 @@ bool at_unit_parse(const char *name, at_unit *out) {
     return false;
 }
 
-static void put(cJSON *o, const char *key, int64_t v) {
-    cJSON_AddNumberToObject(o, key, (double)v);
-}
+static void put(at_json *j, const char *key, int64_t v) { at_json_put_number(j, key, (double)v); }
 
 /* Counts that are zero would be noise. */
-static void put_some(cJSON *o, const char *key, int64_t v) {
-    if (v) put(o, key, v);
+static void put_some(at_json *j, const char *key, int64_t v) {
+    if (v) put(j, key, v);
 }
 
 static int64_t units_of(const at_shard *s, at_unit u) {
@@ -48,22 +46,24 @@ static double reached(const at_builder *k, int split) {
     return lo > 0 ? floor((hi / lo - 1) * 1e6 + 0.5) / 1e4 : hi > 0 ? 1e9 : 0;
 }
 
-static void put_balance(at_ctx *c, const at_builder *k, cJSON *m) {
+static void put_balance(at_ctx *c, const at_builder *k, at_json *j) {
     const at_balance *b = &k->b->balance;
-    cJSON *o = cJSON_AddObjectToObject(m, "balance");
-    cJSON_AddBoolToObject(o, "asked", b->equal);
-    cJSON_AddStringToObject(o, "unit", units[b->unit]);
-    cJSON_AddNumberToObject(o, "max_diff_percent", b->max_diff);
-    if (b->limit > 0) put(o, "limit", b->limit);
-    cJSON *r = cJSON_AddObjectToObject(o, "reached_percent");
+    at_json_begin_object(j, "balance");
+    at_json_put_bool(j, "asked", b->equal);
+    at_json_put_string(j, "unit", units[b->unit]);
+    at_json_put_number(j, "max_diff_percent", b->max_diff);
+    if (b->limit > 0) put(j, "limit", b->limit);
+    at_json_begin_object(j, "reached_percent");
     for (int s = 0; s < AT_SPLITS; s++) {
         const double diff = reached(k, s);
-        cJSON_AddNumberToObject(r, at_split_name[s], diff);
+        at_json_put_number(j, at_split_name[s], diff);
         if (b->equal && diff > b->max_diff)
             at_log(c, AT_LOG_WARN,
                    "%s: the largest domain is %.2f %% above the smallest, asked for %g %%",
                    at_split_name[s], diff, b->max_diff);
     }
+    at_json_end(j);
+    at_json_end(j);
 }
 
 static const char *licence_of(const at_build *b, const char *domain) {
@@ -73,100 +73,111 @@ static const char *licence_of(const at_build *b, const char *domain) {
     return found;
 }
 
-static void put_sources(const at_builder *k, cJSON *o, const char *domain) {
-    cJSON *list = cJSON_AddArrayToObject(o, "sources");
+static void put_sources(const at_builder *k, at_json *j, const char *domain) {
+    at_json_begin_list(j, "sources");
     for (int64_t i = 0; i < k->b->n_sources; i++) {
         const at_source *s = &k->source[i];
         if (strcmp(s->domain, domain) != 0) continue;
-        cJSON *e = cJSON_CreateObject();
-        cJSON_AddStringToObject(e, "path", s->path);
-        cJSON_AddStringToObject(e, "kind", at_source_kind_name(s->kind));
-        put(e, "files", s->files.n);
-        put(e, "bytes", s->bytes);
-        cJSON_AddStringToObject(e, "sha256", s->sha256);
-        at_json_append(list, e);
+        at_json_begin_object(j, NULL);
+        at_json_put_string(j, "path", s->path);
+        at_json_put_string(j, "kind", at_source_kind_name(s->kind));
+        put(j, "files", s->files.n);
+        put(j, "bytes", s->bytes);
+        at_json_put_string(j, "sha256", s->sha256);
+        at_json_end(j);
     }
+    at_json_end(j);
 }
 
-static void put_left(const at_stage *s, cJSON *o) {
-    cJSON *r = cJSON_AddObjectToObject(o, "read");
-    put(r, "files", s->left.files);
-    put(r, "documents", s->left.documents);
-    put(r, "documents_kept", s->n);
-    cJSON *f = cJSON_AddObjectToObject(o, "files_left_out");
-    put_some(f, "other_kind", s->left.other_kind);
-    put_some(f, "not_utf8", s->left.not_utf8);
-    put_some(f, "empty", s->left.empty);
-    put_some(f, "too_large", s->left.too_large);
-    put_some(f, "too_small", s->left.too_small);
-    put_some(f, "long_lines", s->left.long_lines);
-    cJSON *d = cJSON_AddObjectToObject(o, "paragraphs_dropped");
-    put(d, "duplicates", s->dropped.duplicates);
-    put(d, "duplicate_bytes", s->dropped.duplicate_bytes);
-    put_some(d, "too_short", s->dropped.too_short);
-    put_some(d, "few_letters", s->dropped.few_letters);
-    put_some(d, "no_sentence", s->dropped.no_sentence);
+static void put_left(const at_stage *s, at_json *j) {
+    at_json_begin_object(j, "read");
+    put(j, "files", s->left.files);
+    put(j, "documents", s->left.documents);
+    put(j, "documents_kept", s->n);
+    at_json_end(j);
+    at_json_begin_object(j, "files_left_out");
+    put_some(j, "other_kind", s->left.other_kind);
+    put_some(j, "not_utf8", s->left.not_utf8);
+    put_some(j, "empty", s->left.empty);
+    put_some(j, "too_large", s->left.too_large);
+    put_some(j, "too_small", s->left.too_small);
+    put_some(j, "long_lines", s->left.long_lines);
+    at_json_end(j);
+    at_json_begin_object(j, "paragraphs_dropped");
+    put(j, "duplicates", s->dropped.duplicates);
+    put(j, "duplicate_bytes", s->dropped.duplicate_bytes);
+    put_some(j, "too_short", s->dropped.too_short);
+    put_some(j, "few_letters", s->dropped.few_letters);
+    put_some(j, "no_sentence", s->dropped.no_sentence);
+    at_json_end(j);
 }
 
-static at_status put_domain(at_ctx *c, const at_builder *k, int i, cJSON *list) {
+static at_status put_domain(at_ctx *c, const at_builder *k, int i, at_json *j) {
     const at_stage *s = &k->stage[i];
-    cJSON *o = cJSON_CreateObject();
-    if (!at_json_append(list, o)) return at_error(c, AT_OOM, "the manifest");
-    cJSON_AddStringToObject(o, "name", s->name);
+    at_json_begin_object(j, NULL);
+    at_json_put_string(j, "name", s->name);
     const char *licence = licence_of(k->b, s->name);
     if (licence)
-        cJSON_AddStringToObject(o, "licence", licence);
+        at_json_put_string(j, "licence", licence);
     else
-        cJSON_AddNullToObject(o, "licence");
-    cJSON_AddStringToObject(o, "split_by", s->cut ? "stretch" : "file");
-    cJSON *splits = cJSON_AddObjectToObject(o, "splits");
-    for (int j = 0; j < AT_SPLITS; j++) {
-        const at_shard *w = &k->written[i][j];
+        at_json_put_null(j, "licence");
+    at_json_put_string(j, "split_by", s->cut ? "stretch" : "file");
+    at_json_begin_object(j, "splits");
+    for (int p = 0; p < AT_SPLITS; p++) {
+        const at_shard *w = &k->written[i][p];
         char leaf[128], digest[AT_SHA256_TEXT];
-        (void)snprintf(leaf, sizeof leaf, "%s.%s.bin", s->name, at_split_name[j]);
+        (void)snprintf(leaf, sizeof leaf, "%s.%s.bin", s->name, at_split_name[p]);
         char *path = at_join(c, k->dir, leaf);
         const at_status status = path ? at_sha256_file(c, path, digest) : c->status;
         at_free(path);
         if (status) return status;
-        cJSON *e = cJSON_AddObjectToObject(splits, at_split_name[j]);
-        cJSON_AddStringToObject(e, "file", leaf);
-        put(e, "documents", w->n_docs);
-        put(e, "bytes", w->n_bytes);
-        put(e, "characters", w->n_chars);
-        put(e, "tokens", w->n_tokens);
-        cJSON_AddStringToObject(e, "sha256", digest);
+        at_json_begin_object(j, at_split_name[p]);
+        at_json_put_string(j, "file", leaf);
+        put(j, "documents", w->n_docs);
+        put(j, "bytes", w->n_bytes);
+        put(j, "characters", w->n_chars);
+        put(j, "tokens", w->n_tokens);
+        at_json_put_string(j, "sha256", digest);
+        at_json_end(j);
     }
-    put_sources(k, o, s->name);
-    put_left(s, o);
+    at_json_end(j);
+    put_sources(k, j, s->name);
+    put_left(s, j);
+    at_json_end(j);
     return AT_OK;
 }
 
 at_status at_build_manifest(at_ctx *c, const at_builder *k, cJSON **manifest) {
     const at_build *b = k->b;
-    cJSON *m = cJSON_CreateObject();
-    cJSON_AddStringToObject(m, "format", "artel-data");
-    put(m, "version", 1);
-    put(m, "seed", (int64_t)b->seed);
-    cJSON *t = cJSON_AddObjectToObject(m, "tokenizer");
-    cJSON_AddStringToObject(t, "file", "tokenizer.json");
-    cJSON_AddStringToObject(t, "sha256", at_tokenizer_hash(k->tokenizer));
-    put(t, "vocab", at_tokenizer_size(k->tokenizer));
-    cJSON_AddBoolToObject(t, "trained_here", b->tokenizer == NULL);
-    cJSON_AddNumberToObject(t, "end_of_text", k->eot);
-    cJSON *share = cJSON_AddObjectToObject(m, "split");
+    at_json j;
+    at_json_open_file(&j, c);
+    at_json_put_string(&j, "format", "artel-data");
+    put(&j, "version", 1);
+    put(&j, "seed", (int64_t)b->seed);
+    at_json_begin_object(&j, "tokenizer");
+    at_json_put_string(&j, "file", "tokenizer.json");
+    at_json_put_string(&j, "sha256", at_tokenizer_hash(k->tokenizer));
+    put(&j, "vocab", at_tokenizer_size(k->tokenizer));
+    at_json_put_bool(&j, "trained_here", b->tokenizer == NULL);
+    at_json_put_number(&j, "end_of_text", k->eot);
+    at_json_end(&j);
+    at_json_begin_object(&j, "split");
     for (int s = 0; s < AT_SPLITS; s++)
-        cJSON_AddNumberToObject(share, at_split_name[s], b->balance.share[s]);
-    put_balance(c, k, m);
-    cJSON *filter = cJSON_AddObjectToObject(m, "filter");
-    put(filter, "min_chars", b->filter.min_chars);
-    cJSON_AddNumberToObject(filter, "min_letters", b->filter.min_letters);
-    cJSON *list = cJSON_AddArrayToObject(m, "domains");
-    at_status s = list ? AT_OK : at_error(c, AT_OOM, "the manifest");
-    for (int i = 0; !s && i < k->n_domains; i++) s = put_domain(c, k, i, list);
+        at_json_put_number(&j, at_split_name[s], b->balance.share[s]);
+    at_json_end(&j);
+    put_balance(c, k, &j);
+    at_json_begin_object(&j, "filter");
+    put(&j, "min_chars", b->filter.min_chars);
+    at_json_put_number(&j, "min_letters", b->filter.min_letters);
+    at_json_end(&j);
+    at_json_begin_list(&j, "domains");
+    at_status s = AT_OK;
+    for (int i = 0; !s && i < k->n_domains; i++) s = put_domain(c, k, i, &j);
+    if (!s) at_json_end(&j);
     char *path = s ? NULL : at_join(c, k->dir, "manifest.json");
-    if (!s) s = path ? at_json_write(c, path, m) : c->status;
+    if (!s) s = path ? at_json_save(&j, path) : c->status;
+    at_json_close(&j);
+    if (!s && !(*manifest = at_json_read(c, path))) s = c->status;
     at_free(path);
-    if (s) cJSON_Delete(m);
-    *manifest = s ? NULL : m;
     return s;
 }

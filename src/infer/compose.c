@@ -28,10 +28,11 @@ static const at_key expert_table[] = {
 
 typedef struct {
     at_ctx *c;
-    char *dir;       /* being filled */
-    char *hash;      /* tokenizer of the first expert */
-    char *tokenizer; /* path of its tokenizer.json */
-    cJSON *config, *passports;
+    char *dir;                 /* being filled */
+    char *hash;                /* tokenizer of the first expert */
+    char *tokenizer;           /* path of its tokenizer.json */
+    at_json config, passports; /* their lists of experts, open */
+    int64_t n;                 /* experts in them */
 } work;
 
 /* One expert: weights copied into experts/, an entry in config.json, a passport. */
@@ -40,21 +41,21 @@ static at_status describe(work *w, const expert_keys *k, const at_model *m, cons
     char sha[65];
     at_status s = at_sha256_file(w->c, path, sha);
     if (s != AT_OK) return s;
-    cJSON *e = cJSON_CreateObject();
-    cJSON_AddStringToObject(e, "name", k->name);
-    cJSON_AddStringToObject(e, "file", file);
-    at_json_put(e, "config", cJSON_Duplicate(m->source, true)); /* as the file is */
-    at_json_append(w->config, e);
-    cJSON *p = cJSON_CreateObject();
-    cJSON_AddNumberToObject(p, "id", cJSON_GetArraySize(w->passports));
-    cJSON_AddStringToObject(p, "name", k->name);
-    cJSON_AddStringToObject(p, "file", file);
-    cJSON_AddStringToObject(p, "sha256", sha);
-    cJSON_AddNumberToObject(p, "parameters", (double)at_model_numel(m));
-    cJSON_AddStringToObject(p, "architecture", m->arch->name);
-    cJSON_AddStringToObject(p, "tokenizer", w->hash ? w->hash : "");
-    cJSON_AddStringToObject(p, "source", k->model);
-    at_json_append(w->passports, p);
+    at_json_begin_object(&w->config, NULL);
+    at_json_put_string(&w->config, "name", k->name);
+    at_json_put_string(&w->config, "file", file);
+    at_json_put_value(&w->config, "config", m->source); /* as the file is */
+    at_json_end(&w->config);
+    at_json_begin_object(&w->passports, NULL);
+    at_json_put_number(&w->passports, "id", (double)w->n++);
+    at_json_put_string(&w->passports, "name", k->name);
+    at_json_put_string(&w->passports, "file", file);
+    at_json_put_string(&w->passports, "sha256", sha);
+    at_json_put_number(&w->passports, "parameters", (double)at_model_numel(m));
+    at_json_put_string(&w->passports, "architecture", m->arch->name);
+    at_json_put_string(&w->passports, "tokenizer", w->hash ? w->hash : "");
+    at_json_put_string(&w->passports, "source", k->model);
+    at_json_end(&w->passports);
     return AT_OK;
 }
 
@@ -94,11 +95,11 @@ static at_status add_expert(work *w, const expert_keys *k, int64_t i) {
     return s;
 }
 
-static at_status write_json(work *w, const char *name, cJSON *o) {
+static at_status write_json(work *w, const char *name, at_json *j) {
     char *path = at_join(w->c, w->dir, name);
-    const at_status s = path && o ? at_json_write(w->c, path, o) : AT_OOM;
+    at_json_end(j);
+    const at_status s = path ? at_json_save(j, path) : AT_OOM;
     at_free(path);
-    cJSON_Delete(o);
     return s;
 }
 
@@ -141,22 +142,16 @@ static at_status fill(work *w, const expert_keys *k, int64_t n, const head_keys 
     char *experts = at_join(c, w->dir, "experts");
     at_status s = experts ? at_make_dir(c, experts) : AT_OOM;
     at_free(experts);
+    at_json_put_string(&w->config, "model_type", AT_MODULAR_TYPE);
+    at_json_put_string(&w->config, "mode", "ple");
+    at_json_begin_list(&w->config, "experts");
+    at_json_put_number(&w->passports, "format", 1);
+    at_json_begin_list(&w->passports, "experts");
     for (int64_t i = 0; i < n && s == AT_OK; i++) s = add_expert(w, &k[i], i);
     if (s == AT_OK) s = copy_router(w, h->router);
     if (s == AT_OK && at_exists(w->tokenizer)) s = copy_into(w, w->tokenizer, "tokenizer.json");
-    if (s != AT_OK) return s;
-    cJSON *config = cJSON_CreateObject();
-    cJSON_AddStringToObject(config, "model_type", AT_MODULAR_TYPE);
-    cJSON_AddStringToObject(config, "mode", "ple");
-    at_json_put(config, "experts", w->config);
-    w->config = NULL;
-    s = write_json(w, "config.json", config);
-    cJSON *passports = cJSON_CreateObject();
-    cJSON_AddNumberToObject(passports, "format", 1);
-    at_json_put(passports, "experts", w->passports);
-    w->passports = NULL;
-    const at_status t = write_json(w, "artel.json", passports);
-    return s == AT_OK ? t : s;
+    if (s == AT_OK) s = write_json(w, "config.json", &w->config);
+    return s == AT_OK ? write_json(w, "artel.json", &w->passports) : s;
 }
 
 at_status at_compose(at_ctx *c, at_conf *f, const char *out) {
@@ -168,7 +163,9 @@ at_status at_compose(at_ctx *c, at_conf *f, const char *out) {
     const int64_t n = at_conf_count(f, "experts");
     expert_keys *k = at_calloc(c, (size_t)n, sizeof *k);
     char *bare = NULL;
-    work w = {.c = c, .config = cJSON_CreateArray(), .passports = cJSON_CreateArray()};
+    work w = {.c = c};
+    at_json_open_file(&w.config, c);
+    at_json_open_file(&w.passports, c);
     s = k ? read_experts(c, f, k, n) : c->status;
     if (s == AT_OK) s = at_check_new_dir(c, out);
     if (s == AT_OK) s = (bare = at_path_trim(c, out)) ? AT_OK : c->status;
@@ -180,8 +177,8 @@ at_status at_compose(at_ctx *c, at_conf *f, const char *out) {
     at_lm_close(m);
     if (s == AT_OK) s = at_partial_commit(c, w.dir, bare);
     at_partial_drop(c, w.dir);
-    cJSON_Delete(w.config);
-    cJSON_Delete(w.passports);
+    at_json_close(&w.config);
+    at_json_close(&w.passports);
     at_free(w.hash);
     at_free(w.tokenizer);
     at_free(bare);

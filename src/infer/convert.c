@@ -65,10 +65,10 @@ static at_status write_config(const work *w) {
     if (s == AT_OK && w->type == AT_DT_COUNT) {
         s = at_copy_file(c, from, to);
     } else if (s == AT_OK) {
-        cJSON *o = cJSON_Duplicate(w->m->source, true);
-        at_config_dtype(o, w->type == AT_DT_BF16 ? "bfloat16" : "float32");
-        s = o ? at_json_write(c, to, o) : AT_OOM;
-        cJSON_Delete(o);
+        at_json j;
+        at_json_open_file(&j, c);
+        at_model_source(w->m, w->type == AT_DT_BF16 ? "bfloat16" : "float32", &j);
+        s = at_json_save(&j, to);
     }
     at_free(from);
     at_free(to);

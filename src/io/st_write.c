@@ -34,9 +34,7 @@ at_status at_st_writer_open(at_ctx *c, const char *path, at_st_writer **out) {
     at_st_writer *w = at_calloc(c, 1, sizeof *w);
     if (!w) return c->status;
     w->path = at_strdup(c, path);
-    w->meta = cJSON_CreateObject();
     at_status s = w->path ? AT_OK : c->status;
-    if (!s && !w->meta) s = at_error(c, AT_OOM, "%s: no memory", path);
     if (!s) s = at_out_open(c, path, &w->out);
     if (!s) s = at_st_writer_meta(c, w, "format", "pt");
     if (!s) s = at_st_writer_meta(c, w, AT_ST_HASHED_KEY, "yes");
@@ -60,9 +58,14 @@ void at_st_writer_close(at_st_writer *w) {
 }
 
 at_status at_st_writer_meta(at_ctx *c, at_st_writer *w, const char *key, const char *value) {
-    cJSON_DeleteItemFromObjectCaseSensitive(w->meta, key);
-    if (!cJSON_AddStringToObject(w->meta, key, value))
-        return at_error(c, AT_OOM, "%s: no memory for metadata", w->path);
+    at_json j;
+    at_json_open(&j, c);
+    at_json_put_members(&j, w->meta, key);
+    at_json_put_string(&j, key, value);
+    cJSON *all = at_json_value(&j, w->path);
+    if (!all) return c->status;
+    cJSON_Delete(w->meta);
+    w->meta = all;
     return AT_OK;
 }
 
@@ -186,7 +189,6 @@ static at_status tell(at_ctx *c, const at_st_writer *w, const int64_t *order, in
 static at_status put_hashes(at_ctx *c, at_st_writer *w, const int64_t *order) {
     char *text = at_malloc(c, (size_t)(w->n + 1) * 16 + 1);
     if (!text) return c->status;
-    cJSON_DeleteItemFromObjectCaseSensitive(w->meta, AT_ST_HASH_KEY);
     at_st_hash_text(at_st_meta_hash(w->meta), text);
     at_status s = AT_OK;
     for (int64_t i = 0; i < w->n && s == AT_OK; i++) {
@@ -203,33 +205,29 @@ static at_status put_hashes(at_ctx *c, at_st_writer *w, const int64_t *order) {
     return s;
 }
 
-static bool put_numbers(cJSON *entry, const char *key, const int64_t *v, int n) {
-    cJSON *a = cJSON_AddArrayToObject(entry, key);
-    for (int i = 0; a && i < n; i++)
-        if (!at_json_append(a, cJSON_CreateNumber((double)v[i]))) return false;
-    return a != NULL;
+static void put_numbers(at_json *j, const char *key, const int64_t *v, int n) {
+    at_json_begin_list(j, key);
+    for (int i = 0; i < n; i++) at_json_put_number(j, NULL, (double)v[i]);
+    at_json_end(j);
 }
 
-static bool put_entry(cJSON *head, const at_st_tensor *t, int64_t begin) {
-    const int64_t range[2] = {begin, begin + (int64_t)t->bytes};
-    cJSON *entry = cJSON_AddObjectToObject(head, t->name);
-    return entry && cJSON_AddStringToObject(entry, "dtype", at_dtype_name(t->dtype)) &&
-           put_numbers(entry, "shape", t->dim, t->rank) &&
-           put_numbers(entry, "data_offsets", range, 2);
-}
-
-/* JSON text of the header, from cJSON's heap; NULL when out of memory. */
+/* JSON text of the header; NULL when out of memory. */
 static char *header_text(at_ctx *c, const at_st_writer *w, const int64_t *order) {
-    cJSON *head = cJSON_CreateObject();
-    bool ok = at_json_put(head, "__metadata__", cJSON_CreateObjectReference(w->meta->child));
-    int64_t begin = 0;
-    for (int64_t i = 0; ok && i < w->n; i++) {
-        ok = put_entry(head, &w->item[order[i]].t, begin);
-        begin += (int64_t)w->item[order[i]].t.bytes;
+    at_json j;
+    at_json_open(&j, c);
+    at_json_put_value(&j, "__metadata__", w->meta);
+    int64_t range[2] = {0, 0};
+    for (int64_t i = 0; i < w->n; i++) {
+        const at_st_tensor *t = &w->item[order[i]].t;
+        range[1] = range[0] + (int64_t)t->bytes;
+        at_json_begin_object(&j, t->name);
+        at_json_put_string(&j, "dtype", at_dtype_name(t->dtype));
+        put_numbers(&j, "shape", t->dim, t->rank);
+        put_numbers(&j, "data_offsets", range, 2);
+        at_json_end(&j);
+        range[0] = range[1];
     }
-    char *text = at_json_text(c, ok ? head : NULL, false);
-    cJSON_Delete(head);
-    return text;
+    return at_json_take(&j);
 }
 
 static int by_text(const void *a, const void *b) {
@@ -281,7 +279,7 @@ at_status at_st_writer_commit(at_ctx *c, at_st_writer *w) {
         s = at_out_commit(c, &w->out);
     else
         at_out_close(&w->out);
-    cJSON_free(text);
+    at_free(text);
     at_free(order);
     return s;
 }

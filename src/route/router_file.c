@@ -10,29 +10,27 @@
 
 /* ---- writing ---- */
 
-static char *print(at_ctx *c, cJSON *o) {
-    char *text = at_json_text(c, o, false);
-    cJSON_Delete(o);
-    return text;
-}
-
 static char *describe_options(at_ctx *c, const at_router *r) {
     const at_router_options *o = &r->trained;
-    cJSON *v = cJSON_CreateObject(), *lengths = cJSON_AddArrayToObject(v, "lengths");
-    cJSON_AddNumberToObject(v, "C", o->c);
-    cJSON_AddNumberToObject(v, "eps", o->eps);
-    cJSON_AddNumberToObject(v, "windows", (double)o->windows);
-    cJSON_AddNumberToObject(v, "seed", (double)o->seed);
-    cJSON_AddNumberToObject(v, "sequences", (double)r->sequences);
-    for (int i = 0; i < o->n_lengths; i++)
-        at_json_append(lengths, cJSON_CreateNumber((double)o->length[i]));
-    return print(c, v);
+    at_json j;
+    at_json_open(&j, c);
+    at_json_begin_list(&j, "lengths");
+    for (int i = 0; i < o->n_lengths; i++) at_json_put_number(&j, NULL, (double)o->length[i]);
+    at_json_end(&j);
+    at_json_put_number(&j, "C", o->c);
+    at_json_put_number(&j, "eps", o->eps);
+    at_json_put_number(&j, "windows", (double)o->windows);
+    at_json_put_number(&j, "seed", (double)o->seed);
+    at_json_put_number(&j, "sequences", (double)r->sequences);
+    return at_json_take(&j);
 }
 
 static char *describe_classes(at_ctx *c, const at_router *r) {
-    cJSON *v = cJSON_CreateArray();
-    for (int i = 0; i < r->n_classes; i++) at_json_append(v, cJSON_CreateString(r->name[i]));
-    return print(c, v);
+    at_json j;
+    at_json_open_value(&j, c);
+    at_json_begin_list(&j, NULL);
+    for (int i = 0; i < r->n_classes; i++) at_json_put_string(&j, NULL, r->name[i]);
+    return at_json_take(&j);
 }
 
 at_status at_router_save(at_ctx *c, const at_router *r, const char *path) {
@@ -50,8 +48,8 @@ at_status at_router_save(at_ctx *c, const at_router *r, const char *path) {
     if (!s) s = at_st_writer_add(c, w, "drop", AT_DT_I32, 1, &drops, r->drop);
     if (!s) s = at_st_writer_commit(c, w);
     at_st_writer_close(w);
-    cJSON_free(options);
-    cJSON_free(classes);
+    at_free(options);
+    at_free(classes);
     return s;
 }
 

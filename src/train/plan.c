@@ -16,8 +16,8 @@ typedef struct {
     const at_recipe *r;
     const at_model *m, *teacher;
     const at_dataset *data;
-    cJSON *out, *doubts;
-    double numel, tokens;
+    at_json *j;
+    double numel, tokens, have; /* have: tokens of the data */
     bool timed;
 } plan;
 
@@ -28,22 +28,22 @@ static void doubt(plan *p, const char *fmt, ...) {
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    cJSON_AddItemToArray(p->doubts, cJSON_CreateString(text));
+    at_json_put_string(p->j, NULL, text);
 }
 
 static double embedding(const at_model *m) { return (double)(m->dims.vocab * m->dims.width); }
 
 static void sizes(plan *p) {
     const at_dims *d = &p->m->dims;
-    cJSON_AddStringToObject(p->out, "arch", p->m->arch->name);
-    cJSON_AddNumberToObject(p->out, "parameters", p->numel);
-    cJSON_AddNumberToObject(p->out, "active", (double)d->active);
-    cJSON_AddNumberToObject(p->out, "vocabulary", (double)d->vocab);
-    cJSON_AddNumberToObject(p->out, "steps", (double)p->r->train.steps);
-    cJSON_AddNumberToObject(p->out, "tokens_per_step", p->tokens / (double)p->r->train.steps);
-    cJSON_AddNumberToObject(p->out, "tokens", p->tokens);
-    cJSON_AddNumberToObject(p->out, "tokens_per_parameter", p->tokens / p->numel);
-    cJSON_AddNumberToObject(p->out, "first_loss", log((double)d->vocab));
+    at_json_put_string(p->j, "arch", p->m->arch->name);
+    at_json_put_number(p->j, "parameters", p->numel);
+    at_json_put_number(p->j, "active", (double)d->active);
+    at_json_put_number(p->j, "vocabulary", (double)d->vocab);
+    at_json_put_number(p->j, "steps", (double)p->r->train.steps);
+    at_json_put_number(p->j, "tokens_per_step", p->tokens / (double)p->r->train.steps);
+    at_json_put_number(p->j, "tokens", p->tokens);
+    at_json_put_number(p->j, "tokens_per_parameter", p->tokens / p->numel);
+    at_json_put_number(p->j, "first_loss", log((double)d->vocab));
 }
 
 static void memory(plan *p) {
@@ -60,17 +60,18 @@ static void memory(plan *p) {
     if (p->teacher) activations += size * batch * (double)p->teacher->dims.activations;
     const double teacher = p->teacher ? size * (double)at_model_numel(p->teacher) : 0;
     const double total = values + grads + moments + activations + head + teacher + kept;
-    cJSON *o = cJSON_AddObjectToObject(p->out, "memory_bytes");
-    cJSON_AddNumberToObject(o, "parameters", values);
-    cJSON_AddNumberToObject(o, "gradients", grads);
-    cJSON_AddNumberToObject(o, "moments", moments);
-    cJSON_AddNumberToObject(o, "activations", activations + head);
-    if (p->teacher) cJSON_AddNumberToObject(o, "teacher", teacher);
-    if (history > 0) cJSON_AddNumberToObject(o, "history", kept);
-    cJSON_AddNumberToObject(o, "total", total);
-    cJSON_AddNumberToObject(p->out, "disk_bytes",
-                            size * p->numel * (3 * (double)p->r->train.keep + 1) +
-                                kept / 2 * (double)p->r->train.keep);
+    at_json_begin_object(p->j, "memory_bytes");
+    at_json_put_number(p->j, "parameters", values);
+    at_json_put_number(p->j, "gradients", grads);
+    at_json_put_number(p->j, "moments", moments);
+    at_json_put_number(p->j, "activations", activations + head);
+    if (p->teacher) at_json_put_number(p->j, "teacher", teacher);
+    if (history > 0) at_json_put_number(p->j, "history", kept);
+    at_json_put_number(p->j, "total", total);
+    at_json_end(p->j);
+    at_json_put_number(p->j, "disk_bytes",
+                       size * p->numel * (3 * (double)p->r->train.keep + 1) +
+                           kept / 2 * (double)p->r->train.keep);
 }
 
 static double flops_a_token(const at_model *m, double context, double passes) {
@@ -82,17 +83,21 @@ static void work(plan *p) {
     double a_token = flops_a_token(p->m, context, 3);
     if (p->teacher) a_token += flops_a_token(p->teacher, context, 1);
     const double flops = a_token * p->tokens;
-    cJSON_AddNumberToObject(p->out, "flops", flops);
+    at_json_put_number(p->j, "flops", flops);
     if (!p->timed) return;
     const double peak = 1e9 * at_fma_peak(p->c, p->c->threads);
-    cJSON_AddNumberToObject(p->out, "peak_flops_per_s", peak);
-    cJSON_AddNumberToObject(p->out, "assumed_share_of_peak", REACHED);
-    cJSON_AddNumberToObject(p->out, "seconds", flops / (REACHED * peak));
+    at_json_put_number(p->j, "peak_flops_per_s", peak);
+    at_json_put_number(p->j, "assumed_share_of_peak", REACHED);
+    at_json_put_number(p->j, "seconds", flops / (REACHED * peak));
 }
 
 static void suspect(plan *p) {
     const at_dims *d = &p->m->dims;
     const at_recipe *r = p->r;
+    at_json_begin_list(p->j, "doubts");
+    if (p->have > 0 && p->tokens > 8 * p->have)
+        doubt(p, "the data is read %.1f times: the model will learn it by heart",
+              p->tokens / p->have);
     if (d->head_size < 16)
         doubt(p, "heads of size %lld are small: fewer, wider heads learn and run better",
               (long long)d->head_size);
@@ -116,22 +121,19 @@ static void suspect(plan *p) {
               p->m->arch->name);
     if (r->train.warmup == 0) doubt(p, "no warm-up: Adam's first steps are large");
     if (r->train.clip == 0) doubt(p, "gradients are not clipped");
+    at_json_end(p->j);
 }
 
 static void about_data(plan *p) {
-    double have = 0;
     for (int i = 0; i < p->data->n_domains; i++) {
         const char *name = p->data->domain[i].name;
         bool used = p->r->data.domains.n == 0;
         for (int64_t k = 0; k < p->r->data.domains.n; k++)
             used |= !strcmp(p->r->data.domains.item[k], name);
-        if (used) have += (double)p->data->domain[i].shard[AT_TRAIN].n_tokens;
+        if (used) p->have += (double)p->data->domain[i].shard[AT_TRAIN].n_tokens;
     }
-    cJSON_AddNumberToObject(p->out, "data_tokens", have);
-    if (have <= 0) return;
-    cJSON_AddNumberToObject(p->out, "epochs", p->tokens / have);
-    if (p->tokens > 8 * have)
-        doubt(p, "the data is read %.1f times: the model will learn it by heart", p->tokens / have);
+    at_json_put_number(p->j, "data_tokens", p->have);
+    if (p->have > 0) at_json_put_number(p->j, "epochs", p->tokens / p->have);
 }
 
 static at_status open_parts(at_ctx *c, at_conf *f, const at_recipe *r, at_dataset **data,
@@ -144,17 +146,15 @@ static at_status open_parts(at_ctx *c, at_conf *f, const at_recipe *r, at_datase
     return s == AT_OK ? at_conf_finish(c, f) : s;
 }
 
-cJSON *at_plan(at_ctx *c, at_conf *f, bool distilling, bool timed) {
+at_status at_plan(at_ctx *c, at_conf *f, bool distilling, bool timed, at_json *j) {
     at_recipe r;
     at_dataset *data = NULL;
     at_model *m = NULL, *teacher = NULL;
     at_status s = at_recipe_bind(c, f, distilling, &r);
     if (s == AT_OK) s = open_parts(c, f, &r, &data, &m, &teacher);
-    cJSON *out = NULL;
     if (s == AT_OK) {
         plan p = {.c = c, .r = &r, .m = m, .teacher = teacher, .data = data, .timed = timed};
-        p.out = out = cJSON_CreateObject();
-        p.doubts = cJSON_CreateArray();
+        p.j = j;
         p.numel = (double)at_model_numel(m);
         p.tokens =
             (double)r.train.steps * (double)(r.train.batch * r.train.context * r.train.accumulate);
@@ -163,10 +163,9 @@ cJSON *at_plan(at_ctx *c, at_conf *f, bool distilling, bool timed) {
         memory(&p);
         work(&p);
         suspect(&p);
-        cJSON_AddItemToObject(out, "doubts", p.doubts);
     }
     at_model_close(m);
     at_model_close(teacher);
     at_dataset_close(data);
-    return out;
+    return s;
 }

@@ -4,8 +4,8 @@
 #include "base/json.h"
 #include "conf/conf.h"
 
-/** One object; cJSON_Delete.  NULL: the reason is in the context.  timed: with an estimate of the
-    seconds, for which the peak of this machine is measured. */
-cJSON *at_plan(at_ctx *c, at_conf *recipe, bool distilling, bool timed);
+/** Into an open object.  timed: with an estimate of the seconds, for which the peak of this machine is
+    measured. */
+at_status at_plan(at_ctx *c, at_conf *recipe, bool distilling, bool timed, at_json *j);
 
 #endif

@@ -390,12 +390,11 @@ at_status at_runfolder_log_open(at_runfolder *r, int64_t step) {
                   : at_error(c, AT_IO, "%s: cannot append: %s", r->metrics, strerror(errno));
 }
 
-at_status at_runfolder_log(at_runfolder *r, cJSON *o) {
-    char *text = at_json_text(r->ctx, o, false);
-    cJSON_Delete(o);
+at_status at_runfolder_log(at_runfolder *r, at_json *j) {
+    char *text = at_json_take(j);
     if (!text) return r->ctx->status;
     const bool ok = fprintf(r->log, "%s\n", text) > 0 && fflush(r->log) == 0;
-    cJSON_free(text);
+    at_free(text);
     return ok ? AT_OK
               : at_error(r->ctx, AT_IO, "%s: cannot write: %s", r->metrics, strerror(errno));
 }

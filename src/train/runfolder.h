@@ -43,8 +43,8 @@ at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_train_s
     What at_runstate_read refuses is refused, and what at_model_load does. */
 at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_train_state *p,
                             at_history *history, int64_t histories);
-/** Append one line to metrics.jsonl (deletes o). */
-at_status at_runfolder_log(at_runfolder *r, cJSON *o);
+/** Append one line to metrics.jsonl (closes j). */
+at_status at_runfolder_log(at_runfolder *r, at_json *j);
 /** Drop the lines beyond `step` (a resume will write them again), then append. */
 at_status at_runfolder_log_open(at_runfolder *r, int64_t step);
 

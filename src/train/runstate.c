@@ -10,77 +10,88 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIELDS = 11 };
 static const int64_t MOST = (int64_t)1 << 52;
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
 /* Numbers that must survive exactly are written as hexadecimal floating point. */
-static void add_exact(cJSON *o, const char *key, double v) {
+static void put_exact(at_json *j, const char *key, double v) {
     char text[64];
     (void)snprintf(text, sizeof text, "%a", v);
-    cJSON_AddStringToObject(o, key, text);
+    at_json_put_string(j, key, text);
 }
 
-static at_status add_hashes(at_ctx *c, const char *dir, cJSON *o) {
+static at_status put_hashes(at_ctx *c, const char *dir, at_json *j) {
     at_list l = {0};
-    cJSON *files = cJSON_AddObjectToObject(o, "files");
-    at_status s = files ? at_list_names(c, dir, &l) : AT_OOM;
+    at_json_begin_object(j, "files");
+    at_status s = at_list_names(c, dir, &l);
     if (s == AT_OK) at_list_sort(&l);
     for (int64_t i = 0; i < l.n && s == AT_OK; i++) {
         char text[AT_HASH_TEXT], *path = at_join(c, dir, l.item[i]);
         s = path ? at_hash_file(c, path, text) : AT_OOM;
-        if (s == AT_OK && !cJSON_AddStringToObject(files, l.item[i], text)) s = AT_OOM;
+        if (s == AT_OK) at_json_put_string(j, l.item[i], text);
         at_free(path);
     }
+    at_json_end(j);
     at_list_free(&l);
     return s;
 }
 
 /* Of everything but the hash itself, whatever the layout of the file. */
 static at_status hash_of(at_ctx *c, const cJSON *o, char text[AT_HASH_TEXT]) {
-    char *s = at_json_text(c, o, false);
-    if (!s) return c->status;
-    at_hash_bytes(s, strlen(s), text);
-    cJSON_free(s);
-    return AT_OK;
+    at_json j;
+    at_json_open(&j, c);
+    at_json_put_members(&j, o, "hash");
+    const at_status s = at_json_finish(&j);
+    if (s == AT_OK) at_hash_bytes(j.text.s, j.text.n, text);
+    at_json_close(&j);
+    return s;
 }
 
 /* What most parameters share, and the others by path. */
-static at_status add_steps(const at_store *store, cJSON *o) {
+static void put_steps(at_json *j, const at_store *store) {
     int64_t most = 0;
     for (int64_t i = 0; i < store->n; i++)
         if (store->p[i]->steps > most) most = store->p[i]->steps;
-    cJSON_AddNumberToObject(o, "optimiser_steps", (double)most);
-    cJSON *other = cJSON_AddObjectToObject(o, "other_steps");
-    for (int64_t i = 0; i < store->n && other; i++) {
+    at_json_put_number(j, "optimiser_steps", (double)most);
+    at_json_begin_object(j, "other_steps");
+    for (int64_t i = 0; i < store->n; i++) {
         const at_param_entry *e = store->p[i];
-        if (e->frozen || e->steps == most) continue;
-        if (!cJSON_AddNumberToObject(other, e->path, (double)e->steps)) return AT_OOM;
+        if (!e->frozen && e->steps != most) at_json_put_number(j, e->path, (double)e->steps);
     }
-    return AT_OK;
+    at_json_end(j);
+}
+
+static at_status describe(at_ctx *c, const char *dir, const at_store *store,
+                          const at_train_state *p, at_json *j) {
+    at_json_put_number(j, "step", (double)p->step);
+    at_json_put_number(j, "tokens", (double)p->tokens);
+    put_steps(j, store);
+    at_json_put_number(j, "losses", (double)p->loss_n);
+    put_exact(j, "loss_mean", p->loss_mean);
+    put_exact(j, "seconds", p->seconds);
+    at_json_put_string(j, "data", p->data);
+    at_json_put_string(j, "arithmetic", AT_ARITHMETIC);
+    return put_hashes(c, dir, j);
 }
 
 at_status at_runstate_write(at_ctx *c, const char *dir, const at_store *store,
                             const at_train_state *p) {
     char hash[AT_HASH_TEXT], *path = at_join(c, dir, AT_RUNSTATE_FILE);
-    cJSON *j = path ? cJSON_CreateObject() : NULL;
-    at_status s = j ? AT_OK : AT_OOM;
-    cJSON_AddNumberToObject(j, "step", (double)p->step);
-    cJSON_AddNumberToObject(j, "tokens", (double)p->tokens);
-    if (s == AT_OK) s = add_steps(store, j);
-    cJSON_AddNumberToObject(j, "losses", (double)p->loss_n);
-    add_exact(j, "loss_mean", p->loss_mean);
-    add_exact(j, "seconds", p->seconds);
-    cJSON_AddStringToObject(j, "data", p->data);
-    cJSON_AddStringToObject(j, "arithmetic", AT_ARITHMETIC);
-    if (s == AT_OK) s = add_hashes(c, dir, j);
-    if (s == AT_OK) s = hash_of(c, j, hash);
-    if (s == AT_OK) cJSON_AddStringToObject(j, "hash", hash);
-    if (s == AT_OK && cJSON_GetArraySize(j) != FIELDS) s = AT_OOM;
+    at_json j;
+    at_json_open(&j, c);
+    at_status s = path ? describe(c, dir, store, p, &j) : AT_OOM;
+    cJSON *state = s == AT_OK ? at_json_value(&j, dir) : NULL;
+    at_json_close(&j);
+    if (s == AT_OK) s = state ? hash_of(c, state, hash) : c->status;
+    if (s == AT_OK) {
+        at_json_open_file(&j, c);
+        at_json_put_members(&j, state, "hash");
+        at_json_put_string(&j, "hash", hash);
+        s = at_json_save(&j, path);
+    }
     if (s == AT_OOM) (void)at_error(c, s, "%s: no memory for a checkpoint's state", dir);
-    if (s == AT_OK) s = at_json_write(c, path, j);
-    cJSON_Delete(j);
+    cJSON_Delete(state);
     at_free(path);
     return s;
 }
@@ -158,13 +169,12 @@ static at_status check_files(at_ctx *c, const char *dir, const char *path, const
     return s;
 }
 
-static at_status check_self(at_ctx *c, const char *path, cJSON *o) {
+static at_status check_self(at_ctx *c, const char *path, const cJSON *o) {
     char text[AT_HASH_TEXT];
-    cJSON *kept = cJSON_DetachItemFromObjectCaseSensitive(o, "hash");
+    const cJSON *kept = cJSON_GetObjectItemCaseSensitive(o, "hash");
     at_status s = hash_of(c, o, text);
     if (s == AT_OK && (!cJSON_IsString(kept) || strcmp(kept->valuestring, text) != 0))
         s = at_error(c, AT_FORMAT, "%s: altered: its content is not what was written", path);
-    cJSON_Delete(kept);
     return s;
 }
 

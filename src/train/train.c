@@ -128,27 +128,28 @@ static at_status open_run(loop *l, at_conf *f, const char *path) {
 
 static at_status log_step(loop *l, const at_step_report *r) {
     const at_train_state *p = &l->trainer.progress;
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddNumberToObject(o, "step", (double)p->step);
-    cJSON_AddNumberToObject(o, "tokens", (double)p->tokens);
-    cJSON_AddNumberToObject(o, "wall", p->seconds);
-    cJSON_AddNumberToObject(o, "loss", r->loss);
+    at_json j;
+    at_json_open(&j, l->c);
+    at_json_put_number(&j, "step", (double)p->step);
+    at_json_put_number(&j, "tokens", (double)p->tokens);
+    at_json_put_number(&j, "wall", p->seconds);
+    at_json_put_number(&j, "loss", r->loss);
     if (l->teacher) {
-        cJSON_AddNumberToObject(o, "ce", r->ce);
-        cJSON_AddNumberToObject(o, "kd", r->kd);
+        at_json_put_number(&j, "ce", r->ce);
+        at_json_put_number(&j, "kd", r->kd);
     }
     if (at_aux_wanted(&l->trainer.aux)) {
-        if (!l->teacher) cJSON_AddNumberToObject(o, "ce", r->ce);
-        cJSON_AddNumberToObject(o, "aux", r->aux);
+        if (!l->teacher) at_json_put_number(&j, "ce", r->ce);
+        at_json_put_number(&j, "aux", r->aux);
     }
     if (r->mixture) {
-        cJSON_AddNumberToObject(o, "load_entropy", r->load_entropy);
-        cJSON_AddNumberToObject(o, "dead_experts", (double)r->dead);
+        at_json_put_number(&j, "load_entropy", r->load_entropy);
+        at_json_put_number(&j, "dead_experts", (double)r->dead);
     }
-    cJSON_AddNumberToObject(o, "lr", r->lr);
-    cJSON_AddNumberToObject(o, "grad_norm", r->norm);
-    cJSON_AddNumberToObject(o, "tok_s", (double)r->tokens / r->seconds);
-    return at_runfolder_log(&l->run, o);
+    at_json_put_number(&j, "lr", r->lr);
+    at_json_put_number(&j, "grad_norm", r->norm);
+    at_json_put_number(&j, "tok_s", (double)r->tokens / r->seconds);
+    return at_runfolder_log(&l->run, &j);
 }
 
 static void say_progress(loop *l, const at_step_report *r) {
@@ -163,12 +164,13 @@ static void say_progress(loop *l, const at_step_report *r) {
 }
 
 static at_status log_eval(loop *l, const char *domain, const at_eval *e) {
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddNumberToObject(o, "step", (double)l->trainer.progress.step);
-    cJSON_AddNumberToObject(o, "tokens", (double)l->trainer.progress.tokens);
-    cJSON_AddStringToObject(o, "domain", domain);
-    cJSON_AddNumberToObject(o, "val_loss", e->nats / (double)e->tokens);
-    return at_runfolder_log(&l->run, o);
+    at_json j;
+    at_json_open(&j, l->c);
+    at_json_put_number(&j, "step", (double)l->trainer.progress.step);
+    at_json_put_number(&j, "tokens", (double)l->trainer.progress.tokens);
+    at_json_put_string(&j, "domain", domain);
+    at_json_put_number(&j, "val_loss", e->nats / (double)e->tokens);
+    return at_runfolder_log(&l->run, &j);
 }
 
 static at_status validate(loop *l) {

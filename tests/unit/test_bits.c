@@ -352,10 +352,10 @@ static void read_golden(digests *d) {
 static int write_golden(void) {
     static digests d;
     everything(&d, 1);
-    cJSON *o = cJSON_CreateObject();
-    for (int i = 0; i < d.n; i++) (void)cJSON_AddStringToObject(o, d.name[i], d.hex[i]);
-    const at_status s = at_json_write(&ctx, GOLDEN, o);
-    cJSON_Delete(o);
+    at_json j;
+    at_json_open_file(&j, &ctx);
+    for (int i = 0; i < d.n; i++) at_json_put_string(&j, d.name[i], d.hex[i]);
+    const at_status s = at_json_save(&j, GOLDEN);
     print_message("%s: %s\n", GOLDEN, s == AT_OK ? "written" : ctx.message);
     return s != AT_OK;
 }

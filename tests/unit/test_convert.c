@@ -101,15 +101,15 @@ static void published(const char *to) {
     }
     char path[400];
     (void)snprintf(path, sizeof path, "%s/model.safetensors.index.json", to);
-    OK(at_json_write(&ctx, path, index));
+    write_json(&ctx, path, index);
     cJSON_Delete(index);
-    cJSON *config = cJSON_Duplicate(m->source, true);
-    cJSON_AddNullToObject(config, "nobody_knows");
-    cJSON_AddNumberToObject(config, "another", 12288);
-    at_config_dtype(config, "bfloat16");
     (void)snprintf(path, sizeof path, "%s/config.json", to);
-    OK(at_json_write(&ctx, path, config));
-    cJSON_Delete(config);
+    at_json config;
+    at_json_open_file(&config, &ctx);
+    at_model_source(m, "bfloat16", &config);
+    at_json_put_null(&config, "nobody_knows");
+    at_json_put_number(&config, "another", 12288);
+    OK(at_json_save(&config, path));
     (void)snprintf(path, sizeof path, "%s/merges.txt", to);
     OK(at_write_file(&ctx, path, "a b\n", 4));
     at_model_close(m);

@@ -1,6 +1,7 @@
 /* test_json.c - what is refused, where, and what the getters say. */
 #include "base/json.h"
 #include "check.h"
+#include <math.h>
 
 static at_ctx c;
 
@@ -116,7 +117,7 @@ static void files_round_trip(void **state) {
     char *p = at_join(&c, root, "v.json");
     cJSON *v = parse("{\"a\":[1,2.5,\"x\"],\"b\":0.1}");
     assert_non_null(v);
-    assert_int_equal(at_json_write(&c, p, v), AT_OK);
+    write_json(&c, p, v);
     cJSON *w = at_json_read(&c, p);
     assert_non_null(w);
     assert_true(cJSON_Compare(v, w, 1));
@@ -131,47 +132,142 @@ static void files_round_trip(void **state) {
     assert_int_equal(at_remove_tree(&c, root), AT_OK);
 }
 
-static cJSON *build_some(void) {
-    cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "list");
-    cJSON_AddStringToObject(o, "name", "value");
-    for (int i = 0; i < 3; i++) at_json_append(list, cJSON_CreateNumber(i));
-    at_json_put(o, "more", cJSON_CreateString("text"));
-    cJSON_AddBoolToObject(cJSON_AddObjectToObject(o, "below"), "yes", true);
-    return o;
+/* The text is cJSON's, on one line and on many, digits and escapes included. */
+static void text_is_as_it_was(void **state) {
+    (void)state;
+    static const char *const text[] = {
+        "{}",
+        "[]",
+        "[[],{},[{}],{\"a\":{}}]",
+        "{\"a\":[1,[2,{\"b\":3}],\"\"],\"c\":{\"d\":null,\"e\":true,\"f\":false},\"g\":{}}",
+        "{\"quote\":\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f\xC3\xA9\\u20AC\"}",
+        "[0,1,-1,1e15,123456789012345680,1e21,1e300,-1e-300,0.1,0.30000000000000004,1.5,"
+        "3.14159265358979312,2.2250738585072014e-308,5e-324,1e999,-1e999,0.1234567890123456]",
+    };
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+        cJSON *v = parse(text[i]);
+        assert_non_null(v);
+        for (int indented = 0; indented < 2; indented++) {
+            at_json j;
+            at_json_open_value(&j, &c);
+            j.indented = indented;
+            at_json_put_value(&j, NULL, v);
+            char *ours = at_json_take(&j);
+            char *theirs = indented ? cJSON_Print(v) : cJSON_PrintUnformatted(v);
+            assert_non_null(ours);
+            assert_string_equal(ours, theirs);
+            at_free(ours);
+            cJSON_free(theirs);
+        }
+        cJSON_Delete(v);
+    }
+    for (int i = 0; i < 2000; i++) { /* numbers of every size, by a multiplier */
+        const uint64_t bits = (uint64_t)(i + 1) * 0x9E3779B97F4A7C15u;
+        double d;
+        memcpy(&d, &bits, sizeof d);
+        if (i % 2) d = (double)(bits >> 40) / 1000;
+        cJSON *v = cJSON_CreateNumber(d);
+        char *ours = at_json_text(&c, v), *theirs = cJSON_PrintUnformatted(v);
+        assert_string_equal(ours, theirs);
+        at_free(ours);
+        cJSON_free(theirs);
+        cJSON_Delete(v);
+    }
 }
 
-/* Whichever allocation fails: the whole text, or AT_OOM; and the next text is whole again. */
+static void build_some(at_json *j) {
+    at_json_begin_list(j, "list");
+    for (int i = 0; i < 3; i++) at_json_put_number(j, NULL, i);
+    at_json_end(j);
+    at_json_put_string(j, "name", "value");
+    at_json_put_numbers(j, "pair", (const double[]){0.5, (double)NAN}, 2);
+    at_json_begin_object(j, "below");
+    at_json_put_bool(j, "yes", true);
+    at_json_begin_list(j, "deep");
+    at_json_begin_object(j, NULL);
+    at_json_put_null(j, "none");
+    at_json_end_to(j, 1);
+    at_json_put_string(j, "more", "text that is long enough to make the buffer grow once more");
+}
+static const char built[] =
+    "{\"list\":[0,1,2],\"name\":\"value\",\"pair\":[0.5,null],\"below\":{\"yes\":true,\"deep\":"
+    "[{\"none\":null}]},\"more\":\"text that is long enough to make the buffer grow once more\"}";
+
+/* Whichever allocation fails, and whatever is told in between: the whole text, or AT_OOM and a
+   sentence; and the next text is whole again. */
 static void no_key_is_lost(void **state) {
     (void)state;
-    static const char whole[] =
-        "{\"list\":[0,1,2],\"name\":\"value\",\"more\":\"text\",\"below\":{\"yes\":true}}";
-    int64_t n = 0;
+    int64_t n = 0, failures = 0;
     for (bool done = false; !done;) {
-        at_json_inject(&c);
+        at_error_clear(&c);
+        at_json j;
         c.fail_after = ++n;
-        cJSON *o = build_some();
-        cJSON *v = at_json_parse(&c, "between", "[1]", 3); /* forgets nothing */
-        cJSON_Delete(v);
-        char *text = at_json_text(&c, o, false);
+        at_json_open(&j, &c);
+        build_some(&j);
         done = c.fail_after > 0;
         c.fail_after = 0;
-        at_json_inject(NULL);
-        if (text && strcmp(text, whole) != 0) fail_msg("allocation %lld: %s", (long long)n, text);
+        (void)at_error(&c, AT_FORMAT, "something else");
+        build_some(&j);
+        char *text = at_json_take(&j);
+        assert_true(done == (text != NULL));
         if (!text) assert_int_equal(c.status, AT_OOM);
-        if (!done) assert_true(!text || !v);
-        assert_true(!done || text);
-        cJSON_free(text);
-        cJSON_Delete(o);
-        o = build_some();
-        text = at_json_text(&c, o, false);
+        if (!text) expect_says(&c, "no memory for all of a JSON text");
+        failures += !text;
+        at_free(text);
+        at_json_open(&j, &c);
+        build_some(&j);
+        text = at_json_take(&j);
         assert_non_null(text);
-        assert_string_equal(text, whole);
-        cJSON_free(text);
-        cJSON_Delete(o);
+        assert_string_equal(text, built);
+        at_free(text);
     }
-    assert_true(n > 20);
-    assert_null(at_json_text(&c, NULL, true));
+    assert_true(failures >= 4);
+    at_json j;
+    at_json_open(&j, &c);
+    at_json_put_string(&j, "name", NULL); /* an at_join that failed */
+    at_json_put_number(&j, "next", 1);
+    assert_null(at_json_take(&j));
     assert_int_equal(c.status, AT_OOM);
+}
+
+/* A file is there as a whole or not at all; the error names it. */
+static void no_file_is_half(void **state) {
+    (void)state;
+    char *root = temporary_folder();
+    char *p = at_join(&c, root, "v.json");
+    bool done = false;
+    for (int64_t n = 1; !done; n++) {
+        at_json j;
+        c.fail_after = n;
+        at_json_open_file(&j, &c);
+        build_some(&j);
+        const at_status s = at_json_save(&j, p);
+        done = c.fail_after > 0;
+        c.fail_after = 0;
+        assert_int_equal(s, done ? AT_OK : AT_OOM);
+        assert_int_equal(at_exists(p), done);
+        nothing_in_the_making(&c, root);
+        if (!done) assert_int_equal(c.status, AT_OOM);
+    }
+    cJSON *v = at_json_read(&c, p), *want = parse(built);
+    assert_true(cJSON_Compare(v, want, 1));
+    cJSON_Delete(v);
+    cJSON_Delete(want);
+    at_free(p);
+    assert_int_equal(at_remove_tree(&c, root), AT_OK);
+}
+
+static void too_deep_to_write(void **state) {
+    (void)state;
+    at_json j;
+    at_json_open(&j, &c);
+    for (int i = 1; i < AT_JSON_DEPTH_MAX; i++) at_json_begin_object(&j, "a");
+    assert_int_equal(j.text.failed, AT_OK);
+    at_json_begin_list(&j, "b");
+    at_json_end_to(&j, 0);
+    assert_null(at_json_take(&j));
+    assert_int_equal(c.status, AT_FORMAT);
+    expect_says(&c, "nested deeper than 64 levels");
 }
 
 static void parsing_says_what_it_lacks(void **state) {
@@ -197,7 +293,10 @@ int main(void) {
         cmocka_unit_test_setup(depth_is_limited, setup),
         cmocka_unit_test_setup(getters_say_expected_and_found, setup),
         cmocka_unit_test_setup(files_round_trip, setup),
+        cmocka_unit_test_setup(text_is_as_it_was, setup),
         cmocka_unit_test_setup(no_key_is_lost, setup),
+        cmocka_unit_test_setup(no_file_is_half, setup),
+        cmocka_unit_test_setup(too_deep_to_write, setup),
         cmocka_unit_test_setup(parsing_says_what_it_lacks, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

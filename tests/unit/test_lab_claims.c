@@ -24,8 +24,10 @@ static void listen(void *user, at_log_level level, const char *line) {
 enum { DENSE = 3, SEEDS = 8 };
 
 static cJSON *emitted;
-static at_status take(void *user, cJSON *object) {
+static at_status take(void *user, at_json *j) {
     (void)user;
+    cJSON *object = at_json_value(j, "emitted");
+    assert_non_null(object);
     cJSON_AddItemToArray(emitted, object);
     return AT_OK;
 }
@@ -45,7 +47,8 @@ static void open_lab(int64_t seeds) {
     session.claims = cJSON_CreateArray();
     session.rates = cJSON_CreateArray();
     session.warnings = cJSON_CreateArray();
-    session.page = cJSON_CreateArray();
+    at_json_open(&session.page, &ctx);
+    at_json_begin_list(&session.page, "sections");
     scale.seeds = seeds;
     lab = (mf){.l = &session, .scale = &scale, .n = DENSE + 1};
     for (int i = 0; i <= DENSE; i++) {
@@ -66,7 +69,7 @@ static void close_lab(void) {
     cJSON_Delete(session.claims);
     cJSON_Delete(session.rates);
     cJSON_Delete(session.warnings);
-    cJSON_Delete(session.page);
+    at_json_close(&session.page);
     ctx.log = NULL;
 }
 
@@ -228,7 +231,9 @@ static void make(double effect, double p, at_claim_side side, const char *bound)
                         .null = 1,
                         .side = side,
                         .e = {.mean = effect, .p = p, .n = 3}};
-    OK(at_lab_claim(&session, &c, NULL));
+    at_json j;
+    at_lab_claim_begin(&session, &c, &j);
+    OK(at_lab_claim_end(&session, &j));
 }
 
 static void test_correction(void **state) {
@@ -370,9 +375,7 @@ static void test_widen(void **state) {
                          i == 1 || i == 2 ? 5 : 3);
     }
     at_page_warnings(&session);
-    char *page = cJSON_PrintUnformatted(session.page);
-    assert_non_null(strstr(page, doubt));
-    cJSON_free(page);
+    assert_non_null(strstr(session.page.text.s, doubt));
 
     race(4.0, 300, 0.1, 0.001);
     OK(mf_claims(&lab)); /* claims that stand on it say so */

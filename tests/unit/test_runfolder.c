@@ -305,13 +305,13 @@ static void another_arithmetic_is_refused(void **state) {
     assert_true(cJSON_IsString(name));
     assert_string_equal(name->valuestring, AT_ARITHMETIC);
     cJSON_ReplaceItemInObjectCaseSensitive(o, "arithmetic", cJSON_CreateString("abacus.7"));
-    OK(at_json_write(&ctx, in(path), o));
+    write_json(&ctx, in(path), o);
     assert_int_equal(load_step(&r, m, 1), AT_MISMATCH);
     expect_says(&ctx, "`abacus.7`");
     expect_says(&ctx, "`" AT_ARITHMETIC "`");
     expect_says(&ctx, "init: ");
     cJSON_DeleteItemFromObjectCaseSensitive(o, "arithmetic");
-    OK(at_json_write(&ctx, in(path), o));
+    write_json(&ctx, in(path), o);
     assert_int_equal(load_step(&r, m, 1), AT_MISMATCH);
     expect_says(&ctx, "none recorded");
     cJSON_Delete(o);
@@ -345,11 +345,11 @@ static void steps_of_each_parameter(void **state) {
         cJSON_DeleteItemFromObject(o, "other_steps");
         if (other)
             cJSON_AddNumberToObject(cJSON_AddObjectToObject(o, "other_steps"), "its.weight", 3);
-        char *text = at_json_text(&ctx, o, false);
+        char *text = at_json_text(&ctx, o);
         at_hash_bytes(text, strlen(text), hash);
-        cJSON_free(text);
+        at_free(text);
         cJSON_AddStringToObject(o, "hash", hash);
-        OK(at_json_write(&ctx, in(path), o));
+        write_json(&ctx, in(path), o);
         cJSON_Delete(o);
         const at_status s = load_step(&r, m, 9);
         assert_int_equal(s, other ? AT_FORMAT : AT_OK);
