@@ -20,7 +20,8 @@ static double parameter_bytes(const at_model *m) {
     for (int64_t i = 0; i < m->store.n; i++) {
         const at_tensor *t = &m->store.p[i]->t;
         bf16 |= t->bf16 != NULL;
-        if (t->data && t->rank < 3) small += (double)at_numel(t); /* stacks hold idle experts */
+        if (t->data && m->store.p[i]->of->t.rank < 3) /* not of experts, most of which are idle */
+            small += (double)at_numel(t);
     }
     const double active = (double)m->dims.active;
     if (!bf16) return active * sizeof(at_real);

@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "check.h"
 #include "op/op.h"
+#include "slices.h"
 #include <math.h>
 #include <string.h>
 
@@ -206,7 +207,7 @@ static at_tensor *b_route_drawn_norm(at_run *r, at_tensor **t) { return drawn(r,
 static at_tensor *b_expert(at_run *r, at_tensor **t) {
     at_routing ro;
     routed(r, t[0]->dim[0], t[1]->dim[0], 2, t[1]->dim[0] > 3, &ro);
-    return at_expert_linear(r, t[0], at_slices(r, t[1]), &ro);
+    return at_expert_linear(r, t[0], slices(r, t[1]), &ro);
 }
 static at_tensor *b_expert_list(at_run *r, at_tensor **t) { /* a parameter an expert */
     at_routing ro;

@@ -124,13 +124,13 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
 }
 
 typedef struct {
-    at_affine hidden;  /* [R, C]; linear: [E, C]       */
-    at_tensor *expert; /* mlp: [E, R]; gmm: centroids  */
+    at_affine hidden; /* [R, C]; linear: none                           */
+    at_stack *expert; /* a row an expert: [E, R], centroids for gmm; linear: [E, C] */
     at_tensor *temperature;
 } gate;
 typedef struct {
-    gate gate;           /* nothing where there is one expert  */
-    at_tensor *in, *out; /* [E, C, F], swiglu [E, C, 2 F]; [E, F, C] */
+    gate gate;          /* nothing where there is one expert                */
+    at_stack *in, *out; /* [E, C, F], swiglu [E, C, 2 F]; [E, F, C]         */
     int64_t k;
     at_layer_kind kind;
 } mixture;
@@ -167,19 +167,29 @@ static at_affine linear_init(at_store *s, const char *path, const char *name, in
     return at_affine_init(s, full, out, in, out, std);
 }
 
+/* A part of every expert: experts.<i>.<part>, in files `name`. */
+static at_stack *part_init(at_store *s, const char *path, const char *name, const char *part,
+                           at_init init, double std, int rank, const int64_t *dim) {
+    char whole[128], bank[96];
+    (void)snprintf(whole, sizeof whole, "%s.%s", path, name);
+    (void)snprintf(bank, sizeof bank, "%s.experts", path);
+    return at_param_stack(s, init, std, rank, dim, (at_stack_names){whole, bank, part}, rank == 2);
+}
+
 static gate gate_init(at_store *s, const config *c, const char *path, int64_t experts) {
     const double std = c->initializer_range;
-    const int64_t C = c->n_embd, R = c->gating_size, one = 1;
+    const int64_t C = c->n_embd, R = c->gating_size, one = 1, direct[2] = {experts, C},
+                  rows[2] = {experts, R};
     gate g = {0};
     if (c->gate_type == GATE_LINEAR) {
-        g.hidden.w = matrix(s, path, "gate.w_gate.0", experts, C, std);
+        g.expert =
+            part_init(s, path, "gate.w_gate.0.weight", "row", AT_INIT_NORMAL, std, 2, direct);
     } else if (c->gate_type == GATE_MLP) {
         g.hidden = linear_init(s, path, "gate.w_gate.0", R, C, std);
-        g.expert = matrix(s, path, "gate.w_gate.3", experts, R, std);
+        g.expert = part_init(s, path, "gate.w_gate.3.weight", "row", AT_INIT_NORMAL, std, 2, rows);
     } else {
         g.hidden.w = matrix(s, path, "gate.w_gate", R, C, std);
-        g.expert = at_param(s, AT_INIT_NORMAL, 1, 2, (int64_t[]){experts, R},
-                            "%s.gate.expert_centroids", path);
+        g.expert = part_init(s, path, "gate.expert_centroids", "row", AT_INIT_NORMAL, 1, 2, rows);
         g.temperature = at_param(s, AT_INIT_ZERO, 0, 1, &one, "%s.gate.temperature", path);
     }
     return g;
@@ -189,12 +199,12 @@ static mixture mixture_init(at_store *s, const config *c, const char *path, at_l
     const bool attention = kind == AT_LAYER_ATTENTION;
     const int64_t C = c->n_embd, F = attention ? c->att_hidden : c->ffd_hidden,
                   E = attention ? c->n_att_experts : c->n_mlp_experts;
-    const int64_t in = !attention && c->activation == SWIGLU ? 2 * F : F;
+    const int64_t wide = !attention && c->activation == SWIGLU ? 2 * F : F;
+    const int64_t in[3] = {E, C, wide}, out[3] = {E, F, C};
     mixture m = {.k = attention ? c->k_att : c->k_mlp, .kind = kind};
-    m.in = at_param(s, AT_INIT_UNIFORM, 1 / (double)C, 3, (int64_t[]){E, C, in},
-                    "%s.experts.weight", path);
-    m.out = at_param(s, AT_INIT_UNIFORM, 1 / (double)F, 3, (int64_t[]){E, F, C},
-                     "%s.output_experts.weight", path);
+    m.in = part_init(s, path, "experts.weight", "in", AT_INIT_UNIFORM, 1 / (double)C, 3, in);
+    m.out =
+        part_init(s, path, "output_experts.weight", "out", AT_INIT_UNIFORM, 1 / (double)F, 3, out);
     if (E > 1) m.gate = gate_init(s, c, path, E);
     return m;
 }
@@ -241,18 +251,17 @@ static at_status moduleformer_init(at_store *s, const void *cfg, void **model) {
 }
 
 static at_tensor *gate_logits(at_run *r, const config *c, const gate *g, at_tensor *x) {
-    x = at_linear(r, x, g->hidden.w, g->hidden.b);
+    at_tensor *rows = &g->expert->t;
+    if (g->hidden.w) x = at_linear(r, x, g->hidden.w, g->hidden.b);
     if (c->gate_type == GATE_MLP) {
         x = at_gelu(r, x, AT_GELU_ERF);
         x = at_dropout(r, x, c->moe_pdrop);
-        x = at_linear(r, x, g->expert, NULL);
     } else if (c->gate_type == GATE_GMM) {
         x = at_l2norm(r, x, 1e-12);
-        at_tensor *centroids = at_l2norm(r, g->expert, 1e-12);
-        x = at_linear(r, x, centroids, NULL);
-        x = at_exp_scale(r, x, g->temperature);
+        rows = at_l2norm(r, rows, 1e-12);
     }
-    return x;
+    x = at_linear(r, x, rows, NULL);
+    return g->temperature ? at_exp_scale(r, x, g->temperature) : x;
 }
 
 static at_tensor *normalise(at_run *r, const config *c, const at_norm *n, at_tensor *x) {
@@ -270,7 +279,7 @@ typedef struct {
 /* The pass hears what the router chose. */
 static choice choose(at_run *r, const config *c, const mixture *m, at_tensor *x, int64_t layer,
                      at_pass *p) {
-    choice h = {.one = m->in->dim[0] == 1};
+    choice h = {.one = m->in->n == 1};
     if (h.one) return h;
     at_tensor *logits = gate_logits(r, c, &m->gate, x);
     h.gates = at_route_drawn(r, logits, m->k, c->sample_topk, c->renormalise_gates, &h.ro);
@@ -279,10 +288,8 @@ static choice choose(at_run *r, const config *c, const mixture *m, at_tensor *x,
 }
 
 /* Every slot through its expert. */
-static at_tensor *experts(at_run *r, const choice *h, at_tensor *x, at_tensor *w) {
-    at_tensor *const *each = at_slices(r, w);
-    if (!each) return NULL;
-    return h->one ? at_linear_io(r, x, each[0], NULL) : at_expert_linear(r, x, each, &h->ro);
+static at_tensor *experts(at_run *r, const choice *h, at_tensor *x, const at_stack *w) {
+    return h->one ? at_linear_io(r, x, w->slot[0], NULL) : at_expert_linear(r, x, w->slot, &h->ro);
 }
 
 /* Slots weighed and summed -> [N, C], and dropped out. */

@@ -26,16 +26,17 @@ typedef struct {
 
 static bool choose(void *user, const at_st_tensor *t, at_st_tensor *as) {
     work *w = user;
-    const at_param_entry *e = at_checkpoint_entry(&w->m->store, &w->how, t->name);
+    at_checkpoint_entry e;
+    const bool known = at_checkpoint_find(&w->m->store, &w->how, t->name, &e);
     w->out->read++;
-    if (!e && w->shape == AT_TO_ARTEL) {
+    if (!known && w->shape == AT_TO_ARTEL) {
         w->out->left_out++;
         return false;
     }
-    if (e && w->shape == AT_TO_ARTEL) as->name = e->path;
-    if (e && w->type != AT_DT_COUNT) as->dtype = w->type;
-    for (int64_t i = 0; i < w->m->store.n; i++)
-        if (w->m->store.p[i] == e) w->written[i] = true;
+    if (known && w->shape == AT_TO_ARTEL) as->name = e.path;
+    if (known && w->type != AT_DT_COUNT) as->dtype = w->type;
+    for (int64_t i = 0; i < w->m->store.n && known; i++)
+        if (w->m->store.p[i] == e.slot || w->m->store.p[i]->of == e.stack) w->written[i] = true;
     w->out->written++;
     w->out->bytes += (double)(t->bytes / at_dtype_size(t->dtype) * at_dtype_size(as->dtype));
     return true;

@@ -11,11 +11,14 @@ enum { PIECE = 4096 }; /* values widened at a time */
 
 typedef struct {
     char *name;
-    at_st_tensor t; /* its own name is not looked at */
+    at_st_tensor t;     /* type and shape               */
+    at_st_tensor *part; /* values, one after the other */
+    int64_t parts;
 } item;
 
 typedef struct {
     at_ctx *c;
+    const char *group; /* "" or "EXPERT/", before the names added */
     item *item;
     int64_t n, cap;
 } items;
@@ -27,19 +30,27 @@ static const char *bare(const char *name) {
     return strncmp(name, prefix, n) == 0 ? name + n : name;
 }
 
-/* group: "" or "EXPERT/". */
-static at_status add(items *l, const char *group, const char *name, const at_st_tensor *t) {
+static at_status add(void *user, const at_st_tensor *t, const at_st_tensor *part, int64_t parts) {
+    items *l = user;
     if (!at_reserve(l->c, &l->item, &l->cap, l->n + 1, sizeof *l->item)) return AT_OOM;
-    const size_t n = strlen(group) + strlen(bare(name)) + 1;
-    char *whole = at_malloc(l->c, n);
-    if (!whole) return AT_OOM;
-    (void)snprintf(whole, n, "%s%s", group, bare(name));
-    l->item[l->n++] = (item){whole, *t};
+    const size_t n = strlen(l->group) + strlen(bare(t->name)) + 1;
+    item e = {at_malloc(l->c, n), *t, at_malloc(l->c, (size_t)parts * sizeof *part), parts};
+    if (!e.name || !e.part) {
+        at_free(e.name);
+        at_free(e.part);
+        return AT_OOM;
+    }
+    (void)snprintf(e.name, n, "%s%s", l->group, bare(t->name));
+    memcpy(e.part, part, (size_t)parts * sizeof *part);
+    l->item[l->n++] = e;
     return AT_OK;
 }
 
 static void items_close(items *l) {
-    for (int64_t i = 0; i < l->n; i++) at_free(l->item[i].name);
+    for (int64_t i = 0; i < l->n; i++) {
+        at_free(l->item[i].name);
+        at_free(l->item[i].part);
+    }
     at_free(l->item);
 }
 
@@ -47,29 +58,19 @@ static void items_close(items *l) {
 
 static at_status add_file(items *l, const char *group, const at_st *st) {
     at_status s = at_st_verify(l->c, st);
+    l->group = group;
     for (int64_t i = 0; i < at_st_count(st) && s == AT_OK; i++)
-        s = add(l, group, at_st_at(st, i)->name, at_st_at(st, i));
+        s = add(l, at_st_at(st, i), at_st_at(st, i), 1);
     return s;
 }
 
 /* Its parameters as they are used: no buffers, nothing that is tied twice. */
 static at_status add_model(items *l, const char *group, const at_model *m) {
     at_status s = AT_OK;
+    l->group = group;
     for (int64_t i = 0; i < m->weights.n && s == AT_OK; i++)
         s = at_st_verify(l->c, m->weights.file[i]);
-    for (int64_t i = 0; i < m->store.n && s == AT_OK; i++) {
-        const at_param_entry *e = m->store.p[i];
-        const size_t size = e->t.bf16 ? sizeof *e->t.bf16 : sizeof *e->t.data;
-        at_st_tensor t = {.dtype = e->t.bf16              ? AT_DT_BF16
-                                   : sizeof(at_real) == 4 ? AT_DT_F32
-                                                          : AT_DT_F64,
-                          .rank = e->t.rank,
-                          .data = e->t.bf16 ? (const void *)e->t.bf16 : e->t.data,
-                          .bytes = (size_t)at_numel(&e->t) * size};
-        memcpy(t.dim, e->t.dim, (size_t)e->t.rank * sizeof *t.dim);
-        s = add(l, group, e->path, &t);
-    }
-    return s;
+    return s == AT_OK ? at_checkpoint_each(l->c, &m->store, AT_SLAB_VALUE, add, l) : s;
 }
 
 static at_status add_lm(items *l, const at_lm *m, const at_st *router) {
@@ -111,7 +112,8 @@ static at_status put_values(at_ctx *c, at_sha256 *h, const at_st_tensor *t) {
     return s;
 }
 
-static at_status put_item(at_ctx *c, at_sha256 *h, const item *e) {
+/* values: how many there were, added to. */
+static at_status put_item(at_ctx *c, at_sha256 *h, const item *e, int64_t *values) {
     const at_st_tensor *t = &e->t;
     const bool narrow = t->dtype == AT_DT_F16 || t->dtype == AT_DT_BF16;
     char dims[AT_ST_RANK_MAX * 21 + 1] = "";
@@ -121,7 +123,12 @@ static at_status put_item(at_ctx *c, at_sha256 *h, const item *e) {
     put_text(h, e->name);
     put_text(h, narrow ? "F32" : at_dtype_name(t->dtype));
     put_text(h, dims);
-    return put_values(c, h, t);
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < e->parts && s == AT_OK; i++) {
+        s = put_values(c, h, &e->part[i]);
+        *values += (int64_t)(e->part[i].bytes / at_dtype_size(e->part[i].dtype));
+    }
+    return s;
 }
 
 static at_status digest(items *l, const char *path, at_digest *out) {
@@ -136,8 +143,7 @@ static at_status digest(items *l, const char *path, at_digest *out) {
         if (i && !strcmp(l->item[i].name, l->item[i - 1].name))
             s = at_error(c, AT_FORMAT, "%s: tensor `%.200s` is there twice", path, l->item[i].name);
         if (s == AT_OK && at_interrupted(c)) s = at_error(c, AT_INTERRUPTED, "interrupted");
-        if (s == AT_OK) s = put_item(c, &h, &l->item[i]);
-        out->values += (int64_t)(l->item[i].t.bytes / at_dtype_size(l->item[i].t.dtype));
+        if (s == AT_OK) s = put_item(c, &h, &l->item[i], &out->values);
     }
     at_sha256_final(&h, bytes);
     at_sha256_hex(bytes, out->hex);

@@ -168,15 +168,15 @@ at_status at_weights_save(at_ctx *c, const at_weights *w, const char *path,
 /* ---- loading ------------------------------------------------------------------ */
 
 static at_status same_shape(at_ctx *c, const at_st *st, const at_st_tensor *t,
-                            const at_param_entry *e) {
-    bool same = t->rank == e->t.rank;
-    for (int i = 0; same && i < t->rank; i++) same = t->dim[i] == e->t.dim[i];
+                            const at_tensor *want) {
+    bool same = t->rank == want->rank;
+    for (int i = 0; same && i < t->rank; i++) same = t->dim[i] == want->dim[i];
     if (same) return AT_OK;
     at_tensor found = {.rank = t->rank < AT_RANK_MAX ? t->rank : AT_RANK_MAX};
     for (int i = 0; i < found.rank; i++) found.dim[i] = t->dim[i];
     char a[96], b[96];
     return at_error(c, AT_FORMAT, "%s: tensor `%s`: expected shape %s, found %s", at_st_path(st),
-                    t->name, at_shape_text(&e->t, a), at_shape_text(&found, b));
+                    t->name, at_shape_text(want, a), at_shape_text(&found, b));
 }
 
 static at_status read_values(at_ctx *c, const at_st_tensor *t, at_real *out) {
@@ -189,20 +189,6 @@ static at_status read_values(at_ctx *c, const at_st_tensor *t, at_real *out) {
 
 enum { SMALL = 1 << 16 }; /* values; less is read more often than it is worth widening each time */
 
-/* Points e at its values where they lie, if type and place allow; false: they must be read. */
-static bool borrow(const at_st_tensor *t, at_param_entry *e) {
-    const at_dtype own = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
-    const uintptr_t at = (uintptr_t)t->data;
-    if (t->dtype == own && at % sizeof(at_real) == 0)
-        e->t.data = (at_real *)at; /* read only, see at_load_options */
-    else if (t->dtype == AT_DT_BF16 && at % sizeof(uint16_t) == 0 && t->rank > 1 &&
-             at_numel(&e->t) >= SMALL)
-        e->t.bf16 = t->data;
-    else
-        return false;
-    return true;
-}
-
 static const at_st_tensor *find(const at_weights *w, const at_load_options *how, const char *path,
                                 const at_st **st) {
     const size_t n = strlen(how->prefix);
@@ -210,54 +196,118 @@ static const at_st_tensor *find(const at_weights *w, const at_load_options *how,
     return !t && n && !strncmp(path, how->prefix, n) ? at_weights_find(w, path + n, st) : t;
 }
 
+/* Where files have the values of a parameter. */
+typedef struct source {
+    const at_st *st;
+    const at_st_tensor *t; /* of the whole stack, or of this parameter alone; NULL: nowhere */
+    bool stacked;
+    at_st_tensor part; /* of t */
+} source;
+
+static source locate(const at_weights *w, const at_load_options *how, const at_param_entry *e,
+                     int64_t slot) {
+    source x = {0};
+    x.t = find(w, how, e->of->path, &x.st);
+    x.stacked = x.t != NULL;
+    if (!x.t) x.t = find(w, how, e->path, &x.st);
+    if (!x.t) return x;
+    x.part = *x.t;
+    if (!x.stacked) return x;
+    x.part.bytes /= (size_t)e->of->n;
+    x.part.data = (const char *)x.t->data + (size_t)slot * x.part.bytes;
+    return x;
+}
+
+static at_status check_shape(at_ctx *c, const source *x, const at_param_entry *e) {
+    return same_shape(c, x->st, x->t, x->stacked ? &e->of->t : &e->t);
+}
+
+/* Points e at its values where they lie, if type and place allow; false: they must be read. */
+static bool borrow(const source *x, at_param_entry *e) {
+    const at_dtype own = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
+    const uintptr_t at = (uintptr_t)x->part.data;
+    if (e->of->together && !x->stacked) return false;
+    if (x->t->dtype == own && at % sizeof(at_real) == 0)
+        e->t.data = (at_real *)at; /* read only, see at_load_options */
+    else if (x->t->dtype == AT_DT_BF16 && at % sizeof(uint16_t) == 0 && e->of->t.rank > 1 &&
+             at_numel(&e->of->t) >= SMALL)
+        e->t.bf16 = x->part.data;
+    else
+        return false;
+    return true;
+}
+
+static at_status missing(at_ctx *c, const at_store *s, const at_weights *w,
+                         const at_load_options *how, const at_stack *k, const at_param_entry *e) {
+    bool some = false; /* slots there are: this one is meant */
+    for (int64_t i = 0; i < k->n; i++) some |= locate(w, how, s->p[k->at + i], i).t != NULL;
+    return at_error(c, AT_FORMAT, "%s: tensor `%s` is missing",
+                    w->n == 1 ? at_st_path(w->file[0]) : "checkpoint", some ? e->path : k->path);
+}
+
 /* Borrowed, or checked and left without values. */
-static at_status place_one(at_ctx *c, const at_weights *w, const at_load_options *how,
-                           at_param_entry *e, bool *has) {
-    const at_st *st = NULL;
-    const at_st_tensor *t = find(w, how, e->path, &st);
-    if (!t)
-        return at_error(c, AT_FORMAT, "%s: tensor `%s` is missing",
-                        w->n == 1 ? at_st_path(w->file[0]) : "checkpoint", e->path);
-    const at_status s = same_shape(c, st, t, e);
-    *has = s == AT_OK && how->borrow && borrow(t, e);
-    if (s == AT_OK && !*has) at_map_prefetch(t->data, t->bytes); /* they lie all over the file */
-    return s;
+static at_status place_one(at_ctx *c, const at_store *s, const at_weights *w,
+                           const at_load_options *how, int64_t i, bool *has) {
+    at_param_entry *e = s->p[i];
+    const source x = locate(w, how, e, i - e->of->at);
+    if (!x.t && how->partial && e->of->n > 1) {
+        e->absent = *has = true;
+        return AT_OK;
+    }
+    if (!x.t) return missing(c, s, w, how, e->of, e);
+    const at_status status = check_shape(c, &x, e);
+    *has = status == AT_OK && how->borrow && borrow(&x, e);
+    if (status == AT_OK && !*has)
+        at_map_prefetch(x.part.data, x.part.bytes); /* they lie all over the file */
+    return status;
 }
 
-static at_status read_one(at_ctx *c, const at_weights *w, const at_load_options *how,
-                          at_param_entry *e) {
-    const at_st *st = NULL;
-    const at_st_tensor *t = find(w, how, e->path, &st);
-    const at_status s = read_values(c, t, e->t.data);
-    return s == AT_OK ? AT_OK : at_error_in(c, at_st_path(st));
+static at_status read_one(at_ctx *c, const at_store *s, const at_weights *w,
+                          const at_load_options *how, int64_t i, at_real *out) {
+    const source x = locate(w, how, s->p[i], i - s->p[i]->of->at);
+    const at_status status = read_values(c, &x.part, out);
+    return status == AT_OK ? AT_OK : at_error_in(c, at_st_path(x.st));
 }
 
-at_param_entry *at_checkpoint_entry(const at_store *s, const at_load_options *how,
-                                    const char *name) {
+static bool entry_of(const at_store *s, const char *name, at_checkpoint_entry *out) {
+    *out = (at_checkpoint_entry){.stack = at_store_stack(s, name)};
+    if (!out->stack) out->slot = at_store_find(s, name);
+    out->path = out->stack ? out->stack->path : out->slot ? out->slot->path : NULL;
+    return out->path != NULL;
+}
+
+bool at_checkpoint_find(const at_store *s, const at_load_options *how, const char *name,
+                        at_checkpoint_entry *out) {
     char full[512];
-    at_param_entry *e = at_store_find(s, name);
-    if (e || strlen(how->prefix) + strlen(name) >= sizeof full) return e;
+    if (entry_of(s, name, out)) return true;
+    if (strlen(how->prefix) + strlen(name) >= sizeof full) return false;
     strcpy(full, how->prefix);
     strcat(full, name);
-    return at_store_find(s, full);
+    return entry_of(s, full, out);
 }
 
-/* Every tensor of the files is the one of its parameter, or may be ignored. */
+static at_status given_twice(at_ctx *c, const at_st *st, const at_st_tensor *t,
+                             const at_st *other) {
+    return at_error(c, AT_FORMAT, "%s: tensor `%s` is given twice, the other is in %s",
+                    at_st_path(st), t->name, at_st_path(other));
+}
+
+/* Every tensor of the files is the one of its parameters, or may be ignored. */
 static at_status all_used(at_ctx *c, const at_store *s, const at_weights *w,
                           const at_load_options *how) {
     for (int64_t f = 0; f < w->n; f++)
         for (int64_t i = 0; i < at_st_count(w->file[f]); i++) {
             const at_st_tensor *t = at_st_at(w->file[f], i);
-            const at_param_entry *e = at_checkpoint_entry(s, how, t->name);
-            if (!e && how->ignore && how->ignore(t->name)) continue;
-            if (!e)
+            const at_st *st = NULL;
+            at_checkpoint_entry e;
+            const bool known = at_checkpoint_find(s, how, t->name, &e);
+            if (!known && how->ignore && how->ignore(t->name)) continue;
+            if (!known)
                 return at_error(c, AT_FORMAT,
                                 "%s: tensor `%s` belongs to no parameter of this model",
                                 at_st_path(w->file[f]), t->name);
-            const at_st *st = NULL;
-            if (find(w, how, e->path, &st) != t)
-                return at_error(c, AT_FORMAT, "%s: tensor `%s` is given twice, the other is in %s",
-                                at_st_path(w->file[f]), t->name, at_st_path(st));
+            if (find(w, how, e.path, &st) != t || (e.slot && find(w, how, e.slot->of->path, &st)))
+                return given_twice(c, w->file[f], t, st);
         }
     return AT_OK;
 }
@@ -268,11 +318,11 @@ at_status at_checkpoint_load(at_ctx *c, at_store *s, const at_weights *w,
     bool *has = at_calloc(c, (size_t)s->n, sizeof *has);
     if (!has) return AT_OOM;
     for (int64_t i = 0; i < s->n && status == AT_OK; i++)
-        status = place_one(c, w, how, s->p[i], &has[i]);
+        status = place_one(c, s, w, how, i, &has[i]);
     if (status == AT_OK) status = all_used(c, s, w, how);
     if (status == AT_OK && !s->value) status = at_store_alloc(s);
     for (int64_t i = 0; i < s->n && status == AT_OK; i++)
-        if (!has[i]) status = read_one(c, w, how, s->p[i]);
+        if (!has[i]) status = read_one(c, s, w, how, i, s->p[i]->t.data);
     at_free(has);
     return status;
 }
@@ -281,7 +331,61 @@ at_status at_checkpoint_load(at_ctx *c, at_store *s, const at_weights *w,
 
 static at_real *slab_of(const at_store *s, const at_param_entry *e, at_slab what) {
     if (what == AT_SLAB_VALUE) return e->t.data;
-    return (what == AT_SLAB_M ? s->m : s->v) + e->first;
+    return (what == AT_SLAB_M ? s->m : s->v) + e->moment;
+}
+
+static bool holds(const at_param_entry *e, at_slab what) {
+    return what == AT_SLAB_VALUE ? !e->absent : e->moment >= 0;
+}
+
+at_st_tensor at_checkpoint_tensor(const at_store *s, const at_param_entry *e, at_slab what) {
+    const bool narrow = what == AT_SLAB_VALUE && e->t.bf16;
+    at_st_tensor t = {.name = e->path, .rank = e->t.rank};
+    t.dtype = narrow ? AT_DT_BF16 : sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
+    t.data = narrow ? (const void *)e->t.bf16 : slab_of(s, e, what);
+    t.bytes = (size_t)at_numel(&e->t) * at_dtype_size(t.dtype);
+    memcpy(t.dim, e->t.dim, sizeof e->t.dim);
+    return t;
+}
+
+static at_status each_of_stack(at_ctx *c, const at_store *s, const at_stack *k, at_slab what,
+                               at_tensor_fn f, void *user) {
+    at_st_tensor *part = at_malloc(c, (size_t)k->n * sizeof *part);
+    if (!part) return AT_OOM;
+    int64_t n = 0;
+    for (int64_t i = 0; i < k->n; i++)
+        if (holds(s->p[k->at + i], what))
+            part[n++] = at_checkpoint_tensor(s, s->p[k->at + i], what);
+    at_status status = AT_OK;
+    if (n == k->n) {
+        at_st_tensor all = part[0];
+        all.name = k->path;
+        all.rank = k->t.rank;
+        memcpy(all.dim, k->t.dim, sizeof k->t.dim);
+        status = f(user, &all, part, n);
+    } else
+        for (int64_t i = 0; i < n && status == AT_OK; i++) status = f(user, &part[i], &part[i], 1);
+    at_free(part);
+    return status;
+}
+
+at_status at_checkpoint_each(at_ctx *c, const at_store *s, at_slab what, at_tensor_fn f,
+                             void *user) {
+    at_status status = AT_OK;
+    for (int64_t i = 0; i < s->n_stacks && status == AT_OK; i++)
+        status = each_of_stack(c, s, s->stack[i], what, f, user);
+    return status;
+}
+
+typedef struct sink {
+    at_ctx *c;
+    at_st_writer *w;
+} sink;
+static at_status write_tensor(void *user, const at_st_tensor *t, const at_st_tensor *part,
+                              int64_t parts) {
+    const sink *to = user;
+    const at_dtype type = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
+    return at_st_writer_add_parts(to->c, to->w, t->name, type, t->rank, t->dim, part, parts);
 }
 
 at_status at_checkpoint_save(at_ctx *c, const at_store *s, at_slab what, const char *path,
@@ -290,35 +394,23 @@ at_status at_checkpoint_save(at_ctx *c, const at_store *s, at_slab what, const c
     at_status status = at_st_writer_open(c, path, &w);
     for (; status == AT_OK && meta && meta[0]; meta += 2)
         status = at_st_writer_meta(c, w, meta[0], meta[1]);
-    const at_dtype type = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
-    for (int64_t i = 0; i < s->n && status == AT_OK; i++) {
-        const at_param_entry *e = s->p[i];
-        if (what != AT_SLAB_VALUE && e->frozen) continue;
-        at_st_tensor from = {.dtype = type, .rank = e->t.rank, .data = slab_of(s, e, what)};
-        memcpy(from.dim, e->t.dim, sizeof e->t.dim);
-        if (what == AT_SLAB_VALUE && e->t.bf16) {
-            from.dtype = AT_DT_BF16;
-            from.data = e->t.bf16;
-        }
-        status = at_st_writer_add_as(c, w, e->path, type, &from);
-    }
+    if (status == AT_OK) status = at_checkpoint_each(c, s, what, write_tensor, &(sink){c, w});
     if (status == AT_OK) status = at_st_writer_commit(c, w);
     at_st_writer_close(w);
     return status;
 }
 
 at_status at_checkpoint_load_slab(at_ctx *c, at_store *s, at_slab what, const char *path) {
-    at_st *st = NULL;
-    at_status status = at_st_open(c, path, &st);
-    if (status == AT_OK) status = at_st_verify(c, st);
+    const at_load_options how = {.prefix = ""};
+    at_weights w = {0};
+    at_status status = at_weights_open(c, path, SIZE_MAX, &w);
     for (int64_t i = 0; i < s->n && status == AT_OK; i++) {
-        const at_param_entry *e = s->p[i];
-        if (what != AT_SLAB_VALUE && e->frozen) continue;
-        const at_st_tensor *t = at_st_find(st, e->path);
-        status = t ? same_shape(c, st, t, e)
-                   : at_error(c, AT_FORMAT, "%s: tensor `%s` is missing", path, e->path);
-        if (status == AT_OK) status = read_values(c, t, slab_of(s, e, what));
+        at_param_entry *e = s->p[i];
+        if (!holds(e, what)) continue;
+        const source x = locate(&w, &how, e, i - e->of->at);
+        status = x.t ? check_shape(c, &x, e) : missing(c, s, &w, &how, e->of, e);
+        if (status == AT_OK) status = read_one(c, s, &w, &how, i, slab_of(s, e, what));
     }
-    at_st_close(st);
+    at_weights_close(&w);
     return status;
 }

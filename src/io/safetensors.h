@@ -85,6 +85,10 @@ at_status at_st_writer_add(at_ctx *c, at_st_writer *w, const char *name, at_dtyp
     written: rounded to nearest where d is narrower.  AT_ARG unless both are floating. */
 at_status at_st_writer_add_as(at_ctx *c, at_st_writer *w, const char *name, at_dtype d,
                               const at_st_tensor *from);
+/** The same, its values being those of several tensors, one after the other: a stack whose parts lie
+    apart.  AT_SHAPE unless they are as many. */
+at_status at_st_writer_add_parts(at_ctx *c, at_st_writer *w, const char *name, at_dtype d, int rank,
+                                 const int64_t *dim, const at_st_tensor *part, int64_t parts);
 /** An interrupt ends the commit between two tensors, with AT_INTERRUPTED: for files that can be made
     again.  Without this it goes on to the end, as what an interrupt is to save must. */
 void at_st_writer_interruptible(at_st_writer *w);

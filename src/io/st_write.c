@@ -14,10 +14,11 @@ enum {
     LARGE = 1 << 28 /* bytes */
 };
 
-/* A tensor as it will stand in the file; its values may lie in another type. */
+/* A tensor as it will stand in the file; its values may lie in several places and other types. */
 typedef struct item {
-    at_st_tensor t; /* name is owned */
-    at_dtype from;  /* of t.data     */
+    at_st_tensor t;     /* name is owned, no data          */
+    at_st_tensor *part; /* its values, one after the other */
+    int64_t parts;
 } item;
 
 struct at_st_writer {
@@ -50,7 +51,10 @@ void at_st_writer_interruptible(at_st_writer *w) { w->stoppable = true; }
 void at_st_writer_close(at_st_writer *w) {
     if (!w) return;
     at_out_close(&w->out);
-    for (int64_t i = 0; i < w->n; i++) at_free((void *)(uintptr_t)w->item[i].t.name);
+    for (int64_t i = 0; i < w->n; i++) {
+        at_free((void *)(uintptr_t)w->item[i].t.name);
+        at_free(w->item[i].part);
+    }
     at_free(w->item);
     at_free(w->path);
     cJSON_Delete(w->meta);
@@ -69,8 +73,28 @@ at_status at_st_writer_meta(at_ctx *c, at_st_writer *w, const char *key, const c
     return AT_OK;
 }
 
-at_status at_st_writer_add(at_ctx *c, at_st_writer *w, const char *name, at_dtype d, int rank,
-                           const int64_t *dim, const void *data) {
+static bool floating(at_dtype d) {
+    return d == AT_DT_F16 || d == AT_DT_BF16 || d == AT_DT_F32 || d == AT_DT_F64;
+}
+
+/* Whether the parts can become n values of type d. */
+static at_status check_parts(at_ctx *c, const at_st_writer *w, const char *name, at_dtype d,
+                             int64_t n, const at_st_tensor *part, int64_t parts) {
+    int64_t sum = 0;
+    for (int64_t i = 0; i < parts; i++) {
+        const at_dtype from = part[i].dtype;
+        if (d != from && (!floating(d) || !floating(from)))
+            return at_error(c, AT_ARG, "%s: tensor `%.200s`: %s cannot be written as %s", w->path,
+                            name, at_dtype_name(from), at_dtype_name(d));
+        sum += (int64_t)(part[i].bytes / at_dtype_size(from));
+    }
+    return sum == n ? AT_OK
+                    : at_error(c, AT_SHAPE, "%s: tensor `%.200s`: %lld values for a shape of %lld",
+                               w->path, name, (long long)sum, (long long)n);
+}
+
+at_status at_st_writer_add_parts(at_ctx *c, at_st_writer *w, const char *name, at_dtype d, int rank,
+                                 const int64_t *dim, const at_st_tensor *part, int64_t parts) {
     int64_t n = 0;
     const int64_t size = (int64_t)at_dtype_size(d);
     if (size == 0 || rank < 0 || rank > AT_ST_RANK_MAX || !strcmp(name, "__metadata__"))
@@ -78,27 +102,42 @@ at_status at_st_writer_add(at_ctx *c, at_st_writer *w, const char *name, at_dtyp
                         rank);
     if (!at_st_elements(rank, dim, &n) || n > ((int64_t)1 << 53) / size)
         return at_error(c, AT_SHAPE, "%s: tensor `%.200s`: impossible shape", w->path, name);
+    const at_status s = check_parts(c, w, name, d, n, part, parts);
+    if (s != AT_OK) return s;
     if (!at_reserve(c, &w->item, &w->cap, w->n + 1, sizeof *w->item)) return c->status;
-    at_st_tensor t = {.name = at_strdup(c, name), .dtype = d, .rank = rank, .data = data};
-    if (!t.name) return c->status;
-    for (int i = 0; i < rank; i++) t.dim[i] = dim[i];
-    t.bytes = (size_t)(n * size);
-    w->item[w->n++] = (item){t, d};
+    item e = {.t = {.name = at_strdup(c, name), .dtype = d, .rank = rank}, .parts = parts};
+    e.part = at_malloc(c, (size_t)parts * sizeof *part);
+    if (!e.t.name || !e.part) {
+        at_free((void *)(uintptr_t)e.t.name);
+        at_free(e.part);
+        return c->status;
+    }
+    for (int i = 0; i < rank; i++) e.t.dim[i] = dim[i];
+    e.t.bytes = (size_t)(n * size);
+    memcpy(e.part, part, (size_t)parts * sizeof *part);
+    for (int64_t i = 0; i < parts; i++) e.part[i].name = e.t.name; /* for messages */
+    w->item[w->n++] = e;
     return AT_OK;
 }
 
-static bool floating(at_dtype d) {
-    return d == AT_DT_F16 || d == AT_DT_BF16 || d == AT_DT_F32 || d == AT_DT_F64;
+/* All the values in one place; what is no shape is refused later. */
+static at_status add_one(at_ctx *c, at_st_writer *w, const char *name, at_dtype d, int rank,
+                         const int64_t *dim, at_dtype from, const void *data) {
+    int64_t n = 0;
+    if (rank < 0 || rank > AT_ST_RANK_MAX || !at_st_elements(rank, dim, &n)) n = 0;
+    const at_st_tensor part = {
+        .dtype = from, .data = data, .bytes = (size_t)n * at_dtype_size(from)};
+    return at_st_writer_add_parts(c, w, name, d, rank, dim, &part, 1);
+}
+
+at_status at_st_writer_add(at_ctx *c, at_st_writer *w, const char *name, at_dtype d, int rank,
+                           const int64_t *dim, const void *data) {
+    return add_one(c, w, name, d, rank, dim, d, data);
 }
 
 at_status at_st_writer_add_as(at_ctx *c, at_st_writer *w, const char *name, at_dtype d,
                               const at_st_tensor *from) {
-    if (d != from->dtype && (!floating(d) || !floating(from->dtype)))
-        return at_error(c, AT_ARG, "%s: tensor `%.200s`: %s cannot be written as %s", w->path, name,
-                        at_dtype_name(from->dtype), at_dtype_name(d));
-    const at_status s = at_st_writer_add(c, w, name, d, from->rank, from->dim, from->data);
-    if (s == AT_OK) w->item[w->n - 1].from = from->dtype;
-    return s;
+    return add_one(c, w, name, d, from->rank, from->dim, from->dtype, from->data);
 }
 
 /* ---- the bytes of a tensor, in order ------------------------------------------------------ */
@@ -122,21 +161,26 @@ static at_status convert(at_ctx *c, const at_st_tensor *p, at_dtype to, double *
     return s;
 }
 
-static at_status give(at_ctx *c, const item *e, take_fn take, void *arg) {
-    if (e->from == e->t.dtype) return take(arg, e->t.data, e->t.bytes);
-    const size_t size = at_dtype_size(e->t.dtype), from = at_dtype_size(e->from);
-    const size_t n = e->t.bytes / size;
+static at_status give_part(at_ctx *c, const at_st_tensor *p, at_dtype to, take_fn take, void *arg) {
+    if (p->dtype == to) return take(arg, p->data, p->bytes);
+    const size_t from = at_dtype_size(p->dtype), n = p->bytes / from;
     double wide[PIECE];
     at_status s = AT_OK;
     for (size_t i = 0; i < n && s == AT_OK; i += PIECE) {
         const size_t m = n - i < PIECE ? n - i : PIECE;
-        const at_st_tensor piece = {.name = e->t.name,
-                                    .dtype = e->from,
-                                    .data = (const char *)e->t.data + i * from,
-                                    .bytes = m * from};
-        s = convert(c, &piece, e->t.dtype, wide);
-        if (s == AT_OK) s = take(arg, wide, m * size);
+        at_st_tensor piece = *p;
+        piece.data = (const char *)p->data + i * from;
+        piece.bytes = m * from;
+        s = convert(c, &piece, to, wide);
+        if (s == AT_OK) s = take(arg, wide, m * at_dtype_size(to));
     }
+    return s;
+}
+
+static at_status give(at_ctx *c, const item *e, take_fn take, void *arg) {
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < e->parts && s == AT_OK; i++)
+        s = give_part(c, &e->part[i], e->t.dtype, take, arg);
     return s;
 }
 

@@ -166,24 +166,3 @@ at_tensor *at_expert_linear(at_run *r, at_tensor *x, at_tensor *const *w, const 
     at_tensor *y = at_new(r, 3, (int64_t[]){ro->n, ro->k, w[0]->dim[1]});
     return (all16 ? at_apply_bf16 : at_apply)(r, &at_op_expert_linear, in, (int)(1 + ro->e), y, a);
 }
-
-at_tensor *const *at_slices(at_run *r, at_tensor *t) {
-    if (!t || r->status != AT_OK) return NULL;
-    const int64_t size = at_numel(t) / t->dim[0];
-    if (t->rank < 2 || (t->need_grad && !t->grad))
-        return at_fail(r, AT_ARG, "slices: %s is no parameter", t->name ? t->name : "this tensor");
-    at_tensor **list = at_run_alloc(r, (size_t)t->dim[0] * sizeof *list);
-    at_tensor *slice = at_run_alloc(r, (size_t)t->dim[0] * sizeof *slice);
-    if (!list || !slice) return NULL;
-    t->has_grad |= r->train && t->need_grad; /* backward sees the slices alone */
-    for (int64_t e = 0; e < t->dim[0]; e++) {
-        slice[e] = *t;
-        slice[e].rank--;
-        memmove(slice[e].dim, t->dim + 1, (size_t)slice[e].rank * sizeof *t->dim);
-        slice[e].data = t->data ? t->data + e * size : NULL;
-        slice[e].bf16 = t->bf16 ? t->bf16 + e * size : NULL;
-        slice[e].grad = t->grad ? t->grad + e * size : NULL;
-        list[e] = &slice[e];
-    }
-    return list;
-}

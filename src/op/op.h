@@ -234,8 +234,6 @@ bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_
  * matrices, each a parameter or a slice of one.
  */
 at_tensor *at_expert_linear(at_run *r, at_tensor *x, at_tensor *const *w, const at_routing *ro);
-/** The E slices of a parameter [E, ...], values and gradients in place. */
-at_tensor *const *at_slices(at_run *r, at_tensor *stacked);
 /** y[n,:] = sum_j gates[n,j] x[n,j,:].  x [N, K, C], gates [N, K] -> [N, C]. */
 at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates);
 

@@ -49,15 +49,17 @@ static void place(const at_tensor *t, int64_t i, char *text, size_t room) {
 at_status at_store_finite(const at_store *s, const char *where) {
     for (int64_t i = 0; i < s->n; i++) {
         const at_param_entry *e = s->p[i];
+        if (e->absent) continue;
         const int64_t n = at_numel(&e->t);
         const int64_t bad =
             e->t.bf16 ? first_bf16(e->t.bf16, n) : at_first_not_finite(e->t.data, n);
         if (bad < 0) continue;
         char at[96] = "";
-        place(&e->t, bad, at, sizeof at);
+        place(&e->of->t, (i - e->of->at) * n + bad, at,
+              sizeof at); /* as a reader of the file counts */
         const bool nan = e->t.bf16 ? (e->t.bf16[bad] & 0x7fU) != 0 : isnan(e->t.data[bad]);
         return at_error(s->ctx, AT_NUMERIC, "%s: tensor `%s`: the value at [%s] is %s", where,
-                        e->path, at, nan ? "not a number (NaN)" : "infinite");
+                        e->of->path, at, nan ? "not a number (NaN)" : "infinite");
     }
     return AT_OK;
 }

@@ -1,5 +1,5 @@
-/* optim.c - the loop over parameters.  Each is cut into chunks whose size depends on nothing, so
-   every number of threads sums and steps alike. */
+/* optim.c - the loop over parameters, those of a stack that lie side by side as one.  They are cut
+   into chunks whose size depends on nothing, so every number of threads sums and steps alike. */
 #include "tensor/optim.h"
 #include "base/ints.h"
 #include "base/par.h"
@@ -38,20 +38,18 @@ static double add_squares(double total, at_compute *cp, int64_t n, const at_real
 
 double at_squares(at_compute *cp, int64_t n, const at_real *x) { return add_squares(0, cp, n, x); }
 
-static bool moves(const at_param_entry *e) { return !e->frozen && e->t.has_grad; }
-
 double at_grad_squares(at_compute *cp, const at_store *s) {
     double total = 0;
-    for (int64_t i = 0; i < s->n; i++)
-        if (moves(s->p[i])) total = add_squares(total, cp, at_numel(&s->p[i]->t), s->p[i]->t.grad);
+    for (int64_t i = 0, n, numel; i<s->n; i += n> 0 ? n : 1)
+        if ((n = at_store_run(s, i, &numel)))
+            total = add_squares(total, cp, numel, s->p[i]->t.grad);
     return total;
 }
 
 static at_status make_space(const at_store *s, at_optim *o) {
     int64_t most = 0;
-    for (int64_t i = 0; i < s->n && o->rule->space; i++) {
-        if (moves(s->p[i])) most = at_max(most, o->rule->space(s->p[i]));
-    }
+    for (int64_t i = 0; i < s->n && o->rule->space; i++)
+        if (s->p[i]->moment >= 0) most = at_max(most, o->rule->space(s->p[i]));
     const bool ok = at_reserve(s->ctx, &o->space, &o->n_space, most, sizeof *o->space);
     return ok ? AT_OK : AT_OOM;
 }
@@ -61,13 +59,12 @@ at_status at_optim_step(at_compute *cp, at_store *s, at_optim *o, double lr, dou
     at_status status = make_space(s, o);
     at_update u = {.cp = cp, .o = o, .lr = lr};
     u.clip = o->clip > 0 && norm > o->clip ? o->clip / norm : 1;
-    for (int64_t i = 0; i < s->n && status == AT_OK; i++) {
-        at_param_entry *e = u.e = s->p[i];
-        if (!moves(e)) continue;
-        u.n = at_numel(&e->t);
-        u.m = s->m + e->first;
-        u.v = s->v + e->first;
-        e->steps++;
+    for (int64_t i = 0, n; i < s->n && status == AT_OK; i += n > 0 ? n : 1) {
+        if ((n = at_store_run(s, i, &u.n)) == 0) continue;
+        u.e = s->p[i];
+        u.m = s->m + u.e->moment;
+        u.v = s->v + u.e->moment;
+        for (int64_t k = 0; k < n; k++) s->p[i + k]->steps++;
         status = o->rule->step(&u);
     }
     return status;

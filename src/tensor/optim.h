@@ -15,20 +15,20 @@ typedef struct at_optimiser at_optimiser;
 
 typedef struct at_optim {
     const at_optimiser *rule;               /* NULL: AdamW                            */
-    double beta1, beta2, eps, weight_decay; /* decay on tensors of rank >= 2 only     */
+    double beta1, beta2, eps, weight_decay; /* decay on tensors of rank >= 2 in files */
     double momentum, muon_scale;            /* of Muon, see optim_muon.c              */
     double clip;                            /* largest gradient norm; 0: no clipping  */
     at_real *space;                         /* owned; working memory of the optimiser */
     int64_t n_space;
 } at_optim;
 
-/** One parameter in one step. */
+/** One parameter in one step, or several of a stack, one after the other in memory. */
 typedef struct at_update {
     at_compute *cp;
     const at_optim *o;
-    at_param_entry *e;
-    int64_t n;      /* its values, or those of all slots      */
-    at_real *m, *v; /* its moments                        */
+    at_param_entry *e; /* the first                        */
+    int64_t n;         /* values of all                    */
+    at_real *m, *v;    /* their moments                    */
     double lr;
     double clip; /* factor of the gradient             */
 } at_update;

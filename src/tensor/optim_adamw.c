@@ -27,7 +27,7 @@ static at_status step(const at_update *u) {
                      .clip = (at_real)u->clip,
                      .c1 = (at_real)(1 / (1 - at_powi(o->beta1, u->e->steps))),
                      .c2 = (at_real)(1 / (1 - at_powi(o->beta2, u->e->steps)))};
-    if (u->e->t.rank < 2) w.h.wd = 0;
+    if (u->e->of->t.rank < 2) w.h.wd = 0;
     at_par_for(u->cp->threads, u->n, AT_OPTIM_CHUNK, step_part, &w);
     return AT_OK;
 }

@@ -11,8 +11,8 @@
  * sqrt(max(r, c)) its steps are muon_scale lr, whatever its shape.  AdamW's are 0.2 to 0.4 lr.
  * Source: J. Liu et al. 2025, arXiv 2502.16982.
  *
- * Embeddings, positions and heads (at_param_table) are rows, not maps, and stay with AdamW.  Of a
- * stack [E,r,c] each slot is a matrix.  The length of a step does not follow from that of the
+ * Embeddings, positions and heads (at_param_table) are rows, not maps, and stay with AdamW.  Each slot
+ * of a bank is a matrix; the rows of a router that lie side by side are one together.  The length of a step does not follow from that of the
  * gradient, so a slot that had no token would go on for ever along its last momentum: one whose
  * gradient is nothing but zeros is not touched.
  */
@@ -33,17 +33,18 @@ typedef struct {
     at_real momentum, clip, size, decay, step;
 } work;
 
-static bool is_matrix(const at_param_entry *e) { return e->t.rank >= 2 && !e->table; }
+static bool is_matrix(const at_param_entry *e) { return e->of->t.rank >= 2 && !e->table; }
 
-static void shape(const at_tensor *t, int64_t *rows, int64_t *cols) {
-    *rows = t->dim[t->rank - 2];
-    *cols = t->dim[t->rank - 1];
+/* n: values that are stepped together. */
+static void shape(const at_param_entry *e, int64_t n, int64_t *rows, int64_t *cols) {
+    *cols = at_cols(&e->t);
+    *rows = e->of->together ? n / *cols : e->t.dim[e->t.rank - 2];
 }
 
 static int64_t space(const at_param_entry *e) {
     if (!is_matrix(e)) return 0;
     int64_t rows, cols;
-    shape(&e->t, &rows, &cols);
+    shape(e, at_numel(&e->of->t), &rows, &cols);
     const int64_t less = at_min(rows, cols);
     return 2 * (rows * cols + less * less);
 }
@@ -154,7 +155,7 @@ static at_status step(const at_update *u) {
     const at_tensor *t = &u->e->t;
     if (!is_matrix(u->e)) return at_optimiser_adamw.step(u);
     work w = {.u = u, .momentum = (at_real)u->o->momentum, .clip = (at_real)u->clip};
-    shape(t, &w.rows, &w.cols);
+    shape(u->e, u->n, &w.rows, &w.cols);
     w.less = at_min(w.rows, w.cols);
     const int64_t n = w.rows * w.cols, slots = u->n / n;
     w.decay = (at_real)(u->lr * u->o->weight_decay);

@@ -6,11 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { PATH = 256, ALIGN = 16 /* values: a cache line */ };
+
 void at_store_init(at_store *s, at_ctx *c) { *s = (at_store){.ctx = c}; }
 
 void at_store_close(at_store *s) {
     for (int64_t i = 0; i < s->n; i++) at_free(s->p[i]);
+    for (int64_t i = 0; i < s->n_stacks; i++) {
+        at_free(s->stack[i]->slot);
+        at_free(s->stack[i]);
+    }
     at_free(s->p);
+    at_free(s->stack);
     at_free(s->value);
     at_free(s->grad);
     at_free(s->m);
@@ -18,46 +25,99 @@ void at_store_close(at_store *s) {
     at_store_init(s, s->ctx);
 }
 
-/* Every parameter starts on a cache line. */
-static int64_t room(const at_tensor *t) { return (at_numel(t) + 15) / 16 * 16; }
+/* Every stack starts on a cache line; its slots follow each other without a gap. */
+static int64_t room(int64_t numel) { return (numel + ALIGN - 1) / ALIGN * ALIGN; }
 
-at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64_t *dim,
-                    const char *fmt, ...) {
-    if (s->status != AT_OK) return NULL;
-    char path[256];
-    va_list ap;
-    va_start(ap, fmt);
-    const int len = vsnprintf(path, sizeof path, fmt, ap);
-    va_end(ap);
-    if (len < 0 ||
-        (size_t)len >= sizeof path) { /* a truncated path could be that of another parameter */
-        s->status = at_error(s->ctx, AT_ARG, "parameter path too long: %.200s...", path);
-        return NULL;
-    }
+/* ---- declaring ---- */
+
+static bool possible(at_store *s, const char *path, int rank, const int64_t *dim) {
     int64_t numel = 1;
     for (int i = 0; i < rank; i++) {
         if (dim[i] < 1 || numel > (INT64_MAX >> 6) / dim[i]) {
             s->status = at_error(s->ctx, AT_CONFIG, "%s: dimension %d of size %lld is impossible",
                                  path, i, (long long)dim[i]);
-            return NULL;
+            return false;
         }
         numel *= dim[i];
     }
-    at_param_entry *e = at_calloc(s->ctx, 1, sizeof *e + (size_t)len);
-    if (!e || !at_reserve(s->ctx, &s->p, &s->cap, s->n + 1, sizeof *s->p)) {
-        at_free(e);
+    return true;
+}
+
+/* The stack alone; its parameters follow. */
+static at_stack *declare(at_store *s, const char *path, int rank, const int64_t *dim, int64_t n) {
+    const size_t len = strlen(path);
+    if (s->status != AT_OK || !possible(s, path, rank, dim)) return NULL;
+    at_stack *k = at_calloc(s->ctx, 1, sizeof *k + len);
+    if (!k || !(k->slot = at_calloc(s->ctx, (size_t)n, sizeof(at_tensor *))) ||
+        !at_reserve(s->ctx, &s->stack, &s->stack_cap, s->n_stacks + 1, sizeof *s->stack)) {
+        if (k) at_free(k->slot);
+        at_free(k);
         s->status = AT_OOM;
         return NULL;
     }
-    memcpy(e->path, path, (size_t)len + 1);
-    e->init = init;
-    e->std = std;
-    e->first = s->numel;
+    memcpy(k->path, path, len + 1);
+    k->t = (at_tensor){.rank = rank, .name = k->path};
+    memcpy(k->t.dim, dim, (size_t)rank * sizeof *dim);
+    k->at = s->n;
+    s->numel += room(at_numel(&k->t));
+    s->stack[s->n_stacks++] = k;
+    return k;
+}
+
+static bool add_slot(at_store *s, at_stack *k, int rank, const int64_t *dim, const char *path) {
+    const size_t len = strlen(path);
+    at_param_entry *e = at_calloc(s->ctx, 1, sizeof *e + len);
+    if (!e || !at_reserve(s->ctx, &s->p, &s->cap, s->n + 1, sizeof *s->p)) {
+        at_free(e);
+        s->status = AT_OOM;
+        return false;
+    }
+    memcpy(e->path, path, len + 1);
+    e->of = k;
+    e->moment = -1;
     e->t = (at_tensor){.rank = rank, .name = e->path};
     memcpy(e->t.dim, dim, (size_t)rank * sizeof *dim);
-    s->numel += room(&e->t);
+    k->slot[k->n++] = &e->t;
     s->p[s->n++] = e;
-    return &e->t;
+    return true;
+}
+
+/* A truncated path could be that of another parameter. */
+static bool too_long(at_store *s, int len, const char *path) {
+    if (len >= 0 && len < PATH) return false;
+    s->status = at_error(s->ctx, AT_ARG, "parameter path too long: %.200s...", path);
+    return true;
+}
+
+at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64_t *dim,
+                    const char *fmt, ...) {
+    char path[PATH];
+    va_list ap;
+    va_start(ap, fmt);
+    const int len = vsnprintf(path, sizeof path, fmt, ap);
+    va_end(ap);
+    if (s->status != AT_OK || too_long(s, len, path)) return NULL;
+    at_stack *k = declare(s, path, rank, dim, 1);
+    if (!k || !add_slot(s, k, rank, dim, path)) return NULL;
+    k->init = init;
+    k->std = std;
+    return k->slot[0];
+}
+
+at_stack *at_param_stack(at_store *s, at_init init, double std, int rank, const int64_t *dim,
+                         at_stack_names names, bool together) {
+    at_stack *k = declare(s, names.path, rank, dim, dim[0] > 0 ? dim[0] : 1);
+    for (int64_t i = 0; k && i < dim[0]; i++) {
+        char path[PATH];
+        const int len =
+            snprintf(path, sizeof path, "%s.%lld.%s", names.bank, (long long)i, names.part);
+        if (too_long(s, len, path) || !add_slot(s, k, rank - 1, dim + 1, path)) return NULL;
+    }
+    if (!k) return NULL;
+    k->init = init;
+    k->std = std;
+    k->together = together;
+    return k;
 }
 
 at_tensor *at_param_table(at_tensor *t) {
@@ -71,29 +131,55 @@ at_param_entry *at_store_find(const at_store *s, const char *path) {
     return NULL;
 }
 
-static at_real *slab(at_store *s) { return at_calloc(s->ctx, (size_t)s->numel, sizeof(at_real)); }
+at_stack *at_store_stack(const at_store *s, const char *path) {
+    for (int64_t i = 0; i < s->n_stacks; i++)
+        if (!strcmp(s->stack[i]->path, path)) return s->stack[i];
+    return NULL;
+}
+
+/* ---- memory ---- */
+
+/* What is read as one tensor has its place there though nobody knows its values. */
+static bool lacks_values(const at_param_entry *e) {
+    return !e->t.data && !e->t.bf16 && (!e->absent || e->of->together);
+}
+
+/* What the parameters have side by side the stack has as one. */
+static void join(at_stack *k) {
+    const int64_t size = at_numel(k->slot[0]);
+    at_tensor *t = &k->t;
+    t->data = k->slot[0]->data;
+    t->bf16 = k->slot[0]->bf16;
+    for (int64_t i = 1; i < k->n; i++) {
+        const at_tensor *u = k->slot[i];
+        if (t->data && u->data != t->data + i * size) t->data = NULL;
+        if (t->bf16 && u->bf16 != t->bf16 + i * size) t->bf16 = NULL;
+    }
+}
 
 at_status at_store_alloc(at_store *s) {
     if (s->status != AT_OK) return s->status;
-    int64_t n = 0;
-    for (int64_t i = 0; i < s->n; i++)
-        if (!s->p[i]->t.data && !s->p[i]->t.bf16) n += room(&s->p[i]->t);
-    if (!(s->value = at_calloc(s->ctx, (size_t)n, sizeof(at_real)))) return s->status = AT_OOM;
-    n = 0;
-    for (int64_t i = 0; i < s->n; i++) {
-        at_tensor *t = &s->p[i]->t;
-        if (t->data || t->bf16) continue;
-        t->data = s->value + n;
-        n += room(t);
+    for (int pass = 0; pass < 2; pass++) { /* how many values, then where */
+        int64_t n = 0;
+        for (int64_t i = 0; i < s->n; i++) {
+            at_param_entry *e = s->p[i];
+            if (i == e->of->at) n = room(n);
+            if (!lacks_values(e)) continue;
+            if (pass) e->t.data = s->value + n;
+            n += at_numel(&e->t);
+        }
+        if (!pass && !(s->value = at_calloc(s->ctx, (size_t)room(n), sizeof(at_real))))
+            return s->status = AT_OOM;
     }
+    for (int64_t i = 0; i < s->n_stacks; i++) join(s->stack[i]);
     return AT_OK;
 }
 
-static double draw(const at_param_entry *e, uint64_t seed, uint64_t stream, uint64_t index) {
-    switch (e->init) {
+static double draw(const at_stack *k, uint64_t seed, uint64_t stream, uint64_t index) {
+    switch (k->init) {
     case AT_INIT_ONE: return 1;
-    case AT_INIT_NORMAL: return e->std * at_normal(seed, stream, index);
-    case AT_INIT_UNIFORM: return e->std * (2 * at_uniform(seed, stream, index) - 1);
+    case AT_INIT_NORMAL: return k->std * at_normal(seed, stream, index);
+    case AT_INIT_UNIFORM: return k->std * (2 * at_uniform(seed, stream, index) - 1);
     case AT_INIT_ZERO: break;
     }
     return 0;
@@ -101,35 +187,90 @@ static double draw(const at_param_entry *e, uint64_t seed, uint64_t stream, uint
 
 void at_store_randomise(at_store *s, uint64_t seed) {
     for (int64_t i = 0; i < s->n; i++) {
-        const at_param_entry *e = s->p[i];
-        const uint64_t stream = AT_STREAM_INIT ^ at_hash_path(e->path) << 8;
-        const int64_t n = at_numel(&e->t);
-        for (int64_t j = 0; j < n; j++) e->t.data[j] = (at_real)draw(e, seed, stream, (uint64_t)j);
+        const at_stack *k = s->p[i]->of;
+        const uint64_t stream = AT_STREAM_INIT ^ at_hash_path(k->path) << 8;
+        const int64_t n = at_numel(&s->p[i]->t), before = (i - k->at) * n;
+        for (int64_t j = 0; j < n; j++)
+            s->p[i]->t.data[j] = (at_real)draw(k, seed, stream, (uint64_t)(before + j));
     }
 }
 
+static bool trained(const at_param_entry *e) { return !e->frozen && !e->absent; }
+
+/* Values that the slabs have for a stack.  Rows that are read as one tensor have one gradient. */
+static void training_room(const at_store *s, const at_stack *k, int64_t *grads, int64_t *moments) {
+    const int64_t size = at_numel(&k->t) / k->n;
+    int64_t n = 0;
+    for (int64_t i = 0; i < k->n; i++) n += trained(s->p[k->at + i]);
+    *moments = room(n * size);
+    *grads = n && k->together ? room(k->n * size) : *moments;
+}
+
+static void place_training(at_store *s, at_stack *k, int64_t grad, int64_t moment) {
+    const int64_t size = at_numel(&k->t) / k->n, first = grad;
+    int64_t n = 0;
+    for (int64_t i = 0; i < k->n; i++) {
+        at_param_entry *e = s->p[k->at + i];
+        const bool on = trained(e);
+        e->t.need_grad = e->t.keep_grad = on;
+        e->t.grad = on ? s->grad + grad : NULL;
+        e->moment = on ? moment : -1;
+        if (on || k->together) grad += size;
+        if (on) moment += size;
+        n += on;
+    }
+    k->t.need_grad = k->t.keep_grad = n > 0;
+    k->t.grad = n == k->n || (n > 0 && k->together) ? s->grad + first : NULL;
+}
+
+static bool slab(at_store *s, at_real **p, int64_t n) {
+    at_free(*p);
+    return (*p = at_calloc(s->ctx, (size_t)n, sizeof **p)) != NULL;
+}
+
 at_status at_store_train(at_store *s, bool moments) {
-    if (!s->grad && !(s->grad = slab(s))) return s->status = AT_OOM;
-    if (moments && !s->m && !(s->m = slab(s))) return s->status = AT_OOM;
-    if (moments && !s->v && !(s->v = slab(s))) return s->status = AT_OOM;
-    for (int64_t i = 0; i < s->n; i++) {
-        at_tensor *t = &s->p[i]->t;
-        t->need_grad = t->keep_grad = !s->p[i]->frozen;
-        t->grad = s->p[i]->frozen ? NULL : s->grad + s->p[i]->first;
+    int64_t n[2] = {0}, at[2] = {0}, more[2];
+    for (int64_t i = 0; i < s->n_stacks; i++) {
+        training_room(s, s->stack[i], &more[0], &more[1]);
+        n[0] += more[0];
+        n[1] += more[1];
+    }
+    s->n_grad = n[0];
+    if (!slab(s, &s->grad, n[0])) return s->status = AT_OOM;
+    if (moments && (!slab(s, &s->m, n[1]) || !slab(s, &s->v, n[1]))) return s->status = AT_OOM;
+    for (int64_t i = 0; i < s->n_stacks; i++) {
+        place_training(s, s->stack[i], at[0], at[1]);
+        training_room(s, s->stack[i], &more[0], &more[1]);
+        at[0] += more[0];
+        at[1] += more[1];
     }
     return AT_OK;
 }
 
+int64_t at_store_run(const at_store *s, int64_t i, int64_t *numel) {
+    int64_t n = 0;
+    *numel = 0;
+    for (const at_param_entry *first = s->p[i]; i + n < s->n; n++) {
+        const at_param_entry *e = s->p[i + n];
+        const bool reached = e->t.has_grad || (e->of->together && e->of->t.has_grad);
+        if (!trained(e) || !reached || e->of != first->of || e->steps != first->steps ||
+            e->t.grad != first->t.grad + *numel || e->t.data != first->t.data + *numel)
+            break;
+        *numel += at_numel(&e->t);
+    }
+    return n;
+}
+
 void at_store_zero_grad(at_store *s) {
-    if (s->grad) memset(s->grad, 0, (size_t)s->numel * sizeof *s->grad);
-    for (int64_t i = 0; i < s->n; i++) s->p[i]->t.has_grad = false;
+    if (s->grad) memset(s->grad, 0, (size_t)s->n_grad * sizeof *s->grad);
+    for (int64_t i = 0; i < s->n; i++) s->p[i]->t.has_grad = s->p[i]->of->t.has_grad = false;
 }
 
 int64_t at_store_freeze(at_store *s, const char *glob) {
     int64_t n = 0;
     for (int64_t i = 0; i < s->n; i++) {
         at_param_entry *e = s->p[i];
-        if (fnmatch(glob, e->path, 0) != 0) continue;
+        if (fnmatch(glob, e->path, 0) != 0 && fnmatch(glob, e->of->path, 0) != 0) continue;
         e->frozen = true;
         e->t.need_grad = e->t.keep_grad = false;
         e->t.grad = NULL;

@@ -1,9 +1,11 @@
 /*
  * store.h - the parameters of a model, by dotted path.
  *
- * An architecture declares its parameters with at_param; at_store_alloc then places all values in
- * one slab, a contiguous array (and, for training, gradients and moments in others, in the same
- * order).  Values can instead be borrowed from a mapped file.
+ * A parameter is the smallest unit that is trained, frozen or left out.  An architecture declares one
+ * with at_param, or many of one shape with at_param_stack: the slots of a bank, a matrix each, or the
+ * rows of a router, which files hold as one tensor.  at_store_alloc then places all values in one
+ * slab, a contiguous array, and at_store_train gradients and moments in others, in the same order.
+ * Values can instead be borrowed from a mapped file.
  */
 #ifndef AT_STORE_H
 #define AT_STORE_H
@@ -11,22 +13,39 @@
 
 typedef enum at_init { AT_INIT_ZERO, AT_INIT_ONE, AT_INIT_NORMAL, AT_INIT_UNIFORM } at_init;
 
+typedef struct at_stack at_stack;
+
 typedef struct at_param_entry {
-    at_tensor t; /* t.name is the path */
-    at_init init;
-    double std;    /* of AT_INIT_NORMAL; UNIFORM is in (-std, std) */
-    int64_t first; /* offset in the slabs, values                */
-    bool frozen;   /* no gradient, no moments, no decay          */
-    bool table;    /* see at_param_table                         */
-    int64_t steps; /* that changed it                            */
-    char path[1];  /* as long as it needs                        */
+    at_tensor t;    /* t.name is the path; no data and no bf16: absent         */
+    at_stack *of;   /* what files have it in                                   */
+    int64_t moment; /* offset in m and v, -1: it has none                      */
+    bool frozen;    /* no gradient, no moments, no decay, no memory for them   */
+    bool table;     /* see at_param_table                                      */
+    bool absent;    /* it has no values: what needs them is refused            */
+    int64_t steps;  /* that changed it                                         */
+    char path[1];   /* as long as it needs                                     */
 } at_param_entry;
+
+/** Parameters that files have as one tensor [n, ...]; most are alone in theirs, which has their path. */
+struct at_stack {
+    at_tensor t; /* path and shape in files; data, bf16 and grad are there where those of the
+                         parameters lie side by side                                        */
+    at_init init;
+    double std;       /* of AT_INIT_NORMAL; UNIFORM is in (-std, std)                       */
+    int64_t at, n;    /* parameters p[at] ... p[at + n - 1]                                 */
+    at_tensor **slot; /* [n] their tensors                                                  */
+    bool together;    /* they always lie side by side, gradients too, so that t can be read */
+    char path[1];
+};
 
 typedef struct at_store {
     at_ctx *ctx;
-    at_param_entry **p; /* entries never move */
+    at_param_entry **p; /* parameters; entries never move */
     int64_t n, cap;
-    int64_t numel;                 /* of all parameters               */
+    at_stack **stack; /* in the same order; neither do these */
+    int64_t n_stacks, stack_cap;
+    int64_t numel;                 /* of all parameters, with what aligns them   */
+    int64_t n_grad;                /* the same in the gradients of what is trained */
     at_real *value, *grad, *m, *v; /* slabs; NULL until allocated; value holds the rest alone
                                       where some values are borrowed    */
     at_status status;              /* first failure of at_param sticks */
@@ -42,19 +61,37 @@ at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64
 /** Marks a parameter, which is returned: its rows are looked up or stand for classes (embeddings,
     positions, heads).  It is no map from one space to another, which some optimisers ask for. */
 at_tensor *at_param_table(at_tensor *t);
+/** How a stack is declared: files have it as `path`, and slot i of it is "<bank>.<i>.<part>". */
+typedef struct at_stack_names {
+    const char *path, *bank, *part;
+} at_stack_names;
+/** Declare dim[0] parameters of the rest of dim, which begin with the values that one parameter of
+    this path and shape would have. */
+at_stack *at_param_stack(at_store *s, at_init init, double std, int rank, const int64_t *dim,
+                         at_stack_names names, bool together);
+
 /** The declared parameter of this path, or NULL. */
 at_param_entry *at_store_find(const at_store *s, const char *path);
+/** What files have under this path, or NULL. */
+at_stack *at_store_stack(const at_store *s, const char *path);
 
-/** Space for the values of all parameters that have none (borrowed ones have); not initialised. */
+/** Space for the values of all parameters that have none (borrowed and absent ones get none); not
+    initialised. */
 at_status at_store_alloc(at_store *s);
-/** Values by their kind from counter-based draws keyed by (seed, path): independent of order. */
+/** Values by their kind from counter-based draws keyed by (seed, path in files): independent of
+    order. */
 void at_store_randomise(at_store *s, uint64_t seed);
-/** Allocates gradients and, when `moments`, Adam's moments, all zero.  Those of frozen parameters
-    are never used. */
+/** Allocates gradients and, when `moments`, Adam's moments, all zero, for the parameters that are
+    neither frozen nor absent. */
 at_status at_store_train(at_store *s, bool moments);
+/** Of parameter i and those after it in its stack, how many have a gradient that something flowed into,
+    values and gradients side by side, and as many steps: they are summed and stepped as one.  0: i has
+    no such gradient.  *numel: their values. */
+int64_t at_store_run(const at_store *s, int64_t i, int64_t *numel);
 /** Zero all gradients; none has flowed into any parameter. */
 void at_store_zero_grad(at_store *s);
-/** Freeze every parameter whose path matches the glob; returns how many. */
+/** Freeze every parameter whose path, or path in files, matches the glob; returns how many.  To be
+    asked before at_store_train. */
 int64_t at_store_freeze(at_store *s, const char *glob);
 
 /** AT_NUMERIC names `where`, the first tensor with an infinite value or a NaN, and its place. 

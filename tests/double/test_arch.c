@@ -77,8 +77,9 @@ static at_model *make(int row) {
     OK(at_model_new(&ctx, f, "model", V, 5, &m));
     OK(at_conf_finish(&ctx, f));
     at_conf_close(f);
-    for (int64_t i = 0; i < m->store.n; i++) { /* norms, biases, experts off their special values */
-        at_tensor *t = &m->store.p[i]->t;
+    for (int64_t i = 0; i < m->store.n_stacks;
+         i++) { /* norms, biases, experts off their special values */
+        at_tensor *t = &m->store.stack[i]->t;
         for (int64_t j = 0; j < at_numel(t) && t->rank != 2; j++)
             t->data[j] += (at_real)(0.2 * at_normal(3, (uint64_t)i, (uint64_t)j));
     }
@@ -97,7 +98,8 @@ static double loss_of(at_model *m, bool backward) {
     const at_head_spec spec = {.label = labels};
     at_tensor *loss = at_head_loss(&r, x, at_model_head(m), &spec, NULL);
     bool routers = false;
-    for (int64_t i = 0; i < m->store.n; i++) routers |= strstr(m->store.p[i]->path, ".gate.") != 0;
+    for (int64_t i = 0; i < m->store.n_stacks; i++)
+        routers |= strstr(m->store.stack[i]->path, ".gate.") != 0;
     assert_true((p.loss != NULL) == routers);
     if (p.loss) loss = at_weighted_sum(&r, (at_tensor *[]){loss, p.loss}, (double[]){1, 1}, 2);
     OK(at_run_status(&r));

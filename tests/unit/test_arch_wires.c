@@ -108,9 +108,9 @@ static void both_branches_drop(void **state) {
         for (int k = 1; k < 3; k++) {
             at_real a[N], b[N];
             at_model *m = model_of(branch[i][0], "resid_pdrop: 0.2");
-            for (int64_t j = 0; j < m->store.n; j++) {
-                at_tensor *t = &m->store.p[j]->t;
-                if (strstr(m->store.p[j]->path, branch[i][k]))
+            for (int64_t j = 0; j < m->store.n_stacks; j++) {
+                at_tensor *t = &m->store.stack[j]->t;
+                if (strstr(m->store.stack[j]->path, branch[i][k]))
                     memset(t->data, 0, (size_t)at_numel(t) * sizeof *t->data);
             }
             hidden_of(m, true, 1, a);

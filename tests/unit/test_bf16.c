@@ -50,7 +50,7 @@ static void text_file(const char *path, const char *text) {
     OK(at_write_file(&ctx, path, text, strlen(text)));
 }
 
-static void add(at_st_writer *w, const at_param_entry *e, int how) {
+static void add(at_st_writer *w, const at_stack *e, int how) {
     at_st_tensor t = {.dtype = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64,
                       .rank = e->t.rank,
                       .data = e->t.data};
@@ -94,10 +94,10 @@ static void save(const at_model *m, const char *dir, int how) {
         at_st_writer *w = NULL;
         const char *name = !two ? "model.safetensors" : f ? "b.safetensors" : "a.safetensors";
         OK(at_st_writer_open(&ctx, in(dir, name), &w));
-        for (int64_t i = 0; i < m->store.n; i++) {
+        for (int64_t i = 0; i < m->store.n_stacks; i++) {
             if (two && i % 2 != f && !(how == TWICE && i == 0)) continue;
-            add(w, m->store.p[i], how);
-            cJSON_AddStringToObject(map, m->store.p[i]->path, name);
+            add(w, m->store.stack[i], how);
+            cJSON_AddStringToObject(map, m->store.stack[i]->path, name);
         }
         OK(at_st_writer_commit(&ctx, w));
         at_st_writer_close(w);
@@ -167,8 +167,8 @@ static void same(const said *a, const said *b) {
 /* How many parameters are read where they lie. */
 static int borrowed(const at_model *m) {
     int n = 0;
-    for (int64_t i = 0; i < m->store.n; i++) {
-        const at_tensor *t = &m->store.p[i]->t;
+    for (int64_t i = 0; i < m->store.n_stacks; i++) {
+        const at_tensor *t = &m->store.stack[i]->t;
         assert_true((t->data == NULL) != (t->bf16 == NULL));
         if (t->bf16) assert_true(t->rank > 1 && at_numel(t) >= 1 << 16);
         n += t->bf16 != NULL;
@@ -222,9 +222,9 @@ static void saves_numbers(void **state) {
     at_model_close(a);
     OK(at_model_load(&ctx, in(dir, "m"), true, &a));
     OK(at_model_load(&ctx, in(dir, "again"), true, &b));
-    for (int64_t i = 0; i < a->store.n; i++)
-        assert_memory_equal(a->store.p[i]->t.data, b->store.p[i]->t.data,
-                            sizeof(at_real) * (size_t)at_numel(&a->store.p[i]->t));
+    for (int64_t i = 0; i < a->store.n_stacks; i++)
+        assert_memory_equal(a->store.stack[i]->t.data, b->store.stack[i]->t.data,
+                            sizeof(at_real) * (size_t)at_numel(&a->store.stack[i]->t));
     const cJSON *type = cJSON_GetObjectItem(b->source, "torch_dtype");
     assert_string_equal(type->valuestring, "float32");
     at_model_close(a);

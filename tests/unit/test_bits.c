@@ -150,13 +150,13 @@ static void router(digests *d) {
 
 /* ---- training -------------------------------------------------------------------------------- */
 
-/* Paths and values, in the order in which the architecture declares them. */
+/* Paths and values as files have them, in the order in which the architecture declares them. */
 static void keep_parameters(digests *d, const char *name, const char *folder) {
     at_model *m = NULL;
     OK(at_model_load(&ctx, folder, true, &m));
     at_sha256 h = fresh();
-    for (int64_t i = 0; i < m->store.n; i++) {
-        const at_param_entry *p = m->store.p[i];
+    for (int64_t i = 0; i < m->store.n_stacks; i++) {
+        const at_stack *p = m->store.stack[i];
         at_sha256_update(&h, p->path, strlen(p->path) + 1);
         at_sha256_update(&h, p->t.data, (size_t)at_numel(&p->t) * sizeof *p->t.data);
     }

@@ -87,8 +87,8 @@ static void published(const char *to) {
             f ? "model-00002-of-00002.safetensors" : "model-00001-of-00002.safetensors";
         (void)snprintf(path, sizeof path, "%s/%s", to, name);
         OK(at_st_writer_open(&ctx, path, &w));
-        for (int64_t i = f; i < m->store.n; i += 2) {
-            const at_param_entry *e = m->store.p[i];
+        for (int64_t i = f; i < m->store.n_stacks; i += 2) {
+            const at_stack *e = m->store.stack[i];
             at_st_tensor t = {.dtype = AT_DT_F32, .rank = e->t.rank, .data = e->t.data};
             memcpy(t.dim, e->t.dim, sizeof e->t.dim);
             const char *as = strncmp(e->path, "transformer.", 12) ? e->path : e->path + 12;

@@ -8,6 +8,7 @@
 #include "check.h"
 #include "io/safetensors.h"
 #include "op/op.h"
+#include "slices.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,14 +189,14 @@ static void errors(void **state) {
     at_tensor *x = random_tensor(&r, 2, (int64_t[]){6, 3}, 2);
     at_tensor *w = random_tensor(&r, 3, (int64_t[]){4, 5, 3}, 3);
     w->name = "mlpf.experts.weight";
-    at_tensor *y = at_expert_linear(&r, x, at_slices(&r, w), &ro);
+    at_tensor *y = at_expert_linear(&r, x, slices(&r, w), &ro);
     assert_null(at_expert_sum(&r, y, g));
     assert_int_equal(at_run_status(&r), AT_SHAPE);
     assert_non_null(strstr(ctx.message, "mlpf.experts.weight [5,3]"));
 
     at_run_init(&r, &cp, &arena, false, 0);
     at_tensor *few = random_tensor(&r, 2, (int64_t[]){4, 5}, 2);
-    assert_null(at_expert_linear(&r, few, at_slices(&r, w), &ro));
+    assert_null(at_expert_linear(&r, few, slices(&r, w), &ro));
     assert_int_equal(at_run_status(&r), AT_SHAPE);
     assert_non_null(strstr(ctx.message, "6 tokens"));
 
@@ -247,9 +248,9 @@ static at_real *mixture(int threads, int64_t *n) {
         parameter(&r, 3, (int64_t[]){E, C, F}, 3), parameter(&r, 3, (int64_t[]){E, F, C}, 4)};
     at_tensor *l = at_linear(&r, p[0], p[1], NULL);
     at_tensor *g = at_route(&r, l, 2, false, &ro);
-    at_tensor *h = at_expert_linear(&r, p[0], at_slices(&r, p[2]), &ro);
+    at_tensor *h = at_expert_linear(&r, p[0], slices(&r, p[2]), &ro);
     h = at_gelu(&r, h, AT_GELU_TANH);
-    h = at_expert_linear(&r, h, at_slices(&r, p[3]), &ro);
+    h = at_expert_linear(&r, h, slices(&r, p[3]), &ro);
     at_tensor *y = at_expert_sum(&r, h, g);
     at_tensor *aux = at_mutual_info(&r, l, &ro, NULL);
     OK(at_run_status(&r));
@@ -434,11 +435,11 @@ static void one_layer(const char *name, bool feed_forward) {
     l = at_linear(&r, l, part(&r, st, &p, 2, "gate.w_gate.3.weight"), NULL);
     at_tensor *g = at_route(&r, l, 2, false, &ro);
     at_tensor *h =
-        at_expert_linear(&r, flat, at_slices(&r, part(&r, st, &p, 3, "experts.weight")), &ro);
+        at_expert_linear(&r, flat, slices(&r, part(&r, st, &p, 3, "experts.weight")), &ro);
     h = feed_forward ? at_gelu(&r, h, AT_GELU_TANH)
                      : at_apply(&r, &test_tanh, &h, 1, at_new(&r, h->rank, h->dim), NULL);
     w = part(&r, st, &p, 4, "output_experts.weight");
-    h = at_expert_linear(&r, h, at_slices(&r, w), &ro);
+    h = at_expert_linear(&r, h, slices(&r, w), &ro);
     at_tensor *y = at_expert_sum(&r, h, g);
     at_tensor *aux = at_mutual_info(&r, l, &ro, NULL);
     OK(at_run_status(&r));

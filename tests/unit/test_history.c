@@ -37,8 +37,8 @@ static at_model *make(int which) {
     OK(at_model_new(&ctx, f, "model", V, 5, &m));
     OK(at_conf_finish(&ctx, f));
     at_conf_close(f);
-    for (int64_t i = 0; i < m->store.n; i++) { /* experts far from the zero they begin at */
-        at_tensor *t = &m->store.p[i]->t;
+    for (int64_t i = 0; i < m->store.n_stacks; i++) { /* experts far from the zero they begin at */
+        at_tensor *t = &m->store.stack[i]->t;
         for (int64_t j = 0; j < at_numel(t) && t->rank == 3; j++)
             t->data[j] = (at_real)(0.5 * at_normal(3, (uint64_t)i, (uint64_t)j));
     }
@@ -160,8 +160,8 @@ static void keys_are_detached(void **state) {
     OK(at_store_train(&whole->store, false));
     const double one = loss_of(m, 1, 1, &h, true), two = loss_of(whole, 0, 2, NULL, true);
     assert_true(fabs(one - two) < (in_double ? 1e-12 : 1e-5));
-    for (int64_t i = 0; i < m->store.n; i++) {
-        const at_param_entry *e = m->store.p[i], *w = whole->store.p[i];
+    for (int64_t i = 0; i < m->store.n_stacks; i++) {
+        const at_stack *e = m->store.stack[i], *w = whole->store.stack[i];
         double off = 0, size = 0;
         const bool table = strstr(e->path, "wte") != NULL;
         if (strstr(e->path, "ln_1")) continue;
@@ -193,8 +193,8 @@ static void gradient_is_the_derivative(void **state) {
         at_history h;
         at_model *m = after_a_block(which, &h);
         (void)loss_of(m, 1, 1, &h, true);
-        for (int64_t i = 0; i < m->store.n; i++) {
-            at_tensor *t = &m->store.p[i]->t;
+        for (int64_t i = 0; i < m->store.n_stacks; i++) {
+            at_tensor *t = &m->store.stack[i]->t;
             const double step = 1e-5;
             double along = 0, f[2];
             for (int64_t j = 0; j < at_numel(t); j++)
@@ -209,8 +209,8 @@ static void gradient_is_the_derivative(void **state) {
                 t->data[j] += (at_real)(step * at_normal(11, (uint64_t)i, (uint64_t)j));
             const double want = (f[0] - f[1]) / (2 * step);
             if (!(fabs(along - want) < 1e-7 * (1 + fabs(want))))
-                fail_msg("model %d, %s: %.12g, difference %.12g", which, m->store.p[i]->path, along,
-                         want);
+                fail_msg("model %d, %s: %.12g, difference %.12g", which, m->store.stack[i]->path,
+                         along, want);
         }
         at_history_close(&h);
         at_model_close(m);

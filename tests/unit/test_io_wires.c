@@ -88,7 +88,7 @@ static void each_moment_for_itself(void **state) {
     OK(at_checkpoint_load_slab(&ctx, &t, AT_SLAB_M, in("m.safetensors")));
     OK(at_checkpoint_load_slab(&ctx, &t, AT_SLAB_V, in("v.safetensors")));
     for (int k = 0; k < 2; k++) {
-        const int64_t at = s.p[k]->first;
+        const int64_t at = s.p[k]->moment;
         assert_memory_equal(s.m + at, t.m + at, N * sizeof *s.m);
         assert_memory_equal(s.v + at, t.v + at, N * sizeof *s.v);
     }

@@ -51,8 +51,8 @@ static void against_golden(const char *name) {
     near(&f, "aux_total", p.loss->data, &out);
     near(&f, "loss_total", loss->data, &out);
     OK(at_backward(&r, loss, 1));
-    for (int64_t i = 0; i < f.m->store.n; i++) {
-        const at_param_entry *e = f.m->store.p[i];
+    for (int64_t i = 0; i < f.m->store.n_stacks; i++) {
+        const at_stack *e = f.m->store.stack[i];
         char path[300];
         (void)snprintf(path, sizeof path, "grad.%s", e->path);
         near(&f, path, e->t.grad, &gradient);

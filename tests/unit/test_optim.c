@@ -70,9 +70,12 @@ static void same(const bench *a, const bench *b, int k) {
     const at_param_entry *x = a->s.p[k], *y = b->s.p[k];
     const size_t bytes = (size_t)at_numel(&x->t) * sizeof(at_real);
     assert_memory_equal(x->t.data, y->t.data, bytes);
-    assert_memory_equal(a->s.m + x->first, b->s.m + y->first, bytes);
-    assert_memory_equal(a->s.v + x->first, b->s.v + y->first, bytes);
     assert_int_equal(x->steps, y->steps);
+    assert_int_equal(x->moment, y->moment);
+    assert_true((x->moment < 0) == (k == FROZEN));
+    if (k == FROZEN) return;
+    assert_memory_equal(a->s.m + x->moment, b->s.m + y->moment, bytes);
+    assert_memory_equal(a->s.v + x->moment, b->s.v + y->moment, bytes);
 }
 
 /* Parameter k has its gradients in steps 1 and 4 of one bench, in 1 and 2 of the other: which ends

@@ -177,8 +177,8 @@ static void derivative_of_the_routers(void **state) {
     const at_input all = padded(&f);
     at_store_zero_grad(&f.m->store);
     (void)loss_of(&f, &all, f.labels, &aux, 1);
-    for (int64_t i = 0; i < f.m->store.n; i++) {
-        at_tensor *t = &f.m->store.p[i]->t;
+    for (int64_t i = 0; i < f.m->store.n_stacks; i++) {
+        at_tensor *t = &f.m->store.stack[i]->t;
         const double step = 1e-6;
         double along = 0, v[2];
         for (int64_t j = 0; j < at_numel(t); j++)
@@ -193,7 +193,7 @@ static void derivative_of_the_routers(void **state) {
             t->data[j] += (at_real)(step * at_normal(11, (uint64_t)i, (uint64_t)j));
         const double want = (v[0] - v[1]) / (2 * step);
         if (!(fabs(along - want) < 1e-6 * (1 + fabs(want))))
-            fail_msg("%s: %.12g, difference %.12g", f.m->store.p[i]->path, along, want);
+            fail_msg("%s: %.12g, difference %.12g", f.m->store.stack[i]->path, along, want);
     }
     close_fixture(&f);
 }

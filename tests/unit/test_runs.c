@@ -214,8 +214,8 @@ static cJSON *parameters_of(const cJSON *c) {
     at_model *m = NULL;
     OK(at_model_load(&ctx, path, true, &m));
     cJSON *o = cJSON_CreateObject();
-    for (int64_t i = 0; i < m->store.n; i++) {
-        const at_tensor *t = &m->store.p[i]->t;
+    for (int64_t i = 0; i < m->store.n_stacks; i++) {
+        const at_tensor *t = &m->store.stack[i]->t;
         double norm = 0, along = 0, direction = 0;
         for (int64_t j = 0; j < at_numel(t); j++) {
             const double x = (double)t->data[j], w = (double)(j % 7 - 2);
@@ -227,7 +227,7 @@ static cJSON *parameters_of(const cJSON *c) {
         all[0] += norm;
         all[1] += pair[1];
         if (!cJSON_HasObjectItem(want, "all"))
-            cJSON_AddItemToObject(o, m->store.p[i]->path, cJSON_CreateDoubleArray(pair, 2));
+            cJSON_AddItemToObject(o, m->store.stack[i]->path, cJSON_CreateDoubleArray(pair, 2));
     }
     all[0] = sqrt(all[0]);
     if (cJSON_HasObjectItem(want, "all"))
