@@ -5,6 +5,16 @@
 
 at_tensor *at_model_head(const at_model *m) { return m->arch->head(m->impl); }
 
+/* Products are to give the rows of each span, or each of n rows, what they give them alone. */
+static void set_parts(at_run *r, const at_span *span, int64_t n) {
+    int64_t *rows = at_run_alloc(r, (size_t)n * sizeof *rows);
+    r->parts = (at_parts){rows, rows ? n : 0, 0};
+    for (int64_t i = 0; i < r->parts.n; i++) {
+        rows[i] = span ? span[i].n : 1;
+        r->parts.all += rows[i];
+    }
+}
+
 at_tensor *at_model_hidden(at_model *m, at_run *r, const at_input *in, at_pass *p) {
     static const char *const kind[] = {"token ids", "rows of numbers", "images"};
     at_pass nothing = {0};
@@ -14,9 +24,12 @@ at_tensor *at_model_hidden(at_model *m, at_run *r, const at_input *in, at_pass *
                        kind[in->kind]);
     if (!at_pass_begin(r, p, in)) return NULL;
     const bool train = r->train;
+    const at_parts before = r->parts;
     r->train = train && !p->still;
+    set_parts(r, in->spans.item, in->spans.n);
     at_tensor *x = m->arch->hidden(r, m->impl, in, p);
     r->train = train;
+    r->parts = before;
     return x;
 }
 
@@ -45,6 +58,7 @@ static bool logits(at_run *r, at_tensor *x, at_tensor *w, const at_readout *what
         for (int64_t i = 0; some && i < what->rows; i++)
             memcpy(some->data + i * C, x->data + what->row[i] * C, (size_t)C * sizeof *x->data);
         x = some;
+        set_parts(r, NULL, what->rows);
     }
     const at_tensor *l = at_linear(r, x, w, NULL);
     if (!l) return true;

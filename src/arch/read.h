@@ -19,7 +19,8 @@ typedef struct at_readout {
     const int32_t *label;
     int64_t parts;
     at_head_report *report;
-    /** Logits [V] of rows row[0 .. rows) of the hidden states, or with row NULL of all, in order. */
+    /** Logits [V] of rows row[0 .. rows) of the hidden states, each as if alone, or with row NULL of
+        all, in order. */
     void (*logits)(void *user, int64_t i, const at_real *logits);
     void *user;
     const int64_t *row;

@@ -29,8 +29,8 @@ typedef struct at_session_part {
     int64_t n;
     const at_real *logits; /* out, as at_session_feed */
 } at_session_part;
-/** Several sessions of one model read in one pass: each gets the logits that it would get alone.
-    AT_ARG: a session twice, or one of another model; on any failure all are as before. */
+/** Several sessions of one model read in one pass: each gets the logits that it would get alone, bit for
+    bit.  AT_ARG: a session twice, or one of another model; on any failure all are as before. */
 at_status at_session_feed_all(at_session_part *part, int64_t parts);
 
 #endif

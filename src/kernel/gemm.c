@@ -186,6 +186,38 @@ static at_status run_few(at_compute *cp, const at_gemm *g, int threads) {
     return AT_OK;
 }
 
+/* The rows of parts with few of them together; those of each other part by themselves. */
+static at_status run_parts(at_compute *cp, const at_gemm *g) {
+    const at_few_shape s = {g->tb, g->accumulate, g->n, g->k, g->ldb};
+    const int most = g->tb ? (int)AT_FEW_TRANSPOSED : (int)AT_FEW;
+    at_few *f = at_malloc(cp->ctx, (size_t)g->parts->n * sizeof *f);
+    if (!f) return AT_OOM;
+    int64_t count = 0;
+    at_status st = AT_OK;
+    for (int64_t x = 0, row = 0; x < g->parts->n && st == AT_OK; row += g->parts->rows[x++]) {
+        at_gemm part = *g;
+        part.m = g->parts->rows[x];
+        part.a += row * g->lda;
+        part.c += row * g->ldc;
+        part.parts = NULL;
+        if (!at_is_few(g->tb, part.m)) st = at_gemm_run(cp, &part);
+        for (int64_t i = 0; i < part.m && at_is_few(g->tb, part.m); i++) {
+            if (!count || f[count - 1].m == most) f[count++] = (at_few){.b = g->b, .b16 = g->b16};
+            at_few *to = &f[count - 1];
+            to->a[to->m] = part.a + i * g->lda;
+            to->c[to->m++] = part.c + i * g->ldc;
+        }
+    }
+    const int64_t need = at_few_scratch(&s, count, cp->threads);
+    at_real *partial = need > 0 ? share(cp, need) : NULL;
+    if (st == AT_OK && need > 0 && !partial) st = AT_OOM;
+    if (st == AT_OK) at_few_run(&cp->k, &s, f, count, cp->threads, partial);
+    for (int64_t x = 0; x < count && g->bias; x++)
+        for (int i = 0; i < f[x].m; i++) cp->k.acc(g->n, g->bias, f[x].c[i]);
+    at_free(f);
+    return st;
+}
+
 /* k = 0: the sum is empty. */
 static void no_product(const at_kernels *k, const at_gemm *g) {
     for (int64_t i = 0; i < g->m; i++) {
@@ -341,6 +373,7 @@ at_status at_gemm_run(at_compute *cp, const at_gemm *g) {
         no_product(&cp->k, g);
         return AT_OK;
     }
+    if (g->parts) return run_parts(cp, g);
     if (at_is_few(g->tb, g->m) && !g->ta) return run_few(cp, g, cp->threads);
     if (g->m * g->k * g->n < AT_PARALLEL_MIN) return at_gemm_serial(cp, g, 0);
     const int64_t kc = block_k(g->k);

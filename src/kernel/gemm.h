@@ -29,6 +29,14 @@ void at_compute_close(at_compute *cp);
 at_real *at_scratch(at_compute *cp, int64_t values);
 int64_t at_scratch_stride(int64_t values);
 
+/** Rows that belong together, for instance the new tokens of each of several sequences.  Few rows are
+    multiplied in another way than many, which gives other last bits; in parts, the rows of each get
+    the bits that they get alone. */
+typedef struct at_parts {
+    const int64_t *rows; /* [n] of each part, one part after the other */
+    int64_t n, all;      /* parts; rows of all together                */
+} at_parts;
+
 typedef struct at_gemm {
     bool ta, tb;     /* use the transpose of A, of B                       */
     int64_t m, n, k; /* C[m,n] = beta C + op(A)[m,k] op(B)[k,n] (+ bias[n]) */
@@ -40,8 +48,9 @@ typedef struct at_gemm {
     int64_t ldb;         /* in values                                          */
     at_real *c;
     int64_t ldc;
-    bool accumulate;     /* beta: true 1, false 0 (C need not be initialised)  */
-    const at_real *bias; /* [n] added to every row, or NULL; not with accumulate */
+    bool accumulate;       /* beta: true 1, false 0 (C need not be initialised)  */
+    const at_real *bias;   /* [n] added to every row, or NULL; not with accumulate */
+    const at_parts *parts; /* of the rows of A, or NULL: they are one part; not with ta */
 } at_gemm;
 
 /** C = beta C + op(A) op(B) (+ bias) on all workers.  AT_OOM is the only failure. */

@@ -5,6 +5,7 @@
  * The gradient of a token's row is the sum over its slots, in the order of the slots, so that the
  * number of workers changes no bit.
  */
+#include "kernel/gemm_few.h"
 #include "kernel/gemm_group.h"
 #include "op/op.h"
 #include <string.h>
@@ -21,21 +22,58 @@ static at_groups groups(const at_node *n) {
     return (at_groups){a->ro.e, a->ro.first, a->ro.slot, a->per_slot ? 1 : a->ro.k};
 }
 
-/* The experts' matrices, of one type. */
+/* The matrices of e groups, of one type: of every expert, or of expert[i]. */
 typedef struct {
     const at_real **w;
     const uint16_t **w16; /* or these */
 } matrices;
-static bool collect(const at_node *n, matrices *m) {
-    const int64_t e = routing(n)->e;
+static bool collect(const at_node *n, int64_t e, const int64_t *expert, matrices *m) {
     *m = (matrices){0};
     if (n->in[1]->bf16)
         m->w16 = at_run_alloc(n->run, (size_t)e * sizeof *m->w16);
     else
         m->w = at_run_alloc(n->run, (size_t)e * sizeof *m->w);
-    for (int64_t i = 0; m->w16 && i < e; i++) m->w16[i] = n->in[1 + i]->bf16;
-    for (int64_t i = 0; m->w && i < e; i++) m->w[i] = n->in[1 + i]->data;
+    for (int64_t i = 0; m->w16 && i < e; i++) m->w16[i] = n->in[1 + (expert ? expert[i] : i)]->bf16;
+    for (int64_t i = 0; m->w && i < e; i++) m->w[i] = n->in[1 + (expert ? expert[i] : i)]->data;
     return m->w || m->w16;
+}
+
+/* Groups in place of an expert's: of the slots of a part with many of them, and of at most AT_FEW
+   slots of parts with few.  So each part gets the bits that it gets alone, see at_parts. */
+typedef struct {
+    int64_t n, *first, *row, *expert;
+} split;
+static void join(split *s, const int64_t *slot, int64_t n, int64_t expert, bool few) {
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t last = s->n - 1, at = s->n ? s->first[s->n] : 0;
+        if (!s->n || s->expert[last] != expert || (few ? at - s->first[last] == AT_FEW : !i)) {
+            s->expert[s->n] = expert;
+            s->first[s->n++] = at;
+        }
+        s->row[at] = slot[i];
+        s->first[s->n] = at + 1;
+    }
+}
+
+static const int64_t *by_parts(const at_node *n, const at_parts *parts, at_groups *of) {
+    const at_routing *ro = routing(n);
+    const size_t bytes = (size_t)(ro->n * ro->k + 1) * sizeof(int64_t);
+    split s = {0, at_run_alloc(n->run, bytes), at_run_alloc(n->run, bytes),
+               at_run_alloc(n->run, bytes)};
+    if (!s.first || !s.row || !s.expert) return NULL;
+    for (int64_t x = 0; x < ro->e; x++)
+        for (int few = 1; few >= 0; few--) {
+            int64_t i = ro->first[x], end = 0;
+            for (int64_t p = 0; p < parts->n; p++) {
+                const int64_t begin = i;
+                end += parts->rows[p] * ro->k;
+                while (i < ro->first[x + 1] && ro->slot[i] < end) i++;
+                if (at_is_few(false, i - begin) == few)
+                    join(&s, ro->slot + begin, i - begin, x, few);
+            }
+        }
+    *of = (at_groups){s.n, s.first, s.row, of->share};
+    return s.expert;
 }
 
 static void failed(const at_node *n, at_status s) {
@@ -45,9 +83,13 @@ static void failed(const at_node *n, at_status s) {
 static void expert_linear_fwd(at_node *n) {
     const int64_t in = at_cols(n->in[0]), out = at_cols(n->out);
     const at_mark mark = at_arena_mark(n->run->arena);
+    const at_parts *parts = &n->run->parts;
+    const bool apart = parts->n > 1 && parts->all == routing(n)->n;
+    at_groups of = groups(n);
+    const int64_t *expert = apart ? by_parts(n, parts, &of) : NULL;
     matrices m;
-    if (collect(n, &m))
-        failed(n, at_gemm_group_run(n->run->cp, &(at_gemm_group){.of = groups(n),
+    if (expert || !apart ? collect(n, of.e, expert, &m) : false)
+        failed(n, at_gemm_group_run(n->run->cp, &(at_gemm_group){.of = of,
                                                                  .n = out,
                                                                  .k = in,
                                                                  .a = n->in[0]->data,
@@ -91,7 +133,7 @@ static void grad_x(const at_node *n, at_real *dx, bool fresh) {
     at_groups of = groups(n);
     of.share = 1; /* dy has a row a slot */
     matrices m;
-    const bool some = collect(n, &m);
+    const bool some = collect(n, of.e, NULL, &m);
     at_real *slots =
         a->per_slot ? dx : at_run_alloc(r, (size_t)(a->ro.n * a->ro.k * in) * sizeof *dx);
     if (!some || !slots) return;

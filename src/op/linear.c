@@ -21,7 +21,8 @@ static void linear_fwd(at_node *n) {
                                                            .ldb = w->dim[1],
                                                            .c = n->out->data,
                                                            .ldc = out,
-                                                           .bias = b ? b->data : NULL});
+                                                           .bias = b ? b->data : NULL,
+                                                           .parts = at_run_parts(n->run, x)});
     if (s != AT_OK) at_fail(n->run, s, "linear: %s", n->run->ctx->message);
 }
 

@@ -205,6 +205,10 @@ at_status at_backward(at_run *r, at_tensor *loss, at_real scale) {
     return at_backward_from(r, loss);
 }
 
+const at_parts *at_run_parts(const at_run *r, const at_tensor *x) {
+    return r->parts.n > 1 && at_rows(x) == r->parts.all ? &r->parts : NULL;
+}
+
 void at_run_par(at_run *r, int64_t n, int64_t grain, at_par_fn f, void *arg) {
     at_par_for(r->cp->threads, n, grain, f, arg);
 }

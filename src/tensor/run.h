@@ -47,10 +47,12 @@ struct at_run {
     at_compute *cp;  /* kernels and workers                              */
     at_arena *arena; /* activations, nodes and gradients (borrowed)      */
     at_pool pool;
-    at_node *tape; /* last node recorded; NULL when not training         */
-    bool train;    /* record                                             */
-    uint64_t seed; /* of dropout, and of experts drawn                   */
-    uint64_t draw; /* times that either was drawn so far                 */
+    at_node *tape;  /* last node recorded; NULL when not training         */
+    bool train;     /* record                                             */
+    at_parts parts; /* of the tokens, when several sequences are continued: products give each the
+                       bits that it gets alone; n = 0: one part           */
+    uint64_t seed;  /* of dropout, and of experts drawn                   */
+    uint64_t draw;  /* times that either was drawn so far                 */
     int n_nodes;
     at_status status; /* the first error sticks                          */
     char message[512];
@@ -97,6 +99,9 @@ at_real *at_grad_fresh(at_node *n, int i, bool *fresh);
 at_status at_backward(at_run *r, at_tensor *loss, at_real scale);
 /** The same from any tensor; t->grad holds the gradient with respect to it (its cotangent). */
 at_status at_backward_from(at_run *r, at_tensor *t);
+
+/** The parts of the rows of x, or NULL where they are one. */
+const at_parts *at_run_parts(const at_run *r, const at_tensor *x);
 
 /** at_par_for with the run's workers. */
 void at_run_par(at_run *r, int64_t n, int64_t grain, at_par_fn f, void *arg);

@@ -44,6 +44,11 @@ static at_model *model_of(const char *keys, uint64_t seed) {
     OK(at_model_new(&ctx, f, "model", V, seed, &m));
     OK(at_conf_finish(&ctx, f));
     at_conf_close(f);
+    for (int64_t i = 0; i < m->store.n; i++) { /* biases begin at zero */
+        at_tensor *t = &m->store.p[i]->t;
+        for (int64_t j = 0; t->rank == 1 && j < at_numel(t); j++)
+            t->data[j] += (at_real)(0.1 * at_normal(seed, (uint64_t)i, (uint64_t)j));
+    }
     return m;
 }
 
@@ -217,12 +222,131 @@ static void refused_inputs(void **state) {
     }
 }
 
+/* ---- several sequences ---- */
+
+enum { VARIED = 6, SEQUENCES = 20, PASSES = 7, LONGEST_TEXT = 160 };
+
+/* Tokens that the first sequences read in each pass; 0: it is not there. */
+static const int varied[PASSES][VARIED] = {
+    {30, 0, 5, 0, 1, 0}, {1, 3, 1, 0, 1, 0}, {1, 1, 1, 20, 1, 0}, {0, 1, 2, 1, 1, 90},
+    {0, 17, 1, 1, 4, 1}, {1, 1, 1, 1, 1, 1}, {4, 0, 1, 16, 0, 1},
+};
+
+/* The others read one token each in some passes, so that there are many sequences of few tokens. */
+static int reads(int pass, int which) {
+    return which < VARIED ? varied[pass][which] : pass > 1 && pass < 5;
+}
+
+/* Tokens of a sequence alone, with the same pieces; logits of pass i at alone[i]. */
+static void read_alone(at_model *m, int which, at_real (*alone)[V]) {
+    at_session s;
+    const at_real *l;
+    int64_t at = 0;
+    OK(at_session_open(&cp, m, 0, &s));
+    for (int i = 0; i < PASSES; i++) {
+        int32_t text[LONGEST_TEXT];
+        const int n = reads(i, which);
+        if (!n) continue;
+        for (int k = 0; k < n; k++)
+            text[k] =
+                (int32_t)at_rand_below(V, (uint64_t)which, AT_STREAM_TEST, (uint64_t)(at + k));
+        at += n;
+        OK(at_session_feed(&s, text, n, &l));
+        memcpy(alone[i], l, sizeof *alone);
+    }
+    at_session_close(&s);
+}
+
+static void read_together(at_model *m, at_real (*alone)[PASSES][V], const char *name) {
+    at_session s[SEQUENCES];
+    int64_t at[SEQUENCES] = {0};
+    for (int q = 0; q < SEQUENCES; q++) OK(at_session_open(&cp, m, 0, &s[q]));
+    for (int i = 0; i < PASSES; i++) {
+        static int32_t text[SEQUENCES][LONGEST_TEXT];
+        at_session_part part[SEQUENCES];
+        int which[SEQUENCES];
+        int64_t n = 0;
+        for (int k = 0; k < SEQUENCES; k++) {
+            const int q = (k + i) % SEQUENCES; /* in another order each time */
+            if (!reads(i, q)) continue;
+            for (int t = 0; t < reads(i, q); t++)
+                text[q][t] =
+                    (int32_t)at_rand_below(V, (uint64_t)q, AT_STREAM_TEST, (uint64_t)at[q]++);
+            which[n] = q;
+            part[n++] = (at_session_part){.session = &s[q], .ids = text[q], .n = reads(i, q)};
+        }
+        OK(at_session_feed_all(part, n));
+        for (int64_t k = 0; k < n; k++) {
+            assert_int_equal(at_session_length(part[k].session), at[which[k]]);
+            for (int64_t j = 0; j < V; j++)
+                if (memcmp(&part[k].logits[j], &alone[which[k]][i][j], sizeof(at_real)))
+                    fail_msg("%s: pass %d, sequence %d, logit %d: %a, alone %a", name, i, which[k],
+                             (int)j, (double)part[k].logits[j], (double)alone[which[k]][i][j]);
+        }
+    }
+    for (int q = 0; q < SEQUENCES; q++) at_session_close(&s[q]);
+}
+
+/* Sequences of different lengths, joining and leaving, get the bits of each alone.  Widths are such
+   that few rows and many go different ways with different last bits. */
+static void together_as_alone(void **state) {
+    (void)state;
+    static const char *const yaml[] = {
+        "arch: gpt2, n_layer: 2, n_embd: 400, n_head: 5, n_positions: 200",
+        "arch: moduleformer, n_layer: 2, n_embd: 400, att_hidden: 400, ffd_hidden: 420, "
+        "n_att_experts: 3, n_mlp_experts: 5, gating_size: 40",
+        "arch: moduleformer, n_layer: 1, n_embd: 400, n_head: 3, att_hidden: 402, ffd_hidden: 410, "
+        "n_att_experts: 4, k_att: 3, n_mlp_experts: 5, gate_type: gmm, activation_function: swiglu",
+        "arch: moduleformer, n_layer: 2, n_embd: 400, n_head: 2, att_hidden: 404, ffd_hidden: 410, "
+        "n_att_experts: 4, n_mlp_experts: 3, att_func: softmax, gate_type: linear, norm: rms",
+        "arch: moduleformer, n_layer: 1, n_embd: 400, n_head: 2, att_hidden: 404, ffd_hidden: 410, "
+        "n_att_experts: 1, k_att: 1, n_mlp_experts: 1, k_mlp: 1, att_func: softmax"};
+    static at_real alone[SEQUENCES][PASSES][V];
+    for (size_t i = 0; i < sizeof yaml / sizeof *yaml; i++) {
+        at_model *m = model_of(yaml[i], 7);
+        for (int threads = 1; threads <= 2; threads++) {
+            at_compute_close(&cp);
+            ctx.threads = threads;
+            OK(at_compute_open(&cp, &ctx));
+            for (int q = 0; q < SEQUENCES && threads == 1; q++) read_alone(m, q, alone[q]);
+            read_together(m, alone, yaml[i]);
+        }
+        at_model_close(m);
+    }
+}
+
+/* What cannot be read together leaves every session as it was. */
+static void refused_sessions(void **state) {
+    (void)state;
+    static const char small[] = "arch: gpt2, n_layer: 1, n_embd: 8, n_head: 2, n_positions: 6";
+    at_model *m = model_of(small, 1), *other = model_of(small, 2);
+    at_session a, b, c;
+    OK(at_session_open(&cp, m, 0, &a));
+    OK(at_session_open(&cp, m, 4, &b));
+    OK(at_session_open(&cp, other, 0, &c));
+    at_session_part twice[] = {{&a, ids, 2, NULL}, {&a, ids, 2, NULL}},
+                    two[] = {{&a, ids, 2, NULL}, {&c, ids, 2, NULL}},
+                    full[] = {{&a, ids, 2, NULL}, {&b, ids, 5, NULL}},
+                    good[] = {{&a, ids, 6, NULL}, {&b, ids, 4, NULL}};
+    assert_int_equal(at_session_feed_all(twice, 2), AT_ARG);
+    assert_int_equal(at_session_feed_all(two, 2), AT_ARG);
+    assert_int_equal(at_session_feed_all(full, 2), AT_ARG);
+    OK(at_session_feed_all(good, 0));
+    assert_true(at_session_length(&a) == 0 && at_session_length(&b) == 0);
+    OK(at_session_feed_all(good, 2));
+    assert_true(at_session_length(&a) == 6 && at_session_length(&b) == 4);
+    at_session_close(&a);
+    at_session_close(&b);
+    at_session_close(&c);
+    at_model_close(m);
+    at_model_close(other);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(teacher_leaves_no_trace),
-        cmocka_unit_test(routers_by_name),
-        cmocka_unit_test(input_is_const),
-        cmocka_unit_test(refused_inputs),
+        cmocka_unit_test(teacher_leaves_no_trace), cmocka_unit_test(routers_by_name),
+        cmocka_unit_test(input_is_const),          cmocka_unit_test(refused_inputs),
+        cmocka_unit_test(together_as_alone),       cmocka_unit_test(refused_sessions),
     };
     return cmocka_run_group_tests_name("pass", tests, setup, teardown);
 }
