@@ -1,4 +1,4 @@
-/* conf.c - opening, assignments on top, questions about what is there. */
+/* conf.c - reading, overriding, and looking up what there is. */
 #include "conf/conf.h"
 #include "conf/conf_internal.h"
 #include <stdarg.h>
@@ -16,7 +16,7 @@ at_status at_conf_parse(at_ctx *c, const char *name, const char *text, size_t by
     if (!f) return c->status;
     f->name = at_strdup(c, name);
     at_status s = f->name ? at_yaml_read(c, name, text, bytes, NULL, &f->root) : c->status;
-    if (!s && f->root && at_node_is_null(f->root)) { /* "---" alone is as empty as nothing */
+    if (!s && f->root && at_node_is_null(f->root)) { /* a lone "---" is an empty document, too */
         at_node_free(f->root);
         f->root = NULL;
     }
@@ -60,7 +60,7 @@ void at_conf_close(at_conf *f) {
 
 /* ---- assignments -------------------------------------------------------------------------- */
 
-/* b takes the place of a, keeping name and neighbours; what was there is freed. */
+/* Puts the content of b into a, which keeps its name and neighbours; a's content is freed. */
 static void replace(at_node *a, at_node *b) {
     at_node *next = a->next;
     char *key = a->key;
@@ -90,7 +90,7 @@ static at_node *new_child(at_ctx *c, at_node *parent, const char *name, size_t b
     return n;
 }
 
-/* The node of a path of `bytes` bytes, made (as an empty section) where it is missing. */
+/* The node of a path of `bytes` bytes; missing sections are made. */
 static at_status reach(at_ctx *c, at_conf *f, const char *path, size_t bytes, const char *origin,
                        at_node **out) {
     at_node *n = f->root;
@@ -143,7 +143,7 @@ at_status at_conf_set(at_ctx *c, at_conf *f, const char *assignment, const char 
     return s;
 }
 
-/* ---- questions ---------------------------------------------------------------------------- */
+/* ---- looking up --------------------------------------------------------------------------- */
 
 bool at_conf_has(const at_conf *f, const char *path) {
     const at_node *n = at_node_find(f->root, path, false);

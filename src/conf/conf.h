@@ -1,10 +1,10 @@
 /*
  * conf.h - recipes: YAML (and so JSON) text bound to typed C structs by tables of keys.
  *
- * A conf is a tree of scalars with the place each came from.  at_conf_bind reads one section into
- * a struct, applying defaults, types, ranges and choices; at_conf_finish then refuses every key
- * nobody bound, naming file, line and column and the nearest known key.  Untyped YAML scalars get
- * their type from the table alone ("no" stays a string where a string is asked for).
+ * A conf is a tree of scalars, each with the place it came from.  at_conf_bind reads a section into
+ * a struct, applying defaults, types, ranges and choices.  at_conf_finish then refuses every key
+ * that was not bound, naming file, line, column and the nearest known key.  The type of a plain
+ * YAML scalar is the one its table asks for ("no" is a string where a string is asked for).
  */
 #ifndef AT_CONF_H
 #define AT_CONF_H
@@ -40,20 +40,23 @@ typedef struct at_conf at_conf;
 at_status at_conf_read(at_ctx *c, const char *path, at_conf **out);
 at_status at_conf_parse(at_ctx *c, const char *name, const char *text, size_t bytes, at_conf **out);
 void at_conf_close(at_conf *f);
-/** "a.b=value" (value is YAML; nothing: back to the default) on top, before the first bind; origin
-    is "option --set", "environment ARTEL_...".  AT_ARG when it is no assignment. */
+/** Overrides a value: "a.b=value", where value is YAML, or nothing for the default.  Before the
+    first bind.  origin is shown in messages: "option --set", "environment ARTEL_...".  AT_ARG when
+    it is no assignment. */
 at_status at_conf_set(at_ctx *c, at_conf *f, const char *assignment, const char *origin);
-/** Is there such a key or section ("distill", "model.init")? */
+/** Whether there is such a key or section ("distill", "model.init"). */
 bool at_conf_has(const at_conf *f, const char *path);
-/** Section "" is the top level; "a.b" nests; a section that is absent gives all defaults. */
+/** Reads a section into *out.  "" is the top level; "a.b" is b inside of a; a section that is
+    absent gives all defaults. */
 at_status at_conf_bind(at_ctx *c, at_conf *f, const char *section, const at_key *keys, void *out);
-/** Items of a list of mappings ("experts"): their number; each is the section "experts.0", ... */
+/** Number of items in a list of mappings ("experts"), which are the sections "experts.0", ... */
 int64_t at_conf_count(const at_conf *f, const char *section);
 /** Names of the keys of a mapping, in order; borrowed. */
 at_status at_conf_keys(at_ctx *c, const at_conf *f, const char *section, at_strings *out);
-/** AT_CONFIG for the first key no bind knew: "file:line:col: unknown key ..., did you mean ...?" */
+/** AT_CONFIG for the first key that no table has: "file:line:col: unknown key ..., did you mean
+    ...?" */
 at_status at_conf_finish(at_ctx *c, at_conf *f);
-/** A value refused after binding (it does not fit another): error at the key's own place. */
+/** AT_CONFIG with the place of the key in front: for a value that is refused after binding. */
 at_status at_conf_error(at_ctx *c, const at_conf *f, const char *path, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /** The effective recipe as YAML, every bound key with its value; with origins as comments when

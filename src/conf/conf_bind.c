@@ -1,6 +1,6 @@
 /*
- * conf_bind.c - text of the tree into typed fields.  Defaults go through the same conversion as
- * values, so that a table cannot hold a default that the same table would refuse.
+ * conf_bind.c - converts text of the tree to typed fields.  Defaults are converted the same way as
+ * values, so that a table cannot have a default that it would refuse itself.
  */
 #include "base/nearest.h"
 #include "conf/conf_internal.h"
@@ -64,7 +64,7 @@ static at_status put_number(binding *b, const char *text) {
         return AT_OK;
     }
     int64_t i;
-    if (whole) { /* all 63 bits */
+    if (whole) { /* not through a double: all 63 bits are kept */
         errno = 0;
         i = strtoll(text, NULL, 10);
         if (errno) return wrong(b, expected, text);
@@ -196,7 +196,7 @@ static at_status put(binding *b) {
     return at_error(b->c, AT_ARG, "`%s`: unknown kind of key %d", b->path, (int)k->kind);
 }
 
-/* Remembers the line of the effective recipe; a key bound again takes its old place. */
+/* Records the value for the effective recipe; a key that is bound again replaces its old record. */
 static at_status record(binding *b) {
     at_conf *f = b->f;
     char place[AT_PLACE_MAX] = "default";
@@ -232,7 +232,7 @@ static bool in_table(const at_key *keys, const char *name) {
     return false;
 }
 
-/* A required key that is not there: perhaps it is, misspelled. */
+/* The error for a required key that is missing; names a key that may be a misspelling of it. */
 static at_status missing(const binding *b, const at_key *keys, const at_node *section) {
     for (const at_node *n = section ? section->child : NULL; n; n = n->next) {
         if (n->used || in_table(keys, n->key) || !at_nearest(n->key, &b->key->name, 1)) continue;

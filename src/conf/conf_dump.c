@@ -1,6 +1,6 @@
 /*
- * conf_dump.c - the effective recipe.  What was bound, in the order of binding, is put into a tree
- * again and printed; a section whose keys are 0, 1, 2, ... is a list.
+ * conf_dump.c - prints the effective recipe: bound keys, in the order of binding, are made into a
+ * tree again.  A section whose keys are 0, 1, 2, ... is a list.
  */
 #include "conf/conf_internal.h"
 #include <string.h>

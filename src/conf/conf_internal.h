@@ -1,6 +1,6 @@
 /*
- * conf_internal.h - the tree behind a conf, shared by reading (conf_yaml.c), asking (conf.c),
- * binding (conf_bind.c), refusing (conf_unknown.c) and printing (conf_dump.c).
+ * conf_internal.h - the tree of a conf, shared by reading (conf_yaml.c), looking up (conf.c),
+ * binding (conf_bind.c), checking for unknown keys (conf_unknown.c) and printing (conf_dump.c).
  */
 #ifndef AT_CONF_INTERNAL_H
 #define AT_CONF_INTERNAL_H
@@ -15,7 +15,7 @@ typedef enum at_node_kind { AT_NODE_SCALAR, AT_NODE_MAP, AT_NODE_LIST } at_node_
 typedef struct at_node {
     at_node_kind kind;
     bool plain;               /* a scalar without quotes                                 */
-    bool used;                /* a bind, or a question, knew it                          */
+    bool used;                /* was bound or looked up                                  */
     bool wants_list;          /* asked for as a list, but it is none                     */
     char *key;                /* its name in a map; NULL in a list                       */
     char *text;               /* of a scalar                                             */
@@ -25,7 +25,7 @@ typedef struct at_node {
     struct at_node *child, *last, *next;
 } at_node;
 
-/* What a bind read: one line of the effective recipe. */
+/* A bound key: one line of the effective recipe. */
 typedef struct at_bound {
     char *path;   /* "train.lr"                                    */
     char *value;  /* as YAML                                       */
@@ -61,13 +61,14 @@ const char *at_node_says(const at_node *n, char *buffer, size_t bytes);
 
 /** [+-] digits [. digits] [e [+-] digits]; whole: digits alone. */
 bool at_yaml_number(const char *s, bool *whole);
-/** The same letters, whatever their case (ASCII). */
+/** Whether two words differ only in the case of ASCII letters. */
 bool at_yaml_same_word(const char *a, const char *b);
-/** A word every YAML reader takes for this string, or the string in double quotes. */
+/** Writes a string so that every YAML reader takes it for this string: plain, or in double
+    quotes. */
 void at_yaml_show(at_text *t, const char *s);
 
 enum { AT_PLACE_MAX = 320 };
-/** Where a value (or its key) stands: "r.yaml:3:5", or its origin. */
+/** Where a value (or its key) was given: "r.yaml:3:5", or its origin. */
 void at_node_place(const at_conf *f, const at_node *n, bool of_key, char place[AT_PLACE_MAX]);
 
 #endif

@@ -1,4 +1,4 @@
-/* conf_scalar.c - what a scalar is: number or not, a boolean word or not, and how to write one. */
+/* conf_scalar.c - recognising numbers and words among scalars, and writing scalars. */
 #include "conf/conf_internal.h"
 #include <string.h>
 
@@ -43,8 +43,8 @@ static bool is_plain(const char *s) {
     return true;
 }
 
-/* Bytes of a character that must not stand raw between double quotes: control characters beyond
-   ASCII, line breaks beyond ASCII, byte order mark and non-characters.  0: it may. */
+/* Number of bytes of the character at p if it must be escaped in double quotes (control characters
+   and line breaks beyond ASCII, byte order mark, non-characters); otherwise 0. */
 static size_t hidden(const unsigned char *s, unsigned *code) {
     if (s[0] == 0xC2 && s[1] >= 0x80 && s[1] < 0xA0) {
         *code = s[1];

@@ -1,4 +1,4 @@
-/* conf_unknown.c - keys nobody asked for, and what was probably meant. */
+/* conf_unknown.c - finds unknown keys and suggests known ones. */
 #include "base/nearest.h"
 #include "conf/conf_internal.h"
 #include <string.h>
@@ -8,7 +8,7 @@ static const char *leaf(const char *path) {
     return dot ? dot + 1 : path;
 }
 
-/* The known path most like this one: near in spelling within the same section, else the same name
+/* The most similar known path: one of similar spelling in the same section, or else the same name
    in another section. */
 static const char *suggestion(const at_conf *f, const char *path) {
     const char *best = NULL, *name = leaf(path);

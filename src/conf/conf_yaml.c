@@ -1,6 +1,6 @@
 /*
- * conf_yaml.c - libyaml's events become a tree.  Recipes are plain data: anchors, aliases, tags
- * and further documents are refused, as are keys given twice and trees that are too deep.
+ * conf_yaml.c - builds the tree from libyaml's events.  Anchors, aliases, tags and a second
+ * document are refused, as are keys given twice and trees that are too deep.
  */
 #include "conf/conf_internal.h"
 #include <string.h>

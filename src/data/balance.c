@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Splits do not move with the seed, so that runs of different seeds are tested on the same text. */
+/* Splits do not depend on the seed, so that runs of different seeds are tested on the same text. */
 enum { SPLIT_SEED = 0x5917 };
 
 static double place(uint64_t key) { return at_uniform(SPLIT_SEED, AT_STREAM_SHUFFLE, key); }
@@ -29,10 +29,11 @@ static at_split split_of(const at_balance *b, uint64_t key) {
 
 /* ---- files ---- */
 
-/* A split may be so far from its share before files are moved, and so far after, both of itself. */
+/* How far a split may be from its share, as a part of that share: beyond CLOSE files are moved; if
+   it is beyond FAR even then, files are cut into their stretches. */
 static const double CLOSE = 0.25, FAR = 0.5;
 
-/* What one domain has of a group. */
+/* The part of a group (a file) that is in one domain. */
 typedef struct part {
     uint64_t group;
     double bytes;
@@ -45,7 +46,7 @@ static int by_group(const void *a, const void *b) {
     return x->group < y->group ? -1 : x->group > y->group;
 }
 
-/* The groups of a domain in order, from the heap; as many bytes as they have in all. */
+/* The groups of a domain in order, from the heap.  *all: their bytes. */
 static part *parts_of(at_ctx *c, const at_stage *s, int64_t *n, double *all) {
     part *p = at_malloc(c, (size_t)s->n * sizeof *p);
     *n = 0;
@@ -65,7 +66,8 @@ static part *parts_of(at_ctx *c, const at_stage *s, int64_t *n, double *all) {
     return p;
 }
 
-/* How far each split is from its share of all the bytes, and the largest such distance in shares. */
+/* How far each split is from its share of all bytes; returns the largest distance as a part of the
+   share. */
 static double distances(const part *p, int64_t n, double all, const at_balance *b,
                         double apart[AT_SPLITS]) {
     double most = 0;
@@ -76,8 +78,8 @@ static double distances(const part *p, int64_t n, double all, const at_balance *
     return most;
 }
 
-/* Moves the one file whose move helps most; false: none helps.  The measure is the sum of squared
-   distances over shares, which falls with every move, so that moves come to an end. */
+/* Moves the file whose move helps most; false: none helps.  The measure is the sum of squared
+   distances over shares.  It falls with every move, so that this ends. */
 static bool move_one(part *p, int64_t n, double all, const at_balance *b,
                      const double apart[AT_SPLITS]) {
     double best = -1e-12;
@@ -101,7 +103,7 @@ static bool move_one(part *p, int64_t n, double all, const at_balance *b,
     return true;
 }
 
-/* Documents of the moved groups follow, in every domain. */
+/* Sets the split of the documents of the moved groups. */
 static void follow(at_stage *s, const part *p, int64_t n) {
     for (int64_t i = 0; i < s->n; i++) {
         const part wanted = {.group = s->doc[i].group};
@@ -110,8 +112,8 @@ static void follow(at_stage *s, const part *p, int64_t n) {
     }
 }
 
-/* Few files fall into splits as chance has it: whole files are moved until the shares hold.
-   *most: the largest distance left. */
+/* When there are few files their splits are far from the shares by chance; moves whole files until
+   they are close.  *most: the largest distance left. */
 static at_status move_files(at_ctx *c, at_stage *domain, int n, int d, const at_balance *b,
                             double *most) {
     int64_t parts;
@@ -119,7 +121,7 @@ static at_status move_files(at_ctx *c, at_stage *domain, int n, int d, const at_
     part *p = parts_of(c, &domain[d], &parts, &all);
     if (!p) return c->status;
     bool moved = false;
-    *most = 0; /* of documents without a byte no split is short */
+    *most = 0; /* a domain without bytes is not out of balance */
     while (all > 0 && (*most = distances(p, parts, all, b, apart)) > CLOSE &&
            move_one(p, parts, all, b, apart))
         moved = true;
@@ -134,7 +136,7 @@ static bool has_stretches(const at_stage *s) {
     return found;
 }
 
-/* Stretches are documents of their own where there is no other way. */
+/* The last resort: a group for each stretch of a file. */
 static void cut_files(at_ctx *c, at_stage *s, const at_balance *b) {
     s->cut = true;
     for (int64_t i = 0; i < s->n; i++) {
@@ -169,8 +171,8 @@ static void count_splits(const at_stage *s, int64_t count[AT_SPLITS]) {
     for (int64_t i = 0; i < s->n; i++) count[s->doc[i].split]++;
 }
 
-/* The group to move into a split that is empty: nearest to its stretch, from a split that can spare
-   one. */
+/* The group to move into an empty split: of those whose split has other documents, too, the one
+   whose hash is nearest to the range of hashes of the empty one. */
 static bool nearest(const at_stage *s, const at_balance *b, int split, uint64_t *group) {
     int64_t count[AT_SPLITS];
     double lo, hi, best = HUGE_VAL;
@@ -270,7 +272,7 @@ static at_status take_split(at_ctx *c, at_stage *s, at_split split, const at_bal
     int64_t n;
     int64_t *order = at_balance_order(c, s, split, &n);
     if (!order) return c->status;
-    /* cap / least is exactly the ratio allowed, and target lies between them */
+    /* cap / least is the ratio that is allowed; target lies between them */
     const double cap = target * (1 + b->max_diff / 200), least = cap / (1 + b->max_diff / 100);
     double sum = 0;
     at_staged *passed = NULL;

@@ -1,6 +1,6 @@
 /*
- * balance.h - which document goes into which split, and which are taken so that the domains come
- * out equal.
+ * balance.h - assigns documents to splits, and selects documents so that the domains have equal
+ * size.
  *
  * Both depend on the documents' keys: documents of the same key in different domains fall in the
  * same split (whatever the seed) and come in the same order (decided by the seed).
@@ -22,12 +22,11 @@ typedef struct at_balance {
     double share[AT_SPLITS];
 } at_balance;
 
-/** Set split and order of every document.  A split that a domain would not have gets the group
-    nearest to it (in all domains).  AT_FORMAT when a domain has fewer documents
-    than there are splits. */
+/** Sets `split` and `order` of every document.  A split that would be empty in a domain gets one
+    group (in all domains).  AT_FORMAT when a domain has fewer documents than there are splits. */
 at_status at_balance_split(at_ctx *c, at_stage *domain, int n, const at_balance *b, uint64_t seed);
-/** Set take of every document.  Documents come in order; one that would overshoot is passed over;
-    where none fits and the domain stays too short, the first passed over is cut. */
+/** Sets `take` of every document.  They are taken in order; one that would exceed the target is
+    passed over.  If the domain then is too small, the first one passed over is cut to fit. */
 at_status at_balance_take(at_ctx *c, at_stage *domain, int n, const at_balance *b);
 /** Indices of the documents of one split by order, from the heap; *count how many. NULL: OOM. */
 int64_t *at_balance_order(at_ctx *c, const at_stage *s, at_split split, int64_t *count);

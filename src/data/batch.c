@@ -1,9 +1,9 @@
 /*
- * batch.c - windows without replacement, by arithmetic alone.
+ * batch.c - windows drawn without replacement, without any state.
  *
- * An epoch of a domain is a permutation of its W windows; epoch, place in it and window follow
- * from the number of the draw.  Each epoch shifts all windows by an offset of its own, so that
- * over the epochs every token is seen at every place of a window.
+ * An epoch of a domain is a permutation of its W windows; epoch, place in it and window are
+ * computed from the number of the draw.  Each epoch shifts all windows by an offset of its own, so
+ * that over the epochs every token is seen at every place of a window.
  */
 #include "data/batch.h"
 #include "base/rng.h"
@@ -11,8 +11,9 @@
 
 enum { ROUNDS = 4, SAMPLER_DOMAINS = (int)(sizeof((at_sampler *)0)->domain / sizeof(int)) };
 
-/* A Feistel network permutes [0, 4^half); walking along its cycle until the value is below n
-   permutes [0, n).  4^half < 4n, so a walk takes fewer than four steps on average. */
+/* A Feistel network is a permutation of [0, 4^half); repeating it until the value is below n
+   ("cycle walking") makes it one of [0, n).  4^half < 4n, so it takes fewer than four steps on
+   average. */
 static uint64_t permute(uint64_t x, uint64_t n, uint64_t seed, uint64_t stream) {
     unsigned half = 1;
     while (half < 32 && (UINT64_C(1) << (2 * half)) < n) half++;
@@ -29,7 +30,7 @@ static uint64_t permute(uint64_t x, uint64_t n, uint64_t seed, uint64_t stream) 
     return x;
 }
 
-/* One window fewer than would fit leaves room for the offset. */
+/* One fewer than would fit, so that all can be shifted by the offset of the epoch. */
 static int64_t windows(const at_shard *s, int64_t length) {
     const int64_t fit = (s->n_tokens - 1) / length;
     return fit > 1 ? fit - 1 : fit;
@@ -75,11 +76,12 @@ static int64_t window_start(const at_sampler *s, const at_domain *d, uint64_t dr
     return offset + length * (int64_t)permute(place, (uint64_t)n, key, stream);
 }
 
-/* ---- sequences that walk ---- */
+/* ---- consecutive windows ---- */
 
-/* Sequences set out one after the other, so that few begin a stretch at the same step. */
+/* Where a lane is in its stretch.  Lanes start at different places of their first stretch, so that
+   few begin a new one at the same step. */
 typedef struct {
-    uint64_t sequence; /* as if drawn one by one */
+    uint64_t sequence; /* number of the stretch's draw */
     int64_t place, walked;
 } walker;
 
@@ -88,7 +90,7 @@ static walker walker_at(const at_sampler *s, int64_t index, int64_t b) {
     const int64_t lane = index % micro * s->batch + b, at = step + lane * s->stretch / s->lanes;
     walker w = {.place = at % s->stretch};
     w.sequence = (uint64_t)(at / s->stretch) * (uint64_t)s->lanes + (uint64_t)lane;
-    w.walked = w.place < step ? w.place : step; /* the first stretch begins in its midst */
+    w.walked = w.place < step ? w.place : step; /* the first stretch is entered in the middle */
     return w;
 }
 

@@ -1,9 +1,9 @@
 /*
- * batch.h - which windows of which domains make training batch number `step`, by counter-based
- * draws alone: no state, so a resume needs nothing but the step.
+ * batch.h - the windows of text that make up a training batch.  They are a function of the seed and
+ * the number of the batch: there is no state, so a resume needs nothing but the step.
  *
- * Windows are drawn one by one; or, after at_sampler_consecutive, every sequence of a step reads a
- * stretch of text from beginning to end, a window a step.
+ * Windows are drawn independently; or, after at_sampler_consecutive, each sequence of a batch reads
+ * consecutive windows of a stretch of text, one at each step.
  */
 #ifndef AT_BATCH_H
 #define AT_BATCH_H
@@ -15,8 +15,8 @@ typedef struct at_sampler {
         n_domains; /* domains in use; sequences rotate over them, so each batch is balanced */
     uint64_t seed;
     int64_t batch, context;
-    int64_t lanes;   /* sequences of a step that walk; 0: windows are drawn */
-    int64_t stretch; /* windows that each reads in a row                    */
+    int64_t lanes;   /* sequences of a step, if they read consecutive windows; otherwise 0 */
+    int64_t stretch; /* windows in a stretch                                               */
 } at_sampler;
 
 /** domains: names, or n = 0 for all.  AT_CONFIG names an unknown one or one whose training split is
@@ -27,12 +27,12 @@ at_status at_sampler_init(at_ctx *c, at_sampler *s, const at_dataset *d, char *c
     `index` is a window of domain (index*batch + b) mod n_domains at a start drawn without
     replacement within an epoch (a keyed permutation of the windows). */
 void at_sampler_batch(const at_sampler *s, int64_t index, int32_t *input, int32_t *target);
-/** From here on the windows of a sequence follow each other: a step is `accumulate` micro-batches, each
-    of its sequences reads a stretch of windows (as many as asked for, or fit into the shortest
-    domain), a window a step, and then another one.  Stretches are drawn as windows are otherwise.
-    AT_CONFIG names a domain too short for 2 windows. */
+/** Switches to consecutive windows.  A step is `accumulate` micro-batches; each sequence of it
+    reads the windows of a stretch, one a step, then those of another.  A stretch has as many
+    windows as asked for, or as the shortest domain has; stretches are drawn as windows are
+    otherwise.  AT_CONFIG names a domain with less than 2 windows. */
 at_status at_sampler_consecutive(at_ctx *c, at_sampler *s, int64_t accumulate, int64_t stretch);
-/** Windows just before this one that sequence b of micro-batch `index` has read. */
+/** How many windows just before this one sequence b of micro-batch `index` has read. */
 int64_t at_sampler_windows_before(const at_sampler *s, int64_t index, int64_t b);
 /** Evaluation windows: consecutive, of stride context, at most `limit` (0: all) spread evenly over
     the shard.  Returns how many; window i is [start, start + context] (context + 1 tokens; the

@@ -1,4 +1,4 @@
-/* build.c - the order of a build, and its folder. */
+/* build.c - the steps of a build, and the folder it makes. */
 #include "data/build.h"
 #include "data/progress.h"
 #include <math.h>
@@ -58,7 +58,7 @@ static at_status options_check(at_ctx *c, const at_build *b) {
 
 /* ---- the folder ---- */
 
-/* The names of a data set's files as its manifest tells them; nothing when it is no data set. */
+/* The names of a data set's files, by its manifest; none when it is no data set. */
 static at_status files_of(at_ctx *c, const char *out, at_list *files) {
     at_error_clear(c);
     char *path = at_join(c, out, "manifest.json");
@@ -76,7 +76,7 @@ static at_status files_of(at_ctx *c, const char *out, at_list *files) {
     }
     cJSON_Delete(m);
     at_free(path);
-    if (!s) at_error_clear(c); /* a damaged manifest is none */
+    if (!s) at_error_clear(c); /* a damaged manifest counts as none */
     return s;
 }
 
@@ -99,7 +99,7 @@ static at_status folder_open(at_ctx *c, at_builder *k) {
     return at_make_dir(c, k->stage_dir);
 }
 
-/* The new folder takes the place of the old one, which may have got other files meanwhile. */
+/* Replaces the old folder, if nobody has put other files into it meanwhile. */
 static at_status folder_commit(at_ctx *c, at_builder *k) {
     at_status s = at_remove_tree(c, k->stage_dir);
     if (!s) s = replaceable(c, k->out);
@@ -144,7 +144,7 @@ static at_status sources_open(at_ctx *c, at_builder *k) {
     return AT_OK;
 }
 
-/* Progress inside a file: what was done before it, and the bytes of it. */
+/* For progress inside a file: bytes read before it. */
 typedef struct reading {
     at_progress progress;
     double done;

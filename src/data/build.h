@@ -8,10 +8,11 @@
  *   balance    choose the documents
  *   write      shards, tokenizer.json, manifest.json
  *
- * Everything is made in a folder beside it (base/partial.h), which takes its name when whole; an
- * interrupt or an error leaves nothing.  Disk: the clean text and 4 bytes a token on top of the result.  Memory: 23 to 46
- * bytes a distinct paragraph, 80 bytes a document, the paths of the files, and what the tokenizer
- * needs; not the text.  Same sources, options and seed: same bytes, for every number of threads.
+ * The data set is made in a temporary folder (base/partial.h); an interrupt or an error leaves
+ * nothing behind.  Disk: the clean text and 4 bytes a token, beside the result.  Memory: 23 to 46
+ * bytes for each distinct paragraph, 80 bytes for each document, the paths of the files, and what
+ * the tokenizer needs, but not the text.  The same sources, options and seed give the same bytes,
+ * for every number of threads.
  */
 #ifndef AT_BUILD_H
 #define AT_BUILD_H
@@ -43,16 +44,16 @@ typedef struct at_build {
     uint64_t seed;
 } at_build;
 
-/** Sensible values for everything but sources, out and tokenizer. */
+/** Default values for everything but sources, out and tokenizer. */
 at_build at_build_defaults(void);
-/** *manifest: what manifest.json says; cJSON_Delete it. */
+/** *manifest: the content of manifest.json; cJSON_Delete it. */
 at_status at_build_run(at_ctx *c, const at_build *b, cJSON **manifest);
 
 /* ---- shared by the files of the build ---- */
 
 typedef struct at_builder {
     const at_build *b;
-    char *out, *dir, *stage_dir; /* out without a slash at its end; the folder being made; in it */
+    char *out, *dir, *stage_dir; /* the target; temporary folder; one in it for the staged text */
     at_source *source;           /* [b->n_sources] */
     at_stage *stage;             /* [n_domains], in order of first mention */
     int n_domains;

@@ -34,7 +34,7 @@ void at_dataset_close(at_dataset *d) {
     at_free(d);
 }
 
-/* A name becomes part of a file name; a manifest must not reach outside its folder. */
+/* A domain's name is part of a file name; it must not lead outside of the data set's folder. */
 bool at_domain_name_ok(const char *s) {
     return *s && *s != '.' && strlen(s) <= 64 &&
            strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+") ==

@@ -33,21 +33,24 @@ typedef struct at_dataset {
     void *own;
 } at_dataset;
 
-/** Checks sizes and that every token id is below vocab only when asked (a full read). */
+/** Maps the shards and checks their headers and sizes, not their tokens. */
 at_status at_dataset_open(at_ctx *c, const char *path, at_dataset **out);
-/** AT_FORMAT names file and position of the first token id >= vocab. */
+/** Reads all tokens.  AT_FORMAT names file and position of the first token id >= vocab, or a file
+    whose checksum is wrong. */
 at_status at_dataset_check(at_ctx *c, const at_dataset *d);
-/** Both, before the tokens are used: a set of at most AT_CHECK_BYTES is read and checked (a moment's
-    work), a larger one is trusted.  There a token that was altered shows when it is met: AT_ARG of
-    the model, which at_dataset_error turns into an error of the data. */
+/** Opens, and checks the tokens of a set of at most AT_CHECK_BYTES, which takes a moment.  In a
+    larger set a damaged token is found only when a model meets it (AT_ARG); at_dataset_error says
+    then that the data is at fault. */
 at_status at_dataset_open_checked(at_ctx *c, const char *path, at_dataset **out);
 #define AT_CHECK_BYTES ((int64_t)1 << 30)
-/** s as it is, but AT_ARG becomes AT_FORMAT with the path of the set in front. */
+/** For a status that came of using the data: AT_ARG (a token that no model has) becomes AT_FORMAT
+    with the path of the set in front of the message; any other status is returned as it is. */
 at_status at_dataset_error(at_ctx *c, const at_dataset *d, at_status s);
 void at_dataset_close(at_dataset *d);
 /** Index of a domain by name, or -1. */
 int at_dataset_domain(const at_dataset *d, const char *name);
-/** Letters, digits and ._-+, not beginning with a dot, at most 64: fit for a file name. */
+/** Whether a domain's name is safe in a file name: at most 64 letters, digits and ._-+, the first
+    no dot. */
 bool at_domain_name_ok(const char *name);
 /** Copy n tokens from position i (must fit). */
 void at_shard_read(const at_shard *s, int64_t i, int64_t n, int32_t *out);

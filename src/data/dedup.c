@@ -1,4 +1,4 @@
-/* dedup.c - open addressing with linear steps. */
+/* dedup.c - open addressing with linear probing. */
 #include "data/dedup.h"
 #include <string.h>
 #include <xxhash.h>
@@ -8,7 +8,7 @@ void at_dedup_free(at_dedup *d) {
     *d = (at_dedup){0};
 }
 
-/* The place of the hash, or the free one where it belongs. */
+/* The slot of the hash, or the free slot where it belongs. */
 static uint64_t *place(const at_dedup *d, const uint64_t hash[2]) {
     const uint64_t mask = (uint64_t)d->cap - 1;
     for (uint64_t i = hash[0] & mask;; i = (i + 1) & mask) {

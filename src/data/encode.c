@@ -1,4 +1,4 @@
-/* encode.c - the part of a build that knows tokens: train, encode, write shards. */
+/* encode.c - the steps of a build that have to do with tokens: tokenizer, encoding, shards. */
 #include "base/par.h"
 #include "data/build.h"
 #include "data/progress.h"
@@ -20,7 +20,7 @@ static int64_t train_bytes(const at_stage *s) {
     return sum;
 }
 
-/* Training documents in their order until `budget` bytes are fed; the last one is cut. */
+/* Feeds training documents in order, `budget` bytes in all; the last one is cut. */
 static at_status feed_domain(at_ctx *c, at_bpe_trainer *t, at_stage *s, int64_t budget) {
     int64_t n;
     int64_t *order = at_balance_order(c, s, AT_TRAIN, &n);
@@ -74,7 +74,7 @@ at_status at_build_tokenizer(at_ctx *c, at_builder *k) {
 
 /* ---- ids of all documents ---- */
 
-/* A stretch of documents whose text lies together in the staging file. */
+/* Consecutive documents, whose text is contiguous in the staging file. */
 typedef struct group {
     const at_tokenizer *tokenizer;
     const at_staged *doc;

@@ -6,11 +6,11 @@ typedef struct page {
     at_ctx *c;
     const char *p, *end;
     at_bytes *out;
-    bool blank;         /* white space waits for the next word          */
+    bool blank;         /* white space, to be written before the next word */
     bool line;          /* the paragraph being written has a character  */
     char skip[16];      /* the dropped element we are inside, or ""     */
     int depth;          /* how many of it are open                      */
-    const char *choice; /* here begins the last of several hidden siblings: it stays */
+    const char *choice; /* start of the last of several hidden siblings, which is kept */
 } page;
 
 static const char *const dropped[] = {
@@ -40,7 +40,7 @@ static at_status paragraph_end(page *g) {
     return at_bytes_char(g->c, g->out, '\n');
 }
 
-/* Before a character: the blank that waited. */
+/* Called before a character: writes the pending blank. */
 static at_status begin(page *g) {
     const bool blank = g->blank && g->line;
     g->blank = false;
@@ -53,7 +53,7 @@ static at_status put(page *g, const char *s, size_t bytes) {
     return status ? status : at_bytes_add(g->c, g->out, s, bytes);
 }
 
-/* A decoded character: white space of any kind becomes a waiting blank. */
+/* Writes a decoded character; any white space becomes a pending blank. */
 static at_status put_rune(page *g, uint32_t rune) {
     if (rune <= 0x20 || rune == 0x7F || rune == 0xA0 || (rune >= 0x2000 && rune <= 0x200A) ||
         rune == 0x2028 || rune == 0x2029 || rune == 0x202F || rune == 0x205F || rune == 0x3000) {
@@ -153,8 +153,8 @@ static bool has_hidden(const char *p, const char *end) {
     return false;
 }
 
-/* Behind the end tag of the element `name` whose content begins at p, or NULL when it does not
-   come within reach. */
+/* The place after the end tag of the element `name` whose content begins at p; NULL when there is
+   none nearby. */
 static const char *element_end(const char *p, const char *end, const char *name) {
     enum { REACH = 1 << 14 };
     const size_t n = strlen(name);
@@ -170,8 +170,8 @@ static const char *element_end(const char *p, const char *end, const char *name)
     return NULL;
 }
 
-/* After a tag with `hidden`: what a reader does not see goes.  But of hidden elements in a row a
-   script shows one (the word for this system, this program): the last stays. */
+/* After a tag with `hidden`: drops the element, which a reader does not see.  But of several hidden
+   elements in a row a script shows one (the word for this system, say): the last is kept. */
 static void hide(page *g, const char *name, const char *tag) {
     const char *end = element_end(g->p, g->end, name);
     if (!end) return;
@@ -189,7 +189,7 @@ static void hide(page *g, const char *name, const char *tag) {
 /* What a tag does: open or close a dropped element, or end a paragraph. */
 static at_status tag(page *g, const char *name, bool closing, bool closed) {
     if (g->skip[0]) {
-        /* a head without its end tag ends where the body begins */
+        /* a head without an end tag ends where the body begins */
         if (strcmp(g->skip, "head") == 0 && strcmp(name, "body") == 0) g->skip[0] = 0;
         if (strcmp(g->skip, name) != 0 || (closed && !closing)) return AT_OK;
         g->depth += closing ? -1 : 1;
@@ -210,7 +210,7 @@ static at_status tag(page *g, const char *name, bool closing, bool closed) {
     return AT_OK;
 }
 
-/* The text of these is no markup: nothing but their own end tag counts. */
+/* Inside of script, style and the like there is no markup but their own end tag. */
 static void raw_text(page *g) {
     if (strcmp(g->skip, "script") && strcmp(g->skip, "style") && strcmp(g->skip, "textarea") &&
         strcmp(g->skip, "title"))

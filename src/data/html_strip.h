@@ -1,13 +1,13 @@
 /*
- * html_strip.h - the prose of a web page.
+ * html_strip.h - extracts the prose of a web page.
  *
- * What is not prose is dropped with its content (script, style, head, nav, header, footer, aside,
- * pre, svg, forms, ...); block tags end a paragraph; entities are decoded; white space, non-breaking
- * spaces included, collapses to one blank; soft hyphens and zero-width marks vanish.  Inline <code>
- * stays: a sentence without its object is worse than one with a strange word.
- * Elements with the attribute `hidden` go too, but of several in a row, from which a script chooses,
- * the last stays.
- * Any bytes are accepted; valid UTF-8 in gives valid UTF-8 out.
+ * Elements that are not prose are dropped with their content (script, style, head, nav, header,
+ * footer, aside, pre, svg, forms, ...); block tags end a paragraph; entities are decoded; white
+ * space, non-breaking spaces included, collapses to one blank; soft hyphens and zero-width marks
+ * are removed.  Inline <code> is kept: a sentence without its object is worse than one with a
+ * strange word.  Elements with the attribute `hidden` are dropped, but of several in a row, from
+ * which a script chooses, the last is kept.  Any bytes are accepted; valid UTF-8 in gives valid
+ * UTF-8 out.
  */
 #ifndef AT_HTML_STRIP_H
 #define AT_HTML_STRIP_H

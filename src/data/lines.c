@@ -22,7 +22,7 @@ struct at_lines {
     unsigned char raw[RAW];
     size_t raw_at, raw_n;
     bool raw_end; /* the file has been read to its end             */
-    bool mid;     /* inside a compressed member: an end is an error */
+    bool mid;     /* inside a compressed stream: the file must not end here */
     int64_t consumed;
     at_bytes text;    /* decoded bytes not handed out yet, and the line last handed out */
     int64_t at;       /* first byte of the next line in text   */
@@ -91,7 +91,7 @@ at_status at_lines_open(at_ctx *c, const char *path, int64_t limit, at_lines **o
     return s;
 }
 
-/* Each decoder turns some raw bytes into *n bytes at `to`; it may produce none. */
+/* Each decoder decompresses some raw bytes into *n bytes at `to`; *n may be 0. */
 
 static at_status inflate_some(at_ctx *c, at_lines *l, unsigned char *to, size_t room, size_t *n) {
     l->z.next_in = l->raw + l->raw_at;
@@ -102,7 +102,7 @@ static at_status inflate_some(at_ctx *c, at_lines *l, unsigned char *to, size_t 
     l->raw_at = l->raw_n - l->z.avail_in;
     *n = room - l->z.avail_out;
     l->mid = true;
-    if (r == Z_STREAM_END) { /* members may follow one another */
+    if (r == Z_STREAM_END) { /* another gzip member may follow */
         l->mid = false;
         (void)inflateReset(&l->z);
     } else if (r != Z_OK && r != Z_BUF_ERROR) {
@@ -126,7 +126,7 @@ static at_status zstd_some(at_ctx *c, at_lines *l, unsigned char *to, size_t roo
 
 /* Append decoded bytes to the text; sets end when there are no more. */
 static at_status decode(at_ctx *c, at_lines *l) {
-    if (l->at > 0) { /* what was handed out makes room */
+    if (l->at > 0) { /* drops the lines handed out before */
         memmove(l->text.p, l->text.p + l->at, (size_t)(l->text.n - l->at));
         l->text.n -= l->at;
         l->base += l->at;

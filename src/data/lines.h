@@ -1,5 +1,5 @@
 /*
- * lines.h - lines of a file of any size: plain, gzip or zstd (told by the first bytes).
+ * lines.h - lines of a file of any size: plain, gzip or zstd (recognised by the first bytes).
  *
  *     at_lines *l;
  *     s = at_lines_open(c, path, limit, &l);
@@ -15,7 +15,7 @@ typedef struct at_lines at_lines;
 /** limit: a line longer than so many bytes is an error, or, negative, is handed out in pieces of
     at most -limit bytes that end between characters. */
 at_status at_lines_open(at_ctx *c, const char *path, int64_t limit, at_lines **out);
-/** *line borrows until the next call, without "\n" or "\r\n"; NULL at the end of the file.
+/** *line: the line without "\n" or "\r\n", valid until the next call; NULL at the end of the file.
     AT_FORMAT for damaged or truncated compression and for overlong lines. */
 at_status at_lines_next(at_ctx *c, at_lines *l, const char **line, size_t *bytes);
 /** Number of the line last handed out, from 1. */

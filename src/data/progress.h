@@ -1,4 +1,4 @@
-/* progress.h - a line with share done, speed and time left, twice a second. */
+/* progress.h - logs a progress line (percent, speed, time left) twice a second. */
 #ifndef AT_PROGRESS_H
 #define AT_PROGRESS_H
 #include "base/ctx.h"

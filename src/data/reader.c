@@ -21,7 +21,7 @@ static void tick(at_ctx *c, const at_reader *r, const at_lines *l) {
     if (r->reading->tick) r->reading->tick(c, r->reading->tick_user, at_lines_consumed(l));
 }
 
-/* Not UTF-8: an error when strict, else counted and said. */
+/* Text that is not UTF-8: an error when strict, otherwise counted, and a warning is logged. */
 static at_status not_utf8(at_ctx *c, const at_reader *r, const char *where, int64_t offset) {
     if (r->reading->strict)
         return at_error(c, AT_FORMAT, "%s: not UTF-8 text: byte %lld", where, (long long)offset);
@@ -78,14 +78,15 @@ static at_status stretch_line(at_ctx *c, const at_reader *r, stretch *t, const c
         return t->text.n >= STRETCH ? stretch_end(c, r, t) : AT_OK;
     }
     at_status s = AT_OK;
-    /* a text without blank lines has its paragraphs on lines: it is cut between lines */
+    /* a text without blank lines has a paragraph on each line, so it is cut between
+               lines */
     if (t->text.n >= 2 * STRETCH) s = stretch_end(c, r, t);
     if (!s && t->text.n > 0) s = at_bytes_add(c, &t->text, "\n\n", t->gap ? 2 : 1);
     t->gap = false;
     return s ? s : at_bytes_add(c, &t->text, line, n);
 }
 
-/* The bad byte is found before a document of the file is handed out, so it is left as a whole. */
+/* Checked before any document of the file is handed out, so that the whole file can be skipped. */
 static at_status text_check(at_ctx *c, const at_reader *r, int64_t *bad, int64_t *bytes) {
     at_lines *l;
     at_status s = at_lines_open(c, r->path, -(int64_t)PIECE, &l);
@@ -137,7 +138,8 @@ static at_status json_key(at_ctx *c, const at_reader *r, const cJSON *o, int64_t
     const cJSON *id = cJSON_GetObjectItemCaseSensitive(o, "id");
     char number[64];
     key->n = 0;
-    /* An id names the document wherever it stands, so the file's name is no part of the key. */
+    /* An id identifies the document whatever file it is in, so the file's name is not in the
+       key. */
     if (cJSON_IsString(id) && id->valuestring[0])
         return at_bytes_add(c, key, id->valuestring, strlen(id->valuestring) + 1);
     if (cJSON_IsNumber(id))
@@ -219,7 +221,7 @@ static at_status whole_html(at_ctx *c, const at_reader *r, const char *p, size_t
         s = hand_out(c, r,
                      &(at_document){.key = r->key,
                                     .text = text.p,
-                                    .bytes = text.n - 1, /* the last '\n' ends nothing */
+                                    .bytes = text.n - 1, /* without the last '\n' */
                                     .separator = "\n",
                                     .html = true,
                                     .where = r->path});

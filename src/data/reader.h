@@ -1,4 +1,4 @@
-/* reader.h - one file of a known kind, cut into documents. */
+/* reader.h - reads a file of a known kind, document by document. */
 #ifndef AT_READER_H
 #define AT_READER_H
 #include "data/source.h"

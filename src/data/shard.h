@@ -29,7 +29,7 @@ enum { AT_SHARD_HEAD = 4096, AT_HASH_HEX = 64 };
 typedef struct at_shard_file {
     at_shard view;
     int64_t vocab;
-    uint64_t body; /* the checksum the header promises */
+    uint64_t body; /* checksum of tokens and index, from the header */
     char tokenizer[AT_HASH_HEX + 1];
     at_map map;
 } at_shard_file;
@@ -40,7 +40,7 @@ at_status at_shard_open(at_ctx *c, const char *path, at_shard_file *out);
 at_status at_shard_check(at_ctx *c, const char *path, const at_shard_file *s);
 void at_shard_close(at_shard_file *s);
 
-/** Streams tokens to a temporary that takes its name at commit.  Memory: 8 bytes a document. */
+/** Streams tokens to a temporary file, which is renamed at commit.  Memory: 8 bytes a document. */
 typedef struct at_shard_writer at_shard_writer;
 /** vocab decides the width: 2 bytes up to 65536.  tokenizer: 64 hex digits. */
 at_status at_shard_writer_open(at_ctx *c, const char *path, int64_t vocab, const char *tokenizer,
@@ -50,7 +50,7 @@ at_status at_shard_writer_add(at_ctx *c, at_shard_writer *w, const int32_t *id, 
                               int64_t bytes, int64_t chars);
 /** Finishes the file, fills *totals (token and start are NULL) when not NULL, closes. */
 at_status at_shard_writer_commit(at_ctx *c, at_shard_writer *w, at_shard *totals);
-/** Gives up: nothing stays on disk.  NULL is fine. */
+/** Frees; removes the file unless it was committed.  Accepts NULL. */
 void at_shard_writer_close(at_shard_writer *w);
 
 #endif

@@ -125,7 +125,8 @@ int64_t at_source_size(const at_source *s, int64_t i) {
     return known ? (int64_t)st.st_size : 0;
 }
 
-/* SHA-256 of one file; heeds an interrupt.  Read, not mapped: memory stays small to the eye too. */
+/* SHA-256 of one file; stops at an interrupt.  Read, not mapped, so that resident memory stays
+   small. */
 static at_status digest_file(at_ctx *c, const char *path, unsigned char digest[AT_SHA256_BYTES]) {
     FILE *f;
     const at_status opened = at_file_open(c, path, &f);
@@ -170,7 +171,8 @@ static bool names_domain(const char *part, size_t n, const char *domain) {
     return n == m || (n == m + 3 && (part[m] == '-' || part[m] == '_'));
 }
 
-/* Pieces between '/' and '.' that name the domain vanish: en-US/a/b.html, a/b.en.html -> a/b.html */
+/* Leaves out the parts of a path, between '/' and '.', that name the domain: en-US/a/b.html and
+   a/b.en.html -> a/b.html */
 static at_status key_of(at_ctx *c, const char *rel, const char *domain, at_bytes *key) {
     at_status s = AT_OK;
     char joint = 0;
@@ -188,7 +190,7 @@ static at_status key_of(at_ctx *c, const char *rel, const char *domain, at_bytes
     return s;
 }
 
-/* Whether a file in a folder is read.  Text asked for by name may have any unknown ending. */
+/* Whether a file in a folder is read.  When kind text was asked for, files of unknown kinds are. */
 static bool belongs(at_source_kind asked, at_source_kind told) {
     if (asked == AT_KIND_AUTO) return told != AT_KIND_AUTO;
     return told == asked || (asked == AT_KIND_TEXT && told == AT_KIND_AUTO);

@@ -10,12 +10,12 @@
  *   source  .py .c .rs and other program sources       a file, as it stands
  *
  * A file named directly is read whatever its name; in a folder, files of other kinds are counted
- * and left.  Hidden files are left.  All text is UTF-8.
+ * and skipped.  Hidden files are skipped.  All text is UTF-8.
  *
  * Stretches of one file belong together: they go into one split (balance.h).
  *
- * The key of a document names it across languages: its path below the source without the parts
- * that name the domain (en, en-US), plus the number of a stretch or the "id" of a JSON line.
+ * The key of a document is the same for its translations: its path below the source without the
+ * parts that name the domain (en, en-US), plus the number of a stretch or the "id" of a JSON line.
  */
 #ifndef AT_SOURCE_H
 #define AT_SOURCE_H
@@ -33,21 +33,21 @@ typedef enum at_source_kind {
 const char *at_source_kind_name(at_source_kind k);
 /** The kind of that name; false when there is none. */
 bool at_source_kind_parse(const char *name, size_t bytes, at_source_kind *out);
-/** By the end of a file's name; AT_KIND_AUTO when it tells nothing. */
+/** By the extension of a file's name; AT_KIND_AUTO when it is not known. */
 at_source_kind at_source_kind_of_path(const char *path);
 
 typedef struct at_read_options {
     const char *text_field; /* of JSON lines; NULL: "text"                          */
-    bool strict;        /* text that is not UTF-8 stops the build; else it is left and counted */
-    int64_t max_file;   /* web pages and sources above so many bytes are left   */
-    int64_t max_line;   /* sources with a longer line are left (generated code) */
-    int64_t min_source; /* sources below so many bytes are left                 */
+    bool strict;      /* text that is not UTF-8 is an error; otherwise it is skipped and counted */
+    int64_t max_file; /* larger web pages and sources are skipped, bytes         */
+    int64_t max_line; /* sources with a longer line are skipped (generated code) */
+    int64_t min_source; /* smaller sources are skipped, bytes                      */
     /* called now and then with the bytes of the file read so far; may be NULL */
     void (*tick)(at_ctx *c, void *user, int64_t bytes);
     void *tick_user;
 } at_read_options;
 
-/** What a reading left, and why.  Never silently: the manifest shows it. */
+/** What was read, and what was skipped for which reason; the manifest shows it. */
 typedef struct at_skipped {
     int64_t files, bytes; /* read                                                */
     int64_t documents;    /* handed out                                          */
@@ -56,14 +56,14 @@ typedef struct at_skipped {
 
 typedef struct at_document {
     const char *key;
-    const char *file; /* what it shares with other stretches of its file; NULL: it is alone */
+    const char *file; /* the same for all stretches of a file; NULL: the document is a whole file */
     const char *text; /* paragraphs, each ended by `separator` but the last    */
     int64_t bytes;
     const char *separator; /* "\n", "\n\n", or NULL: the text is one piece          */
-    bool html;             /* fragments of a page: menus and captions are among them */
+    bool html;             /* from a web page: paragraphs may be menus and captions  */
     const char *where;     /* for messages: path, or path:line                       */
 } at_document;
-/** Borrowed for the call. */
+/** Receives a document; it is borrowed for the call. */
 typedef at_status (*at_document_fn)(at_ctx *c, void *user, const at_document *d);
 
 typedef struct at_source {
@@ -81,7 +81,7 @@ at_status at_source_open(at_ctx *c, const char *path, const char *domain, at_sou
 /** Read file number i of the source, handing out its documents in order. */
 at_status at_source_file(at_ctx *c, const at_source *s, int64_t i, const at_read_options *r,
                          at_document_fn fn, void *user, at_skipped *left);
-/** Bytes of file i, 0 when it cannot be told. */
+/** Bytes of file i; 0 when they are not known. */
 int64_t at_source_size(const at_source *s, int64_t i);
 /** One digest of all the files: their names and contents. */
 at_status at_source_digest(at_ctx *c, const at_source *s, char text[65]);

@@ -60,7 +60,7 @@ static bool ends_sentence(const char *p, size_t n) {
     return false;
 }
 
-/* Whether a paragraph stays; counts the reason when not. */
+/* Whether to keep a paragraph; counts the reason when not. */
 static at_status judge(at_ctx *c, at_stage *s, const at_document *d, const char *p, size_t n,
                        const at_filter *f, at_dedup *seen, bool *stays) {
     *stays = false;

@@ -1,8 +1,8 @@
 /*
- * stage.h - clean text on its way into a data set.
+ * stage.h - staging: clean text of a domain between reading and encoding.
  *
- * Documents are filtered, deduplicated and appended to one temporary file a domain; later their
- * ids are appended to another.  In memory stays a record of 80 bytes a document.
+ * Documents are filtered, deduplicated and appended to a temporary file of their domain; later
+ * their ids are appended to another.  A record of 80 bytes for each document stays in memory.
  */
 #ifndef AT_STAGE_H
 #define AT_STAGE_H
@@ -15,7 +15,7 @@ typedef enum at_unit { AT_UNIT_TOKENS, AT_UNIT_BYTES, AT_UNIT_CHARS, AT_UNIT_DOC
 
 typedef struct at_staged {
     uint64_t key, order; /* hash of the key; place in the shuffle          */
-    uint64_t group;      /* documents of one group go into one split       */
+    uint64_t group;      /* documents of a group (a file) go into one split */
     int64_t text_at, bytes, chars;
     int64_t ids_at, tokens; /* end-of-text included                           */
     int64_t take;           /* units taken: 0 none, INT64_MAX all             */
@@ -41,12 +41,12 @@ typedef struct at_stage {
     at_skipped left;
     at_dropped dropped;
     at_bytes clean; /* the document at hand */
-    bool cut;       /* files are too few: their stretches go into splits one by one (balance.h) */
+    bool cut; /* too few files: their stretches are assigned to splits one by one (balance.h) */
 } at_stage;
 
 /** Makes <dir>/<name>.text. */
 at_status at_stage_open(at_ctx *c, at_stage *s, const char *dir, const char *name);
-/** Filters and deduplicates; appends what is left, if anything is. */
+/** Filters and deduplicates a document; appends what remains, if anything does. */
 at_status at_stage_add(at_ctx *c, at_stage *s, const at_document *d, const at_filter *f,
                        at_dedup *seen);
 /** The text of a document into t (replaced). */

@@ -1,4 +1,4 @@
-/* utf8.h - growing byte buffers and questions about UTF-8 that the readers share. */
+/* utf8.h - growing byte buffers, and functions for UTF-8 that the readers share. */
 #ifndef AT_UTF8_H
 #define AT_UTF8_H
 #include "base/ctx.h"
@@ -10,7 +10,7 @@ typedef struct at_bytes {
 
 at_status at_bytes_add(at_ctx *c, at_bytes *t, const char *s, size_t bytes);
 at_status at_bytes_char(at_ctx *c, at_bytes *t, char byte);
-/** A code point as UTF-8; what is none (a surrogate, above U+10FFFF) becomes U+FFFD. */
+/** Appends a code point as UTF-8; an invalid one (a surrogate, above U+10FFFF) becomes U+FFFD. */
 at_status at_bytes_rune(at_ctx *c, at_bytes *t, uint32_t rune);
 void at_bytes_free(at_bytes *t);
 

@@ -23,9 +23,9 @@ at_status at_weights_open(at_ctx *c, const char *path, size_t verify_below, at_w
 void at_weights_close(at_weights *w);
 /** Bytes of all their tensors. */
 size_t at_weights_bytes(const at_weights *w);
-/** All their tensors into one file, from map to file without a copy in memory; metadata is the first
-    file's.  choose (NULL: all as they are) may say no to a tensor, or change name and dtype.
-    AT_INTERRUPTED between two tensors: then there is no file. */
+/** Writes all their tensors into one file, straight from the maps; metadata is the first file's.
+    choose (NULL: all as they are) may leave out a tensor (false), or change its name and dtype.  An
+    interrupt between two tensors gives AT_INTERRUPTED, and there is no file. */
 at_status at_weights_save(at_ctx *c, const at_weights *w, const char *path,
                           bool (*choose)(void *user, const at_st_tensor *t, at_st_tensor *as),
                           void *user);

@@ -1,5 +1,5 @@
-/* hash.h - whole files by XXH3-64, as 16 hexadecimal digits: fast, against accidents, not against
-   forgers (who may read base/sha256.h). */
+/* hash.h - XXH3-64 of whole files as 16 hexadecimal digits.  Fast; detects accidents, but not
+   forgery, for which there is base/sha256.h. */
 #ifndef AT_HASH_H
 #define AT_HASH_H
 #include "base/ctx.h"

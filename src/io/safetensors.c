@@ -1,6 +1,6 @@
 /*
- * safetensors.c - reading.  Nothing in the header is believed: every length is compared with the
- * file, every shape with its range, and the ranges with one another, before a pointer is made.
+ * safetensors.c - reading.  The header is not trusted: before any pointer is made, every length is
+ * compared with the file, every shape with its range of bytes, and the ranges with one another.
  */
 #include "io/safetensors.h"
 #include "io/st_internal.h"
@@ -42,7 +42,7 @@ static at_status lie(at_ctx *c, const at_st *st, const char *tensor, const char 
     return at_error(c, AT_FORMAT, "%s: tensor `%.200s`: %s", st->path, tensor, reason);
 }
 
-/* JSON numbers are doubles here: above 2^53 a neighbour would be taken for it. */
+/* Numbers of cJSON are doubles, which are exact up to 2^53 only; larger ones are refused. */
 static at_status whole(at_ctx *c, const at_st *st, const char *tensor, const char *what,
                        const cJSON *v, int64_t *out) {
     char reason[200];
@@ -84,7 +84,7 @@ static at_status read_shape(at_ctx *c, const at_st *st, const cJSON *v, at_st_te
     return AT_OK;
 }
 
-/* The three fields, each exactly once.  Others are no concern of ours. */
+/* Finds the three fields, each at most once; others are ignored. */
 static at_status pick_fields(at_ctx *c, const at_st *st, const cJSON *entry, const char *name,
                              const cJSON *field[3]) {
     static const char *const names[3] = {"dtype", "shape", "data_offsets"};
@@ -211,7 +211,8 @@ static at_status read_entries(at_ctx *c, at_st *st, const unsigned char *data, s
             st->count++;
     }
     if (!s && st->count > 1) qsort(st->tensor, (size_t)st->count, sizeof *st->tensor, by_place);
-    if (!s) s = index_names(c, st); /* before the tiling: two of one name overlap as a rule */
+    if (!s)
+        s = index_names(c, st); /* before the ranges: tensors of the same name usually overlap */
     if (!s) s = check_tiling(c, st, data, bytes);
     return s;
 }
@@ -241,7 +242,7 @@ static at_status read_header(at_ctx *c, at_st *st, const unsigned char *p, size_
     return read_entries(c, st, p + PREFIX + n, bytes - PREFIX - (size_t)n);
 }
 
-/* ---- opening and asking ------------------------------------------------------------------- */
+/* ---- opening and looking up --------------------------------------------------------------- */
 
 static at_status open_with(at_ctx *c, const char *name, at_map map, const void *data, size_t bytes,
                            at_st **out) {

@@ -1,7 +1,7 @@
 /*
- * st_hash.c - is the content what was written?  AT_ST_HASH_KEY holds 16 hexadecimal digits of
- * XXH3-64 for the other metadata, then 16 for every tensor in the order of the data, without
- * separators, so that a file of thousands of tensors stays small.
+ * st_hash.c - checks that the content is what was written.  The metadata under AT_ST_HASH_KEY are
+ * 16 hexadecimal digits (XXH3-64) for the other metadata, then 16 for each tensor in the order of
+ * the data, without separators, so that the header of a file of thousands of tensors stays small.
  */
 #include "io/st_internal.h"
 #include <string.h>

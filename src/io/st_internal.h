@@ -7,7 +7,8 @@
 #define XXH_STATIC_LINKING_ONLY /* the state on the stack */
 #include <xxhash.h>
 
-/* Says that there are hashes: without it a damaged hash key would pass for another program's file. */
+/* Marks a file that has hashes.  Without it one whose hash key is damaged would look like a file of
+   another program, which has none. */
 #define AT_ST_HASHED_KEY "artel.hashed"
 
 struct at_st {

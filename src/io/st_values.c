@@ -1,4 +1,4 @@
-/* st_values.c - numbers out of the raw bytes, whatever their width and alignment. */
+/* st_values.c - converts raw bytes of any type and alignment to numbers. */
 #include "base/half.h"
 #include "io/safetensors.h"
 #include <string.h>
@@ -12,7 +12,7 @@ static at_status not_a(at_ctx *c, const at_st_tensor *t, const char *what) {
                     at_dtype_name(t->dtype));
 }
 
-/* Element i as T, by copy: the map gives no alignment. */
+/* Element i as T, by memcpy, since values in a map may be unaligned. */
 #define LOAD(T, t, i) load_##T((const unsigned char *)(t)->data + (size_t)(i) * sizeof(T))
 #define LOADER(T)                               \
     static T load_##T(const unsigned char *p) { \

@@ -9,7 +9,7 @@ static void linear_ticks(at_axis *a, int wanted) {
     const double power = pow(10, floor(log10(rough)));
     const double lead = rough / power;
     a->step = (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) * power;
-    /* whole multiples of the step, so that 0 is 0 and not 1e-17 */
+    /* multiples of the step by multiplication, so that zero is 0 and not 1e-17 */
     const double first = ceil(a->lo / a->step - 1e-9);
     while (a->n_ticks < AT_TICKS_MAX) {
         const double v = (first + a->n_ticks) * a->step;
@@ -42,7 +42,7 @@ void at_axis_init(at_axis *a, double lo, double hi, bool log, double from, doubl
     a->lo = lo;
     a->hi = hi;
     if (a->log) log_ticks(a);
-    if (a->n_ticks < 2) { /* less than a decade: round numbers serve better */
+    if (a->n_ticks < 2) { /* less than a decade: linear ticks */
         a->n_ticks = 0;
         linear_ticks(a, ticks);
     }

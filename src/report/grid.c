@@ -1,4 +1,4 @@
-/* grid.c - joining lines by key. */
+/* grid.c - joins lines of several files by key. */
 #include "report/grid.h"
 #include "report/jsonl.h"
 #include <math.h>

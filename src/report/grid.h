@@ -1,4 +1,5 @@
-/* grid.h - numbers of several JSON-lines files side by side: one row a key, one column a file. */
+/* grid.h - a table of numbers from several JSON-lines files: a row for each key, a column for each
+   file. */
 #ifndef AT_GRID_H
 #define AT_GRID_H
 #include "base/ctx.h"
@@ -21,7 +22,7 @@ void at_grid_free(at_grid *g);
 /** Numbers of a column as text: whole, or with as many decimals as give its largest value 4
     significant digits. */
 void at_grid_cell(const at_grid *g, int row, int column, char *out, size_t size);
-/** Thousands set apart, or 4 significant digits; a dash for NaN. */
+/** With thousands separated, or 4 significant digits; a dash for NaN. */
 void at_grid_number(double v, char *out, size_t size);
 
 #endif

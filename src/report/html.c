@@ -36,8 +36,8 @@ void at_html_escape(at_text *t, const char *s) { at_html_escape_bytes(t, s, strl
 
 /* ---- the page ---- */
 
-/* Text on ground, quiet text on ground and every series colour on ground keep a contrast of at
-   least 4.5 : 1 in both schemes. */
+/* Text, quiet text and every series colour have a contrast of at least 4.5 : 1 to the background in
+   both schemes. */
 static const char colours[] =
     ":root{color-scheme:light dark;--ground:#fbfbfa;--card:#fff;--ink:#1c1e21;--quiet:#5a6068;"
     "--rule:#e3e4e6;--grid:#ececee;--hi:#1f5fbf;--on-hi:#fff;"
@@ -209,7 +209,7 @@ void at_html_sample(at_text *t, const char *label, const char *prompt, const cha
         at_html_escape(t, label);
         at_text_add(t, "</figcaption>");
     }
-    /* the break after <pre> is not shown, so that text may begin with an empty line of its own */
+    /* HTML drops a line break right after <pre>, so that one of the text's own is not lost */
     at_text_add(t, "<pre>\n");
     if (prompt && *prompt) {
         const size_t n = strlen(prompt);

@@ -1,10 +1,10 @@
 /*
- * html.h - a page in one file: no script, no font, no picture, no link; light and dark by the
- * reader's preference.
+ * html.h - a self-contained page: no scripts, fonts, pictures or links; light or dark as the
+ * reader's system is set.
  *
  * Everything that comes from outside goes through at_html_escape, which also replaces control
  * characters and bytes that are not UTF-8 (a model's output may hold any byte), so that the page
- * is always well formed.  Failures are those of the at_text: ask at the end.
+ * is always well formed.  Failures are those of the at_text, which remembers them.
  */
 #ifndef AT_HTML_H
 #define AT_HTML_H
@@ -22,16 +22,17 @@ void at_html_heading(at_text *t, const char *text);
 void at_html_text(at_text *t, const char *text);
 /** Large figures in a row: n pairs of label and value. */
 void at_html_figures(at_text *t, int n, const char *const *label, const char *const *value);
-/** cell [rows, columns], NULL: empty.  Columns of numbers are set right.  caption may be NULL. */
+/** cell [rows, columns], NULL: empty.  Columns of numbers are aligned right.  caption may be
+    NULL. */
 void at_html_table(at_text *t, const char *caption, int columns, const char *const *title, int rows,
                    const char *const *cell);
 /** Figures between these two stand side by side where there is room. */
 void at_html_row_begin(at_text *t);
 void at_html_row_end(at_text *t);
-/** Generated text behind its prompt; label and prompt may be NULL.  A prompt that text repeats is
-    shown once. */
+/** Generated text after its prompt; label and prompt may be NULL.  A prompt that the text begins
+    with is shown once. */
 void at_html_sample(at_text *t, const char *label, const char *prompt, const char *text);
-/** Text as it stands, folded under a line to click on. */
+/** Preformatted text, folded under a line to click on. */
 void at_html_listing(at_text *t, const char *summary, const char *text);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * jsonl.h - a file of one JSON object a line, read one at a time.
  *
- * Empty lines are passed over.  A last line without newline that does not parse is the trace of a
- * run that was cut short and ends the file; any other bad line is an error naming file and line.
+ * Empty lines are skipped.  A last line that has no newline and does not parse was left by a run
+ * that was killed, and is ignored; any other bad line is an error that names file and line.
  */
 #ifndef AT_JSONL_H
 #define AT_JSONL_H

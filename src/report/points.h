@@ -1,4 +1,4 @@
-/* points.h - curves out of a metrics file: lines that hold both numbers, thinned for drawing. */
+/* points.h - reads curves from a metrics file and thins them for drawing. */
 #ifndef AT_POINTS_H
 #define AT_POINTS_H
 #include "base/ctx.h"
@@ -19,8 +19,8 @@ typedef struct at_curve {
 
 at_status at_points_add(at_ctx *c, at_points *p, double x, double y);
 void at_points_free(at_points *p);
-/** All curves in one pass over the file; points are added to what a curve holds.  Lines without
-    one of the two numbers are passed over. */
+/** Reads all curves in one pass over the file, adding to the points they have.  Lines without both
+    numbers are skipped. */
 at_status at_curves_read(at_ctx *c, const char *path, at_curve *curve, int n);
 /** At most `most` points, first and last included, chosen so that the picture stays the same
     (largest triangles: S. Steinarsson, "Downsampling time series for visual representation"). */

@@ -1,8 +1,7 @@
-/* report_run.c - the page of one training run: what metrics.jsonl tells, and the recipe.
+/* report_run.c - the page of a training run, from metrics.jsonl and the recipe.
  *
- * Known numbers (loss, val_loss, lr, tok_s, grad_norm) get a place of their own; any other number
- * that training steps carry gets a chart under its name, so that a new loss term shows up here
- * without a change. */
+ * Known numbers (loss, val_loss, lr, tok_s, grad_norm) have their place on the page; any other number
+ * of training steps gets a chart under its name, so that a new loss term needs no change here. */
 #include "base/file.h"
 #include "report/axis.h"
 #include "report/grid.h"
@@ -39,7 +38,7 @@ static void names_free(names *l) {
     for (int i = 0; i < l->n; i++) at_free(l->item[i]);
 }
 
-/* Adds what is new; a list that is full stays as it is. */
+/* Adds a name that is not in the list yet, if there is space. */
 static at_status names_add(at_ctx *c, names *l, const char *s, int most) {
     for (int i = 0; i < l->n; i++)
         if (!strcmp(l->item[i], s)) return AT_OK;
@@ -62,7 +61,7 @@ static void most_of(const cJSON *line, const char *key, double *most) {
     if (at_jsonl_number(line, key, &v) && v > *most) *most = v;
 }
 
-/* One pass to learn what is there. */
+/* A first pass over the metrics, to find out which numbers and domains there are. */
 static at_status survey(run *r) {
     at_jsonl j;
     bool tokens = false;
@@ -93,7 +92,8 @@ static at_status survey(run *r) {
     return s;
 }
 
-/* Validation lines often name the step alone: then their tokens are those of the steps. */
+/* Validation lines may lack the number of tokens; then it is that of the training line of their
+   step. */
 static at_status read_curves(run *r, at_curve *curve, int n) {
     at_status s = at_curves_read(r->c, r->metrics, curve, n);
     for (int k = 0; !s && k < n; k++) {
@@ -117,7 +117,7 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* NAN of nothing; when memory runs out the page fails. */
+/* The median; NAN of no points, or when memory runs out, which the page reports. */
 static double median(run *r, const at_points *p) {
     double *v = p->n ? at_malloc(r->c, (size_t)p->n * sizeof *v) : NULL;
     if (p->n && !v) r->t.failed = AT_OOM;
@@ -252,7 +252,7 @@ static at_status build(run *r, const char *run_dir) {
     size_t first = n;
     while (first > 0 && run_dir[first - 1] != '/') first--;
     char title[160];
-    const bool named = run_dir[first] != '.'; /* "." and ".." say nothing */
+    const bool named = run_dir[first] != '.'; /* "." and ".." are no titles */
     (void)snprintf(title, sizeof title, "Training run%s%.*s", named ? ": " : "",
                    named ? (int)(n - first < 120 ? n - first : 120) : 0, run_dir + first);
     at_html_begin(&r->t, title, NULL);

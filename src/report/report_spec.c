@@ -1,4 +1,4 @@
-/* report_spec.c - a JSON description -> a page.  Every error names the field it is about. */
+/* report_spec.c - a page from a JSON description.  Every error names its field. */
 #include "base/file.h"
 #include "base/json.h"
 #include "report/grid.h"
@@ -22,7 +22,7 @@ typedef struct page {
 
 /* ---- fields ---- */
 
-/* Where a field stands: "spec.json: sections[2].chart". */
+/* The path of a field: "spec.json: sections[2].chart". */
 static const char *within(char *out, const char *where, const char *key, int index) {
     const size_t n = strlen(where);
     const char *dot = n && where[n - 1] == ' ' ? "" : ".";
@@ -92,7 +92,7 @@ static at_status strings(page *p, const char *where, const char *key, const cJSO
     return AT_OK;
 }
 
-/* A file of the spec: beside it, or else where the process stands. */
+/* A file that the spec names: relative to the spec's folder, or else to the current one. */
 static char *locate(page *p, const char *file) {
     if (file[0] == '/') return at_strdup(p->c, file);
     char *beside = at_join(p->c, p->folder, file);
@@ -215,7 +215,9 @@ static at_status grid_table(page *p, const char *where, const cJSON *o) {
     at_status s = known_only(p, where, o, "title key from");
     if (!s) s = optional(p, where, o, "title", &caption);
     if (!s) s = grid_of(p, where, o, &g, title + 1);
-    if (!s) s = at_json_string(p->c, where, o, "key", &title[0]); /* heads the first column */
+    if (!s)
+        s = at_json_string(p->c, where, o, "key",
+                           &title[0]); /* also the heading of the first column */
     if (s) return s;
     const int wide = g.columns + 1;
     enum { DIGITS = 40 };
@@ -237,7 +239,7 @@ static at_status grid_table(page *p, const char *where, const cJSON *o) {
     return s;
 }
 
-/* What a reader sees of a JSON value; numbers are written to `number`. */
+/* A JSON value as text; numbers are written to `number`. */
 static const char *shown(const cJSON *v, char *number, size_t size) {
     if (cJSON_IsString(v)) return v->valuestring;
     if (cJSON_IsBool(v)) return cJSON_IsTrue(v) ? "yes" : "no";
@@ -475,8 +477,7 @@ at_status at_report_spec(at_ctx *c, const char *spec_path, const char *out_path)
         if (slash)
             slash[slash == p.folder] = 0;
         else
-            memcpy(p.folder, ".",
-                   2); /* a file that could be read has a name of a letter at least */
+            memcpy(p.folder, ".", 2); /* a file that could be read has a name */
         s = build(&p, spec);
     }
     if (!s) s = at_write_file(c, out_path, p.t.s, p.t.n);

@@ -1,4 +1,5 @@
-/* svg_heat.c - a confusion matrix: each row's shares as shades, its counts as numbers. */
+/* svg_heat.c - a confusion matrix: the share of a cell in its row as its shade, the count as a
+   number. */
 #include "report/html.h"
 #include "report/svg.h"
 #include <math.h>
@@ -8,7 +9,7 @@ enum { CELL_WIDE = 96, CELL_HIGH = 56, LEFT = 120, TOP = 48 };
 
 static void cell(at_text *t, int row, int column, double count, double share) {
     const double x = LEFT + column * CELL_WIDE, y = TOP + row * CELL_HIGH;
-    /* the ground of a dark cell asks for the other ink; the shade never hides a single error */
+    /* a dark cell has light text; even a single error has a visible shade */
     const char *on = share > 0.55 ? " on" : "";
     const double shade = share > 0 ? 0.06 + 0.94 * share : 0;
     at_textf(t, "<rect class=\"back\" rx=\"4\" x=\"%.0f\" y=\"%.0f\" width=\"%d\" height=\"%d\"/>",

@@ -83,8 +83,8 @@ static void grid(at_text *t, const at_chart *c, const at_axis *x, const at_axis 
     }
 }
 
-/* Mean of the drawable values up to `half` places either side, near ones counting more; fewer at
-   the ends, so that the line neither lags nor hangs over. */
+/* Weighted mean of the drawable values within `half` places on either side, near ones counting
+   more. Towards the ends the window shrinks symmetrically, so that the line is not biased. */
 static double around(const at_chart *c, const at_series *s, int64_t i, int64_t half) {
     if (i < half) half = i;
     if (s->n - 1 - i < half) half = s->n - 1 - i;
@@ -133,7 +133,8 @@ static void plot(at_text *t, const at_chart *c, const range *rx, const range *ry
     const int wide = c->small ? SMALL_WIDTH : WIDTH, high = c->small ? SMALL_HEIGHT : HEIGHT;
     const double pad = c->log_y ? 0 : 0.04 * (ry->hi - ry->lo);
     double low = ry->lo - pad;
-    if (ry->lo >= 0 && low < 0) low = 0; /* what cannot be negative has no negative axis */
+    if (ry->lo >= 0 && low < 0)
+        low = 0; /* no negative part of the axis for values that are never negative */
     at_axis_init(&x, rx->lo, rx->hi, c->log_x, LEFT, wide - RIGHT, c->small ? 4 : 7);
     at_axis_init(&y, low, ry->hi + pad, c->log_y, high - BOTTOM, TOP, c->small ? 4 : 5);
     at_textf(t, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", wide, high);
@@ -153,7 +154,7 @@ static void plot(at_text *t, const at_chart *c, const range *rx, const range *ry
 void at_svg_chart(at_text *t, const at_chart *given) {
     at_chart c = *given;
     range rx = {(double)INFINITY, -(double)INFINITY, (double)INFINITY}, ry = rx;
-    /* a logarithmic axis leaves out what is not above 0, unless nothing would be left */
+    /* a logarithmic axis leaves out values that are not above 0; if none is, the axis is linear */
     for (int k = 0; k < c.n_series; k++)
         for (int64_t i = 0; i < c.series[k].n; i++)
             if (isfinite(c.series[k].x[i]) && isfinite(c.series[k].y[i])) {

@@ -1,4 +1,5 @@
-/* bag.c - counting by sorting a copy: O(n log n) for the sequence, nothing of vocabulary size. */
+/* bag.c - counts by sorting a copy: O(n log n) time, and no memory of the size of the
+   vocabulary. */
 #include "route/bag.h"
 #include <math.h>
 #include <stdlib.h>

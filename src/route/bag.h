@@ -1,4 +1,4 @@
-/* bag.h - a token sequence as a TF-IDF vector: what fitting and predicting share. */
+/* bag.h - bag of words: the tokens of a sequence with their counts, for TF-IDF vectors. */
 #ifndef AT_BAG_H
 #define AT_BAG_H
 #include "base/ctx.h"
@@ -12,7 +12,8 @@ typedef struct at_bag {
     int64_t sorted_cap;
 } at_bag;
 
-/** Counts of the ids that are not dropped.  AT_ARG names the position of an id outside [0, vocab). */
+/** Counts of the ids that are not dropped.  AT_ARG names the position of an id outside [0,
+    vocab). */
 at_status at_bag_fill(at_ctx *c, at_bag *b, const int32_t *id, int64_t n, int64_t vocab,
                       const int32_t *drop, int n_drop);
 void at_bag_free(at_bag *b);

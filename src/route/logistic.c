@@ -1,12 +1,12 @@
 /*
- * logistic.c - Newton's method whose steps come from conjugate gradients.
+ * logistic.c - Newton's method; its linear systems are solved by conjugate gradients.
  *
- * The Hessian I + C X' D X is never made: a product with it is one pass over the rows.  Few passes
- * are needed while the solution is far (the system is solved roughly there) and where the diagonal
- * preconditions.  A step is halved until the objective falls; that costs no pass, since the margins
- * of w + t d are those of w plus t times those of d.
- * (Lin, Weng and Keerthi 2008, "Trust region Newton method for large-scale logistic regression";
- * Hsia, Chiang and Lin 2018 on the preconditioner.)
+ * The Hessian I + C X' D X is never formed: a product with it is one pass over the rows.  Systems
+ * are solved roughly while the solution is far, and with the diagonal as preconditioner, so that
+ * few passes are needed.  A step is halved until the objective falls; that needs no pass, since the
+ * margins of w + t d are those of w plus t times those of d. (Lin, Weng and Keerthi 2008, "Trust
+ * region Newton method for large-scale logistic regression"; Hsia, Chiang and Lin 2018 on the
+ * preconditioner.)
  */
 #include "route/logistic.h"
 #include "base/maths.h"
@@ -22,8 +22,8 @@ typedef struct solver {
     int32_t which;
     double c;
     int64_t m;                                     /* columns + 1                                */
-    double *w, *g, *d, *r, *p, *hp, *diagonal, *v; /* [m] v: a vector times the factors          */
-    double *margin, *along, *curve;                /* [n] X w, X d, and D                         */
+    double *w, *g, *d, *r, *p, *hp, *diagonal, *v; /* [m]; v: some vector times the factors      */
+    double *margin, *along, *curve;                /* [n]: X w, X d, and D                        */
     int passes;
 } solver;
 
@@ -61,7 +61,7 @@ static double row_dot(const solver *s, int64_t i, const double *v) {
     return ((s0 + s1) + (s2 + s3)) * s->x->scale[i] + v[s->m - 1];
 }
 
-/* sum += u x_i, but for the factors */
+/* sum += u x_i without the factors; finish_sum multiplies by them */
 static void row_add(const solver *s, int64_t i, double u, double *sum) {
     const at_sparse_entry *e = s->x->entry + s->x->start[i];
     const int64_t n = s->x->start[i + 1] - s->x->start[i];
@@ -70,7 +70,7 @@ static void row_add(const solver *s, int64_t i, double u, double *sum) {
     sum[s->m - 1] += u;
 }
 
-/* What is left to multiply after row_add; plus b, the penalty's part. */
+/* After row_add of all rows: multiplies by the factors and adds b, the gradient of the penalty. */
 static void finish_sum(const solver *s, double *sum, const double *b) {
     for (int64_t j = 0; j + 1 < s->m; j++) sum[j] = sum[j] * s->x->factor[j] + b[j];
     sum[s->m - 1] += b[s->m - 1];
@@ -94,7 +94,7 @@ static void differentiate(solver *s) {
     memset(s->diagonal, 0, (size_t)s->m * sizeof *s->g);
     for (int64_t i = 0; i < s->x->n; i++) {
         const double y = sign(s, i), a = y * s->margin[i], e = at_exp(-fabs(a));
-        const double wrong = (a < 0 ? 1 : e) / (1 + e); /* probability of the other answer */
+        const double wrong = (a < 0 ? 1 : e) / (1 + e); /* probability of the wrong class */
         s->curve[i] = s->c * e / ((1 + e) * (1 + e));
         row_add(s, i, -s->c * y * wrong, s->g);
         const at_sparse_entry *x = s->x->entry + s->x->start[i],
@@ -145,8 +145,8 @@ static at_status newton_direction(solver *s, double small) {
     return AT_OK;
 }
 
-/* w += t d with the first t = 1, 1/2, ... at which the objective f falls, as far as rounding lets it
-   be seen: where a step promises less than that, Newton's whole step is right.  False: none did. */
+/* w += t d with the first t = 1, 1/2, ... at which the objective f falls; when the expected
+   decrease is below the rounding error of f, t = 1.  False: no t did. */
 static bool step(solver *s, double *f) {
     const int64_t m = s->m;
     with_factors(s, s->d, s->v);
@@ -204,7 +204,8 @@ at_status at_logistic_fit(const at_ctx *c, const at_sparse_rows *x, const int32_
         if (report->converged || stuck || report->steps == STEPS_MAX) return AT_OK;
         last_norm = norm;
         last_f = f;
-        /* exact enough for the last step to arrive, no more exact than this step deserves */
+        /* solved only as exactly as the remaining gradient is worth, and at most as the last step
+           needs */
         const double root = sqrt(report->gradient), roughly = root < 0.5 ? root : 0.5;
         const double small = roughly * norm, target = 0.5 * enough * first;
         if (newton_direction(&s, small > target ? small : target)) return AT_INTERRUPTED;

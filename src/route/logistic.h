@@ -37,7 +37,7 @@ typedef struct at_logistic_report {
     int steps;       /* of Newton's method                                        */
     int passes;      /* over all rows                                             */
     double gradient; /* what is left of the gradient at w = 0                     */
-    bool converged;  /* false: it was as small as rounding or the last step left it */
+    bool converged;  /* false: stopped by rounding or by the limit of steps           */
 } at_logistic_report;
 
 /** Doubles of scratch memory that a fit on these rows needs. */

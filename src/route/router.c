@@ -1,4 +1,4 @@
-/* router.c - making, asking and freeing a router. */
+/* router.c - making and freeing a router, predicting and explaining. */
 #include "route/router.h"
 #include "base/maths.h"
 #include "route/bag.h"
@@ -75,7 +75,8 @@ int at_router_class(const at_router *r, const char *name) {
     return -1;
 }
 
-/* f_c for every class, in double and in the order of the ids: the same bits everywhere. */
+/* f_c of every class, summed in double in the order of the ids, so that the bits are the same
+   everywhere; returns the class. */
 static int decide(const at_router *r, const at_bag *b, double *f) {
     const double scale = at_bag_scale(b, r->idf);
     int best = 0;
@@ -154,7 +155,7 @@ at_status at_router_explain(at_ctx *c, const at_router *r, const int32_t *id, in
         const double scale = at_bag_scale(&b, r->idf);
         int64_t m = 0;
         for (int64_t i = 0; i < b.n; i++) {
-            if (!(r->idf[b.id[i]] > 0)) continue; /* never seen in training: no say */
+            if (!(r->idf[b.id[i]] > 0)) continue; /* never seen in training */
             const double x = (double)b.count[i] * (double)r->idf[b.id[i]] * scale;
             all[m++] = (at_router_reason){b.id[i], b.count[i], x * lead(r, which, b.id[i])};
         }

@@ -5,11 +5,12 @@
  *     x_t   = count_t * idf_t / norm,   norm: Euclidean length of the vector
  *     idf_t = ln((1 + sequences) / (1 + sequences with t)) + 1, 0 for a token never seen in training
  *     f_c   = w_c . x + b_c,            probability of c = sigmoid(f_c) / sum of sigmoid(f_k)
- * The class is the one with the largest f_c.  `drop` lists ids that never count (end of text).
- * A sequence without a known token is decided by the biases alone.
+ * The class is the one with the largest f_c.  `drop` lists ids that are ignored (end of text).
+ * For a sequence without a known token the biases decide.
  *
- * Everything is deterministic: the same sequences and options give the same weights, for any
- * number of threads and on any processor.  A saved router predicts bit for bit what it predicted before saving.
+ * Everything is deterministic: the same sequences and options give the same weights, for any number
+ * of threads and on any processor.  A saved router predicts bit for bit what it predicted before
+ * saving.
  */
 #ifndef AT_ROUTER_H
 #define AT_ROUTER_H
@@ -25,7 +26,7 @@ typedef struct at_router_options {
                         from the optimum by less than a thousandth                        */
     int64_t windows; /* training windows for each class and length (3000)                   */
     uint64_t seed;   /* of the draw of the windows                                          */
-    int n_lengths;   /* training windows are mixed of these numbers of tokens               */
+    int n_lengths;   /* training windows have these lengths, in tokens                      */
     int64_t length[AT_ROUTER_LENGTHS_MAX]; /* (8, 16, 32, 64, 128, 256, 512)                */
 } at_router_options;
 
@@ -39,7 +40,7 @@ typedef struct at_router {
     int n_drop;
     int32_t drop[AT_ROUTER_DROP_MAX];
     char tokenizer_hash[65]; /* hex SHA-256 of the tokenizer the ids come from, or ""       */
-    int64_t sequences;       /* the fit saw                                                 */
+    int64_t sequences;       /* sequences it was fitted on                                  */
     at_router_options trained;
 } at_router;
 
@@ -56,7 +57,7 @@ typedef struct at_router_set {
 } at_router_set;
 
 at_router_options at_router_defaults(void);
-/** All weights zero; names are copied.  For whoever fills a router: fitting, loading. */
+/** A router with all weights zero, to be filled by fitting or loading; names are copied. */
 at_status at_router_new(at_ctx *c, int n_classes, const char *const *name, int64_t vocab,
                         at_router **out);
 
@@ -85,7 +86,7 @@ int at_router_class(const at_router *r, const char *name);
 at_status at_router_predict(at_ctx *c, const at_router *r, const int32_t *id, int64_t n,
                             double *probability, int *best, int64_t *known);
 
-/** What a token did for a class: count in the sequence, and x_t * (w_ct - largest other w_ot). */
+/** The contribution of a token to a class: x_t * (w_ct - largest other w_ot). */
 typedef struct at_router_reason {
     int32_t id;
     int64_t count;

@@ -1,10 +1,11 @@
-/* router_data.c - windows of a data set, drawn to train and spread evenly to measure. */
+/* router_data.c - windows of a data set: drawn at random for training, evenly spaced for
+   measuring. */
 #include "base/rng.h"
 #include "route/router.h"
 #include <stdio.h>
 #include <string.h>
 
-/* One window in four begins where a document does, as prompts do. */
+/* One window in so many begins at the start of a document, as prompts do. */
 enum { AT_DOCUMENT_START = 4 };
 
 typedef struct draw {
@@ -27,8 +28,8 @@ static at_status check_options(at_ctx *c, const at_router_options *o) {
     return AT_OK;
 }
 
-/* As many windows for every class: no more than twice what covers the smallest domain, so that a
-   small data set does not pay for copies of itself. */
+/* The number of windows of each class.  At most twice what covers the smallest domain, so that a
+   small data set is not read many times over. */
 static int64_t windows(const at_dataset *d, const at_router_options *o, int64_t length) {
     int64_t least = INT64_MAX;
     for (int k = 0; k < d->n_domains; k++)

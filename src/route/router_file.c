@@ -78,7 +78,7 @@ static at_status floats(at_ctx *c, const at_st *st, const char *name, int rank, 
     return AT_OK;
 }
 
-/* The options only inform; a field that is missing or strange stays 0. */
+/* The options are for information only; a field that is missing or invalid stays 0. */
 static at_status read_options(at_ctx *c, const at_st *st, at_router *r) {
     const char *text = at_st_meta(st, "options");
     if (!text) return AT_OK;
@@ -139,7 +139,7 @@ static at_status read_shape(at_ctx *c, const at_st *st, at_router **out) {
     }
     at_status s = ok ? at_router_new(c, n, name, idf->dim[0], out)
                      : missing(c, st, "classes", "are not a list of names");
-    if (ok && s == AT_ARG) { /* what is a bad argument elsewhere is a bad file here */
+    if (ok && s == AT_ARG) { /* here the file is at fault */
         (void)at_error_in(c, at_st_path(st));
         s = c->status = AT_FORMAT;
     }

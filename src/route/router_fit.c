@@ -44,7 +44,7 @@ static at_status check(at_ctx *c, const at_router_set *set, const at_router_opti
     return AT_OK;
 }
 
-/* Rows of (id, count) and how many rows hold each id. */
+/* Fills the rows with (id, count), and df. */
 static at_status count(at_ctx *c, const at_router_set *set, fit *f) {
     const size_t n = (size_t)set->n, vocab = (size_t)set->vocab;
     f->start = at_calloc(c, n + 1, sizeof *f->start);
@@ -73,7 +73,7 @@ static at_status count(at_ctx *c, const at_router_set *set, fit *f) {
     return s;
 }
 
-/* Ids become columns, and rows get what makes their TF-IDF vectors 1 long. */
+/* Maps ids to columns, and computes the scale that makes each TF-IDF vector of length 1. */
 static void weigh(const at_router_set *set, fit *f, float *idf) {
     for (int64_t t = 0; t < set->vocab; t++) {
         f->column[t] = -1;
@@ -107,7 +107,8 @@ typedef struct job {
     at_logistic_report *report; /* [n_classes] */
 } job;
 
-/* Class `begin` against all others.  The context's message is not touched: this runs in a worker. */
+/* Fits class `begin` against all others.  Runs in a worker, so it must not set the context's
+   error. */
 static void one_class(void *arg, int64_t begin, int64_t end, int worker) {
     (void)end;
     job *j = arg;

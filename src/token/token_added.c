@@ -1,4 +1,5 @@
-/* token_added.c - by first byte and length, then a table: cheap for two tokens and for thousands. */
+/* token_added.c - candidates are found by first byte and length, then in a hash table: fast for two
+   tokens and for thousands. */
 #include "token/token_added.h"
 #include "token/token_bytes.h"
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static int64_t longest(const at_finder *f, const char *text, size_t left) {
     return -1;
 }
 
-/* ---- neighbours ---- */
+/* ---- characters beside a token ---- */
 
 /* The character before text[at], where the text is valid; 0 at the start or in broken text. */
 static uint32_t char_before(const char *text, size_t at, size_t *bytes) {
@@ -73,9 +74,9 @@ static uint32_t char_after(const char *text, size_t bytes, size_t at, size_t *n)
     return 0;
 }
 
-/* What \w means (Unicode TS 18, annex C): alphabetic, marks, decimal digits, connecting signs, the
-   two joiners.  Letter-like numbers are alphabetic, other numbers (a half, a superscript) are not;
-   of symbols those are that are letters in a circle or a square. */
+/* What \w matches (Unicode TS 18, annex C): alphabetic characters, marks, decimal digits, connector
+   punctuation, the two joiners.  Letter-like numbers (Roman numerals) count as alphabetic, other
+   numbers (a half, a superscript) do not; of symbols, letters in circles or squares do. */
 static bool is_word(uint32_t ch) {
     const utf8proc_category_t g = utf8proc_category((utf8proc_int32_t)ch);
     if ((g >= UTF8PROC_CATEGORY_LU && g <= UTF8PROC_CATEGORY_NL) || g == UTF8PROC_CATEGORY_PC)

@@ -13,7 +13,7 @@ typedef struct at_added {
     size_t bytes;
 } at_added;
 
-/** Finds a set of added tokens in a text. */
+/** An index of added tokens, to find them in a text. */
 typedef struct at_finder {
     const at_added *token; /* borrowed */
     at_words set;          /* the spelling looked for -> index in token       */
@@ -23,18 +23,18 @@ typedef struct at_finder {
 } at_finder;
 
 typedef struct at_found {
-    size_t start, end; /* of what the token takes, stripped space included           */
-    size_t next;       /* where to look on: space taken by rstrip is looked at again */
+    size_t start, end; /* of the token with the space that it strips                   */
+    size_t next;       /* where to search on: space stripped by rstrip is searched again */
     int32_t id;
 } at_found;
 
-/** Add token[index] under a spelling; then at_finder_build once. */
+/** Adds token[index] under a spelling.  After the last one at_finder_build is called once. */
 at_status at_finder_add(at_ctx *c, at_finder *f, const char *spelling, size_t bytes, int32_t index);
 at_status at_finder_build(at_ctx *c, at_finder *f, const at_added *token);
-/** The first token at or after out->next; text before out->end is taken.  False: no more.  Zero
-    *out to begin.  Special tokens are passed over unless `specials`.
-    The tokenizers package finds a token of spaces even where rstrip has just taken the spaces, and
-    so the start may lie before the last end. */
+/** The first token at or after out->next.  False: no more.  Zero *out to begin.  Special tokens are
+    ignored unless `specials`.  As in the tokenizers package a token of spaces is found even in
+    spaces that rstrip of the token before has stripped, so its start may lie before that one's
+    end. */
 bool at_finder_next(const at_finder *f, const char *text, size_t bytes, bool specials,
                     at_found *out);
 void at_finder_close(at_finder *f);

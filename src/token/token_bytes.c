@@ -1,4 +1,4 @@
-/* token_bytes.c - see the header; the table of the alphabet is a rule here, not 256 numbers. */
+/* token_bytes.c - see token_bytes.h; the alphabet is computed by a rule in place of a table. */
 #include "token/token_bytes.h"
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* token_bytes.h - UTF-8 as tokenizers need it, and GPT-2's printable alphabet for bytes. */
+/* token_bytes.h - UTF-8 as tokenizers need it, and GPT-2's alphabet: a printable character for each
+   byte. */
 #ifndef AT_TOKEN_BYTES_H
 #define AT_TOKEN_BYTES_H
 #include "base/ctx.h"
@@ -17,8 +18,8 @@ uint32_t at_alphabet_char(unsigned char b);
 /** The byte a code point stands for, or -1. */
 int at_alphabet_byte(uint32_t ch);
 
-/** A spelling (valid UTF-8, n bytes) as the bytes it means, at most n; false when a character is
-    not of the alphabet. */
+/** The bytes that a spelling in the alphabet (valid UTF-8, n bytes) stands for, at most n; false
+    when a character is not in the alphabet. */
 bool at_alphabet_bytes(const char *s, size_t n, char *out, size_t *bytes);
 
 /** Unicode White_Space: what \s means to the tokenizers package. */

@@ -1,4 +1,4 @@
-/* token_edit.c - see the header.  Unicode forms by utf8proc. */
+/* token_edit.c - see token_edit.h.  Unicode normalisation is utf8proc's. */
 #include "token/token_edit.h"
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +52,8 @@ static bool replace(at_ctx *c, at_editor *m, const at_edit *e, const char *s, si
 static at_status unicode_form(at_ctx *c, at_editor *m, at_edit_kind kind, const char *s, size_t n) {
     size_t ascii = 0;
     while (ascii < n && (unsigned char)s[ascii] < 0x80) ascii++;
-    if (ascii == n) return put(c, m, s, n) ? AT_OK : c->status; /* its own form in all four */
+    if (ascii == n)
+        return put(c, m, s, n) ? AT_OK : c->status; /* ASCII is normalised in all four forms */
     const bool compose = kind == AT_EDIT_NFC || kind == AT_EDIT_NFKC;
     const bool compat = kind == AT_EDIT_NFKC || kind == AT_EDIT_NFKD;
     const int how = UTF8PROC_STABLE | (compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
@@ -95,7 +96,7 @@ at_status at_edits_apply(at_ctx *c, const at_edits *e, at_editor *m, at_place pl
                          const char **text, size_t *bytes) {
     if (!*bytes) return AT_OK;
     for (int64_t i = 0; i < e->n; i++) {
-        char *keep = m->text; /* the text is in there from the second edit on */
+        char *keep = m->text; /* holds the input from the second edit on */
         const int64_t keep_cap = m->cap;
         m->text = m->other;
         m->cap = m->other_cap;

@@ -1,4 +1,5 @@
-/* token_edit.h - what happens to text before it is cut: normalizers, spaces marked or prefixed. */
+/* token_edit.h - edits of text before it is split: normalizers, marks in place of spaces,
+   prefixes. */
 #ifndef AT_TOKEN_EDIT_H
 #define AT_TOKEN_EDIT_H
 #include "base/ctx.h"
@@ -24,7 +25,7 @@ typedef struct at_edits {
     int64_t n, cap;
 } at_edits;
 
-/** Memory of one encoder; zero to begin. */
+/** Buffers that are reused from text to text; zero to begin. */
 typedef struct at_editor {
     char *text, *other;
     int64_t n, cap, other_cap;
@@ -32,15 +33,15 @@ typedef struct at_editor {
 
 /** Where a stretch of valid text stands: prefixes depend on it. */
 typedef enum at_place {
-    AT_PLACE_INSIDE, /* behind bytes that are not UTF-8 */
-    AT_PLACE_START,  /* behind an added token           */
+    AT_PLACE_INSIDE, /* after bytes that are not UTF-8  */
+    AT_PLACE_START,  /* after an added token            */
     AT_PLACE_FIRST   /* where the whole text begins     */
 } at_place;
 
 at_status at_edits_add(at_ctx *c, at_edits *e, at_edit_kind kind, const char *from, const char *to);
 void at_edits_close(at_edits *e);
 
-/** text and bytes are replaced by the edited ones, which live in m until the next call. */
+/** Replaces *text and *bytes by the edited text, which is valid until the next call with m. */
 at_status at_edits_apply(at_ctx *c, const at_edits *e, at_editor *m, at_place place,
                          const char **text, size_t *bytes);
 void at_editor_close(at_editor *m);

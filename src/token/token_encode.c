@@ -19,7 +19,7 @@ static at_status push(at_ctx *c, at_ids *out, int32_t id) {
 
 /* ---- one piece ---- */
 
-/* First symbols in byte-level style: a token a byte. */
+/* First symbols of a byte-level tokenizer: the token of each byte. */
 static at_status spell_bytes(at_ctx *c, const at_tokenizer *t, const char *s, size_t n, int32_t *id,
                              int64_t *count) {
     int64_t k = 0;
@@ -38,7 +38,8 @@ static at_status spell_bytes(at_ctx *c, const at_tokenizer *t, const char *s, si
     return AT_OK;
 }
 
-/* First symbols in SentencePiece style: a token a character, else its bytes, else unknown. */
+/* First symbols in SentencePiece style: for each character its token, or those of its bytes, or the
+   unknown token. */
 static at_status spell_chars(at_ctx *c, const at_tokenizer *t, const char *s, size_t n, int32_t *id,
                              int64_t *count) {
     int64_t k = 0;
@@ -93,7 +94,7 @@ typedef struct job {
     at_ids *out;
 } job;
 
-/* Normalised text without added tokens. */
+/* Encodes normalised text without added tokens. */
 static at_status plain(job *j, const char *text, size_t bytes, at_place place) {
     if (!bytes) return AT_OK;
     at_ctx *c = j->c;
@@ -106,7 +107,7 @@ static at_status plain(job *j, const char *text, size_t bytes, at_place place) {
     return st;
 }
 
-/* Valid UTF-8 without raw added tokens. */
+/* Encodes valid UTF-8 without raw added tokens. */
 static at_status valid(job *j, const char *text, size_t bytes, at_place place) {
     if (!bytes) return AT_OK;
     at_status st = at_edits_apply(j->c, &j->t->normalizer, &j->e.normalizer, place, &text, &bytes);
@@ -121,7 +122,7 @@ static at_status valid(job *j, const char *text, size_t bytes, at_place place) {
     return st ? st : plain(j, text + at, bytes - at, place);
 }
 
-/* Anything between two raw added tokens. */
+/* Encodes the text between two raw added tokens, whatever its bytes. */
 static at_status stretch(job *j, const char *text, size_t bytes, at_place place) {
     at_status st = AT_OK;
     for (size_t i = 0; i < bytes && !st;) {
@@ -168,7 +169,7 @@ void at_ids_free(at_ids *ids) {
     *ids = (at_ids){0};
 }
 
-/* ---- and back ---- */
+/* ---- decoding ---- */
 
 char *at_tokenizer_decode(at_ctx *c, const at_tokenizer *t, const int32_t *id, int64_t n,
                           size_t *bytes) {
@@ -197,7 +198,7 @@ char *at_tokenizer_decode(at_ctx *c, const at_tokenizer *t, const int32_t *id, i
     return s;
 }
 
-/* ---- what a tokenizer is ---- */
+/* ---- properties ---- */
 
 int64_t at_tokenizer_size(const at_tokenizer *t) { return t->size; }
 const char *at_tokenizer_hash(const at_tokenizer *t) { return t->hash; }

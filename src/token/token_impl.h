@@ -1,9 +1,9 @@
 /*
  * token_impl.h - a loaded tokenizer.  Never written after loading, so threads may share it.
  *
- * The way of a text, as in the tokenizers package (add_special_tokens off):
+ * A text is encoded as in the tokenizers package (add_special_tokens off):
  *     added tokens of the raw text -> normalizer -> added tokens of the normalised text
- *     -> marks and prefixes -> cutting into pieces -> merges inside each piece.
+ *     -> marks and prefixes -> splitting into pieces -> merges inside each piece.
  * Bytes that are not UTF-8 are cut out first and become one token each.
  */
 #ifndef AT_TOKEN_IMPL_H
@@ -54,19 +54,20 @@ struct at_tokenizer {
 
 /** Normalizer, pre_tokenizer and decoder: token_parts.c. */
 at_status at_token_read_parts(at_ctx *c, const char *name, const cJSON *root, at_tokenizer *t);
-/** added_tokens, and what finds them; the vocabulary is there already: token_parts.c. */
+/** added_tokens and their indices; called when the vocabulary is known: token_parts.c. */
 at_status at_token_read_added(at_ctx *c, const char *name, const cJSON *root, at_tokenizer *t);
-/** Enters what an id stands for; the id is in range: token_load.c. */
+/** Sets the text that an id (which is in range) decodes to: token_load.c. */
 at_status at_token_set(at_ctx *c, const char *name, at_tokenizer *t, int64_t id, const char *text,
                        size_t bytes);
 
-/** Memory of one run of encoding; zero to begin: token_encode.c. */
+/** Buffers of one encoding; zero to begin: token_encode.c. */
 typedef struct at_encoder {
     at_splitter splitter;
     at_editor normalizer, marks;
     at_merger merger;
 } at_encoder;
-/** One piece of valid text through the model; `whole` may be looked up. */
+/** Encodes one piece of valid text; `whole`: it may be looked up among the pieces that are one
+    token. */
 at_status at_token_piece(at_ctx *c, const at_tokenizer *t, at_encoder *e, const char *s, size_t n,
                          bool whole, at_ids *out);
 void at_encoder_close(at_encoder *e);

@@ -1,5 +1,5 @@
-/* token_load.c - tokenizer.json into tables.  The order matters: the parts around the model say how
-   spellings are to be read, the vocabulary comes before the merges and the added tokens. */
+/* token_load.c - tokenizer.json into tables.  The order matters: the parts around the model
+   determine how spellings are read, and merges and added tokens refer to the vocabulary. */
 #include "base/file.h"
 #include "base/sha256.h"
 #include "token/token_bytes.h"
@@ -79,7 +79,7 @@ static at_status read_word(loader *l, const cJSON *item) {
     return at_token_set(c, l->name, t, id, word, n);
 }
 
-/* The highest id decides the table's size; the longest spelling the scratch. */
+/* Finds the highest id, the size of the table, and the longest spelling, that of the buffer. */
 static at_status measure(loader *l) {
     int64_t top = -1, id;
     const cJSON *item;
@@ -132,12 +132,12 @@ static void hash_text(at_sha256 *sha, const char *s, size_t n) {
     at_sha256_update(sha, s, n);
 }
 
-/* Id of a spelling; its bytes, as merged, go to l->text at `at`, which moves on. */
+/* Id of a spelling; its bytes are written to l->text + *at, and *at moves on. */
 static at_status part(loader *l, int64_t rank, const char *s, size_t n, size_t *at, int32_t *id) {
     char *to = l->text + *at;
     int64_t k = -1;
     size_t bytes = n;
-    if (n <= l->longest) { /* else it is not in the vocabulary, and does not fit */
+    if (n <= l->longest) { /* a longer one is not in the vocabulary, and does not fit */
         const bool ok = !l->t->bytelevel || at_alphabet_bytes(s, n, to, &bytes);
         if (!l->t->bytelevel) memcpy(to, s, n);
         if (ok) k = at_words_find(&l->t->vocab, to, bytes);
@@ -178,7 +178,7 @@ static at_status read_merge(loader *l, const cJSON *item, int64_t rank) {
                         l->name, (long long)rank, left, right);
     at_pair *p = at_pairs_add(l->c, &l->t->merges, at_pair_key(a, b));
     if (!p) return l->c->status;
-    p->rank = (int32_t)rank; /* of a pair said twice the later one counts */
+    p->rank = (int32_t)rank; /* of a pair given twice the later one counts */
     p->id = l->t->vocab.item[made].value;
     hash_number(&l->sha, a);
     hash_number(&l->sha, b);
@@ -236,7 +236,7 @@ static at_status read_unknown(loader *l) {
     return AT_OK;
 }
 
-/* Pieces that encode to one token: most of a text, found without merging. */
+/* Collects the pieces that encode to one token: they make up most of a text and need no merging. */
 static at_status find_whole(loader *l) {
     at_tokenizer *t = l->t;
     at_encoder e = {0};
@@ -249,7 +249,7 @@ static at_status find_whole(loader *l) {
         if (!t->ignore_merges) {
             ids.n = 0;
             st = at_token_piece(l->c, t, &e, s, w.bytes, false, &ids);
-            if (st == AT_UNSUPPORTED) { /* a byte without a token: then it is no whole piece */
+            if (st == AT_UNSUPPORTED) { /* it has a byte without a token: not such a piece */
                 at_error_clear(l->c);
                 st = AT_OK;
                 continue;
@@ -274,7 +274,8 @@ static void hash_edits(at_sha256 *sha, const at_edits *e) {
     }
 }
 
-/* The merges are in already.  Nothing that is only layout (order of keys, spaces) goes in. */
+/* The merges have been hashed already.  The layout of the file (order of keys, spaces) does not
+   count. */
 static void finish_hash(loader *l) {
     at_tokenizer *t = l->t;
     hash_number(&l->sha, t->bytelevel | t->byte_fallback << 1 | t->fuse_unk << 2 |
@@ -321,7 +322,7 @@ static at_status read_root(loader *l) {
     return st;
 }
 
-/* A loaded tokenizer is saved as it came, with what is not applied here (post_processor). */
+/* A loaded tokenizer is saved byte for byte, including what is not used here (post_processor). */
 static at_status keep_source(at_ctx *c, at_tokenizer *t, const char *json, size_t bytes) {
     t->source = at_malloc(c, bytes + 1);
     if (!t->source) return AT_OOM;

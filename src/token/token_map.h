@@ -1,7 +1,7 @@
 /*
- * token_map.h - two open-addressing tables: byte strings to numbers, pairs of ids to merges.
+ * token_map.h - two hash tables: byte strings to numbers, pairs of ids to merges.
  *
- * Both only grow, and are read without locks once built.
+ * Entries are never removed.  Once built, a table is read by several threads without locks.
  */
 #ifndef AT_TOKEN_MAP_H
 #define AT_TOKEN_MAP_H
@@ -66,7 +66,7 @@ static inline at_pair *at_pairs_find(const at_pairs *p, uint64_t key) {
     }
 }
 
-/** The entry, made with rank and id -1 when it is new; valid until the next add.  NULL: memory. */
+/** The entry, added with rank and id -1 when it is new; valid until the next add.  NULL: AT_OOM. */
 at_pair *at_pairs_add(at_ctx *c, at_pairs *p, uint64_t key);
 void at_pairs_close(at_pairs *p);
 

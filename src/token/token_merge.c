@@ -1,4 +1,4 @@
-/* token_merge.c - two ways to the same answer; test_tokenizer compares them. */
+/* token_merge.c - two algorithms with the same result; test_tokenizer compares them. */
 #include "token/token_merge.h"
 #include <string.h>
 
@@ -69,7 +69,7 @@ static bool consider(at_ctx *c, const at_pairs *merges, at_merger *m, const int3
     return push(c, m, (at_candidate){order, p->id});
 }
 
-/* A merged-away symbol has id -1, and so no pair of its own. */
+/* A symbol that was merged into its left neighbour has id -1. */
 static at_status merge_long(at_ctx *c, const at_pairs *merges, at_merger *m, int32_t *id,
                             int64_t *count) {
     const int64_t n = *count;
@@ -90,7 +90,7 @@ static at_status merge_long(at_ctx *c, const at_pairs *merges, at_merger *m, int
         if (id[i] < 0 || next[i] < 0) continue;
         const int32_t j = next[i];
         const at_pair *p = at_pairs_find(merges, at_pair_key(id[i], id[j]));
-        if (!p || p->id != top.made) continue; /* the pair that was here is gone */
+        if (!p || p->id != top.made) continue; /* the pair of this entry is no longer there */
         id[i] = top.made;
         id[j] = -1;
         next[i] = next[j];

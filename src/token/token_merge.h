@@ -1,14 +1,14 @@
 /*
- * token_merge.h - the merging itself: always the pair of lowest rank, the leftmost of equals.
+ * token_merge.h - byte-pair merging: always the pair of lowest rank, of equal ones the leftmost.
  *
- * Short pieces are scanned, long ones (whole texts, in SentencePiece style) go through a heap:
- * n log n, so one megabyte of one letter is no trap.
+ * Short pieces are scanned for it.  Long ones (whole texts, in SentencePiece style) use a heap, n
+ * log n in all, so that even a megabyte of one letter takes little time.
  */
 #ifndef AT_TOKEN_MERGE_H
 #define AT_TOKEN_MERGE_H
 #include "token/token_map.h"
 
-/** Memory reused from piece to piece; zero to begin. */
+/** Buffers reused from piece to piece; zero to begin. */
 typedef struct at_merger {
     int32_t *link; /* [2n] previous and next symbol */
     struct at_candidate *heap;

@@ -1,5 +1,5 @@
-/* token_parts.c - the parts of tokenizer.json around the model.  A part that is not understood is
-   refused by name: a tokenizer that encodes a little differently is worse than none. */
+/* token_parts.c - the parts of tokenizer.json around the model.  A part that is not supported is
+   refused by name: a tokenizer that encodes almost the same is worse than none. */
 #include "token/token_bytes.h"
 #include "token/token_impl.h"
 #include <string.h>
@@ -26,7 +26,7 @@ static at_status refuse(at_ctx *c, const char *name, const char *what, const cJS
 
 typedef at_status (*reader)(at_ctx *c, const char *name, const cJSON *part, at_tokenizer *t);
 
-/* Call f for a part, or for the parts of a Sequence. */
+/* Calls f for a part, or for each part of a Sequence. */
 static at_status each(at_ctx *c, const char *name, const cJSON *root, const char *key,
                       const char *list, reader f, at_tokenizer *t) {
     const cJSON *part = cJSON_GetObjectItemCaseSensitive(root, key);
@@ -80,7 +80,8 @@ static at_status add_stage(at_ctx *c, const char *name, const char *pattern, boo
     return st;
 }
 
-/* Has the normalizer left nothing of s in the text? (Gemma splits at spaces it has replaced.) */
+/* Whether the normalizer replaces every s.  (Gemma splits at spaces that it has replaced
+   before.) */
 static bool replaced(const at_tokenizer *t, const char *s) {
     for (int64_t i = 0; i < t->normalizer.n; i++) {
         const at_edit *e = &t->normalizer.item[i];
@@ -126,7 +127,7 @@ static at_status metaspace(at_ctx *c, const char *name, const cJSON *part, at_to
 
 static at_status pre_tokenizer(at_ctx *c, const char *name, const cJSON *part, at_tokenizer *t) {
     const char *type = type_of(part);
-    if (t->bytelevel) /* the text is bytes in disguise from there on */
+    if (t->bytelevel) /* later parts would see the alphabet of bytes in place of the text */
         return at_error(c, AT_UNSUPPORTED,
                         "%s: pre_tokenizer `%.60s` behind ByteLevel is not supported", name, type);
     if (!strcmp(type, "Split")) return split(c, name, part, t);
@@ -187,7 +188,7 @@ at_status at_token_read_parts(at_ctx *c, const char *name, const cJSON *root, at
 
 /* ---- added tokens ---- */
 
-/* What decoding gives for an added token, and that its id is not another token's. */
+/* Sets the text that an added token decodes to; its id must not be another token's. */
 static at_status set_added(at_ctx *c, const char *name, at_tokenizer *t, at_editor *m,
                            const at_added *a) {
     const char *text = a->content;
@@ -223,7 +224,7 @@ static at_status added_token(at_ctx *c, const char *name, const cJSON *o, at_tok
     if (at_json_int(c, name, o, "id", 0, t->size - 1, &id) ||
         at_json_string(c, name, o, "content", &content))
         return c->status;
-    if (!*content) return AT_OK; /* the tokenizers package passes over it too */
+    if (!*content) return AT_OK; /* the tokenizers package ignores it, too */
     if (!at_reserve(c, &t->added, &t->added_cap, t->n_added + 1, sizeof *t->added))
         return c->status;
     at_added a = {
@@ -241,7 +242,7 @@ static at_status added_token(at_ctx *c, const char *name, const cJSON *o, at_tok
     return set_added(c, name, t, m, &a);
 }
 
-/* Tokens with "normalized" are looked for, normalised themselves, in the normalised text. */
+/* A token with "normalized" is normalised itself and searched for in the normalised text. */
 static at_status file_added(at_ctx *c, at_tokenizer *t, at_editor *m, int32_t i) {
     const at_added *a = &t->added[i];
     const char *text = a->content;

@@ -1,4 +1,4 @@
-/* token_split.c - patterns through PCRE2. */
+/* token_split.c - see token_split.h; patterns are PCRE2's. */
 #include "token/token_split.h"
 #include "base/text.h"
 #include "token/token_bytes.h"
@@ -22,7 +22,8 @@ static at_status refuse(at_ctx *c, const char *name, const char *pattern, const 
     return at_error(c, AT_UNSUPPORTED, "%s: pattern `%.120s`: %s", name, pattern, what);
 }
 
-/* Same meaning, PCRE2's words.  What the two read differently is refused, never guessed. */
+/* The pattern in PCRE2's syntax, with the same meaning.  What cannot be translated exactly is
+   refused. */
 static at_status translate(at_ctx *c, const char *name, const char *pattern, at_text *out) {
     bool in_set = false;
     size_t set_start = 0;
@@ -117,7 +118,8 @@ static bool add_span(at_ctx *c, at_splitter *s, size_t start, size_t end) {
     return true;
 }
 
-/* A pattern may try each byte of a long run a few times, but not each pair of bytes. */
+/* Limits the number of match attempts: it may be linear in the length of the text, not
+   quadratic. */
 static bool prepare(at_ctx *c, at_splitter *s, size_t bytes) {
     if (!s->limits) s->limits = pcre2_match_context_create(NULL);
     if (!s->match && s->limits) s->match = pcre2_match_data_create(1, NULL);
@@ -128,7 +130,8 @@ static bool prepare(at_ctx *c, at_splitter *s, size_t bytes) {
     return true;
 }
 
-/* JIT code has a small stack; where that is not enough the interpreter has the heap. */
+/* The stack of JIT code is small; when it does not suffice the interpreter, which uses the heap, is
+   tried. */
 static int match(const at_split *stage, at_splitter *s, const char *p, size_t bytes, size_t at) {
     const uint32_t how = PCRE2_NO_UTF_CHECK;
     const int rc = pcre2_match(stage->code, (PCRE2_SPTR)p, bytes, at, how, s->match, s->limits);
@@ -137,7 +140,7 @@ static int match(const at_split *stage, at_splitter *s, const char *p, size_t by
                        s->limits);
 }
 
-/* The pieces of text[from.start, +from.bytes).  The pattern sees this stretch alone. */
+/* Splits text[from.start, +from.bytes); the pattern cannot look beyond it. */
 static at_status cut(at_ctx *c, const at_split *stage, at_splitter *s, const char *text,
                      at_span from) {
     const char *p = text + from.start;
@@ -150,7 +153,7 @@ static at_status cut(at_ctx *c, const at_split *stage, at_splitter *s, const cha
             return at_error(c, AT_UNSUPPORTED,
                             "pattern `%.120s`: matching gives up at byte %zu (PCRE2 error %d)",
                             stage->pattern, from.start + at, rc);
-        if (found[1] <= found[0]) { /* empty (or turned round by \K): go on behind the character */
+        if (found[1] <= found[0]) { /* empty, or ends before it starts (\K): skip a character */
             size_t n;
             if (found[0] >= from.bytes) break;
             (void)at_utf8_get(p + found[0], &n);

@@ -1,11 +1,11 @@
 /*
  * token_train.c - learning merges from counted pieces.
  *
- * Pieces are counted as they are fed.  At the end every distinct piece is a row of symbols; the
- * counts of neighbouring pairs are kept up to date as merges change the rows, and a heap with
- * entries that may be out of date gives the next pair: an entry that promises more than the pair
- * has now is put back with its true count.  Ties go to the lower left, then the lower right id, so
- * the result does not depend on the order in which text came.
+ * Pieces are counted as they are fed.  At the end every distinct piece is a row of symbols, and the
+ * counts of neighbouring pairs are updated as merges change the rows.  A heap gives the next pair;
+ * its entries may be out of date, so one whose count is too high is put back with the true count.
+ * Ties go to the lower left id, then to the lower right one, so that the result does not depend on
+ * the order of the text.
  */
 #include "token/token_train.h"
 #include "token/token_bytes.h"
@@ -67,7 +67,7 @@ static at_status count_span(at_ctx *c, at_bpe_trainer *t, const char *s, size_t 
     while (n > max) {
         size_t k = max;
         while (k > 1 && ((unsigned char)s[k] & 0xC0) == 0x80) k--;
-        if (((unsigned char)s[k] & 0xC0) == 0x80) k = max; /* max is smaller than a character */
+        if (((unsigned char)s[k] & 0xC0) == 0x80) k = max; /* the character is longer than max */
         const at_status st = count_piece(c, t, s, k);
         if (st) return st;
         s += k;
@@ -76,7 +76,7 @@ static at_status count_span(at_ctx *c, at_bpe_trainer *t, const char *s, size_t 
     return n ? count_piece(c, t, s, n) : AT_OK;
 }
 
-/* Bytes of the next block: up to a newline, so that pieces are hardly ever cut. */
+/* Bytes of the next block; it ends at a newline if it can, so that few pieces are cut in two. */
 static size_t block(const char *text, size_t bytes) {
     if (bytes <= BLOCK) return bytes;
     size_t n = BLOCK;
@@ -96,7 +96,7 @@ static at_status feed_block(at_ctx *c, at_bpe_trainer *t, const char *text, size
         }
         if (st) return st;
         i += n;
-        i += at_utf8_invalid(text + i, bytes - i); /* encoded a byte at a time: nothing to learn */
+        i += at_utf8_invalid(text + i, bytes - i); /* encoded one by one: nothing to merge */
     }
     return AT_OK;
 }
@@ -114,7 +114,7 @@ at_status at_bpe_trainer_feed(at_ctx *c, at_bpe_trainer *t, const char *text, si
 
 typedef struct pair_info {
     int32_t left, right;
-    int64_t count, queued; /* now; as the best heap entry says */
+    int64_t count, queued; /* now; in its newest heap entry    */
     int32_t *row;          /* rows that had it, maybe no longer */
     int64_t rows, cap;
 } pair_info;
@@ -200,7 +200,7 @@ static bool count_row(state *s, int32_t row, int sign) {
     return true;
 }
 
-/* Queue what has become more frequent than the heap knows. */
+/* Adds heap entries for pairs that are more frequent than their newest entry says. */
 static bool queue_touched(state *s) {
     for (int64_t i = 0; i < s->n_touched; i++) {
         const pair_info *p = &s->pair[s->touched[i]];
@@ -288,7 +288,7 @@ static at_status merge_all(state *s) {
     while (s->spelling.n + SPECIALS < s->t->o.vocab && s->heap_n > 0) {
         const entry top = heap_pop(s);
         pair_info *p = &s->pair[top.pair];
-        if (top.count != p->queued) continue; /* a newer entry stands for this pair */
+        if (top.count != p->queued) continue; /* this pair has a newer entry */
         if (p->count != top.count) {
             if (p->count < s->t->o.min_count)
                 p->queued = 0;

@@ -1,4 +1,4 @@
-/* token_train.h - ids of a tokenizer trained here, and its tokenizer.json. */
+/* token_train.h - the ids of a tokenizer trained by artel, and its tokenizer.json. */
 #ifndef AT_TOKEN_TRAIN_H
 #define AT_TOKEN_TRAIN_H
 #include "token/token_map.h"

@@ -1,9 +1,9 @@
-/* token_write.c - tokenizer.json in one canonical form: equal vocabularies give equal bytes. */
+/* token_write.c - tokenizer.json in a canonical form: equal vocabularies give equal bytes. */
 #include "base/text.h"
 #include "token/token_bytes.h"
 #include "token/token_train.h"
 
-/* Printable bytes in order of code point, then the others, which stand from U+0100 on. */
+/* First the printable bytes, then the others: the order of the characters that stand for them. */
 int at_train_byte(int i) {
     int seen = 0;
     for (uint32_t ch = 0; ch < 0x144; ch++)

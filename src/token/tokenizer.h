@@ -3,13 +3,13 @@
  *
  * Read: byte-level vocabularies (GPT-2's own pattern, Split patterns, Digits) and SentencePiece
  * style (Prepend and Replace, or Metaspace; byte fallback), normalizers NFC, NFD, NFKC, NFKD.  The
- * ids are those of the `tokenizers` package with add_special_tokens off.  What is not understood
- * is refused by name, AT_UNSUPPORTED.
+ * ids are those of the `tokenizers` package with add_special_tokens off.  What is not supported is
+ * refused by name, AT_UNSUPPORTED.
  *
- * The package takes text only.  Here each byte that belongs to no valid UTF-8 character becomes
- * the token of that byte, and the text around such bytes is encoded on its own.  So, for
- * byte-level tokenizers, decode(encode(x)) == x for every byte string x, unless the file itself
- * asks for a loss: a normalizer, a prefix space, tokens that strip the space around them.
+ * The package takes text only.  Here a byte that is not part of a valid UTF-8 character becomes the
+ * token of that byte, and the text before and after it is encoded separately.  So, for byte-level
+ * tokenizers, decode(encode(x)) == x for every byte string x, unless the file itself changes the
+ * text: by a normalizer, a prefix space, or tokens that strip the space around them.
  *
  * A tokenizer is constant once loaded: threads may share it, each with its own context.
  */
@@ -60,8 +60,8 @@ typedef struct at_bpe_options {
     int64_t max_piece; /* longer pieces are cut before counting, bytes (default 64) */
 } at_bpe_options;
 at_status at_bpe_trainer_open(at_ctx *c, const at_bpe_options *o, at_bpe_trainer **out);
-/** Count the pieces of one document (bytes that are not UTF-8 are passed over); memory grows with
-    distinct pieces, not with text. */
+/** Counts the pieces of a document; bytes that are not UTF-8 are ignored.  Memory grows with the
+    number of distinct pieces, not with the text. */
 at_status at_bpe_trainer_feed(at_ctx *c, at_bpe_trainer *t, const char *text, size_t bytes);
 /** Merge until the vocabulary is full; ties: higher count, then lower (left, right) ids. */
 at_status at_bpe_trainer_finish(at_ctx *c, at_bpe_trainer *t, at_tokenizer **out);
