@@ -1,6 +1,7 @@
 /*
- * bench_bf16.c - every matrix is one of many that fill far more than the caches, and calls go
- * through them in no order, as decoding goes through experts: what counts is how fast B is read.
+ * bench_bf16.c - products with matrices in BF16.  There are many matrices, far more than fit the
+ * caches, and calls use them in random order, as decoding uses experts, so that the time is that of
+ * reading B from memory.
  */
 #include "bench/bench_bf16.h"
 #include "kernel/gemm_group.h"
@@ -10,21 +11,21 @@
 
 enum { VALUES = 128 << 20, CALLS = 24, PAIR_MS = 150, FEW_E = 16, FEW_ROWS = 256 };
 
-typedef struct desk {
+typedef struct operands {
     at_compute cp;
     bool tb;
-    int64_t e, rows, in, out; /* matrices; rows for each that has any */
-    int64_t used;             /* matrices with rows in a call         */
+    int64_t e, rows, in, out; /* matrices; rows of each that is used */
+    int64_t used;             /* matrices that a call uses            */
     uint16_t *w16;            /* [e, in out]                          */
     at_real *w, *x, *y;       /* w: the same in float, or NULL        */
     const uint16_t **mats16;
     const at_real **mats;
     int64_t *first, *row;
-    uint64_t turn;
+    uint64_t random;
     at_status status;
-} desk;
+} operands;
 
-static bool desk_open(desk *d, at_ctx *c, bool also_float) {
+static bool operands_open(operands *d, at_ctx *c, bool also_float) {
     if (at_compute_open(&d->cp, c) != AT_OK) return false;
     const int64_t size = d->in * d->out, slots = d->used * d->rows;
     d->w16 = at_malloc(c, (size_t)(d->e * size) * sizeof *d->w16);
@@ -49,7 +50,7 @@ static bool desk_open(desk *d, at_ctx *c, bool also_float) {
     return true;
 }
 
-static void desk_close(desk *d) {
+static void operands_close(operands *d) {
     at_compute_close(&d->cp);
     at_free(d->w16);
     at_free(d->w);
@@ -61,16 +62,16 @@ static void desk_close(desk *d) {
     at_free(d->row);
 }
 
-/* Two matrices that differ get rows, or, where all are used, all do. */
-static void choose(desk *d) {
-    d->turn = d->turn * 6364136223846793005u + 1442695040888963407u;
-    const int64_t one = (int64_t)(d->turn >> 33) % d->e;
+/* Gives rows to two random matrices, or to all of them where all are used. */
+static void choose(operands *d) {
+    d->random = d->random * 6364136223846793005u + 1442695040888963407u;
+    const int64_t one = (int64_t)(d->random >> 33) % d->e;
     const int64_t other = (one + d->e / 2) % d->e;
     for (int64_t x = 0; x < d->e; x++)
         d->first[x + 1] = d->first[x] + (d->used == d->e || x == one || x == other ? d->rows : 0);
 }
 
-static void group(desk *d, bool in_16) {
+static void group(operands *d, bool in_16) {
     choose(d);
     const at_status s =
         at_gemm_group_run(&d->cp, &(at_gemm_group){.of = {d->e, d->first, d->row, 1},
@@ -93,7 +94,7 @@ static void decode(void *arg) {
 }
 
 static void head(void *arg) {
-    desk *d = arg;
+    operands *d = arg;
     const at_status s = at_gemm_run(&d->cp, &(at_gemm){.tb = d->tb,
                                                        .m = 1,
                                                        .n = d->out,
@@ -109,33 +110,33 @@ static void head(void *arg) {
 
 enum { HEAD, DECODE, MANY };
 
-static at_status measure(at_ctx *c, desk *d, int kind, double limit, at_bench_emit emit,
+static at_status measure(at_ctx *c, operands *d, int kind, double limit, at_bench_emit emit,
                          void *user) {
     static const char *const names[] = {"gemv_bf16", "decode_bf16", "experts_bf16"};
     if (at_interrupted(c)) return at_error(c, AT_INTERRUPTED, "bench: interrupted");
     at_status s =
-        desk_open(d, c, kind == MANY) ? AT_OK : at_error(c, AT_OOM, "bench: out of memory");
+        operands_open(d, c, kind == MANY) ? AT_OK : at_error(c, AT_OOM, "bench: out of memory");
     if (s == AT_OK) {
         char shape[80];
         at_bench_row row = {.name = names[kind], .shape = shape, .threads = c->threads};
         at_timing base;
-        /* other machines on the same memory come and go: it is measured before and after */
+        /* the speed of memory varies with what else uses it, so it is measured before and after */
         if (kind != MANY) limit = at_read_peak(c, c->threads);
         at_time_pair(kind == HEAD     ? head
                      : kind == DECODE ? decode
                                       : group16,
                      kind == MANY ? group32 : NULL, d, PAIR_MS * 1e-3, &row.time, &base);
-        const char *turned = d->tb ? " B transposed" : "";
+        const char *transposed = d->tb ? " B transposed" : "";
         const long long in = d->in, out = d->out, e = d->e, rows = d->rows;
         const double values = (double)(d->in * d->out);
         if (kind == HEAD)
-            (void)snprintf(shape, sizeof shape, "1x%lldx%lld%s", out, in, turned);
+            (void)snprintf(shape, sizeof shape, "1x%lldx%lld%s", out, in, transposed);
         else if (kind == DECODE)
             (void)snprintf(shape, sizeof shape, "2 of %lld experts, 1 row, %lldx%lld%s", e, in, out,
-                           turned);
+                           transposed);
         else
             (void)snprintf(shape, sizeof shape, "%lld experts, %lld rows, %lldx%lld%s", e, rows, in,
-                           out, turned);
+                           out, transposed);
         if (kind == MANY) {
             row.limit = "fma";
             row.gflops = 2e-9 * (double)(d->used * d->rows) * values / row.time.min;
@@ -152,7 +153,7 @@ static at_status measure(at_ctx *c, desk *d, int kind, double limit, at_bench_em
         }
         s = d->status == AT_OK ? emit(user, &row) : d->status;
     }
-    desk_close(d);
+    operands_close(d);
     return s;
 }
 
@@ -160,18 +161,18 @@ at_status at_bench_bf16(at_ctx *c, double fma, at_bench_emit emit, void *user) {
     static const int64_t sizes[][2] = {{1024, 1024}, {1024, 2048}, {2048, 1024}};
     at_status s = AT_OK;
     for (int tb = 1; tb >= 0 && s == AT_OK; tb--) {
-        desk d = {.tb = tb, .e = 1, .used = 1, .rows = 1, .in = 1024, .out = 50304};
+        operands d = {.tb = tb, .e = 1, .used = 1, .rows = 1, .in = 1024, .out = 50304};
         s = measure(c, &d, HEAD, 0, emit, user);
     }
     for (int i = 0; i < 6 && s == AT_OK; i++) {
-        desk d = {.tb = i % 2, .used = 2, .rows = 1};
+        operands d = {.tb = i % 2, .used = 2, .rows = 1};
         d.in = sizes[i / 2][0];
         d.out = sizes[i / 2][1];
         d.e = VALUES / (d.in * d.out);
         s = measure(c, &d, DECODE, 0, emit, user);
     }
     for (int i = 0; i < 4 && s == AT_OK; i++) {
-        desk d = {.tb = i % 2, .e = FEW_E, .used = FEW_E, .rows = FEW_ROWS};
+        operands d = {.tb = i % 2, .e = FEW_E, .used = FEW_E, .rows = FEW_ROWS};
         d.in = sizes[i / 2][0];
         d.out = sizes[i / 2][1];
         s = measure(c, &d, MANY, fma, emit, user);

@@ -19,7 +19,7 @@ typedef struct layer {
     int64_t e, slots, share, in, out;
     int64_t *first, *row;
     at_real *x, *y, *w;     /* [slots / share, in], [slots, out], [e, in, out] */
-    at_real *rows, **grads; /* dx or rows as OpenBLAS has them [slots, in]; of w */
+    at_real *rows, **grads; /* dx, or the gathered rows for OpenBLAS, [slots, in]; gradients of w */
     const at_real **mats;
     bool dense; /* the baseline is one product of all slots */
     at_status status;
@@ -32,7 +32,7 @@ static at_real *fill(at_ctx *c, int64_t n) {
     return x;
 }
 
-/* The expert of a slot: with two a token a choice of two that differ, else one after the other. */
+/* The expert of a slot: with two slots a token two different ones, otherwise in turn. */
 static int64_t expert_of(const layer *d, int64_t slot) {
     const uint64_t h = (uint64_t)(slot / d->share + 1) * 0x9e3779b97f4a7c15u;
     const int64_t one = (int64_t)(h >> 40) % d->e, other = (int64_t)(h >> 16 & 0xffffff);
@@ -120,7 +120,7 @@ static void own(void *arg) {
     if (s != AT_OK) d->status = s;
 }
 
-/* All slots against one matrix, or each expert's against its own. */
+/* The baseline: all slots times one matrix, or those of each expert times its own. */
 static void blas(void *arg) {
     layer *d = arg;
     const int64_t each = d->dense ? d->slots : d->slots / d->e;

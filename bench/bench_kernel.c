@@ -19,8 +19,8 @@ typedef struct peaks {
     double fma, read;
 } peaks;
 
-/* What a case works on; freed as one. */
-typedef struct desk {
+/* The operands of a measurement. */
+typedef struct operands {
     at_compute cp, plain; /* plain: reference kernels */
     at_ctx plain_ctx;
     at_real *x[4];
@@ -31,11 +31,11 @@ typedef struct desk {
     bool sticks; /* attention: stick-breaking, not softmax */
     at_arena arena;
     at_status status;
-} desk;
+} operands;
 
 enum { PAIR_MS = 250 };
 
-static at_status desk_open(desk *d, at_ctx *c, const int64_t sizes[4]) {
+static at_status operands_open(operands *d, at_ctx *c, const int64_t sizes[4]) {
     memset(d, 0, sizeof *d);
     d->plain_ctx = *c;
     d->plain_ctx.cpu = c->cpu & AT_CPU_FMA;
@@ -53,14 +53,14 @@ static at_status desk_open(desk *d, at_ctx *c, const int64_t sizes[4]) {
     return AT_OK;
 }
 
-static void desk_close(desk *d) {
+static void operands_close(operands *d) {
     for (int i = 0; i < 4; i++) at_free(d->x[i]);
     at_compute_close(&d->cp);
     at_compute_close(&d->plain);
     at_arena_close(&d->arena);
 }
 
-static void keep_status(desk *d, at_status s) {
+static void keep_status(operands *d, at_status s) {
     if (d->status == AT_OK) d->status = s;
 }
 
@@ -85,19 +85,19 @@ static const struct {
 };
 
 static void product(void *arg) {
-    desk *d = arg;
+    operands *d = arg;
     keep_status(d, at_gemm_run(&d->cp, &d->g));
 }
 
-static void blas(void *arg) { at_blas_gemm(&((desk *)arg)->g); }
+static void blas(void *arg) { at_blas_gemm(&((operands *)arg)->g); }
 
 static at_status bench_product(at_ctx *c, size_t which, const peaks *p, at_bench_emit emit,
                                void *user) {
     const int64_t m = PRODUCTS[which].m, n = PRODUCTS[which].n, k = PRODUCTS[which].k;
     const bool ta = PRODUCTS[which].ta, tb = PRODUCTS[which].tb;
     char shape[64], name[64];
-    desk d;
-    at_status s = desk_open(&d, c, (const int64_t[]){m * k, k * n, m * n, 0});
+    operands d;
+    at_status s = operands_open(&d, c, (const int64_t[]){m * k, k * n, m * n, 0});
     if (s == AT_OK) {
         d.g = (at_gemm){.ta = ta, .tb = tb, .m = m, .n = n, .k = k};
         d.g.a = d.x[0];
@@ -122,7 +122,7 @@ static at_status bench_product(at_ctx *c, size_t which, const peaks *p, at_bench
         row.ratio = base.min / own.min;
         s = d.status == AT_OK ? emit(user, &row) : d.status;
     }
-    desk_close(&d);
+    operands_close(&d);
     return s;
 }
 
@@ -137,8 +137,9 @@ static at_tensor whole(at_real *data, at_real *grad, int64_t rows, int64_t cols)
                        .keep_grad = true};
 }
 
-/* Softmax: queries, keys and values side by side.  Sticks: two queries a token, keys are values. */
-static void attend(desk *d, at_compute *cp, bool back) {
+/* Softmax attention with q, k, v side by side; or stick-breaking with two queries a token and keys
+   as values. */
+static void attend(operands *d, at_compute *cp, bool back) {
     const at_mark mark = at_arena_mark(&d->arena);
     at_run r;
     at_run_init(&r, cp, &d->arena, back, 0);
@@ -149,20 +150,20 @@ static void attend(desk *d, at_compute *cp, bool back) {
     at_tensor *y = d->sticks ? at_stickbreak(&r, &q, &k, &k, d->B, d->T, 2, d->heads)
                              : at_attention(&r, &q, d->B, d->T, d->heads);
     if (y && back) {
-        y->grad = d->x[d->sticks ? 0 : 2]; /* any numbers */
+        y->grad = d->x[d->sticks ? 0 : 2]; /* the values do not matter */
         y->keep_grad = true;
         keep_status(d, at_backward_from(&r, y));
     }
     keep_status(d, at_run_status(&r));
     at_arena_rewind(&d->arena, mark);
 }
-static void attend_forward(void *arg) { attend(arg, &((desk *)arg)->cp, false); }
-static void attend_forward_plain(void *arg) { attend(arg, &((desk *)arg)->plain, false); }
-static void attend_both(void *arg) { attend(arg, &((desk *)arg)->cp, true); }
-static void attend_both_plain(void *arg) { attend(arg, &((desk *)arg)->plain, true); }
+static void attend_forward(void *arg) { attend(arg, &((operands *)arg)->cp, false); }
+static void attend_forward_plain(void *arg) { attend(arg, &((operands *)arg)->plain, false); }
+static void attend_both(void *arg) { attend(arg, &((operands *)arg)->cp, true); }
+static void attend_both_plain(void *arg) { attend(arg, &((operands *)arg)->plain, true); }
 
-/* An open desk; scores: products of a query with a key that are not masked. */
-static at_status time_attention(at_ctx *c, desk *d, bool back, double scores, bool compare,
+/* scores: number of pairs of query and key that are not masked. */
+static at_status time_attention(at_ctx *c, operands *d, bool back, double scores, bool compare,
                                 at_bench_row *row, const peaks *p, at_bench_emit emit, void *user) {
     at_timing base;
     at_time_pair(back ? attend_both : attend_forward,
@@ -185,8 +186,8 @@ static at_status bench_attention(at_ctx *c, bool back, const peaks *p, at_bench_
     const int64_t B = 8, T = 256, H = 6, D = 64, values = B * T * H * D;
     at_bench_row row = {.name = back ? "attention_forward_backward" : "attention_forward",
                         .shape = "8x256, 6 heads of 64"};
-    desk d;
-    at_status s = desk_open(&d, c, (const int64_t[]){3 * values, 3 * values, values, 0});
+    operands d;
+    at_status s = operands_open(&d, c, (const int64_t[]){3 * values, 3 * values, values, 0});
     if (s == AT_OK) {
         d.B = B;
         d.T = T;
@@ -194,18 +195,19 @@ static at_status bench_attention(at_ctx *c, bool back, const peaks *p, at_bench_
         d.heads = (int)H;
         s = time_attention(c, &d, back, (double)(B * (T * (T + 1) / 2)), true, &row, p, emit, user);
     }
-    desk_close(&d);
+    operands_close(&d);
     return s;
 }
 
-/* Long sticks, so that no key is skipped.  The reference would take minutes for long sequences. */
+/* Scores so low that no stick is used up and no key skipped.  For long sequences there is no
+   comparison with the reference kernels, which would take minutes. */
 static at_status bench_sticks(at_ctx *c, int64_t B, int64_t T, const char *shape, bool back,
                               const peaks *p, at_bench_emit emit, void *user) {
     const int64_t D = 256, values = B * T * D;
     at_bench_row row = {.name = back ? "stickbreak_forward_backward" : "stickbreak_forward",
                         .shape = shape};
-    desk d;
-    at_status s = desk_open(&d, c, (const int64_t[]){2 * values, 2 * values, values, values});
+    operands d;
+    at_status s = operands_open(&d, c, (const int64_t[]){2 * values, 2 * values, values, values});
     if (s == AT_OK) {
         d.B = B;
         d.T = T;
@@ -217,7 +219,7 @@ static at_status bench_sticks(at_ctx *c, int64_t B, int64_t T, const char *shape
         s = time_attention(c, &d, back, (double)(2 * B * (T * (T + 1) / 2)), T <= 512, &row, p,
                            emit, user);
     }
-    desk_close(&d);
+    operands_close(&d);
     return s;
 }
 
@@ -225,7 +227,7 @@ static at_status bench_sticks(at_ctx *c, int64_t B, int64_t T, const char *shape
 
 enum { OPT_BYTES = 4 * sizeof(at_real) }; /* p, g, m, v read; three are also written */
 
-static void optimise(desk *d, const at_kernels *k) {
+static void optimise(operands *d, const at_kernels *k) {
     const at_adamw h = {.lr = (at_real)1e-3,
                         .b1 = (at_real)0.9,
                         .b2 = (at_real)0.99,
@@ -235,13 +237,13 @@ static void optimise(desk *d, const at_kernels *k) {
                         .c2 = 1};
     k->adamw(d->n, d->x[0], d->x[1], d->x[2], d->x[3], &h);
 }
-static void optimise_own(void *arg) { optimise(arg, &((desk *)arg)->cp.k); }
-static void optimise_plain(void *arg) { optimise(arg, &((desk *)arg)->plain.k); }
+static void optimise_own(void *arg) { optimise(arg, &((operands *)arg)->cp.k); }
+static void optimise_plain(void *arg) { optimise(arg, &((operands *)arg)->plain.k); }
 
 static at_status bench_optimiser(at_ctx *c, const peaks *p, at_bench_emit emit, void *user) {
     const int64_t n = 13 << 20;
-    desk d;
-    at_status s = desk_open(&d, c, (const int64_t[]){n, n, n, n});
+    operands d;
+    at_status s = operands_open(&d, c, (const int64_t[]){n, n, n, n});
     if (s == AT_OK) {
         d.n = n;
         for (int64_t i = 0; i < n; i++) d.x[3][i] = d.x[3][i] * d.x[3][i];
@@ -256,7 +258,7 @@ static at_status bench_optimiser(at_ctx *c, const peaks *p, at_bench_emit emit, 
         row.ratio = base.min / own.min;
         s = emit(user, &row);
     }
-    desk_close(&d);
+    operands_close(&d);
     return s;
 }
 

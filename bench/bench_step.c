@@ -1,4 +1,4 @@
-/* bench_step.c - the trainer's own step over a data set that lies in memory. */
+/* bench_step.c - times at_trainer_step on a data set of random tokens in memory. */
 #include "bench/bench_step.h"
 #include "base/rng.h"
 #include "kernel/peak.h"
@@ -70,7 +70,7 @@ at_status at_bench_step_run(at_ctx *c, at_conf *f, int64_t steps, at_bench_step 
     if (steps < 1 || steps > STEPS_MAX)
         return at_error(c, AT_ARG, "%lld steps: expected 1 to %d", (long long)steps, STEPS_MAX);
     at_status s = AT_OK;
-    const bool named = at_conf_has(f, "model.arch"); /* then these are not its keys */
+    const bool named = at_conf_has(f, "model.arch"); /* then the defaults for gpt2 do not apply */
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults && s == AT_OK; i++) {
         char key[64];
         (void)snprintf(key, sizeof key, "%.*s", (int)strcspn(defaults[i], "="), defaults[i]);

@@ -11,7 +11,7 @@ const char *at_blas_name(char *text, size_t bytes);
     kernels below `cpu` (AT_CPU_* features); NULL: it uses what there is, or what was asked for. */
 const char *at_blas_better_coretype(unsigned cpu);
 void at_blas_threads(int n);
-/** Seconds, less than one, that its threads stay awake after a product; 0 with one thread. */
+/** Seconds, less than one, that its threads spin after a product; 0 with one thread. */
 double at_blas_spin_seconds(void);
 /** C = op(A) op(B); accumulate and bias are not looked at. */
 void at_blas_gemm(const at_gemm *g);

@@ -23,14 +23,14 @@ at_timing at_time_summary(double *t, int n) {
     return (at_timing){t[0], n % 2 ? t[n / 2] : (t[n / 2 - 1] + t[n / 2]) / 2};
 }
 
-/* Until the threads of OpenBLAS sleep: they would keep a core that the next measurement needs, and
-   at real-time priority keep its threads from it altogether. */
+/* Waits until the threads of OpenBLAS sleep.  While they spin they occupy a core that the next
+   measurement needs. */
 static void let_sleep(void) {
     const struct timespec t = {.tv_nsec = (long)(at_blas_spin_seconds() * 1e9)};
     if (t.tv_nsec > 0) (void)nanosleep(&t, NULL);
 }
 
-/* At least `least` calls, more while they take less than `seconds`; returns how many there are. */
+/* Times at least `least` calls, and more until `seconds` have passed; returns their number. */
 static int series(void (*f)(void *), void *arg, double seconds, int least, double *t, int n) {
     const double start = at_now();
     for (int i = 0; n < MOST && (i < least || at_now() - start < seconds); i++)

@@ -16,7 +16,7 @@ static const char *text(const cJSON *o, const char *key) {
     return cJSON_IsString(v) ? v->valuestring : "";
 }
 
-/* One line a row: what, how fast, how near the limit, against whom. */
+/* One line for each measurement: name, speed, percent of the limit, ratio to the baseline. */
 static void draw_kernel(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);

@@ -29,7 +29,7 @@ static double split_tokens(const cJSON *row, const char *split) {
     return number(cJSON_GetObjectItemCaseSensitive(splits, split), "tokens");
 }
 
-/* "left out: 3 not utf8; dropped: 120 duplicates, 40 too short": never silently. */
+/* "left out: 3 not utf8; dropped: 120 duplicates, 40 too short" */
 static void draw_left(const cJSON *row, const char *key, const char *title) {
     const cJSON *v;
     int n = 0;

@@ -12,7 +12,7 @@ static double number(const cJSON *o, const char *key) {
     return cJSON_IsNumber(v) ? v->valuedouble : -1;
 }
 
-/* ---- experts of a mixture: many lines of JSON, two of text ---- */
+/* ---- experts of a mixture: many JSON objects become two lines of text ---- */
 
 enum { KINDS = 2, TOP = 5 };
 
@@ -25,7 +25,7 @@ typedef struct {
 typedef struct {
     int routers;
     double entropy, information, dead, experts;
-    favourite top[TOP]; /* largest shares first, ties to the first */
+    favourite top[TOP]; /* largest shares, in descending order */
 } kind_usage;
 
 static const char *const kind_name[KINDS] = {"attention", "feed_forward"};

@@ -73,7 +73,7 @@ static bool split_names(opt_list *l) {
     return true;
 }
 
-/* "1,2 3" into numbers; false after a sentence about what is none. */
+/* "1,2 3" into numbers; false after a message about what is no number. */
 static bool read_ids(const char *text, int32_t **ids, int64_t *n, int *rc) {
     *ids = malloc((strlen(text) / 2 + 1) * sizeof **ids);
     if (!*ids) *rc = ui_fail("generate", "out of memory");
@@ -99,15 +99,15 @@ int cmd_generate(int argc, char **argv) {
     artel_generate_options o = {0};
     const opt table[] = {
         {"prompt", 'p', OPT_STRING, &o.prompt, "", "TEXT", "what the text begins with", 0, 0},
-        {"ids", 0, OPT_STRING, &ids, "", "1,2,3", "the same as token ids; the answer is ids, too",
-         0, 0},
+        {"ids", 0, OPT_STRING, &ids, "", "1,2,3",
+         "the prompt as token ids; the text is printed as ids, too", 0, 0},
         {"tokens", 'n', OPT_INT, &o.n, "100", "N", "most new tokens", 0, 1e9},
         {"temperature", 0, OPT_REAL, &o.temperature, "0.8", "T", "0: always the most probable", 0,
          100},
         {"top-k", 0, OPT_INT, &o.top_k, "40", "K", "only the K most probable; 0: all", 0, 1e9},
         {"top-p", 0, OPT_REAL, &o.top_p, "1", "P", "only the most probable that reach P", 0, 1},
         {"repeat-penalty", 0, OPT_REAL, &o.repeat_penalty, "1", "R",
-         "what was said in the last 64 tokens becomes R times less likely; 1: off", 1, 1e6},
+         "a token among the last 64 becomes R times less likely; 1: off", 1, 1e6},
         {"greedy", 0, OPT_FLAG, &greedy, NULL, NULL, "the same as --temperature 0", 0, 0},
         {"experts", 0, OPT_LIST, &experts, NULL, "A,B", "only these experts may answer", 0, 0},
         {"exclude", 0, OPT_LIST, &exclude, NULL, "A,B", "these experts may not answer", 0, 0},

@@ -9,7 +9,7 @@
 
 static void draw_value(const cJSON *v, int depth);
 
-/* Short arrays of plain values stand on one line. */
+/* Whether a value is printed on one line: a plain one, or a short array of plain ones. */
 static bool plain(const cJSON *v) {
     const cJSON *i = NULL;
     cJSON_ArrayForEach(i, v) if (cJSON_IsObject(i) || cJSON_IsArray(i)) return false;

@@ -26,7 +26,7 @@ static void draw_lab(void *user, const char *json) {
     cJSON_Delete(o);
 }
 
-/* What stands before an effect that is a limit. */
+/* "at least " or "at most ", before an effect that is a limit. */
 static const char *before(const char *bound) {
     return !strcmp(bound, "at_least")  ? "at least "
            : !strcmp(bound, "at_most") ? "at most "
@@ -34,7 +34,7 @@ static const char *before(const char *bound) {
                                        : "";
 }
 
-/* A claim: verdict, what was claimed, the number behind it. */
+/* A claim: whether it holds, its text, the effect. */
 static void draw_claim(const cJSON *o) {
     const cJSON *ci = cJSON_GetObjectItemCaseSensitive(o, "ci");
     const double lo = number(cJSON_GetArrayItem(ci, 0)), hi = number(cJSON_GetArrayItem(ci, 1));

@@ -10,7 +10,7 @@ int cmd_logits(int argc, char **argv) {
     const opt table[] = {
         {"ids", 0, OPT_STRING, &ids, OPT_REQUIRED, "FILE[:NAME]",
          "integer tensor [B,T] in a safetensors file (name: input_ids); attention_mask beside it "
-         "tells padding",
+         "marks padding",
          0, 0},
         {"output", 'o', OPT_STRING, &out, OPT_REQUIRED, "FILE",
          "gets `logits`, F32 [B,T,V], and `aux_loss` of routers", 0, 0},

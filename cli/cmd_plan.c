@@ -53,8 +53,7 @@ int cmd_plan(int argc, char **argv) {
     ui u = {0};
     recipe_args r = {0};
     const opt table[] = {
-        {"set", 0, OPT_APPEND, &r.set, NULL, "A.B=V", "change a value of the recipe (repeatable)",
-         0, 0},
+        {"set", 0, OPT_APPEND, &r.set, NULL, "A.B=V", "change a value of the recipe", 0, 0},
         UI_OPTIONS(&u),
         {0},
     };

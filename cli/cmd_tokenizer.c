@@ -81,7 +81,7 @@ static void input_close(input *in) {
     free(in->text);
 }
 
-/* Everything that is left; -1 at the end. */
+/* Reads the rest of the input; -1 at the end. */
 static long long input_rest(input *in) {
     size_t n = 0;
     for (;;) {
@@ -104,13 +104,13 @@ static long long input_next(input *in) {
     return in->whole ? input_rest(in) : (long long)getline(&in->text, &in->cap, in->f);
 }
 
-/* Was the end an end?  Says so and gives the exit code. */
+/* The exit code at the end of the input; reports a read error. */
 static int input_done(input *in, ui *u) {
     if (feof(in->f) && !ferror(in->f)) return 0;
     return ui_fail(u->verb, "%s: cannot be read: %s", in->name, strerror(errno));
 }
 
-/* Says what happened to a line and gives the exit code. */
+/* Reports the error of a line and returns the exit code. */
 static int failed(ui *u, const input *in, long long line, artel_status s) {
     (void)ui_fail(u->verb, "%s: line %lld: %s", in->name, line, artel_error(u->a));
     return s == ARTEL_INTERRUPTED ? 130 : 1;
@@ -193,7 +193,8 @@ static bool add(ids *x, long long v) {
         x->id = more;
         x->cap = cap;
     }
-    x->id[x->n++] = v < -1 || v > INT32_MAX ? -1 : (int32_t)v; /* -1 is refused by its place */
+    x->id[x->n++] =
+        v < -1 || v > INT32_MAX ? -1 : (int32_t)v; /* -1 is refused later, with its position */
     return true;
 }
 
@@ -249,7 +250,7 @@ static int decode_all(ui *u, const artel_tokenizer *t, input *in, bool whole) {
             rc = failed(u, in, line, s);
             break;
         }
-        printable_bytes(&out, text, bytes); /* main looks at the state of stdout */
+        printable_bytes(&out, text, bytes); /* main checks stdout for errors */
         if (newline || whole) printable_end(&out);
         if (newline && !whole) putchar('\n');
         artel_free(text);

@@ -57,16 +57,16 @@ static int version(int argc, char **argv) {
     return rc;
 }
 
-/* A result that did not reach its reader is a failure, whatever the verb thought. */
+/* Results that could not be written are a failure, whatever exit code the verb returned. */
 static int flushed(int rc) {
     if (fflush(stdout) == 0 && !ferror(stdout)) return rc;
     fprintf(stderr, "artel: cannot write to stdout: %s\n", strerror(errno));
     return rc ? rc : 1;
 }
 
-/* Ends without the destructors of libraries.  OpenBLAS starts threads of its own when it is loaded; one
-   that gets no memory asks for it again for ever, and the destructor waits for that thread.  (The leak
-   checker of a build with sanitizers is such a destructor, and is wanted.) */
+/* Exits without running the destructors of libraries.  OpenBLAS starts threads when it is loaded;
+   one that gets no memory retries for ever, and its destructor waits for that thread.  (In a build
+   with sanitizers the leak checker is a destructor, too, and is wanted.) */
 static int finish(int rc) {
 #ifdef AT_SANITIZED
     return flushed(rc);

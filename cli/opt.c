@@ -1,6 +1,6 @@
 /*
- * opt.c - getopt_long below, a table above.  Values go through the same conversion wherever they
- * come from: default, environment, option.
+ * opt.c - options described by a table, parsed by getopt_long.  Values are converted the same way
+ * whether they come from the default, the environment or an option.
  */
 #include "opt.h"
 #include "artel.h"
@@ -130,8 +130,8 @@ typedef struct parse {
 
 static void fill_getopt(parse *p) {
     char *s = p->shorts;
-    *s++ = '-'; /* arguments in their places, whatever POSIXLY_CORRECT says */
-    *s++ = ':'; /* a missing value is told from an unknown option           */
+    *s++ = '-'; /* return arguments in order, even with POSIXLY_CORRECT     */
+    *s++ = ':'; /* distinguish a missing value from an unknown option       */
     for (const opt *o = p->verb->table; o->name && p->n < OPTIONS_MAX; o++, p->n++) {
         const int has = o->kind == OPT_FLAG ? no_argument : required_argument;
         p->longs[p->n] = (struct option){o->name, has, NULL, FIRST + p->n};
@@ -215,7 +215,7 @@ int opt_parse(const opt_verb *v, int *argc, char **argv) {
     parse p = {.verb = v};
     fill_getopt(&p);
     int rc = -1, n_args = 0;
-    for (int i = 1; i < *argc; i++) /* help must work whatever else is wrong */
+    for (int i = 1; i < *argc; i++) /* help works whatever else is wrong */
         if (!strcmp(argv[i], "--"))
             break;
         else if (!strcmp(argv[i], "--help"))

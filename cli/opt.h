@@ -1,5 +1,5 @@
 /*
- * opt.h - options: one table says names, types, defaults and help; everything else follows from it.
+ * opt.h - options: parsing and help from one table of names, types, defaults and descriptions.
  *
  *   int64_t n = 0;
  *   const char *out = NULL;
@@ -14,8 +14,9 @@
  *   if (rc >= 0) return rc;          (--help: 0, wrong usage: 2; the message is already out)
  *   ... argv[0] .. argv[argc - 1] are now the arguments without options
  *
- * Every option has a twin in the environment: --top-k is ARTEL_TOP_K.  Default < environment <
- * option.  Lists in the environment are separated by newlines or semicolons.
+ * Every option can also be given in the environment: --top-k as ARTEL_TOP_K.  An option overrides
+ * the environment, which overrides the default.  Lists in the environment are separated by newlines
+ * or semicolons.
  */
 #ifndef CLI_OPT_H
 #define CLI_OPT_H
@@ -24,11 +25,11 @@
 
 typedef enum opt_kind {
     OPT_FLAG,   /* bool: no value; in the environment 1/0, true/false, yes/no, on/off */
-    OPT_INT,    /* int64_t; 1e6 is one                                                */
+    OPT_INT,    /* int64_t; 1e6 is accepted                                           */
     OPT_REAL,   /* double                                                             */
     OPT_STRING, /* const char *                                                       */
-    OPT_LIST,   /* opt_list: may be repeated; options replace the environment's       */
-    OPT_APPEND  /* opt_list: may be repeated; the environment's first, options after  */
+    OPT_LIST,   /* opt_list: may be repeated; options replace those of the environment */
+    OPT_APPEND  /* opt_list: may be repeated; options follow those of the environment  */
 } opt_kind;
 
 typedef struct opt_list {
@@ -67,8 +68,8 @@ typedef struct opt_sub {
     const char *name, *about;
     int (*run)(int argc, char **argv); /* argv[0] is the name */
 } opt_sub;
-/** Runs the row named by argv[1]; help, unknown and missing names included.  `prefix` is what
-    stands before: "artel", "artel data".  Tables end with a row whose name is NULL. */
+/** Runs the row named by argv[1]; also answers `help`, and unknown or missing names.  `prefix` is
+    the command so far: "artel", "artel data".  Tables end with a row whose name is NULL. */
 int opt_dispatch(const char *prefix, const opt_sub *table, int argc, char **argv);
 
 #endif

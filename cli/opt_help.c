@@ -1,4 +1,4 @@
-/* opt_help.c - help made from the tables, and the way from a name to its function. */
+/* opt_help.c - help texts made from the tables, and the dispatch of verbs. */
 #include "artel.h"
 #include "opt_internal.h"
 #include "printable.h"
@@ -8,7 +8,7 @@
 
 enum { COLUMN = 26, NAMES_MAX = 64 };
 
-/* A default of -1 stands for "not given" and would tell nobody anything. */
+/* A default of -1 means "not given" and is not shown. */
 static void help_row(const opt *o) {
     char left[80];
     const int n = snprintf(left, sizeof left, "  %c%c%c --%s%s%s", o->letter ? '-' : ' ',
@@ -34,8 +34,8 @@ int opt_help(const opt_verb *v) {
     if (v->table->name) {
         char name[64];
         opt_env_name(v->table, name);
-        printf("\nEvery option has a twin in the environment: --%s is %s.\n"
-               "Precedence: default, recipe, environment, option; the last one given wins.\n",
+        printf("\nEvery option can be given in the environment, too: --%s as %s.\n"
+               "An option overrides the environment, that the recipe, that the default.\n",
                v->table->name, name);
     }
     return 0;

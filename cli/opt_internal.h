@@ -1,4 +1,4 @@
-/* opt_internal.h - what the two halves of opt share. */
+/* opt_internal.h - shared by opt.c and opt_help.c. */
 #ifndef CLI_OPT_INTERNAL_H
 #define CLI_OPT_INTERNAL_H
 #include "opt.h"

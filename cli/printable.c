@@ -15,7 +15,7 @@ static bool wanted(FILE *f) {
     return terminal != 0;
 }
 
-/* Bytes at the end of a text that begin a character and do not end it. */
+/* Number of bytes of an incomplete character at the end of a text. */
 static size_t open_end(const char *bytes, size_t n) {
     for (size_t k = 1; k <= 3 && k <= n; k++) {
         const unsigned char b = (unsigned char)bytes[n - k];
@@ -54,7 +54,7 @@ void printable_print(FILE *f, const char *fmt, ...) {
 
 /* ---- rows --------------------------------------------------------------------------------- */
 
-/* The character of an escape in JSON, s at the letter after the backslash. */
+/* The character of a JSON escape; s points to the letter after the backslash. */
 static unsigned long escaped(const char *s) {
     char digits[5] = "";
     if (*s != 'u') return *s == 'b' ? 8 : *s == 'f' ? 12 : *s == 'r' ? 13 : 'x';
@@ -62,7 +62,7 @@ static unsigned long escaped(const char *s) {
     return strtoul(digits, NULL, 16);
 }
 
-/* Rows hold control characters as escapes alone ("\u001b"); these become text ("\\x1b"). */
+/* In JSON control characters occur as escapes only ("\u001b"), which become text ("\\x1b"). */
 static char *escaped_row(const char *s) {
     char *out = malloc(3 * strlen(s) + 1), *o = out; /* "\r" becomes five bytes */
     for (; out && *s; s++) {
@@ -95,7 +95,7 @@ void printable_bytes(printable *s, const char *bytes, size_t n) {
         (void)fwrite(bytes, 1, n, stdout);
         return;
     }
-    while (s->n > 0 && n > 0) { /* to the end of the character, or to where it cannot be one */
+    while (s->n > 0 && n > 0) { /* until the character is complete, or invalid */
         s->held[s->n++] = *bytes++;
         n--;
         if (open_end(s->held, s->n) == s->n) continue;

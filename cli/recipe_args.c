@@ -1,4 +1,4 @@
-/* recipe_args.c - options laid over a recipe. */
+/* recipe_args.c - options that override values of a recipe. */
 #include "recipe_args.h"
 #include "printable.h"
 #include <stdio.h>

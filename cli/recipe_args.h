@@ -1,4 +1,4 @@
-/* recipe_args.h - what verbs with a recipe share: the file, --set, --seed, --print-config. */
+/* recipe_args.h - shared by verbs that take a recipe: the file, --set, --seed, --print-config. */
 #ifndef CLI_RECIPE_ARGS_H
 #define CLI_RECIPE_ARGS_H
 #include "artel.h"

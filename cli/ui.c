@@ -24,9 +24,9 @@ static void on_signal(int number) {
     if (running) artel_interrupt(running);
 }
 
-/* SA_RESETHAND: the second Ctrl-C, or SIGTERM, finds the default action and ends the process.  A
-   terminal that closes sends SIGHUP from more than one side, so a second one of these changes
-   nothing; and a program that was told to ignore it (nohup) goes on doing so. */
+/* With SA_RESETHAND a second Ctrl-C, or SIGTERM, has the default action and ends the process.  Not
+   so SIGHUP: a terminal that is closed may send it more than once.  A program that was told to
+   ignore SIGHUP (nohup) goes on ignoring it. */
 static void catch_signals(void) {
     struct sigaction act = {.sa_handler = on_signal}, was;
     act.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
@@ -46,7 +46,7 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Columns a line may take so that the terminal does not break it: a broken one is not rewritten. */
+/* Width of a progress line: one that the terminal wraps cannot be overwritten. */
 static int columns(void) {
     struct winsize w;
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col - 1 : 79;
@@ -110,7 +110,7 @@ static int exit_code(artel_status s) {
 
 int ui_close(ui *u, artel_status s) {
     end_line(u);
-    (void)fflush(stdout); /* what was found comes before what went wrong */
+    (void)fflush(stdout); /* results before the error message */
     if (s == ARTEL_INTERRUPTED) {
         const char *why = artel_error(u->a);
         fprintf(stderr, "artel %s: %s\n", u->verb, *why ? why : "interrupted");
@@ -127,10 +127,10 @@ int ui_close(ui *u, artel_status s) {
 void ui_json(void *user, const char *json) {
     (void)user;
     (void)puts(json);
-    (void)fflush(stdout); /* readers of a pipe see each result when it is there */
+    (void)fflush(stdout); /* so that the reader of a pipe sees each result at once */
 }
 
-/* ---- sentences ---------------------------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------------------------- */
 
 static void say(const char *verb, const char *fmt, va_list ap) {
     char text[4096];

@@ -1,5 +1,5 @@
 /*
- * ui.h - what every verb needs around the library: the context, Ctrl-C, the log, the exit code.
+ * ui.h - what every verb needs: the library's context, Ctrl-C, the log, the exit code.
  *
  *   ui u = {0};
  *   ... opt table with UI_OPTIONS(&u), opt_parse ...
@@ -41,8 +41,9 @@ typedef struct ui {
         "json", 0, OPT_FLAG, &(u)->json, NULL, NULL, "one JSON object a line on stdout", 0, 0        \
     }
 
-/** Opens u->a with the options given; from here on Ctrl-C, SIGTERM and SIGHUP (unless it was ignored
-    before) ask the library to stop, and a second Ctrl-C or SIGTERM ends the process.  False: the reason is on stderr, return 1. */
+/** Opens u->a with the options given; from here on Ctrl-C, SIGTERM and SIGHUP (unless it was
+    ignored before) ask the library to stop, and a second Ctrl-C or SIGTERM ends the process. 
+    False: the reason is on stderr, return 1. */
 bool ui_open(ui *u, const char *verb);
 /** Prints what went wrong, closes u->a and returns the exit code. */
 int ui_close(ui *u, artel_status s);
@@ -50,12 +51,12 @@ int ui_close(ui *u, artel_status s);
 /** artel_emit for --json: the object as a line on stdout; user is not used. */
 void ui_json(void *user, const char *json);
 
-/** A sentence on stderr for wrong usage; returns 2. */
+/** Prints a message about wrong usage to stderr; returns 2. */
 int ui_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/** A sentence on stderr for a failure; returns 1. */
+/** Prints a message about a failure to stderr; returns 1. */
 int ui_fail(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/** "12.3 MB", "1.5 k": short, for people; the buffer is one of a few static ones. */
+/** "12.3 MB", "1.5 k".  In one of a few static buffers that are used in turn. */
 const char *ui_bytes(double bytes);
 const char *ui_count(double n);
 

@@ -1,5 +1,5 @@
 /*
- * verbs.h - the verbs of artel, said once.
+ * verbs.h - the table of all verbs of artel.
  *
  * To add one: a row here, and cli/cmd_<name>.c with `int cmd_<name>(int argc, char **argv)`, which
  * fills an option table (opt.h), opens the context (ui.h) and calls one function of artel.h.  A

@@ -2,7 +2,7 @@
 #include "lab/frontier.h"
 #include <math.h>
 
-/* Places by falling speed. */
+/* Indices in order of descending speed. */
 static void order(const double *speed, int n, int *place) {
     for (int i = 0; i < n; i++) {
         int j = i;

@@ -1,4 +1,4 @@
-/* lab.c - the table of labs, and what happens around each of them. */
+/* lab.c - the table of labs, and the steps that all labs share. */
 #include "lab/lab.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -42,7 +42,8 @@ static at_status open_data(at_lab_session *l) {
     return s;
 }
 
-/* lab.json says what the folder is for: results of two scales or data sets are not mixed. */
+/* lab.json records the lab, scale and data of the folder, so that results of different ones are
+   never mixed. */
 static at_status claim_folder(at_lab_session *l) {
     const char *want[3][2] = {{"lab", l->lab->name},
                               {"scale", at_lab_scale_name[l->o->scale]},
@@ -131,7 +132,7 @@ at_status at_lab_run(at_ctx *c, const char *name, const at_lab_options *o) {
     if (s == AT_OK) s = claim_folder(&l);
     if (s == AT_OK && !(l.results_path = at_join(c, o->out, "results.jsonl"))) s = AT_OOM;
     if (s == AT_OK) s = at_self_program(c, l.program);
-    l.program[16] = 0; /* enough to tell programs apart */
+    l.program[16] = 0; /* enough to distinguish programs */
     at_self_processor(c, l.processor);
     if (s == AT_OK) s = at_lab_results_open(&l);
     if (s == AT_OK) s = at_compute_open(&l.cp, c);

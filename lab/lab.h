@@ -1,5 +1,5 @@
 /*
- * lab.h - claims of a paper, tried on real data: train, measure, compare, conclude.
+ * lab.h - tests the claims of a paper on real data: train, measure, compare, conclude.
  *
  * A lab is one file: an at_lab with a function that declares training runs, has them done
  * (lab_trial.h), measures the models (lab_probe.h, lab_speed.h), states what came of each claim
@@ -7,8 +7,9 @@
  *
  * The folder of a lab: lab.json (which lab, scale and data), runs/NAME/ (an ordinary training run
  * each), results.jsonl (a line a run), rates.jsonl, speed.json, claims.jsonl, report.json,
- * report.html.  Whatever is finished there is not done again: after an interrupt the same call goes
- * on.  Runs of another program are done again, speeds of another processor measured again.
+ * report.html.  What is finished there is not repeated, so that after an interrupt the same call
+ * goes on.  Runs of another build of artel are repeated; speeds of another processor are measured
+ * again.
  */
 #ifndef AT_LAB_H
 #define AT_LAB_H
@@ -46,8 +47,8 @@ typedef struct at_lab_options {
 
 /**
  * The lab of this name, from where it stands to its end.  Emits an object a claim (lab_claim.h),
- * then {"lab","scale","runs","seconds","report","program","processor","warnings":[..]}.  AT_ARG: no such lab; a folder that holds
- * something else.  AT_INTERRUPTED: the same call goes on.
+ * then {"lab","scale","runs","seconds","report","program","processor","warnings":[..]}.  AT_ARG: no
+ * such lab; a folder that holds something else.  AT_INTERRUPTED: the same call goes on.
  */
 at_status at_lab_run(at_ctx *c, const char *name, const at_lab_options *o);
 

@@ -45,7 +45,7 @@ at_status at_lab_claim_end(at_lab_session *l, at_json *j) {
     return AT_OK;
 }
 
-/* A limit on one side says nothing of the other. */
+/* Whether an effect that is only a limit can support a claim on this side. */
 static bool bound_allows(const char *bound, bool above) {
     if (!bound || !strcmp(bound, "none")) return true;
     return !strcmp(bound, above ? "at_least" : "at_most");

@@ -1,5 +1,5 @@
 /*
- * lab_claim.h - what came of a claim.
+ * lab_claim.h - the result of testing a claim.
  *
  *     {"claim","holds","effect","ci":[lo,hi],"p","p_holm","n","unit","null","side", ...}
  *
@@ -9,9 +9,9 @@
  * claims of the lab.  The claim holds when the effect lies on its side and p_holm is below 0.05.
  * Numbers that a sample cannot give are null; such a claim does not hold.
  *
- * "bound": the effect is no estimate but a limit.  "at_least": the true one is as large or larger, so
- * that a claim "below" cannot hold; "at_most": the other way round; "mixed": one with some seeds, the
- * other with others, and nothing holds; "none".
+ * "bound": the effect is no estimate but a limit.  "at_least": the true one is as large or larger,
+ * so that a claim "below" cannot hold; "at_most": the other way round; "mixed": one with some
+ * seeds, the other with others, and nothing holds; "none".
  */
 #ifndef AT_LAB_CLAIM_H
 #define AT_LAB_CLAIM_H

@@ -1,4 +1,5 @@
-/* lab_probe.c - hidden states once a group of windows, then the loss of each part of each window. */
+/* lab_probe.c - a forward pass for each group of windows, then the loss of each bucket of each
+   window. */
 #include "lab/lab_probe.h"
 #include "arch/read.h"
 #include "base/file.h"

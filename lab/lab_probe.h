@@ -15,7 +15,7 @@ typedef struct at_probe_spec {
     int64_t context, stride; /* context <= stride                                           */
     int64_t buckets;         /* parts of equal length a window's losses are told in         */
     int64_t limit;           /* most windows, from the beginning; 0: all                    */
-    bool tail;               /* and what is left after the last whole window, as one bucket */
+    bool tail;               /* also the tokens after the last whole window, as one bucket  */
 } at_probe_spec;
 
 typedef struct at_probe {

@@ -1,4 +1,4 @@
-/* lab_result.h - what is measured of a finished run: its line of results.jsonl. */
+/* lab_result.h - measures a finished run: its line of results.jsonl. */
 #ifndef AT_LAB_RESULT_H
 #define AT_LAB_RESULT_H
 #include "lab/lab_session.h"

@@ -7,9 +7,9 @@
 #include "tensor/run.h"
 
 enum {
-    AT_TRIAL_BY_LENGTH = 1,   /* evaluate beyond the training context, too            */
-    AT_TRIAL_MAY_DIVERGE = 2, /* a loss that explodes is a result, not a failure      */
-    AT_TRIAL_FOR_TUNING = 4   /* a setting is chosen by it: its model never sees the test split */
+    AT_TRIAL_BY_LENGTH = 1,   /* evaluate with longer contexts than in training, too  */
+    AT_TRIAL_MAY_DIVERGE = 2, /* a run that diverges is a result, not a failure       */
+    AT_TRIAL_FOR_TUNING = 4   /* chooses a setting: it is never evaluated on the test split */
 };
 
 /** One training run of the lab. */

@@ -1,18 +1,19 @@
 /*
- * lab_speed.h - how fast models of a lab are, measured side by side.
+ * lab_speed.h - measures how fast the models of a lab are, in turns.
  *
- * One model after another does a few training steps, forward passes and decoded tokens, and the
- * round begins again: what disturbs the machine for a while disturbs all of them.  Told are medians
- * over rounds.  Weights and texts are the real ones, so that experts are as busy as they are.
+ * In each round every model does a few training steps, a forward pass and some decoding, so that a
+ * disturbance of the machine affects all models alike.  Results are medians over rounds.  Weights
+ * and texts are the real ones, so that the load of the experts is, too.
  *
- * Models are compared within a heat: those of one training seed.  Each seed has its own, so that
- * ratios of speeds vary over seeds by all that makes them vary: weights, and noise of the clock.
+ * The models of one training seed are measured together and compared with each other.  Over the
+ * seeds ratios of speeds then vary by all that influences them: weights, and noise of the
+ * measurement.
  */
 #ifndef AT_LAB_SPEED_H
 #define AT_LAB_SPEED_H
 #include "lab/lab_session.h"
 
-enum { AT_SPEED_MODELS = 16, AT_SPEED_HEATS = 8 };
+enum { AT_SPEED_MODELS = 16, AT_SPEED_SEEDS = 8 };
 
 typedef struct at_speed {
     double train, forward,
@@ -21,9 +22,9 @@ typedef struct at_speed {
     double error[3]; /* standard errors of their logarithms over the rounds */
 } at_speed;
 
-/** t [heats, n]: finished runs, those of a heat side by side; out [heats, n].  Kept in
-    DIR/speed.json: measured once for these runs, this program, processor and number of threads. */
-at_status at_lab_speed(at_lab_session *l, const at_trial *const *t, int heats, int n, int rounds,
+/** t [seeds, n]: finished runs; out [seeds, n].  Results are saved in DIR/speed.json and reused for
+    the same runs, program, processor and number of threads. */
+at_status at_lab_speed(at_lab_session *l, const at_trial *const *t, int seeds, int n, int rounds,
                        at_speed *out);
 
 #endif

@@ -1,12 +1,11 @@
 /*
  * lab_trial.h - the training runs of a lab.
  *
- * A run is declared with the text of its recipe; at_lab_train does declared ones that are not
- * finished: trained in runs/NAME (continued where an interrupt left it), evaluated over the
- * whole validation split and the whole test split, its line added to results.jsonl.  A run is
- * finished when a line carries its name, the hash of its recipe and data, and the program that is
- * running, and its model is there.  The processor is told but does not count: losses are the same on
- * every one.
+ * A run is declared with the text of its recipe.  at_lab_train trains declared runs that are not
+ * finished, in runs/NAME (continuing after an interrupt), evaluates them on the whole validation
+ * split and the whole test split, and adds a line for each to results.jsonl.  A run is finished
+ * when its model exists and there is a line with its name, the hash of its recipe and data, and the
+ * hash of the running program.  The processor is recorded only: losses are the same on every one.
  *
  *     {"name","group","seed","recipe" (hash),"program","processor","arch","parameters","active",
  *      "peak_bytes" (planned),"steps","tokens","train_loss",
@@ -18,9 +17,9 @@
  *      "by_context":[{"context","loss","tokens"}],                  where lengths were asked for:
  *      "by_position":[{"position","loss"}]}                         see lab_probe.h
  *
- * A run that a setting is chosen by (AT_TRIAL_FOR_TUNING) has no line of the test split.  Of a run whose
- * loss exploded, where that was allowed for: {"name","group","seed","recipe","program","processor",
- * "diverged": why}.
+ * A run for choosing a setting (AT_TRIAL_FOR_TUNING) is not evaluated on the test split.  A run
+ * that diverged (AT_TRIAL_MAY_DIVERGE) has the line
+ * {"name","group","seed","recipe","program","processor", "diverged": why}.
  */
 #ifndef AT_LAB_TRIAL_H
 #define AT_LAB_TRIAL_H
@@ -30,12 +29,13 @@
     at_trial. */
 at_status at_lab_declare(at_lab_session *l, const char *group, int64_t seed, unsigned flags,
                          const char *recipe);
-/** Does what is not finished of the declared runs that have all these flags (0: of all), in their
+/** Trains the declared runs that are not finished and have all these flags (0: all runs), in
     order. */
 at_status at_lab_train(at_lab_session *l, unsigned flags);
 /** The run of a group with this seed, or NULL. */
 const at_trial *at_lab_trial(const at_lab_session *l, const char *group, int64_t seed);
-/** A number of each run of a group, for the seeds 1 .. n; false when one is missing. */
+/** The number under `key` of each run of a group, for the seeds 1 .. n; false when one is
+    missing. */
 bool at_lab_numbers(const at_lab_session *l, const char *group, const char *key, int64_t n,
                     double *out);
 /** Mean losses of the windows of the test split, in order of domain and place (whole windows

@@ -7,7 +7,7 @@
 #include "lab/lab_trial.h"
 
 enum { MF_VARIANTS = 7, MF_DENSE_MAX = 5, MF_MODELS = MF_DENSE_MAX + MF_VARIANTS };
-enum { MF_SEEDS_MAX = AT_SPEED_HEATS, MF_TUNE_SEED = 101 };
+enum { MF_SEEDS_MAX = AT_SPEED_SEEDS, MF_TUNE_SEED = 101 };
 enum { MF_RATES = 7, MF_RATE_LOW = 2, MF_RATE_HIGH = 4 }; /* all, and those that are always tried */
 
 #define MF_MAIN    "mf"
@@ -55,14 +55,14 @@ typedef struct mf {
 
 /** The i-th learning rate for a size, rising, 0 <= i < MF_RATES. */
 double mf_rate(const mf_model *x, int i);
-/** The tried rate of model i with the least validation loss; -1: every one of them exploded. */
+/** The rate with the lowest validation loss of those tried for model i; -1: all diverged. */
 int mf_best(const mf *m, int i);
-/** Where the best rate is the last one on a side, the next beyond it joins those to try.  False: it
-    is not, or there is none. */
+/** If the best rate is at an end of the range tried, adds the next one beyond it.  False: it is
+    not, or there is none. */
 bool mf_add_rate(mf *m, int i);
-/** Where the best of all rates tried lies: -1 at the lower end, 1 at the upper, 0 between them. */
+/** Where the best rate lies in the range tried: -1 at the lower end, 1 at the upper, 0 between. */
 int mf_edge(const mf *m, int i);
-/** Validation loss of model i with rate r; NaN: it exploded, or was not tried. */
+/** Validation loss of model i with rate r; NaN: it diverged, or was not tried. */
 double mf_tune_loss(const mf *m, int i, int r);
 bool mf_number(const cJSON *o, const char *key, double *out);
 /** Loss by the context read, of one run: the field "loss" of by_context[i]; NaN when missing. */
@@ -71,8 +71,8 @@ double mf_context_loss(const at_trial *t, int i);
 enum mf_what { MF_TRAIN, MF_READ, MF_WRITE }; /* throughputs of an at_speed */
 double mf_speed_of(const at_speed *s, int what);
 
-/** A rate for each size, kept for rates.jsonl, with a doubt (at_lab_warn) where it is the last one
-    tried.  AT_NUMERIC: all of them exploded. */
+/** Chooses a rate for each size and records it for rates.jsonl; warns (at_lab_warn) where it is at
+    an end of the range tried.  AT_NUMERIC: all of them diverged. */
 at_status mf_choose_rates(mf *m);
 /** Fills loss from the results; fills speed. */
 at_status mf_losses(mf *m);

@@ -1,4 +1,4 @@
-/* stats.c - small samples, exactly; large ones by resampling. */
+/* stats.c - small samples by exact tests, large ones by resampling. */
 #include "lab/stats.h"
 #include "base/rng.h"
 #include <math.h>
@@ -12,7 +12,7 @@ double at_stat_mean(const double *x, int64_t n) {
     return sum / (double)n;
 }
 
-/* Around the mean, to the given power. */
+/* The central moment of the given power. */
 static double moment(const double *x, int64_t n, int power) {
     const double mean = at_stat_mean(x, n);
     double sum = 0;
@@ -50,8 +50,8 @@ static double beta_fraction(double x, double a, double b) {
     return f;
 }
 
-/* I(x; a, b); rest = 1 - x, given for the digits it has where x is next to 1.  The fraction converges
-   quickly on one side of (a + 1) / (a + b + 2). */
+/* I(x; a, b); rest = 1 - x, given for the digits it has where x is next to 1.  The fraction
+   converges quickly on one side of (a + 1) / (a + b + 2). */
 static double beta_share(double x, double rest, double a, double b) {
     if (x <= 0) return 0;
     if (rest <= 0) return 1;
@@ -109,7 +109,7 @@ at_estimate at_stat_t(const double *x, int64_t n, double null) {
 
 void at_stat_holm(const double *p, int64_t n, double *adjusted) {
     int64_t left = 0;
-    double least = 0; /* what the lesser ones came to */
+    double least = 0; /* the largest so far: the result never decreases */
     for (int64_t i = 0; i < n; i++) {
         adjusted[i] = (double)NAN;
         left += !isnan(p[i]);

@@ -38,7 +38,7 @@ bool at_st_elements(int rank, const int64_t *dim, int64_t *n) {
 
 /* ---- one entry of the header -------------------------------------------------------------- */
 
-static at_status lie(at_ctx *c, const at_st *st, const char *tensor, const char *reason) {
+static at_status malformed(at_ctx *c, const at_st *st, const char *tensor, const char *reason) {
     return at_error(c, AT_FORMAT, "%s: tensor `%.200s`: %s", st->path, tensor, reason);
 }
 
@@ -57,11 +57,11 @@ static at_status whole(at_ctx *c, const at_st *st, const char *tensor, const cha
     else
         (void)snprintf(reason, sizeof reason,
                        "%s: expected a whole number from 0 to 2^53, found %.17g", what, d);
-    return lie(c, st, tensor, reason);
+    return malformed(c, st, tensor, reason);
 }
 
 static at_status read_dtype(at_ctx *c, const at_st *st, const cJSON *v, at_st_tensor *t) {
-    if (!cJSON_IsString(v)) return lie(c, st, t->name, "dtype: expected a string");
+    if (!cJSON_IsString(v)) return malformed(c, st, t->name, "dtype: expected a string");
     for (int i = 0; i < AT_DT_COUNT; i++)
         if (!strcmp(dtypes[i].name, v->valuestring)) {
             t->dtype = (at_dtype)i;
@@ -72,11 +72,11 @@ static at_status read_dtype(at_ctx *c, const at_st *st, const cJSON *v, at_st_te
 }
 
 static at_status read_shape(at_ctx *c, const at_st *st, const cJSON *v, at_st_tensor *t) {
-    if (!cJSON_IsArray(v)) return lie(c, st, t->name, "shape: expected an array");
+    if (!cJSON_IsArray(v)) return malformed(c, st, t->name, "shape: expected an array");
     const cJSON *d = NULL;
     cJSON_ArrayForEach(d, v) {
         if (t->rank == AT_ST_RANK_MAX)
-            return lie(c, st, t->name, "shape: more than 8 dimensions are not read");
+            return malformed(c, st, t->name, "shape: more than 8 dimensions are not read");
         const at_status s = whole(c, st, t->name, "shape", d, &t->dim[t->rank]);
         if (s) return s;
         t->rank++;
@@ -92,7 +92,7 @@ static at_status pick_fields(at_ctx *c, const at_st *st, const cJSON *entry, con
     cJSON_ArrayForEach(v, entry) {
         for (int i = 0; i < 3; i++) {
             if (strcmp(v->string, names[i]) != 0) continue;
-            if (field[i]) return lie(c, st, name, "a field is given twice");
+            if (field[i]) return malformed(c, st, name, "a field is given twice");
             field[i] = v;
         }
     }
@@ -105,20 +105,20 @@ static at_status pick_fields(at_ctx *c, const at_st *st, const cJSON *entry, con
 static at_status read_entry(at_ctx *c, const at_st *st, const cJSON *entry,
                             const unsigned char *data, size_t data_bytes, at_st_tensor *t) {
     *t = (at_st_tensor){.name = entry->string};
-    if (!cJSON_IsObject(entry)) return lie(c, st, t->name, "expected an object");
+    if (!cJSON_IsObject(entry)) return malformed(c, st, t->name, "expected an object");
     const cJSON *field[3] = {NULL, NULL, NULL};
     int64_t begin = 0, end = 0, n = 0;
     at_status s = pick_fields(c, st, entry, t->name, field);
     if (!s) s = read_dtype(c, st, field[0], t);
     if (!s) s = read_shape(c, st, field[1], t);
     if (!s && (!cJSON_IsArray(field[2]) || cJSON_GetArraySize(field[2]) != 2))
-        s = lie(c, st, t->name, "data_offsets: expected [begin, end]");
+        s = malformed(c, st, t->name, "data_offsets: expected [begin, end]");
     if (!s) s = whole(c, st, t->name, "data_offsets", cJSON_GetArrayItem(field[2], 0), &begin);
     if (!s) s = whole(c, st, t->name, "data_offsets", cJSON_GetArrayItem(field[2], 1), &end);
     if (s) return s;
     const int64_t size = (int64_t)at_dtype_size(t->dtype);
     if (!at_st_elements(t->rank, t->dim, &n) || n > INT64_MAX / size)
-        return lie(c, st, t->name, "shape: the number of bytes does not fit 64 bits");
+        return malformed(c, st, t->name, "shape: the number of bytes does not fit 64 bits");
     if (begin > end || (uint64_t)end > data_bytes)
         return at_error(c, AT_FORMAT,
                         "%s: tensor `%.200s`: data_offsets [%lld, %lld] are outside the %zu bytes "
@@ -180,7 +180,7 @@ static at_status index_names(at_ctx *c, at_st *st) {
     for (size_t i = 0; !s && i < n; i++) {
         st->by_name[i] = order[i].i;
         if (i > 0 && !strcmp(order[i].name, order[i - 1].name))
-            s = lie(c, st, order[i].name, "this name is used twice");
+            s = malformed(c, st, order[i].name, "this name is used twice");
     }
     at_free(order);
     return s;

@@ -267,7 +267,7 @@ static void test_speed(void **state) {
     declare_sizes(&l);
     OK(at_lab_train(&l, 0));
     const at_trial *small = at_lab_trial(&l, "small", 1), *large = at_lab_trial(&l, "large", 1);
-    const at_trial *t[] = {small, large, large, small}; /* two heats */
+    const at_trial *t[] = {small, large, large, small}; /* two seeds */
     OK(at_lab_speed(&l, t, 2, 2, 3, speed));
     for (int k = 0; k < 4; k += 3) { /* beside its neighbour */
         const at_speed *fast = &speed[k], *slow = &speed[k ? 2 : 1];
@@ -291,7 +291,7 @@ static void test_speed(void **state) {
     OK(at_lab_speed(&l, t, 2, 2, 3, again));
     assert_true(heard("of another program"));
     assert_false(equal(speed, again, 4));
-    assert_int_equal(at_lab_speed(&l, t, AT_SPEED_HEATS + 1, 1, 3, again), AT_ARG);
+    assert_int_equal(at_lab_speed(&l, t, AT_SPEED_SEEDS + 1, 1, 3, again), AT_ARG);
     close_session(&l);
 }
 
