@@ -45,7 +45,7 @@ static inline void close_fixture(fixture *f) {
     free(f->labels);
 }
 
-/* |a - b| / |b|, norms over the whole tensor, less the values [skip, skip_end). */
+/* |a - b| / |b|, with norms over the whole tensor except the values [skip, skip_end). */
 static inline double distance_but(const at_st *golden, const char *name, const at_real *a,
                                   int64_t skip, int64_t skip_end) {
     const at_st_tensor *t = at_st_find(golden, name);

@@ -1,4 +1,4 @@
-/* noise.h - numbers without a pattern, the same every time. */
+/* noise.h - pseudo-random numbers for tests, the same every time. */
 #ifndef NOISE_H
 #define NOISE_H
 #include "base/ctx.h"

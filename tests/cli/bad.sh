@@ -1,11 +1,11 @@
-# bad.sh - what comes from outside and is wrong: models, data, permissions, full disks.  Each is told
-# in one sentence that names the file, ends with exit code 1, and leaves nothing half made.
+# bad.sh - bad models, bad data, missing permissions, full disks.  Each gives a message of one sentence
+# that names the file, exit code 1, and leaves no partial output.
 . tests/cli/lib.sh
 golden=$PWD/tests/golden
 cd "$work" || exit 1
 ids=$golden/gpt2/golden.safetensors
 
-# A model, text, data, a tokenizer: all good, to be spoiled below.
+# A good model, text, data set and tokenizer, which are damaged below.
 mkdir good text
 cp "$golden/gpt2/config.json" "$golden/gpt2/model.safetensors" good/
 i=0

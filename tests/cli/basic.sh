@@ -1,4 +1,4 @@
-# Help, version, unknown names, options and their twins in the environment, exit codes.
+# Help, version, unknown names, options and environment variables, exit codes.
 . tests/cli/lib.sh
 tensors=$PWD/tests/golden/tensors.safetensors
 

@@ -1,4 +1,4 @@
-# Whose files are whose: outputs, what a killed process left, pipes and devices, escape sequences.
+# Outputs and the user's files, leftovers of killed processes, pipes and devices, escape sequences.
 . tests/cli/lib.sh
 golden=$PWD/tests/golden
 cd "$work" || exit 1

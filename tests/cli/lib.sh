@@ -7,7 +7,7 @@
 #   silent                          nothing on stdout
 #   done_testing                    last line
 #
-# $work is a folder that goes away.  The first failure of each line is told with its output.
+# $work is a temporary folder.  The first failure of each line is printed with its output.
 set -u
 : "${ARTEL:?the program to test}"
 case $ARTEL in /*) ;; *) ARTEL=$PWD/$ARTEL ;; esac

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Folders of runs: nothing of the user's is lost, one program at a time, signals, no memory, numbers
-# that are none, hashes, digests.
+# Folders of runs: the user's files are kept, one program at a time, signals, out of memory, NaN, hashes,
+# digests.
 . tests/cli/lib.sh
 golden=$PWD/tests/golden
 cd "$work" || exit 1

@@ -1,6 +1,6 @@
 #!/bin/sh
-# wires.sh - every option and key reaches what it is for.  On two languages and models of a few steps,
-# whose sizes are chosen so that an option that is ignored shows in the output.
+# wires.sh - every option and key has its effect.  Models are trained for a few steps on two languages; sizes
+# are chosen so that an option that is ignored shows in the output.
 . tests/cli/lib.sh
 cd "$work" || exit 1
 two_languages

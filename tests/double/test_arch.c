@@ -86,7 +86,7 @@ static at_model *make(int row) {
     return m;
 }
 
-/* The loss, with all a router may add to it; with `backward`, gradients too. Dropout draws the same
+/* The loss with all losses of routers; with `backward` gradients, too.  Dropout draws the same
    masks each time. */
 static double loss_of(at_model *m, bool backward) {
     at_run r;

@@ -1,5 +1,5 @@
-/* test_arch_wires.c - every key of an architecture does what it says.  Comparisons of forward with
-   backward, or of two ways through the same code, do not see a key that is ignored in both. */
+/* test_arch_wires.c - every configuration key of an architecture has its effect.  Tests that
+   compare forward with backward do not notice a key that both ignore. */
 #include "arch/read.h"
 #include "check.h"
 #include <math.h>
@@ -72,7 +72,7 @@ static void vocabulary_of_the_data(void **state) {
     }
 }
 
-/* A key that draws in training: other seeds, other values; not so outside training. */
+/* A key that makes training random: values depend on the seed, but not outside of training. */
 static void draws(const char *arch, const char *key, const char *keys) {
     at_real a[N], b[N], c[N];
     at_model *m = model_of(arch, keys);
@@ -97,8 +97,8 @@ static void keys_that_draw(void **state) {
     draws("moduleformer", "sample_topk", "sample_topk: 1");
 }
 
-/* Each branch has dropout of its own: with the other one's output matrices at zero it is all there
-   is. */
+/* Each branch has its own dropout: still seen when the output matrices of the other branch are
+   zero. */
 static void both_branches_drop(void **state) {
     (void)state;
     static const char *const branch[][3] = {
@@ -120,7 +120,7 @@ static void both_branches_drop(void **state) {
         }
 }
 
-/* A key that is to change the values, all else equal. */
+/* Checks that a key changes the output, everything else equal. */
 static void matters(const char *arch, const char *a, const char *b) {
     at_real x[N], y[N];
     at_model *m = model_of(arch, a), *n = model_of(arch, b);
@@ -146,7 +146,7 @@ static void keys_that_matter(void **state) {
     matters("moduleformer", "activation_function: gelu", "activation_function: gelu_new");
 }
 
-/* Each parameter, changed, changes what comes out. */
+/* Changing any parameter changes the output. */
 static void every_parameter_matters(void **state) {
     (void)state;
     static const char *const row[][2] = {
@@ -176,7 +176,7 @@ static void every_parameter_matters(void **state) {
     }
 }
 
-/* Sequences of a batch know nothing of each other, nor of their place in it. */
+/* The output of a sequence depends neither on the other sequences of the batch nor on its place. */
 static void equal_sequences_are_equal(void **state) {
     (void)state;
     static const char *const arch[] = {"gpt2", "moduleformer"};

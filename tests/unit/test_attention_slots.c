@@ -252,7 +252,8 @@ static void test_refusals(void **state) {
 
 /* ---- rotary positions ---- */
 
-/* Turned by hand; and what a query and a key have in common depends on their distance alone. */
+/* Rotation against a computation by hand; the product of query and key depends only on their
+   distance. */
 static void test_rope(void **state) {
     (void)state;
     const shape s = {2, 3, 0, 2, 2, 4};

@@ -1,6 +1,6 @@
-/* test_base_wires.c - what everything else takes for granted: draws are Philox's own, sizes that do
-   not fit are refused, memory before a mark stays, a file that cannot be written whole is not
-   delivered. */
+/* test_base_wires.c - random draws are those of Philox; sizes that overflow are refused; a rewind
+   of an arena keeps memory before the mark; a file that cannot be written completely does not
+   appear. */
 #include "base/arena.h"
 #include "base/rng.h"
 #include "check.h"
@@ -17,7 +17,7 @@ static int setup(void **state) {
 
 /* ---- random numbers ---- */
 
-/* The known answers that Random123 publishes for philox4x32-10: counter is index and stream. */
+/* The known answers of Random123 for philox4x32-10; the counter is index and stream. */
 static void draws_are_those_of_philox(void **state) {
     (void)state;
     const uint64_t ones = UINT64_MAX;
@@ -61,7 +61,7 @@ static void hashes_are_fnv_1a(void **state) {
 
 /* ---- memory ---- */
 
-/* A product that comes to 16 where only its lower 64 bits are looked at. */
+/* A product whose lower 64 bits are 16. */
 static void sizes_that_do_not_fit_are_refused(void **state) {
     (void)state;
     const size_t many = SIZE_MAX / 16 + 2;
@@ -99,8 +99,7 @@ static void rewinding_keeps_what_came_before(void **state) {
 
 /* ---- files ---- */
 
-/* A disk that is full, as far as this process is concerned: what is in stdio's buffer does not
-   reach it. */
+/* A limit on the size of files plays a full disk: flushing stdio's buffer fails. */
 static void a_full_disk_leaves_the_old_file(void **state) {
     (void)state;
     char *dir = temporary_folder(), path[300], text[3000];

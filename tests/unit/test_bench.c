@@ -1,4 +1,4 @@
-/* test_bench.c - the measurements are sane, and stop when asked to. */
+/* test_bench.c - measurements are plausible, and stop when asked to. */
 #include "base/cpu.h"
 #include "bench/bench_kernel.h"
 #include "bench/blas.h"
@@ -76,7 +76,7 @@ static void test_blas_name(void **state) {
     (void)unsetenv("OPENBLAS_CORETYPE");
 }
 
-/* A receiver that has seen enough. */
+/* A receiver that asks to stop after some rows. */
 static at_status count_then_stop(void *user, const at_bench_row *row) {
     assert_non_null(row->name);
     assert_non_null(row->shape);

@@ -1,6 +1,7 @@
 /*
- * test_bf16.c - checkpoints in BF16: read where they lie, a model says bit for bit what it says with its
- * values expanded; from one file, from shards, from a file that lies askew.
+ * test_bf16.c - checkpoints in BF16: a model that reads them from the mapped file gives the same
+ * bits as one whose values were widened before; from one file, from shards, from a file with
+ * unaligned values.
  *
  * Compiled in float and in double.
  */
@@ -60,7 +61,7 @@ static void add(at_st_writer *w, const at_stack *e, int how) {
     OK(at_st_writer_add_as(&ctx, w, name, AT_DT_BF16, &t));
 }
 
-/* One byte between header and data: nothing is where a 16-bit number may be read. */
+/* One more byte before the data, so that no 16-bit value is aligned. */
 static void put_askew(const char *path) {
     size_t bytes = 0;
     char *whole = at_read_file(&ctx, path, (size_t)1 << 30, &bytes);
@@ -109,7 +110,7 @@ static void save(const at_model *m, const char *dir, int how) {
     cJSON_Delete(index);
 }
 
-/* ---- what a model says: logits of all tokens, of a session, and a loss --------------------- */
+/* ---- outputs of a model: logits of all tokens, of a session, and a loss --------------------- */
 
 typedef struct {
     int64_t V;
@@ -164,7 +165,7 @@ static void same(const said *a, const said *b) {
     assert_true(a->loss > 0 && a->loss == b->loss);
 }
 
-/* How many parameters are read where they lie. */
+/* How many parameters are read from the mapped file. */
 static int borrowed(const at_model *m) {
     int n = 0;
     for (int64_t i = 0; i < m->store.n_stacks; i++) {
@@ -211,7 +212,7 @@ static void as_expanded_dense(void **state) {
     each_way(dense, 1 + 2 * 4);
 }
 
-/* Saved again, a borrowed model is the expanded one. */
+/* Saving a borrowed model writes the widened values. */
 static void saves_numbers(void **state) {
     (void)state;
     char *dir = strdup(temporary_folder());
@@ -234,7 +235,7 @@ static void saves_numbers(void **state) {
     free(dir);
 }
 
-/* A session takes memory as its text grows, and forgets nothing while it moves. */
+/* The cache of a session grows with its text, and keeps its content when it is moved. */
 static void session_grows(void **state) {
     (void)state;
     enum { N = 300 };
@@ -259,7 +260,8 @@ static void session_grows(void **state) {
     at_model_close(m);
 }
 
-/* ---- inputs in BF16 where they are not expected ------------------------------------------------ */
+/* ---- inputs in BF16 where they are not expected
+   ------------------------------------------------ */
 
 enum { ROWS = 6, COLS = 16 };
 static uint16_t bits[ROWS * COLS];
@@ -279,7 +281,7 @@ static void equal(const at_tensor *a, const at_tensor *b) {
     assert_memory_equal(a->data, b->data, sizeof(at_real) * (size_t)at_numel(a));
 }
 
-/* An op that knows nothing of BF16 gets numbers; views of such tensors stay such tensors. */
+/* An op that cannot read BF16 gets widened values; views of tensors in BF16 are in BF16. */
 static void any_op(void **state) {
     (void)state;
     at_tensor t[2], *y[2][4];
@@ -343,7 +345,8 @@ static void through(void **state) {
     assert_memory_equal(gx[0], gx[1], sizeof gx[0]);
 }
 
-/* ---- folders that are refused ------------------------------------------------------------------ */
+/* ---- folders that are refused
+   ------------------------------------------------------------------ */
 
 static void refused(void **state) {
     (void)state;
@@ -367,7 +370,7 @@ static void refused(void **state) {
     free(dir);
 }
 
-/* Keys of other programs stay in a configuration; what is known is said as it is. */
+/* Unknown keys of a configuration are kept; known ones are written with their current values. */
 static void keeps_unknown_keys(void **state) {
     (void)state;
     char *dir = strdup(temporary_folder());

@@ -1,12 +1,13 @@
 /*
- * test_bits.c - the same bytes everywhere: small runs of everything whose result a user keeps, on 1, 2
- * and 3 threads, against tests/golden/bits.json, whatever processor, compiler or C library is used.
+ * test_bits.c - the same bytes everywhere: small runs of everything whose result a user keeps, on
+ * 1, 2 and 3 threads, against tests/golden/bits.json, whatever processor, compiler or C library is
+ * used.
  *
  *     build/test_bits --write      writes that file anew, after a change that is meant to change bits
  *
- * Each part uses what those before it made, so the first one that differs is where to look.  Shapes
- * are small and odd, but reach: products with more than one block of k, of few rows and of many, of
- * one row; experts with few rows and with more than a panel; attention over several tiles.
+ * Each part uses the results of those before it, so the first one that differs is the one to look
+ * at. Shapes are small and odd, but there are products with several blocks of k, with one row, few
+ * and many rows; experts with few rows and with several panels; attention over several tiles.
  */
 #include "base/cpu.h"
 #include "base/rng.h"
@@ -169,7 +170,7 @@ typedef struct {
     bool distilling;
 } run_case;
 
-/* What stands for a folder made before is written %s in `rest`. */
+/* %s in `rest` is replaced by a folder made before. */
 static const run_case runs[] = {
     {"gpt2",
      "{arch: gpt2, n_layer: 2, n_embd: 40, n_head: 2, n_inner: 600, n_positions: 80, resid_pdrop: "
@@ -263,7 +264,8 @@ static void to_bf16(void) {
 
 /* ---- reading and writing --------------------------------------------------------------------- */
 
-/* A prompt, then one token at a time, then a few at once: each way through cache and products. */
+/* A prompt, then single tokens, then a few at once, so that all code paths of cache and products
+   are used. */
 static void logits(digests *d, const char *name, const char *folder) {
     static const int64_t chunk[] = {37, 1, 1, 5, 1, 16, 3};
     at_model *m = NULL;

@@ -54,7 +54,7 @@ static train bound(const char *text) {
     return t;
 }
 
-/* The text is refused, while reading, binding "train", or finishing, with exactly this sentence. */
+/* The text is refused, by reading, binding "train" or finishing, with exactly this message. */
 static void refused(const char *text, const char *says) {
     train t;
     at_conf_close(f);

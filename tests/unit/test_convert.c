@@ -1,6 +1,6 @@
 /*
- * test_convert.c - a folder written again is the folder that was read: names, types, shapes, bytes,
- * buffers, configuration; or only its parameters; or as narrow as asked.
+ * test_convert.c - a converted folder has the names, types, shapes, bytes, buffers and
+ * configuration of the source; or its parameters alone; or in another type.
  */
 #include "arch/model.h"
 #include "check.h"
@@ -26,7 +26,7 @@ static const char *const golden[] = {"tests/golden/gpt2", "tests/golden/gpt2_unt
                                      "tests/golden/moduleformer/molm",
                                      "tests/golden/moduleformer/gmm_gate"};
 
-/* Every tensor of a has its like in b, and b no more. */
+/* a and b have the same tensors. */
 static void same_tensors(const char *a, const char *b) {
     at_weights x, y;
     OK(at_weights_open(&ctx, a, 1 << 30, &x));
@@ -191,7 +191,7 @@ static void narrowed(void **state) {
     cJSON_Delete(o);
 }
 
-/* Stopped before it is whole, it leaves nothing. */
+/* A conversion that is interrupted leaves nothing behind. */
 static void interrupted(void **state) {
     (void)state;
     at_conversion r;

@@ -83,7 +83,8 @@ static void test_balanced(void **state) {
     assert_int_equal(count[1], 15);
 }
 
-/* A domain alone draws the same windows as in company: an expert sees what the teacher saw. */
+/* The windows drawn from a domain do not depend on the other domains in use: an expert sees what
+   the teacher saw. */
 static void test_independent(void **state) {
     (void)state;
     at_sampler both, alone;
@@ -116,8 +117,8 @@ static void test_short(void **state) {
     }
 }
 
-/* Sequences that walk: window after window of a stretch, then of another one; stretches of an epoch
-   are apart; micro-batches are parts of a larger batch. */
+/* Consecutive windows: all windows of a stretch, then those of another one; stretches of an epoch
+   do not overlap; micro-batches are parts of a larger batch. */
 static void test_walk(void **state) {
     (void)state;
     enum { LANES = 12, STRETCH = 5, STEPS = 60, EPOCH = (TOKENS - 1) / (STRETCH * CONTEXT) - 1 };

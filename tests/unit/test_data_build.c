@@ -67,7 +67,7 @@ static at_status build(const at_build *b) {
     return s;
 }
 
-/* Nothing of what is only for the time of the work stays beside the result. */
+/* No temporary file is left beside the result. */
 static void no_leftovers(void) { nothing_in_the_making(&ctx, dir); }
 
 static void same_tree(const char *a, const char *b) {
@@ -163,7 +163,8 @@ static void test_whole(void **state) {
     at_free(source[1].path);
 }
 
-/* The same key lies in the same split of every domain, and splits do not move with the seed. */
+/* Documents of one key are in the same split in every domain, and splits do not depend on the
+   seed. */
 static void test_parallel(void **state) {
     (void)state;
     at_stage stage[2];

@@ -1,5 +1,5 @@
-/* test_data_split.c - no text file contributes to two splits while there are files enough, shares
-   hold about, and few files are told. */
+/* test_data_split.c - a text file goes into one split if there are enough files; splits have about
+   their shares; too few files are reported. */
 #include "check.h"
 #include "data/build.h"
 
@@ -158,7 +158,7 @@ static void files_of_one_name_go_together(void **state) {
     done(&m);
 }
 
-/* A domain with few is cut and told, the one beside it is not. */
+/* A domain with few files is cut and reported, another one beside it is not. */
 static void few_files_are_told(void **state) {
     (void)state;
     int a[100] = {0}, b[100] = {0};

@@ -1,5 +1,5 @@
-/* test_data_wires.c - numbers of a build that a small one does not show: limits by split,
-   filters at their edge, a table of what was seen that has grown. */
+/* test_data_wires.c - details that small builds do not show: limits for each split, filters at
+   their limit, a table of paragraphs that has grown. */
 #include "base/rng.h"
 #include "check.h"
 #include "data/balance.h"
@@ -89,7 +89,7 @@ static void shares_and_limits_are_those_asked_for(void **state) {
 
 /* ---- filters ---- */
 
-/* What is left of one paragraph. */
+/* How much of a paragraph is kept. */
 static int64_t left_of(const char *text, const at_filter *f) {
     at_stage s;
     at_dedup seen = {0};

@@ -1,6 +1,6 @@
 /*
- * test_durable.c - what survives a loss of power: the calls of the system are watched.  This program
- * defines fsync and rename itself, so that the library, linked into it, calls these.
+ * test_durable.c - outputs survive a loss of power: fsync is called in the right order.  This
+ * program defines fsync and rename itself, so that the library, linked into it, calls these.
  */
 #include "check.h"
 #include "train/runfolder.h"

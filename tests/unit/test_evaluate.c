@@ -1,4 +1,4 @@
-/* test_evaluate.c - what is scored of a window, and by whom. */
+/* test_evaluate.c - which tokens of a window are scored, and by which expert. */
 #include "check.h"
 #include "infer/evaluate.h"
 #include <math.h>
@@ -38,7 +38,8 @@ static at_eval measure(at_lm *m, const uint16_t *token, int64_t n, int64_t prefi
     return e;
 }
 
-/* Three low tokens, then six high ones: a router that read what is scored would say high. */
+/* Three low tokens, then six high ones: a router that read the tokens that are scored would choose
+   high. */
 static void the_router_reads_the_prefix_alone(void **state) {
     (void)state;
     at_expert expert[2] = {{.name = "low", .model = tiny(1)}, {.name = "high", .model = tiny(2)}};
@@ -76,7 +77,7 @@ static void the_router_reads_the_prefix_alone(void **state) {
     for (int i = 0; i < 2; i++) at_model_close(expert[i].model);
 }
 
-/* A prefix of one token is what every model has; a window that ends within the prefix is left. */
+/* A prefix of one token changes nothing; a window that ends within the prefix is skipped. */
 static void windows_at_the_edge(void **state) {
     (void)state;
     at_expert e = {.model = tiny(3)};

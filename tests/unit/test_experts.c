@@ -1,6 +1,7 @@
 /*
- * test_experts.c - routing and expert products: ties, idle experts, threads, errors, and the outputs
- * and gradients of the ModuleFormer authors' gates and mixture layers (golden files in double).
+ * test_experts.c - routing and expert products: ties, idle experts, threads, errors, and the
+ * outputs and gradients of the ModuleFormer authors' gates and mixture layers (golden files in
+ * double).
  *
  * Compiled in float, and again in double (tests/double/test_experts_double.c) with tighter bounds.
  */
@@ -60,8 +61,8 @@ static void ties_and_lists(void **state) {
     done();
 }
 
-/* Logits that are not numbers still choose experts that exist: the loss is not finite, and the
-   trainer says so. */
+/* With logits that are NaN valid experts are chosen; the loss is not finite, which the trainer
+   reports. */
 static void not_a_number(void **state) {
     (void)state;
     at_run r;
@@ -153,7 +154,7 @@ static void drawn_by_number(void **state) {
     assert_memory_equal(more[0], more[2], sizeof first);
 }
 
-/* Different experts whatever the numbers: certain ones, and none at all. */
+/* Different experts are drawn even when probabilities are 0 and 1, or NaN. */
 static void drawn_of_nothing(void **state) {
     (void)state;
     at_run r;
@@ -209,7 +210,7 @@ static void errors(void **state) {
     done();
 }
 
-/* An expert that nobody chose: no gradient, not even a buffer for one. */
+/* An expert that no token chose has no gradient, not even a buffer for it. */
 static void idle_expert_is_left_alone(void **state) {
     (void)state;
     at_run r;
@@ -406,7 +407,7 @@ static void golden_gates(void **state) {
     one_gate("gmm", "switch");
 }
 
-/* What the authors' test puts between "map" and "reduce", where attention stands in the model. */
+/* What the authors' test has between "map" and "reduce", in place of attention. */
 static void tanh_fwd(at_node *n) {
     for (int64_t i = 0; i < at_numel(n->out); i++)
         n->out->data[i] = (at_real)tanh((double)n->in[0]->data[i]);

@@ -116,7 +116,8 @@ static void test_small(void **state) {
     each_set(small);
 }
 
-/* Past every block size, in each of the three ways; accumulated and with padding and bias. */
+/* Shapes larger than every block, in each of the three ways of gemm.c; accumulated, with padding
+   and bias. */
 static void blocks(at_compute *cp) {
     const unsigned some = 0xfu << 4 | 0xfu << 24;
     modes(cp, 4, 1030, 70, some);
@@ -194,7 +195,7 @@ static void test_blocking(void **state) {
     assert_true(at_blocking_for(512 << 10, 0).mc_group < at_blocking_for(2 << 20, 0).mc_group);
 }
 
-/* A computation's blocks are those for this machine's caches, which are known where /sys tells. */
+/* at_compute_open chooses the blocks for this machine's caches, whose sizes /sys tells. */
 static void test_caches(void **state) {
     (void)state;
     at_ctx c;

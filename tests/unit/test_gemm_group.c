@@ -181,7 +181,7 @@ static void test_widths(void **state) {
     each_set(widths);
 }
 
-/* Past every block size: rows, columns, k, and the sum over rows. */
+/* Shapes larger than every block: rows, columns, k, and the sum over rows. */
 static void blocks(at_compute *cp) {
     all_ways(cp, (const int64_t[]){2, 400, 0, 9}, 4, 70, 66, 2);
     all_ways(cp, (const int64_t[]){1, 40}, 2, 1100, 30, 1);

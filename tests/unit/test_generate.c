@@ -1,9 +1,9 @@
 /*
- * test_generate.c - texts from models whose every answer is known.
+ * test_generate.c - texts from models whose output is known.
  *
- * The models here have blocks of zeros: what comes next depends on the last token alone.  Tokens
- * get random signs as embeddings, and the output row of a token that shall follow another one is
- * the embedding of that other one.
+ * The blocks of these models are zero, so the next token depends on the last one alone.  Embeddings
+ * are random signs; the output row of a token that is to follow another one is the embedding of
+ * that other one.
  */
 #include "base/rng.h"
 #include "check.h"
@@ -155,7 +155,8 @@ static void end_of_text(void **state) {
     at_model_close(e.model);
 }
 
-/* A ring of three tokens goes round for many contexts; so does a prompt longer than one. */
+/* A model that repeats three tokens goes on beyond its context, with a prompt longer than that,
+   too. */
 static void beyond_the_context(void **state) {
     (void)state;
     at_expert e;
@@ -176,7 +177,8 @@ static void beyond_the_context(void **state) {
     at_model_close(e.model);
 }
 
-/* A ring is left as soon as its tokens are unlikely enough; a penalty of 1 is none. */
+/* A penalty ends the repetition when the tokens have become unlikely enough; a penalty of 1 does
+   not. */
 static void repetition(void **state) {
     (void)state;
     at_expert e;
@@ -201,7 +203,7 @@ static void repetition(void **state) {
     at_model_close(e.model);
 }
 
-/* Characters come whole; what is none comes as it is, at the latest at the end. */
+/* Characters are handed out whole; bytes that are none unchanged, at the end at the latest. */
 static void utf8_is_held_back(void **state) {
     (void)state;
     at_expert e;
@@ -274,7 +276,7 @@ static void interrupted(void **state) {
     at_model_close(e.model);
 }
 
-/* A parameter that is no number: a sentence, and what was said before stays said. */
+/* A parameter that is NaN gives an error; the text before it has been handed out. */
 static void not_a_number(void **state) {
     (void)state;
     at_expert e;
@@ -303,7 +305,8 @@ static void without_tokenizer(void **state) {
     at_model_close(e.model);
 }
 
-/* ---- experts ---------------------------------------------------------------------------------- */
+/* ---- experts
+   ---------------------------------------------------------------------------------- */
 
 /* Three experts; the router's classes are in another order, and know one name more. */
 static void routing(void **state) {

@@ -178,7 +178,7 @@ static void frozen_stays(void **state) {
     close_fixture(&f);
 }
 
-/* Configurations that make no sense are refused by name. */
+/* Invalid configurations are refused by the name of the key. */
 static void refuse(const char *yaml, const char *says) {
     at_conf *conf = NULL;
     at_model *m = NULL;

@@ -1,10 +1,10 @@
 /*
- * test_history.c - recurrence over blocks: with unchanged parameters the second block with the first
- * as its history is the second half of the whole; no gradient goes into history; what is kept, for
- * how long and of whom.
+ * test_history.c - recurrence over blocks: with unchanged parameters the second block, with the
+ * first as its history, equals the second half of both read at once; no gradient flows into
+ * history; how much is kept of which sequence.
  *
- * Compiled in float, and again in double (tests/double/test_history_double.c), where the gradient is
- * compared with differences too.
+ * Compiled in float, and again in double (tests/double/test_history_double.c), where the gradient
+ * is compared with differences too.
  */
 #include "arch/read.h"
 #include "base/rng.h"
@@ -92,8 +92,8 @@ static void blocks_are_the_whole(void **state) {
     }
 }
 
-/* In one layer a short history is a mask: the token sees `length` keys of the block before, and in
-   a sequence that begins anew none, whatever is in the buffer. */
+/* With one layer a short history acts as a mask: a token sees `length` keys of the block before; in
+   a sequence that begins anew it sees none, whatever is in the buffer. */
 static void as_much_as_is_kept(void **state) {
     (void)state;
     at_model *m = make(2);
@@ -151,8 +151,9 @@ static at_model *after_a_block(int which, at_history *h) {
     return m;
 }
 
-/* Blocks of one layer share no token: through the keys of the first one the whole reaches its rows of
-   the embedding and the norm before attention, and nothing else.  All the rest is the same. */
+/* The two blocks have no token in common.  Read at once, gradients also flow through the keys of
+   the first block, into its rows of the embedding and the norm before attention; all other
+   gradients are equal. */
 static void keys_are_detached(void **state) {
     (void)state;
     at_history h;
@@ -185,7 +186,8 @@ static void keys_are_detached(void **state) {
     at_model_close(whole);
 }
 
-/* Deeper, with keys and values of their own: the derivative while history stays as it is. */
+/* With several layers and separate keys and values: the gradient is the derivative for fixed
+   history. */
 static void gradient_is_the_derivative(void **state) {
     (void)state;
     if (!in_double) return;

@@ -1,4 +1,4 @@
-/* test_infer_wires.c - a conversion that spoils a model is noticed. */
+/* test_infer_wires.c - a conversion that damages a model is refused. */
 #include "arch/model.h"
 #include "check.h"
 #include "infer/convert.h"
@@ -7,8 +7,8 @@
 
 enum { V = 19, C = 8 };
 
-/* A model whose every logit is a small difference of large numbers: BF16 keeps nothing of it.  The
-   last norm makes a hidden state of ones, the output rows are 1, -1 and a little. */
+/* A model whose logits are small differences of large numbers, of which BF16 keeps nothing: the
+   last norm gives hidden states of ones, the output rows are 1, -1 and a little. */
 static void save_delicate_model(at_ctx *c, const char *path) {
     static const char recipe[] =
         "model: {arch: gpt2, n_layer: 1, n_embd: 8, n_head: 2, n_positions: 12, "

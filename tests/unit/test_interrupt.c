@@ -1,5 +1,5 @@
-/* test_interrupt.c - a request to stop: neither lost between two calls nor kept for ever; and signals go
-   to the threads of the program alone. */
+/* test_interrupt.c - a request to stop is neither lost between two calls nor kept for ever; signals
+   are delivered to the program's own threads only. */
 #include "artel.h"
 #include "base/par.h"
 #include "check.h"

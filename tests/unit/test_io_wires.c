@@ -1,4 +1,4 @@
-/* test_io_wires.c - a checkpoint is that of this model, and each of its files is what it says. */
+/* test_io_wires.c - a checkpoint of another model, or with wrong files, is refused. */
 #include "check.h"
 #include "io/checkpoint.h"
 #include <stdio.h>

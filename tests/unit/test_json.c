@@ -1,4 +1,5 @@
-/* test_json.c - what is refused, where, and what the getters say. */
+/* test_json.c - what is refused, with which place in the message, and the messages of the
+   getters. */
 #include "base/json.h"
 #include "check.h"
 #include <math.h>

@@ -1,5 +1,5 @@
-/* test_lab_claims.c - from results to claims, with numbers made up: what holds, what is a limit, what
-   is corrected, which rate is chosen, and which split is read. */
+/* test_lab_claims.c - claims decided from made-up results: which hold, which are limits, the
+   correction for their number, the choice of rates, and which split is read. */
 #include "check.h"
 #include "lab/lab_page.h"
 #include "lab/mf_lab.h"
@@ -139,8 +139,8 @@ static bool holds(int i) { return cJSON_IsTrue(cJSON_GetObjectItem(claim(i), "ho
 
 /* ---- throughput at equal quality ---- */
 
-/* No dense model is as good: the mixture is at least three times as fast, not a third, whichever
-   throughput is meant, and the interval is that of three seeds that differ. */
+/* No dense model is as good: the mixture is at least three times as fast (not a third as fast), for
+   each of the throughputs, with the interval of three seeds. */
 static void test_beyond(void **state) {
     (void)state;
     open_lab(3);
@@ -163,8 +163,8 @@ static void test_beyond(void **state) {
     close_lab();
 }
 
-/* Seeds that agree by chance are no surer than the clock: 0.03 of each of two logarithms, three
-   times. */
+/* Seeds that agree by chance do not make the interval narrower than the error of the measurements:
+   0.03 for each of two logarithms, three seeds. */
 static void test_clock(void **state) {
     (void)state;
     open_lab(3);
@@ -257,7 +257,8 @@ static void test_correction(void **state) {
     close_lab();
 }
 
-/* However sure: the other side of the null, no number at all, a limit on the wrong side. */
+/* These never hold: an effect on the other side of the null, no number, a limit on the wrong
+   side. */
 static void test_sides(void **state) {
     (void)state;
     static const struct {
@@ -387,7 +388,7 @@ static void test_widen(void **state) {
     close_lab();
 }
 
-/* Nothing but explosions: lower rates are tried, and then there is none to train with. */
+/* All runs diverge: lower rates are tried, and then there is none to train with. */
 static void test_no_rate(void **state) {
     (void)state;
     open_lab(3);

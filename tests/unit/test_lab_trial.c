@@ -1,5 +1,5 @@
-/* test_lab_trial.c - runs of a lab: done once, done again when their recipe or the program changes,
-   measured on the split they should be, and what becomes of one that explodes; and their speeds. */
+/* test_lab_trial.c - runs of a lab are done once, and again when their recipe or the program
+   changes; they are measured on the right split; runs that diverge; speeds. */
 #include "check.h"
 #include "data_fixture.h"
 #include "infer/evaluate.h"
@@ -210,8 +210,8 @@ static void test_program(void **state) {
     close_session(&l);
 }
 
-/* A run that was interrupted is continued by the program that began it alone.  A file beside it tells:
-   it is gone when the run was begun again. */
+/* An interrupted run is continued by the program that began it only.  The test puts a file into the
+   run's folder; it is gone when the run was started again. */
 static void test_unfinished(void **state) {
     (void)state;
     at_lab_session l;
@@ -258,7 +258,7 @@ static bool equal(const at_speed *a, const at_speed *b, int n) {
     return all;
 }
 
-/* Tokens a second, not seconds a token: of a model of a thousand times the work they are fewer. */
+/* Speeds are tokens a second: fewer for a model with a thousand times the work. */
 static void test_speed(void **state) {
     (void)state;
     at_lab_session l;

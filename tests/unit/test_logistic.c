@@ -81,7 +81,7 @@ static void ends_where_the_gradient_is_zero(void **state) {
         }
 }
 
-/* Asked for more than a double holds, it stops where no step helps, and says so. */
+/* Asked for more precision than a double has, it stops where no step helps, and reports that. */
 static void says_when_it_gave_up(void **state) {
     (void)state;
     double w[COLUMNS + 1];

@@ -1,5 +1,5 @@
-/* test_nn_wires.c - what a small model does not show of parameters: first values by path and place,
-   norms of gradients that take several chunks, clipping to another norm than 1. */
+/* test_nn_wires.c - details of parameters that small models do not show: initial values depend on
+   path and index, norms of gradients over several chunks, clipping to another norm than 1. */
 #include "check.h"
 #include "tensor/optim.h"
 #include <math.h>

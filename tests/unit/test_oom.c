@@ -432,7 +432,7 @@ static at_status whole_run(void) {
     return s;
 }
 
-/* Checkpoints are whole or absent: each one left behind can be loaded. */
+/* Each checkpoint that is there is complete: it can be loaded. */
 static void run_is_sound(void) {
     for (int step = 1; step <= 2; step++) {
         char name[64];

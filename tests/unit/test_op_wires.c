@@ -1,5 +1,5 @@
-/* test_op_wires.c - what gradient checks cannot see of operations, since forward and backward agree
-   in it: which values dropout takes, which divergence is which, and the size of each loss. */
+/* test_op_wires.c - faults of operations that gradient checks do not notice, since forward and
+   backward agree: which values dropout takes, which divergence is which, the size of each loss. */
 #include "base/rng.h"
 #include "check.h"
 #include "op/op.h"
@@ -47,14 +47,14 @@ static void near(double got, double expected, const char *what) {
 
 enum { MANY = 100000 };
 
-/* Share of places where x is dropped and y, so many further on, too. */
+/* Share of the indices where x is dropped and y, at index + shift, is dropped, too. */
 static double together(const at_real *x, const at_real *y, int64_t shift) {
     int64_t n = 0;
     for (int64_t i = 0; i + shift < MANY; i++) n += !(x[i] > 0) && !(y[i + shift] > 0);
     return (double)n / MANY;
 }
 
-/* With p = 1/2 a quarter of all pairs is dropped, whichever pairs one looks at. */
+/* With p = 1/2, of any kind of pairs a quarter is dropped. */
 static void every_value_is_dropped_for_itself(void **state) {
     (void)state;
     fresh(true, 1);

@@ -1,6 +1,6 @@
 /*
- * test_padding.c - padding before and after sequences is as if it were not there: logits, losses of
- * routers, counts and gradients are those of the sequences alone.
+ * test_padding.c - padding before and after sequences has no effect: logits, losses of routers,
+ * counts and gradients are those of the sequences alone.
  *
  * Compiled in float, and again in double (tests/double/test_padding_double.c).
  */
@@ -38,7 +38,8 @@ static at_tensor *logits_of(at_run *r, at_model *m, const at_input *f, at_pass *
 }
 
 /* Fewer rows are multiplied another way: the logits of a whole model in float may differ by some
-   units of 1e-6, as they do from other programs (tests/unit/test_moduleformer.c has the same bound). */
+   units of 1e-6, as they do from other programs (tests/unit/test_moduleformer.c has the same
+   bound). */
 static void same_logits(const at_real *a, const at_real *b, int64_t n, const char *what) {
     for (int64_t i = 0; i < n; i++)
         if (!(fabs((double)(a[i] - b[i])) <= (in_double ? 1e-13 : 1e-5) * (1 + fabs((double)b[i]))))
@@ -198,7 +199,7 @@ static void derivative_of_the_routers(void **state) {
     close_fixture(&f);
 }
 
-/* What padding holds changes no bit. */
+/* The content of padding changes no bit. */
 static void whatever_it_holds(void **state) {
     (void)state;
     fixture f;

@@ -1,5 +1,5 @@
-/* test_partial.c - what is in the making: names of its own, nobody else's things touched, what a
-   killed process left cleared, what cannot be made told at once. */
+/* test_partial.c - outputs in the making: their names, other files are not touched, leftovers of
+   killed processes are removed, targets that cannot be made are reported at once. */
 #include "base/partial.h"
 #include "check.h"
 #include <signal.h>
@@ -265,7 +265,7 @@ static void only_what_is_known(void **state) {
     assert_int_equal(at_check_replaceable(&c, in("things/a"), "thing", name, 2), AT_ARG);
 }
 
-/* None of these waits, and none goes on for ever. */
+/* None of these calls waits or goes on for ever. */
 static void pipes_and_devices_are_no_files(void **state) {
     (void)state;
     assert_int_equal(mkfifo(in("pipe"), 0600), 0);

@@ -1,6 +1,6 @@
 /*
- * test_properties.c - what must hold of the operations whatever the numbers: for random shapes and
- * values, identities that need no reference to compare with.
+ * test_properties.c - property tests: identities that operations fulfil for random shapes and
+ * values, without a reference to compare with.
  *
  * Compiled in float, with the kernels of this machine, and again in double
  * (tests/double/test_properties_double.c).
@@ -107,8 +107,8 @@ static const at_real *attend(const heads_in *a, at_tensor *qkv) {
     return computed(at_attention(&run, qkv, a->B, a->T, a->heads))->data;
 }
 
-/* Outputs are means of the values so far: a constant stays, no value is exceeded, the first token
-   sees itself alone. */
+/* Outputs are weighted means of the values so far: constant values give this constant, no output
+   exceeds all values, the first token attends to itself. */
 static void attention_is_a_mean(void **state) {
     (void)state;
     EVERY_ROUND {
@@ -137,7 +137,7 @@ static void attention_is_a_mean(void **state) {
     }
 }
 
-/* What changes at one token changes nothing before it, nor in another sequence; not a bit. */
+/* Changing a token changes no bit of earlier tokens, nor of other sequences. */
 static void attention_is_causal(void **state) {
     (void)state;
     EVERY_ROUND {
@@ -154,7 +154,7 @@ static void attention_is_causal(void **state) {
     }
 }
 
-/* The same vector on every key adds the same to every score of a row. */
+/* Adding a vector to every key adds the same number to every score of a row. */
 static void attention_ignores_a_shift_of_keys(void **state) {
     (void)state;
     EVERY_ROUND {
@@ -166,7 +166,7 @@ static void attention_ignores_a_shift_of_keys(void **state) {
     }
 }
 
-/* Shares of a stick: none negative, together at most the whole; causal. */
+/* Stick-breaking weights are not negative, sum to at most 1, and are causal. */
 static void stick_is_never_longer_than_whole(void **state) {
     (void)state;
     EVERY_ROUND {
@@ -445,7 +445,8 @@ static void head_loss_is_its_parts(void **state) {
     }
 }
 
-/* ---- routing ----------------------------------------------------------------------------------- */
+/* ---- routing
+   ----------------------------------------------------------------------------------- */
 
 static void gates_are_shares(void **state) {
     (void)state;
@@ -477,7 +478,7 @@ static void gates_are_shares(void **state) {
     }
 }
 
-/* Where all experts are one matrix, routing does nothing. */
+/* When all experts have the same matrix, routing has no effect. */
 static void equal_experts_are_one(void **state) {
     (void)state;
     EVERY_ROUND {

@@ -336,7 +336,7 @@ static void keep_line(void *user, at_log_level level, const char *line) {
     (void)snprintf(user, 200, "%s", line);
 }
 
-/* A fit that cannot be as exact as it was asked for says which class, and is used all the same. */
+/* A fit that cannot reach the precision asked for logs a warning with the class, and is used. */
 static void warns_of_a_fit_that_gave_up(void **state) {
     (void)state;
     char said[200] = "";

@@ -1,6 +1,6 @@
 /*
- * test_runfolder.c - the folder of a run: what is the user's stays, one program at a time works in it,
- * a checkpoint that was altered in a single byte does not go on, nothing that is not a number is saved.
+ * test_runfolder.c - the folder of a run: the user's files stay, one program at a time works in it,
+ * a checkpoint with a single byte changed is refused, NaN is never saved.
  */
 #include "base/arithmetic.h"
 #include "base/json.h"
@@ -167,7 +167,7 @@ static void what_would_be_written_over_is_refused(void **state) {
     }
 }
 
-/* What a killed process was making goes when the run is opened again, whatever its step was. */
+/* Leftovers of a killed process are removed when the run is opened again, whatever its step was. */
 static void leftovers_are_cleared(void **state) {
     (void)state;
     at_runfolder r;

@@ -1,13 +1,13 @@
 /*
- * test_runs.c - whole runs, from recipe to metrics, parameters and evaluation, against an independent
- * program: tests/golden/runs/expected.json, made in float64 by tools/reference_runs.py.
+ * test_runs.c - whole runs, from recipe to metrics, parameters and evaluation, against an
+ * independent program: tests/golden/runs/expected.json, made in float64 by tools/reference_runs.py.
  *
- * Bounds.  Both do the same arithmetic, artel in float32.  A loss is a mean of a few dozen logarithms of
- * sums of 320 terms: its own rounding is below 1e-6 of it.  The rest comes of a few steps with parameters that
- * are off by some 1e-7 of their size; Adam could blow such errors up where a gradient is nearly nothing, but the
- * recipes have an eps far above the rounding of gradients.  What is compared was seen to agree within 1e-6
- * of its size, by every instruction set; BOUND leaves a factor of ten.
- * A variation must differ from its base by ten times the bound.
+ * Bounds.  Both do the same arithmetic, artel in float32.  A loss is a mean of a few dozen
+ * logarithms of sums of 320 terms: its own rounding is below 1e-6 of it.  The rest comes of a few
+ * steps with parameters that are off by some 1e-7 of their size; Adam could blow such errors up
+ * where a gradient is nearly nothing, but the recipes have an eps far above the rounding of
+ * gradients.  What is compared was seen to agree within 1e-6 of its size, by every instruction set;
+ * BOUND leaves a factor of ten. A variation must differ from its base by ten times the bound.
  */
 #include "arch/model.h"
 #include "artel.h"
@@ -45,7 +45,8 @@ static double size_of(const char *key, double x) {
     return fabs(x) > 0.1 ? fabs(x) : 0.1;
 }
 
-/* Norm and share along a direction: both are off by no more than the whole is. */
+/* A parameter as its norm and its component along a direction; both differ by at most `bound` of
+   the norm. */
 static bool same_sketch(const cJSON *want, const cJSON *got, double bound) {
     const double norm = cJSON_GetArrayItem(want, 0)->valuedouble, size = norm > 0.1 ? norm : 0.1;
     bool same = true;
@@ -55,7 +56,7 @@ static bool same_sketch(const cJSON *want, const cJSON *got, double bound) {
     return same;
 }
 
-/* The first place where they part goes into why[200]. */
+/* why[200]: the first place where they differ. */
 static bool same(const cJSON *want, const cJSON *got, const char *key, double bound, char *why) {
     const char *name = want->string ? want->string : key;
     if (!got || want->type != got->type) {
@@ -278,7 +279,7 @@ static cJSON *run_case(const cJSON *c) {
 
 /* ---- tests ---- */
 
-/* All are told that differ: which of them do says what is wrong. */
+/* Prints all runs that differ, since together they show what is wrong. */
 static void runs_agree(void **state) {
     (void)state;
     int n = 0, wrong = 0;
@@ -303,7 +304,7 @@ static const cJSON *case_of(const char *name) {
     return NULL;
 }
 
-/* What a run is there for must be seen in what is compared. */
+/* The setting that a run varies must change what is compared. */
 static void variations_differ(void **state) {
     (void)state;
     const cJSON *c;
@@ -344,7 +345,7 @@ static bool has_run(const char *key) {
     return false;
 }
 
-/* A choice of one: there is nothing else it could be. */
+/* Whether a key has only one possible value. */
 static bool only_one_value(artel_task task, const artel_recipe *r, const char *key,
                            const char *value) {
     char assignment[220], refusal[240], *yaml = NULL;
@@ -364,7 +365,7 @@ static char *value_of(at_conf *f, const char *section, const char *name) {
     return out;
 }
 
-/* The recipe as it takes effect, to be read again. */
+/* The effective recipe, read again. */
 static at_conf *printed(const artel_recipe *r, artel_task task) {
     char *yaml = NULL;
     at_conf *f = NULL;
@@ -374,7 +375,7 @@ static at_conf *printed(const artel_recipe *r, artel_task task) {
     return f;
 }
 
-/* Every key of a section has its run, or can be nothing else. */
+/* Every key of a section has a run that varies it, or only one possible value. */
 static void keys_of(const char *recipe, artel_task task, const char *section) {
     char path[200], key[200];
     (void)snprintf(path, sizeof path, RUNS "%s", recipe);
@@ -438,7 +439,8 @@ static void defaults_are_those_of_the_reference(void **state) {
     defaults_of("mixture.yaml", ARTEL_TRAIN, "losses");
 }
 
-/* The reference counts what its products multiply, plan also counts biases and norms: a few percent. */
+/* The reference counts what its products multiply, plan also counts biases and norms: a few
+   percent. */
 static void plans_agree(void **state) {
     (void)state;
     const cJSON *p;

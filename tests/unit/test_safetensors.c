@@ -1,4 +1,4 @@
-/* test_safetensors.c - round trips, a file of another writer, and every way a header can lie. */
+/* test_safetensors.c - round trips, a file of another writer, and wrong headers of every kind. */
 #include "check.h"
 #include "io/safetensors.h"
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* test_stickbreak.c - stick-breaking attention against its definition and the authors' numbers, for
-   every instruction set; same bits for every number of threads; the cache against the whole; what
-   must hold whatever the numbers; memory; refusals. */
+   every instruction set; same bits for every number of threads; the cache against the whole;
+   properties; memory; refusals. */
 #include "base/cpu.h"
 #include "io/safetensors.h"
 #include "noise.h"
@@ -342,8 +342,8 @@ static void test_cached(void **state) {
     cached(&(shape){1, 300, 0, 1, 1, 64, false, 1.5});
 }
 
-/* Padding before a sequence is as if it were not there: values and gradients are those of the rest
-   alone, and padding itself has neither, whatever it holds. */
+/* Padding before a sequence has no effect: values and gradients are those of the sequence alone,
+   and those of padding are zero, whatever it contains. */
 static void without_padding(const bench *all, const shape *w, int64_t b, int64_t from) {
     const int64_t A = w->heads * w->D, S = w->T + w->past, row = w->slots * A;
     const int64_t gone = from > w->past ? from - w->past : 0; /* queries */
@@ -431,7 +431,7 @@ static void test_decode_threads(void **state) {
 
 /* ---- what must hold ---- */
 
-/* With values of one the output is the part of the stick that was spent. */
+/* With all values one the output is the sum of the weights. */
 static void test_spent(void **state) {
     (void)state;
     const shape s = {1, 200, 0, 2, 1, 16, false, -0.9};
@@ -490,7 +490,7 @@ static void test_causal(void **state) {
     stop(&other);
 }
 
-/* Keys that no stick reaches are not looked at: not a number there reaches nobody. */
+/* Keys after the sticks are used up are not read: NaN there has no effect. */
 static void test_early_exit(void **state) {
     (void)state;
     const shape s = {1, 200, 450, 2, 1, 16, false, 3};
@@ -519,7 +519,7 @@ static void test_early_exit(void **state) {
     stop(&other);
 }
 
-/* But not a number where a stick still has something is not hidden. */
+/* NaN in a key that still gets a weight shows in the output. */
 static void test_nan_shows(void **state) {
     (void)state;
     const shape s = {1, 40, 0, 1, 1, 8, false, 0};
@@ -606,7 +606,7 @@ static void test_oom(void **state) {
     assert_true(failed >= 2);
 }
 
-/* So for the cache. */
+/* The same with a cache. */
 static void test_cached_oom(void **state) {
     (void)state;
     const shape s = {1, 40, 0, 2, 1, 8, false, 0};

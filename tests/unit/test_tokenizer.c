@@ -360,7 +360,8 @@ static bool in_ranges(const cJSON *list, const cJSON **at, uint32_t ch) {
     return (double)ch >= (*at)->valuedouble && (double)ch <= (*at)->next->valuedouble;
 }
 
-/* A token that stands alone does so beside any character as the package sees it. */
+/* single_word: for every character beside a token the package and artel agree whether it is part of
+   a word. */
 static void words_are_unicode_words(void **state) {
     (void)state;
     at_tokenizer *t;

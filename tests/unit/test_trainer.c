@@ -1,7 +1,7 @@
 /*
- * test_trainer.c - one optimiser step against what it promises: it changes nothing when the numbers
- * go wrong, accumulating equals a larger batch, threads do not change a bit, distillation at its
- * two ends is plain training and pure imitation, AdamW and the schedules are those of the papers.
+ * test_trainer.c - an optimiser step: it changes nothing when loss or gradient are not finite,
+ * accumulation equals a larger batch, threads do not change a bit, distillation with alpha 1 and 0
+ * is plain training and pure imitation, AdamW and the schedules are those of the papers.
  */
 #include "base/rng.h"
 #include "check.h"
@@ -110,7 +110,7 @@ static void unchanged_since(const at_store *s, copy *c) {
     free(c->v);
 }
 
-/* A step that fails is as if it had not been: repaired, the run goes on with the same bits. */
+/* A step that fails changes nothing: after the repair the run goes on with the same bits. */
 static void not_a_number(void **state) {
     (void)state;
     bench b, calm;
@@ -349,7 +349,7 @@ static void same_history(const bench *a, const bench *b) {
         assert_memory_equal(a->t.history[i].now, b->t.history[i].now, (size_t)n * sizeof(at_real));
 }
 
-/* 4 sequences walk over stretches of 32 blocks; the first one begins another on the way. */
+/* 4 sequences read stretches of 32 blocks; the first one begins another stretch meanwhile. */
 static void history_on_any_threads(void **state) {
     (void)state;
     const at_recipe r = reading_on();
@@ -397,7 +397,8 @@ static void history_is_read(void **state) {
     bench_close(&blind);
 }
 
-/* A step that is refused leaves history where it was: repaired, the run goes on with the same bits. */
+/* A step that is refused leaves history where it was: repaired, the run goes on with the same
+   bits. */
 static void history_of_a_refused_step(void **state) {
     (void)state;
     const at_recipe r = reading_on();
@@ -462,8 +463,8 @@ static void losses_need_routers(void **state) {
     at_compute_close(&cp);
 }
 
-/* Loss of one step on text that says the same in every window, parameters untouched: whatever differs
-   between two of them is the dropout. */
+/* Loss of one step on text that is the same in every window, with fixed parameters, so that two
+   losses differ by their dropout only. */
 static double monotonous(const char *yaml, uint64_t seed, int64_t step, int64_t accumulate) {
     static const uint16_t same[TOKENS];
     at_domain d = domain;

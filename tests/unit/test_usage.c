@@ -57,8 +57,8 @@ static void counts(void **state) {
     at_arena_rewind(&arena, (at_mark){0});
 }
 
-/* Rarely used is dead, but not unused: one choice of 1000 among 5 experts is half a per cent of an
-   even share, three are one and a half. */
+/* A rarely used expert is dead, but not unused: one choice of 1000 among 5 experts is half a per
+   cent of an even share, three are one and a half. */
 static void dead_or_rare(void **state) {
     (void)state;
     double x[10] = {400, 300, 299, 1, 0, 0, 0, 0, 0, 0};
@@ -99,7 +99,8 @@ static void information_is_the_loss(void **state) {
     at_arena_rewind(&arena, (at_mark){0});
 }
 
-/* Of a whole model: routers by layer and kind, k choices a token; the hidden states are the same. */
+/* Of a whole model: routers by layer and kind, k choices a token; the hidden states are the
+   same. */
 static void of_a_model(void **state) {
     (void)state;
     enum { N = 60 };
