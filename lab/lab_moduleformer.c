@@ -72,7 +72,8 @@ static const mf_scale scales[AT_LAB_SCALES] = {
                      .sparse = {1, 8, 8, 4, 4}},
 };
 
-/* At width 128; the best rate of Adam falls with the width, so what is tried does. */
+/* For width 128.  The best rate of Adam falls with the width, so the rates that are tried do,
+   too. */
 static const double rates[MF_RATES] = {0.75e-3, 1.5e-3, 3e-3, 6e-3, 12e-3, 24e-3, 48e-3};
 
 double mf_rate(const mf_model *x, int i) { return rates[i] * 128 / (double)x->shape.width; }
@@ -198,7 +199,7 @@ int mf_best(const mf *m, int i) {
     return best;
 }
 
-/* Where all explode, lower ones are better. */
+/* Where training diverges with all of them, the best is taken to be at the lower end. */
 int mf_edge(const mf *m, int i) {
     const int best = mf_best(m, i);
     return best <= m->sweep[i].low ? -1 : best == m->sweep[i].high ? 1 : 0;
@@ -217,8 +218,8 @@ bool mf_add_rate(mf *m, int i) {
     return false;
 }
 
-/* All runs are declared before the first begins, so that the time left is known; those that wait for
-   a learning rate get it when it is known. */
+/* All runs are declared before the first begins, for the estimate of the time left; those whose
+   learning rate is not known yet get it later. */
 static at_status declare_all(mf *m) {
     const int dense = m->scale->n_dense;
     at_status s = AT_OK;
@@ -244,7 +245,7 @@ static at_status keep_rates(const mf *m, int i) {
     for (int r = m->sweep[i].low; r <= m->sweep[i].high; r++) {
         at_json_begin_object(&j, NULL);
         at_json_put_number(&j, "rate", mf_rate(x, r));
-        at_json_put_number(&j, "val_loss", mf_tune_loss(m, i, r)); /* null: exploded */
+        at_json_put_number(&j, "val_loss", mf_tune_loss(m, i, r)); /* null: diverged */
         at_json_end(&j);
     }
     at_json_end(&j);
@@ -272,7 +273,8 @@ at_status mf_choose_rates(mf *m) {
     return AT_OK;
 }
 
-/* Short runs, and more of them where the best rate is the last one on its side. */
+/* Short runs with each rate; while the best one is at an end of the range, the next one is
+   tried. */
 static at_status tune(mf *m) {
     at_status s = declare_all(m);
     for (bool more = true; more && s == AT_OK;) {

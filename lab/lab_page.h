@@ -1,6 +1,6 @@
 /*
- * lab_page.h - sections of the report of a lab, in the form of docs/report.md, written from top to bottom:
- * what is begun (a section, its table, its chart, a series) ends what was before it.
+ * lab_page.h - sections of the report of a lab, in the form of docs/report.md, written from top to
+ * bottom: what is begun (a section, its table, its chart, a series) ends what was before it.
  */
 #ifndef AT_LAB_PAGE_H
 #define AT_LAB_PAGE_H
@@ -29,10 +29,10 @@ void at_page_figure(at_lab_session *l, const char *label, const char *value);
 void at_page_claims(at_lab_session *l);
 /** "at least ", "at most ", or what else stands before the effect of a claim; "" of an estimate. */
 const char *at_page_bound(const cJSON *claim);
-/** A doubt about the results: logged at once, kept for the page and the lab's last object. */
+/** A warning about the results: logged, and added to the page and to the lab's last object. */
 at_status at_lab_warn(at_lab_session *l, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/** The doubts so far as a section; nothing where there are none. */
+/** The warnings so far as a section; nothing when there are none. */
 void at_page_warnings(at_lab_session *l);
 
 #endif

@@ -1,5 +1,5 @@
-/* lab_result.c - a finished model over the validation and the test split, and its training in
-   numbers. */
+/* lab_result.c - evaluates a finished model on the validation and the test split, and summarises
+   its training. */
 #include "lab/lab_result.h"
 #include "base/file.h"
 #include "lab/lab_probe.h"
@@ -31,8 +31,8 @@ static void keep_windows(at_json *j, const char *domain, const at_probe *p) {
     at_json_end(j);
 }
 
-/* Of a whole split; of the test split also the loss of each domain and of each window, and the use of
-   the routers. */
+/* Of a whole split; of the test split also the loss of each domain and of each window, and the use
+   of the routers. */
 static at_status split_loss(measuring *w, at_split split) {
     const bool test = split == AT_TEST;
     at_lab_session *l = w->l;
@@ -65,7 +65,7 @@ static at_status split_loss(measuring *w, at_split split) {
     return s;
 }
 
-/* What settings are chosen by, and what claims are tested on, are never the same text. */
+/* Settings are chosen on the validation split and claims tested on the test split. */
 static at_status losses(measuring *w) {
     const at_status s = split_loss(w, AT_VALIDATION);
     return s != AT_OK || w->t->flags & AT_TRIAL_FOR_TUNING ? s : split_loss(w, AT_TEST);
@@ -105,9 +105,9 @@ static at_status loads(measuring *w) {
     return AT_OK;
 }
 
-/* ---- texts longer than those it was trained on ---- */
+/* ---- contexts longer than in training ---- */
 
-/* Adds the parts' sums over all domains to nats [buckets]; *tokens of each. */
+/* Sums the loss of each bucket over all domains: nats [buckets]; *tokens in each bucket. */
 static at_status probe_all(measuring *w, const at_probe_spec *spec, double *nats, double *tokens) {
     const at_lab_session *l = w->l;
     at_status s = AT_OK;

@@ -1,4 +1,4 @@
-/* lab_speed.c - all models of a heat open at once, timed in turns. */
+/* lab_speed.c - the models of one seed are open at the same time and timed in turns. */
 #include "lab/lab_speed.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -23,9 +23,9 @@ typedef struct {
     at_arena arena;
     bool open;
     double train[ROUNDS_MAX], forward[ROUNDS_MAX], decode[ROUNDS_MAX]; /* seconds a token */
-} racer;
+} timed_model;
 
-static at_status racer_open(at_lab_session *l, const at_trial *t, racer *r) {
+static at_status timed_open(at_lab_session *l, const at_trial *t, timed_model *r) {
     char *model = at_lab_path(l, t, "model");
     at_arena_init(&r->arena, l->c);
     at_status s = model ? AT_OK : AT_OOM;
@@ -38,14 +38,15 @@ static at_status racer_open(at_lab_session *l, const at_trial *t, racer *r) {
         s = at_trainer_open(l->c, &l->cp, &r->recipe, r->model, NULL, l->data, &r->trainer);
         r->open = true;
     }
-    const int64_t batch = r->recipe.train.batch * r->recipe.train.context; /* the text there is */
+    const int64_t batch =
+        r->recipe.train.batch * r->recipe.train.context; /* tokens of text at hand */
     if (s == AT_OK)
         s = at_session_open(&l->cp, r->model, batch < DECODED ? batch : DECODED, &r->session);
     at_free(model);
     return s;
 }
 
-static void racer_close(racer *r) {
+static void timed_close(timed_model *r) {
     if (r->open) at_trainer_close(&r->trainer);
     if (r->session.model) at_session_close(&r->session);
     at_arena_close(&r->arena);
@@ -53,7 +54,7 @@ static void racer_close(racer *r) {
     at_conf_close(r->conf);
 }
 
-static at_status run_train(racer *r, double *seconds) {
+static at_status run_train(timed_model *r, double *seconds) {
     at_step_report rep;
     double best = 0;
     for (int i = 0; i < STEPS; i++) {
@@ -65,8 +66,8 @@ static at_status run_train(racer *r, double *seconds) {
     return AT_OK;
 }
 
-/* The batch the last training step read, scored without a tape. */
-static at_status run_forward(at_lab_session *l, racer *r, double *seconds) {
+/* Forward pass and loss of the last training batch, without a tape. */
+static at_status run_forward(at_lab_session *l, timed_model *r, double *seconds) {
     const at_input in = {
         .ids = r->trainer.input, .B = r->recipe.train.batch, .T = r->recipe.train.context};
     at_head_report rep;
@@ -77,7 +78,7 @@ static at_status run_forward(at_lab_session *l, racer *r, double *seconds) {
     return s;
 }
 
-static at_status run_decode(racer *r, double *seconds) {
+static at_status run_decode(timed_model *r, double *seconds) {
     const at_real *logits;
     const int64_t n = r->session.cap, prompt = n / 3;
     at_session_rewind(&r->session, 0);
@@ -89,7 +90,8 @@ static at_status run_decode(racer *r, double *seconds) {
     return s;
 }
 
-static at_status rounds_of(at_lab_session *l, racer *r, int n, int rounds, int heat, int heats) {
+static at_status rounds_of(at_lab_session *l, timed_model *r, int n, int rounds, int seed,
+                           int seeds) {
     at_status s = AT_OK;
     for (int k = -1; k < rounds; k++) /* the first one warms up */
         for (int i = 0; i < n && s == AT_OK; i++) {
@@ -99,46 +101,46 @@ static at_status rounds_of(at_lab_session *l, racer *r, int n, int rounds, int h
             if (s == AT_OK) s = run_forward(l, &r[i], &r[i].forward[at]);
             if (s == AT_OK) s = run_decode(&r[i], &r[i].decode[at]);
             at_log(l->c, AT_LOG_PROGRESS, "%s: measuring speed, seed %d of %d, round %d of %d",
-                   l->lab->name, heat + 1, heats, at + 1, rounds);
+                   l->lab->name, seed + 1, seeds, at + 1, rounds);
         }
     return s;
 }
 
-/* Median of seconds a token -> tokens a second, with the standard error of its logarithm (that of a
-   median is 1.25 times that of a mean). */
+/* Tokens a second by the median of seconds a token.  *error: standard error of its logarithm (for a
+   median 1.25 times that for a mean). */
 static double summary(double *seconds, int rounds, double *error) {
     for (int i = 0; i < rounds; i++) seconds[i] = log(seconds[i]);
     *error = rounds > 1 ? 1.2533 * at_stat_sd(seconds, rounds) / sqrt((double)rounds) : 0;
     return exp(-at_time_summary(seconds, rounds).median);
 }
 
-static at_status race(at_lab_session *l, const at_trial *const *t, int heat, int heats, int n,
-                      int rounds, at_speed *out) {
-    racer *r = at_calloc(l->c, (size_t)n, sizeof *r);
+static at_status time_seed(at_lab_session *l, const at_trial *const *t, int seed, int seeds, int n,
+                           int rounds, at_speed *out) {
+    timed_model *r = at_calloc(l->c, (size_t)n, sizeof *r);
     at_status s = r ? AT_OK : AT_OOM;
-    for (int i = 0; i < n && s == AT_OK; i++) s = racer_open(l, t[i], &r[i]);
-    if (s == AT_OK) s = rounds_of(l, r, n, rounds, heat, heats);
+    for (int i = 0; i < n && s == AT_OK; i++) s = timed_open(l, t[i], &r[i]);
+    if (s == AT_OK) s = rounds_of(l, r, n, rounds, seed, seeds);
     for (int i = 0; i < n && r; i++) {
         if (s == AT_OK) {
             out[i].train = summary(r[i].train, rounds, &out[i].error[0]);
             out[i].forward = summary(r[i].forward, rounds, &out[i].error[1]);
             out[i].decode = summary(r[i].decode, rounds, &out[i].error[2]);
         }
-        racer_close(&r[i]);
+        timed_close(&r[i]);
     }
     at_free(r);
     return s;
 }
 
-static at_status measure(at_lab_session *l, const at_trial *const *t, int heats, int n, int rounds,
+static at_status measure(at_lab_session *l, const at_trial *const *t, int seeds, int n, int rounds,
                          at_speed *out) {
     at_status s = AT_OK;
-    for (int k = 0; k < heats && s == AT_OK; k++)
-        s = race(l, t + k * n, k, heats, n, rounds, out + k * n);
+    for (int k = 0; k < seeds && s == AT_OK; k++)
+        s = time_seed(l, t + k * n, k, seeds, n, rounds, out + k * n);
     return s;
 }
 
-/* ---- kept ---- */
+/* ---- speed.json ---- */
 
 static at_status key_of(at_lab_session *l, const at_trial *const *t, int n, char *hex) {
     at_text x;
@@ -156,7 +158,7 @@ static bool field(const cJSON *o, const char *key, double *out) {
     return *out > 0;
 }
 
-static bool recall(const cJSON *kept, const char *key, int n, at_speed *out) {
+static bool load_speeds(const cJSON *kept, const char *key, int n, at_speed *out) {
     const cJSON *was = cJSON_GetObjectItemCaseSensitive(kept, "key");
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(kept, "models");
     if (!cJSON_IsString(was) || strcmp(was->valuestring, key) || cJSON_GetArraySize(list) != n)
@@ -176,8 +178,8 @@ static bool recall(const cJSON *kept, const char *key, int n, at_speed *out) {
     return all;
 }
 
-static at_status keep(at_lab_session *l, const char *path, const char *key,
-                      const at_trial *const *t, int n, const at_speed *speed) {
+static at_status save_speeds(at_lab_session *l, const char *path, const char *key,
+                             const at_trial *const *t, int n, const at_speed *speed) {
     at_json j;
     at_json_open_file(&j, l->c);
     at_json_put_string(&j, "key", key);
@@ -198,7 +200,7 @@ static at_status keep(at_lab_session *l, const char *path, const char *key,
     return at_json_save(&j, path);
 }
 
-static void tell_why(const at_lab_session *l, const char *path, const cJSON *kept) {
+static void log_reason(const at_lab_session *l, const char *path, const cJSON *kept) {
     const cJSON *was = cJSON_GetObjectItemCaseSensitive(kept, "processor");
     if (cJSON_IsString(was) && strcmp(was->valuestring, l->processor) != 0)
         at_log(l->c, AT_LOG_INFO, "%s: of another processor (%s; this is %s): measured again", path,
@@ -209,19 +211,19 @@ static void tell_why(const at_lab_session *l, const char *path, const cJSON *kep
                path);
 }
 
-at_status at_lab_speed(at_lab_session *l, const at_trial *const *t, int heats, int n, int rounds,
+at_status at_lab_speed(at_lab_session *l, const at_trial *const *t, int seeds, int n, int rounds,
                        at_speed *out) {
     char key[AT_SHA256_TEXT];
-    if (n < 1 || n > AT_SPEED_MODELS || heats < 1 || heats > AT_SPEED_HEATS || rounds < 1 ||
+    if (n < 1 || n > AT_SPEED_MODELS || seeds < 1 || seeds > AT_SPEED_SEEDS || rounds < 1 ||
         rounds > ROUNDS_MAX)
-        return at_error(l->c, AT_ARG, "%d models of %d seeds, %d rounds", n, heats, rounds);
+        return at_error(l->c, AT_ARG, "%d models of %d seeds, %d rounds", n, seeds, rounds);
     char *path = at_join(l->c, l->o->out, "speed.json");
-    at_status s = path ? key_of(l, t, heats * n, key) : AT_OOM;
+    at_status s = path ? key_of(l, t, seeds * n, key) : AT_OOM;
     cJSON *kept = s == AT_OK && at_exists(path) ? at_json_read(l->c, path) : NULL;
-    if (s == AT_OK && !recall(kept, key, heats * n, out)) {
-        if (kept) tell_why(l, path, kept);
-        s = measure(l, t, heats, n, rounds, out);
-        if (s == AT_OK) s = keep(l, path, key, t, heats * n, out);
+    if (s == AT_OK && !load_speeds(kept, key, seeds * n, out)) {
+        if (kept) log_reason(l, path, kept);
+        s = measure(l, t, seeds, n, rounds, out);
+        if (s == AT_OK) s = save_speeds(l, path, key, t, seeds * n, out);
     }
     cJSON_Delete(kept);
     at_free(path);

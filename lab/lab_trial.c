@@ -1,4 +1,4 @@
-/* lab_trial.c - declared runs, done once. */
+/* lab_trial.c - trains declared runs that are not finished. */
 #include "lab/lab_trial.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -13,13 +13,14 @@
 
 /* ---- results.jsonl ---- */
 
-static bool says(const cJSON *line, const char *key, const char *value) {
+static bool has_text(const cJSON *line, const char *key, const char *value) {
     const char *s = at_jsonl_string(line, key);
     return s && !strcmp(s, value);
 }
 
-/* Another program may have trained otherwise.  Another processor has not: only its speed differs. */
-static void tell_of_strangers(const at_lab_session *l, int64_t programs, int64_t processors) {
+/* Another program may train differently; another processor gives the same losses, but other
+   speeds. */
+static void log_left_out(const at_lab_session *l, int64_t programs, int64_t processors) {
     if (programs)
         at_log(l->c, AT_LOG_WARN,
                "%s: %lld finished runs are of another program than this one (%s); they are done "
@@ -40,27 +41,27 @@ at_status at_lab_results_open(at_lab_session *l) {
     if (!at_exists(l->results_path)) return AT_OK;
     at_status s = at_jsonl_open(l->c, l->results_path, &j);
     while (s == AT_OK && (s = at_jsonl_next(l->c, &j, &line)) == AT_OK && line) {
-        if (!says(line, "program", l->program)) {
+        if (!has_text(line, "program", l->program)) {
             cJSON_Delete(line);
             programs++;
             continue;
         }
-        processors += !says(line, "processor", l->processor);
+        processors += !has_text(line, "processor", l->processor);
         at_json_append(l->results, line);
     }
     at_jsonl_close(&j);
-    if (s == AT_OK) tell_of_strangers(l, programs, processors);
+    if (s == AT_OK) log_left_out(l, programs, processors);
     return s;
 }
 
-/* The whole file again: it is small, and never torn. */
+/* Rewrites the whole file atomically; it is small. */
 static at_status results_write(at_lab_session *l) {
     return at_json_write_lines(l->c, l->results_path, l->results);
 }
 
 static cJSON *result_of(const at_lab_session *l, const char *name) {
     cJSON *line;
-    cJSON_ArrayForEach(line, l->results) if (says(line, "name", name)) return line;
+    cJSON_ArrayForEach(line, l->results) if (has_text(line, "name", name)) return line;
     return NULL;
 }
 
@@ -89,7 +90,7 @@ char *at_lab_path(at_lab_session *l, const at_trial *t, const char *part) {
     return at_text_take(&x);
 }
 
-/* Of data and recipe; 16 digits are enough to tell runs apart. */
+/* Hash of data and recipe; 16 digits are enough to distinguish runs. */
 static at_status hash_of(at_lab_session *l, const at_trial *t, char *hex) {
     at_text x;
     at_text_init(&x, l->c, 0);
@@ -100,8 +101,8 @@ static at_status hash_of(at_lab_session *l, const at_trial *t, char *hex) {
     return x.failed;
 }
 
-/* Finished: a line with the hash, and everything the line stands for.  Lines of other programs are
-   gone already. */
+/* Sets t->result if the run is finished: there is a line with its hash, and its files are there. 
+   (Lines of other programs were left out when the results were read.) */
 static at_status look_up(at_lab_session *l, at_trial *t) {
     char hex[AT_SHA256_TEXT];
     if (hash_of(l, t, hex) != AT_OK) return AT_OOM;
@@ -111,7 +112,7 @@ static at_status look_up(at_lab_session *l, at_trial *t) {
     t->result = NULL;
     const bool whole = model && windows && at_exists(model) &&
                        (t->flags & AT_TRIAL_FOR_TUNING || at_exists(windows));
-    if (line && says(line, "recipe", hex) && (whole || at_jsonl_string(line, "diverged")))
+    if (line && has_text(line, "recipe", hex) && (whole || at_jsonl_string(line, "diverged")))
         t->result = line;
     const at_status s = model && windows ? AT_OK : AT_OOM;
     at_free(model);
@@ -166,7 +167,7 @@ static double seconds_left(const at_lab_session *l) {
     return (s > 0 ? s : 0) + l->later;
 }
 
-/* Progress of a run becomes progress of the lab; what a run tells of its own stays out. */
+/* Turns progress of a run into progress of the lab; other messages of a run are dropped. */
 static void log_trial(void *user, at_log_level level, const char *line) {
     const at_lab_session *l = user;
     if (!l->log || level == AT_LOG_INFO) return;
@@ -178,9 +179,9 @@ static void log_trial(void *user, at_log_level level, const char *line) {
     l->log(l->log_user, level, text);
 }
 
-/* ---- doing ---- */
+/* ---- training ---- */
 
-/* What an unfinished run was begun with: its folder has a file that names the program. */
+/* A file in the folder of a run that names the program that began it. */
 #define BEGUN_BY "program.txt"
 
 static bool begun_by_this(at_lab_session *l, const char *path) {
@@ -197,7 +198,8 @@ static at_status begin(at_lab_session *l, const char *folder, const char *mark) 
     return s == AT_OK ? at_write_file(l->c, mark, l->program, strlen(l->program)) : s;
 }
 
-/* Continues what an interrupt left.  What another recipe or program left is begun again. */
+/* Continues a run that was interrupted; one begun with another recipe or program is started
+   again. */
 static at_status train(at_lab_session *l, const at_trial *t, const char *folder,
                        at_train_result *r) {
     char *state = at_lab_path(l, t, "checkpoints"), *mark = at_lab_path(l, t, BEGUN_BY);
@@ -216,7 +218,7 @@ static at_status train(at_lab_session *l, const at_trial *t, const char *folder,
     return s;
 }
 
-/* Three times the model, and of no use now. */
+/* Removes the checkpoints, which take three times the space of the model. */
 static at_status drop_checkpoints(at_lab_session *l, const at_trial *t) {
     char *state = at_lab_path(l, t, "checkpoints");
     const at_status s = state ? at_remove_tree(l->c, state) : AT_OOM;

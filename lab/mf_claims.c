@@ -1,4 +1,4 @@
-/* mf_claims.c - from runs to claims. */
+/* mf_claims.c - decides the claims from the results of the runs. */
 #include "lab/frontier.h"
 #include "lab/mf_lab.h"
 #include "report/jsonl.h"
@@ -44,7 +44,8 @@ at_status mf_speeds(mf *m) {
     return s;
 }
 
-/* Which of the models from .. to have the last of the learning rates tried. */
+/* Which of the models from .. to have a best learning rate at an end of the range that was
+   tried. */
 static void put_edges(const mf *m, at_json *j, int from, int to) {
     bool some = false;
     for (int i = from; i <= to; i++) {
@@ -65,10 +66,10 @@ typedef struct {
     double clock;               /* part of the standard error of the logarithm   */
 } quality_speed;
 
-/* Speed of the mixture over that of a dense model of its loss.  Each seed has models of its own,
-   timed in a heat of their own, so that the logarithms vary by all that may make another seed's
-   ratio different; the interval is Student's over them.  By chance, or because one dense model
-   stands in for all, they may lie closer together than the clock allows: then its error counts. */
+/* Speed of the mixture divided by that of a dense model of equal loss.  The models of each seed are
+   timed together, so that the ratios of different seeds vary by all that influences them; the
+   interval is Student's over their logarithms.  They may happen to lie closer together than the
+   error of the measurement allows; then that error is used. */
 static quality_speed quality_at_speed(const mf *m, int what) {
     const int dense = m->scale->n_dense, n = (int)m->scale->seeds;
     quality_speed q = {0};
@@ -129,8 +130,8 @@ static at_status claim_speed(mf *m) {
 
 /* ---- one group against another ---- */
 
-/* Differences of the windows' losses, each a mean over seeds: how sure the difference is of other
-   text, the trained models given. */
+/* Differences of the losses of each window, means over seeds: how certain the difference of these
+   models is for other text. */
 static at_status by_window(mf *m, const char *a, const char *b, double null, at_json *j) {
     double *sum = NULL;
     int64_t n = 0;

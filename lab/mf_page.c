@@ -73,7 +73,7 @@ static void curves(mf *m, const char *title, int from, int to) {
                         "val_loss");
 }
 
-/* The lines of validation have no clock: that of the training step before them is taken. */
+/* Adds seconds to validation lines, which have none: those of the training step before. */
 static at_status validation_by_clock(mf *m, const at_trial *t) {
     at_curve curve[2] = {{.x = "step", .y = "val_loss"}, {.x = "step", .y = "wall"}};
     char *path = at_lab_path(m->l, t, "metrics.jsonl");
@@ -89,7 +89,7 @@ static at_status validation_by_clock(mf *m, const at_trial *t) {
     return s;
 }
 
-/* The clock of one processor says nothing of another's. */
+/* Times can be compared only if all runs were done on one processor. */
 static bool one_processor(const mf *m) {
     for (int i = 0; i <= m->scale->n_dense; i++) {
         const cJSON *o = at_lab_trial(m->l, m->model[i].group, 1)->result;
@@ -146,7 +146,7 @@ static void load_line(mf *m, const mf_model *x, const char *kind) {
     for (int e = 0; e < n; e++) at_page_point(m->l, e + 1, sum[e] / routers);
 }
 
-/* The variants that differ from the mixture by the losses of their routers alone. */
+/* Whether a variant differs from the mixture only by the losses of its routers. */
 static bool by_loss(const mf *m, int i) {
     return i >= m->scale->n_dense && m->model[i].k == 2 && !m->model[i].softmax;
 }

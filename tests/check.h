@@ -1,4 +1,5 @@
-/* check.h - what the unit tests share: cmocka in the order it wants, folders that go away. */
+/* check.h - shared by the unit tests: the headers of cmocka in their order, checks, temporary
+   folders. */
 #ifndef CHECK_H
 #define CHECK_H
 #include <setjmp.h>
@@ -20,7 +21,7 @@
             fail_msg("expected \"%s\" in \"%s\"", (part), (ctx)->message); \
     } while (0)
 
-/** For files with a static `at_ctx ctx`: the call succeeds, or its sentence is told. */
+/** For files with a static `at_ctx ctx`: the call succeeds, or the test fails with its message. */
 #define OK(call)                                                     \
     do {                                                             \
         if ((call) != AT_OK) fail_msg("%s: %s", #call, ctx.message); \
@@ -43,7 +44,7 @@ static inline void write_json(at_ctx *c, const char *path, const cJSON *o) {
     if (at_json_save(&j, path) != AT_OK) fail_msg("%s", c->message);
 }
 
-/** Nothing under a name of base/partial.h is in the folder. */
+/** The folder has no temporary file of base/partial.h. */
 static inline void nothing_in_the_making(at_ctx *c, const char *folder) {
     at_list l = {0};
     if (at_list_names(c, folder, &l) != AT_OK) fail_msg("%s", c->message);

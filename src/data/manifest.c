@@ -1,4 +1,4 @@
-/* manifest.c - what a data set says of itself: everything needed to judge it and to make it again. */
+/* manifest.c - manifest.json: everything needed to judge a data set and to build it again. */
 #include "base/sha256.h"
 #include "data/build.h"
 #include <math.h>
@@ -20,7 +20,7 @@ bool at_unit_parse(const char *name, at_unit *out) {
 
 static void put(at_json *j, const char *key, int64_t v) { at_json_put_number(j, key, (double)v); }
 
-/* Counts that are zero would be noise. */
+/* Adds a count unless it is zero. */
 static void put_some(at_json *j, const char *key, int64_t v) {
     if (v) put(j, key, v);
 }

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Twice the reference: as the C library fuses, and as the processor does. */
+/* The reference twice: with fmaf of the C library, and with that of the processor. */
 static const struct {
     const char *name;
     unsigned features;
@@ -248,7 +248,7 @@ static void rows_agree(const at_kernels *k) {
     free(v);
 }
 
-/* exp from subnormal results to infinite ones; what is no number is one everywhere. */
+/* exp from subnormal results to infinite ones; NaN gives NaN in every instruction set. */
 static void exp_agrees(const at_kernels *k) {
     enum { STEPS = 100000 };
     at_real x[16], y[16], z[16];
@@ -262,7 +262,7 @@ static void exp_agrees(const at_kernels *k) {
     }
 }
 
-/* What reads B, in both types, on odd sizes. */
+/* The kernels that read B, in both types, on odd sizes. */
 static void few_agree(const at_kernels *k) {
     enum { M = 4, N = 37, K = 75 };
     static at_real a[M][K], b[N * K], c[2][M][N];
@@ -461,7 +461,7 @@ static void packing(const at_kernels *k) {
                 }
 }
 
-/* By the bits: zeros of both signs, the smallest, infinities; not a number stays one. */
+/* Bit by bit: zeros of both signs, the smallest numbers, infinities; NaN stays NaN. */
 static void widening(const at_kernels *k) {
     enum { N = 37 };
     static const uint16_t bits[7] = {0, 0x8000, 1, 0x3f80, 0xc020, 0x7f80, 0xff80};
