@@ -12,8 +12,8 @@
 
 enum { VOCAB = 8192, PROMPT = 16, WARM = 8, ROUND = 16, ROUNDS_MAX = AT_DECODE_MAX / ROUND + 1 };
 
-/* Values of the token's active parameters by the size they have: matrices may be in BF16, what is small
-   is in at_real then. */
+/* Bytes of the parameters that a token uses.  Matrices may be in BF16; small tensors are in
+   at_real. */
 static double parameter_bytes(const at_model *m) {
     double small = 0;
     bool bf16 = false;
@@ -34,7 +34,7 @@ static double cache_bytes(const at_dims *d, double length) {
            length;
 }
 
-/* The kernel's own count; elsewhere nothing is said. */
+/* Resident memory, from Linux's /proc; 0 elsewhere. */
 static void resident(at_bench_decode *out) {
     FILE *f = fopen("/proc/self/status", "r");
     char line[256];
@@ -62,7 +62,8 @@ static at_status feed(at_session *s, int64_t n, uint64_t *at, double *seconds,
 
 static double median(double *x, int64_t n) { return at_time_summary(x, (int)n).median; }
 
-/* What is drawn is thrown away: random tokens cost the model the same. */
+/* Times the drawing of a token; the next token is a random one all the same, which costs as
+   much. */
 static at_status draw(at_session *s, const at_real *logits, uint64_t index, at_pick *scratch,
                       double *seconds) {
     static const at_sampling how = {.temperature = 0.8, .top_k = 40, .top_p = 1};
@@ -74,8 +75,8 @@ static at_status draw(at_session *s, const at_real *logits, uint64_t index, at_p
     return st;
 }
 
-/* Tokens in rounds, and after each the peak: what else the machine does at the time slows both.
-   t, drawn: seconds of the model and of drawing, [out->tokens] each. */
+/* Decodes in rounds and measures the read peak after each, since other work on the machine slows
+   both. t, drawn: seconds of the model and of drawing for each token, [out->tokens]. */
 static at_status rounds(at_session *s, uint64_t *at, double *t, double *drawn, at_pick *scratch,
                         at_bench_decode *out) {
     double peak[ROUNDS_MAX], share[ROUNDS_MAX];
@@ -99,7 +100,7 @@ static at_status rounds(at_session *s, uint64_t *at, double *t, double *drawn, a
     out->time = at_time_summary(t, (int)out->tokens);
     out->sampling = at_time_summary(drawn, (int)out->tokens);
     out->peak = median(peak, n);
-    out->percent = median(share, n); /* of a token of one byte, see below */
+    out->percent = median(share, n); /* for one byte a token; multiplied later */
     return AT_OK;
 }
 
@@ -132,7 +133,7 @@ static at_status measure(at_compute *cp, at_model *m, int64_t tokens, at_bench_d
     return st;
 }
 
-/* The other sections of a recipe are looked at only for keys that are none. */
+/* Binds the other sections of the recipe only to find unknown keys. */
 static at_status make(at_ctx *c, at_conf *f, at_model **m) {
     at_recipe r;
     at_status s = AT_OK;

@@ -25,7 +25,7 @@ at_timing at_time_summary(double *t, int n) {
 
 /* Waits until the threads of OpenBLAS sleep.  While they spin they occupy a core that the next
    measurement needs. */
-static void let_sleep(void) {
+static void wait_for_sleep(void) {
     const struct timespec t = {.tv_nsec = (long)(at_blas_spin_seconds() * 1e9)};
     if (t.tv_nsec > 0) (void)nanosleep(&t, NULL);
 }
@@ -48,7 +48,7 @@ void at_time_pair(void (*own)(void *), void (*base)(void *), void *arg, double s
         if (!base) continue;
         (void)once(base, arg);
         n_base = series(base, arg, seconds / (2 * TURNS), LEAST, b, n_base);
-        let_sleep();
+        wait_for_sleep();
     }
     *t_own = at_time_summary(a, n_own);
     *t_base = base ? at_time_summary(b, n_base) : (at_timing){0, 0};

@@ -193,8 +193,7 @@ static bool add(ids *x, long long v) {
         x->id = more;
         x->cap = cap;
     }
-    x->id[x->n++] =
-        v < -1 || v > INT32_MAX ? -1 : (int32_t)v; /* -1 is refused later, with its position */
+    x->id[x->n++] = v < -1 || v > INT32_MAX ? -1 : (int32_t)v; /* -1 is refused by decode */
     return true;
 }
 

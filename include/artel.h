@@ -54,21 +54,22 @@ ARTEL_API artel *artel_open(int threads, artel_log log, void *user);
 ARTEL_API void artel_close(artel *a);
 ARTEL_API const char *artel_error(const artel *a);
 ARTEL_API const char *artel_status_text(artel_status s);
-/** Ask the running call to save and stop.  Safe in a signal handler.  The request stays: a call that
-    can be stopped and begins later ends with ARTEL_INTERRUPTED too, so that none is lost between two
-    calls, until artel_interrupt_clear. */
+/** Asks the running call to save and stop.  Safe in a signal handler.  The request stays until
+    artel_interrupt_clear: calls that begin later end with ARTEL_INTERRUPTED, too, so that a request
+    between two calls is not lost. */
 ARTEL_API void artel_interrupt(artel *a);
-/** Forget the request: the context can be used again. */
+/** Clears the request: the context can be used again. */
 ARTEL_API void artel_interrupt_clear(artel *a);
 ARTEL_API void artel_free(void *p);
-/** {"version":..,"commit":..,"arithmetic":..,"cpu":..,"threads":..} From the heap.  Results under the same name of the arithmetic have the same bits on every machine. */
+/** {"version":..,"commit":..,"arithmetic":..,"cpu":..,"threads":..} From the heap.  Results under
+    the same name of the arithmetic have the same bits on every machine. */
 ARTEL_API char *artel_about(artel *a);
-/** Text as a terminal may have it: control characters but newline and tab, and bytes that are no
-    UTF-8, become "\x1b".  out: at most `room` bytes with the NUL (4 * bytes + 1 are enough).
-    Returns the bytes before the NUL.  artel_error, the log and the JSON of artel_emit need no such
-    care; generated text and documents do. */
+/** Text that is safe to print on a terminal: control characters but newline and tab, and bytes that
+    are no UTF-8, are written as "\x1b".  out: at most `room` bytes with the NUL (4 * bytes + 1 are
+    enough). Returns the bytes before the NUL.  Needed for generated text and documents;
+    artel_error, the log and the JSON of artel_emit are safe already. */
 ARTEL_API size_t artel_printable(const char *text, size_t bytes, char *out, size_t room);
-/** For a name somebody typed: the nearest of n known ones, or NULL when none is near. */
+/** For a mistyped name: the most similar of n known ones, or NULL when none is similar. */
 ARTEL_API const char *artel_nearest(const char *word, const char *const *known, int n);
 
 /* ---- recipes ------------------------------------------------------------------------------ */
@@ -96,7 +97,8 @@ ARTEL_API const char *artel_tokenizer_hash(const artel_tokenizer *t);
 
 /** Ids of any bytes, *n of them, freed with artel_free.  specials not 0: special tokens
     ("<|endoftext|>") in the text become their ids; 0: they are text.  The ids are those of the
-    `tokenizers` package with add_special_tokens off; bytes that are not UTF-8 become a token each. */
+    `tokenizers` package with add_special_tokens off; bytes that are not UTF-8 become a token
+    each. */
 ARTEL_API artel_status artel_tokenizer_encode(artel *a, const artel_tokenizer *t, const char *text,
                                               size_t bytes, int specials, int32_t **ids,
                                               int64_t *n);
@@ -126,8 +128,8 @@ ARTEL_API artel_status artel_tokenizer_stats(artel *a, const artel_tokenizer *t,
 
 /** What artel_data_build is to do.  Start from artel_data_defaults. */
 typedef struct artel_data {
-    /* "NAME=PATH" or "NAME=KIND:PATH", KIND one of text, jsonl, html, source; without it the ends of
-       file names decide.  A name that comes again adds to its domain. */
+    /* "NAME=PATH" or "NAME=KIND:PATH", KIND one of text, jsonl, html, source; without it the ends
+       of file names decide.  A name that comes again adds to its domain. */
     const char *const *domain;
     int n_domain;
     const char *const *licence; /* "NAME=SPDX", for the manifest                            */
@@ -195,8 +197,8 @@ ARTEL_API artel_status artel_plan(artel *a, const artel_recipe *r, artel_task ta
 /* ---- models ------------------------------------------------------------------------------- */
 
 /** Experts and a router into one model folder: recipe {mode: ple, router: DIR, experts: [{name,
-    model}]}.  `out` must not exist; no two experts have one name.  Emits one object an expert, as in
-    artel.json. */
+    model}]}.  `out` must not exist; no two experts have one name.  Emits one object an expert, as
+    in artel.json. */
 ARTEL_API artel_status artel_compose(artel *a, const artel_recipe *r, const char *out,
                                      artel_emit emit, void *user);
 
@@ -211,14 +213,14 @@ typedef struct artel_eval_options {
                           compare models give all of them the same                      */
     int usage;         /* also how often each expert is used                            */
 } artel_eval_options;
-/** Loss a domain, then over all: {"domain","tokens" (scored),"route_on" (tokens of a window that are
-    not),"loss" (nats a token),"ppl","bits_per_byte" (null without a tokenizer),"usage":{expert:
-    share}}; usage: the share of the
-    windows that each expert of a composed model answered.  With usage, a mixture emits after each
-    of these a line a router: {"domain","layer","kind" ("attention", "feed_forward"),"experts",
-    "routed_tokens","share":[of the choices],"probability":[mean],"load_entropy" (of share, 1: even),
-    "load_perplexity","dead" (share below 1 % of an even one),"unused","mutual_information" (between
-    token and expert, nats)}. */
+/** Loss a domain, then over all: {"domain","tokens" (scored),"route_on" (tokens of a window that
+    are not),"loss" (nats a token),"ppl","bits_per_byte" (null without a tokenizer),"usage":{expert:
+    share}}; usage: the share of the windows that each expert of a composed model answered.  With
+    usage, a mixture emits after each of these a line a router: {"domain","layer","kind"
+    ("attention", "feed_forward"),"experts", "routed_tokens","share":[of the
+    choices],"probability":[mean],"load_entropy" (of share, 1: even), "load_perplexity","dead"
+    (share below 1 % of an even one),"unused","mutual_information" (between token and expert,
+    nats)}. */
 ARTEL_API artel_status artel_eval(artel *a, const char *model, const char *data,
                                   const artel_eval_options *o, artel_emit emit, void *user);
 
@@ -235,10 +237,11 @@ typedef struct artel_convert_options {
     const char *type; /* of the parameters: "f32" or "bf16"; NULL: as they are                    */
     uint64_t seed;    /* of the ids whose logits are compared                                     */
 } artel_convert_options;
-/** Writes the plain model folder `model` as the folder `out`, which must not exist: every tensor once,
-    into one model.safetensors, without ever holding it in memory.  Then both answer some random ids;
-    ARTEL_MISMATCH, and no folder, when their logits differ: by a bit, or where values were narrowed
-    by more than a tenth of their size.  Emits {"source","target","to","type","files","tensors_read",
+/** Writes the plain model folder `model` as the folder `out`, which must not exist: every tensor
+    once, into one model.safetensors, without ever holding it in memory.  Then both answer some
+    random ids; ARTEL_MISMATCH, and no folder, when their logits differ: by a bit, or where values
+    were narrowed by more than a tenth of their size.  Emits
+    {"source","target","to","type","files","tensors_read",
     "tensors_written","left_out","bytes","logits":{"ids","difference","largest","allowed"},"seconds"}. */
 ARTEL_API artel_status artel_convert(artel *a, const char *model, const char *out,
                                      const artel_convert_options *o, artel_emit emit, void *user);
@@ -284,9 +287,10 @@ typedef struct artel_router_options {
     int n_lengths;
 } artel_router_options;
 
-/** One class a domain, from the training split; makes the folder out_dir with router.safetensors and
-    tokenizer.json (a router there and nothing else is replaced).  Emits {"router","classes","sequences","features","seconds"} and, when
-    there is a validation split, the line of artel_router_eval. */
+/** One class a domain, from the training split; makes the folder out_dir with router.safetensors
+    and tokenizer.json (a router there and nothing else is replaced).  Emits
+    {"router","classes","sequences","features","seconds"} and, when there is a validation split, the
+    line of artel_router_eval. */
 ARTEL_API artel_status artel_router_train(artel *a, const char *data_dir, const char *out_dir,
                                           const artel_router_options *o, artel_emit emit,
                                           void *user);
@@ -307,12 +311,14 @@ ARTEL_API artel_status artel_router_explain(artel *a, const char *router, const 
 
 /* ---- looking inside ----------------------------------------------------------------------- */
 
-/** What a path holds, after checking it (every byte that has a hash, every parameter for NaN): {"kind":"tensors"|"model"|"dataset"|"run","path":..,...},
-    and for tensor files one {"tensor":..,"dtype":..,"shape":[..],"bytes":N} for each. */
+/** What a path holds, after checking it (every byte that has a hash, every parameter for NaN):
+    {"kind":"tensors"|"model"|"dataset"|"run","path":..,...}, and for tensor files one
+    {"tensor":..,"dtype":..,"shape":[..],"bytes":N} for each. */
 ARTEL_API artel_status artel_inspect(artel *a, const char *path, artel_emit emit, void *user);
-/** The canonical digest of parameters (docs/format.md): the same for the same values, in however many
-    files and under either naming, as BF16 or widened.  path: a model folder, a checkpoint, a run or a
-    tensor file.  Emits {"kind":"digest","path","digest":64 hexadecimal digits,"tensors","values"}. */
+/** The canonical digest of parameters (docs/format.md): the same for the same values, in however
+    many files and under either naming, as BF16 or widened.  path: a model folder, a checkpoint, a
+    run or a tensor file.  Emits {"kind":"digest","path","digest":64 hexadecimal
+    digits,"tensors","values"}. */
 ARTEL_API artel_status artel_digest(artel *a, const char *path, artel_emit emit, void *user);
 
 /* ---- reports ------------------------------------------------------------------------------ */

@@ -38,8 +38,7 @@ static at_status timed_open(at_lab_session *l, const at_trial *t, timed_model *r
         s = at_trainer_open(l->c, &l->cp, &r->recipe, r->model, NULL, l->data, &r->trainer);
         r->open = true;
     }
-    const int64_t batch =
-        r->recipe.train.batch * r->recipe.train.context; /* tokens of text at hand */
+    const int64_t batch = r->recipe.train.batch * r->recipe.train.context; /* tokens */
     if (s == AT_OK)
         s = at_session_open(&l->cp, r->model, batch < DECODED ? batch : DECODED, &r->session);
     at_free(model);

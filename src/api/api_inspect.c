@@ -1,4 +1,4 @@
-/* api_inspect.c - what a path holds: told by what lies there, not by its name. */
+/* api_inspect.c - reports what a path holds, recognised by its content, not by its name. */
 #include "api/api.h"
 #include "base/file.h"
 #include "data/dataset.h"
@@ -61,7 +61,7 @@ static void add_metadata(at_json *j, const at_st *st) {
     at_json_end(j);
 }
 
-/* Opened, and every byte compared with the hashes. */
+/* Opens a tensor file and compares all hashes. */
 static at_status open_whole(const report *r, const char *path, at_st **st) {
     at_status s = at_st_open(&r->a->ctx, path, st);
     if (!s) s = at_st_verify(&r->a->ctx, *st);
@@ -138,8 +138,8 @@ static at_status add_file(const report *r, at_json *j, const char *name, double 
     return s;
 }
 
-/* Does this file of the folder hold parameters of the model: the one file, those an index lists, those
-   of experts? */
+/* Whether a file of the folder holds parameters of the model: the one file, those of an index,
+   those of experts. */
 static bool of_model(const cJSON *shards, const char *name) {
     if (!shards && !strcmp(name, "model.safetensors")) return true;
     if (!strncmp(name, "experts/", 8)) return true;
@@ -148,8 +148,8 @@ static bool of_model(const cJSON *shards, const char *name) {
     return false;
 }
 
-/* Parameters as loading finds them; where it cannot, the values of all their tensors.  One that is no
-   number is told, as a byte that was altered is. */
+/* Number of parameters of the model, or of the values of all tensors if it cannot be loaded.  NaN
+   in a parameter is an error, like a wrong hash. */
 static at_status parameters_of(const report *r, double values, double *n) {
     at_ctx *c = &r->a->ctx;
     at_lm *m = NULL;
@@ -204,8 +204,8 @@ static artel_status inspect_model(const report *r) {
     return finish(r, &j, s);
 }
 
-/* The last whole line of metrics.jsonl, NULL without one; a run killed while writing leaves half a line
-   behind. */
+/* The last whole line of metrics.jsonl, NULL without one; a run killed while writing leaves half a
+   line behind. */
 static at_status last_metrics(at_ctx *c, const char *path, int64_t *lines, cJSON **v) {
     size_t bytes;
     char *text = at_read_file(c, path, (size_t)1 << 30, &bytes);

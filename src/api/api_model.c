@@ -71,7 +71,7 @@ static at_status emit_eval(const evaluation *v, const char *domain, const at_eva
     return (at_status)at_emit(v->a, v->emit, v->user, &j);
 }
 
-/* A line a router: what is counted of its experts. */
+/* An object for each router: usage of its experts. */
 static at_status emit_usage(const evaluation *v, const char *domain, const at_usage *u) {
     at_status s = AT_OK;
     for (int64_t i = 0; i < u->n && s == AT_OK; i++) {

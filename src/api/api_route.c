@@ -1,4 +1,4 @@
-/* api_route.c - training, measuring and questioning routers. */
+/* api_route.c - training, evaluating and explaining routers. */
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -42,7 +42,7 @@ static void class_names(at_json *j, const at_router *r) {
     at_json_end(j);
 }
 
-/* Lengths whose windows the split cannot fill would repeat the line before. */
+/* Whether the split has a window of this length; longer ones would repeat the result before. */
 static bool fills(const at_dataset *d, at_split split, int64_t length) {
     int64_t most = 0;
     for (int k = 0; k < d->n_domains; k++)
@@ -230,7 +230,7 @@ static char *folder_of(at_ctx *c, const char *path) {
     return at_strdup(c, ".");
 }
 
-/* A token may be part of a character; JSON wants whole ones. */
+/* The text of a token as valid UTF-8 for JSON; a token may be part of a character. */
 static char *printable(at_ctx *c, const at_tokenizer *t, int32_t id) {
     at_text out;
     size_t n = 0;

@@ -37,7 +37,7 @@ artel_status artel_tokenizer_decode(artel *a, const artel_tokenizer *t, const in
         return (artel_status)at_error(&a->ctx, AT_INTERRUPTED, "interrupted");
     *text = at_tokenizer_decode(&a->ctx, inner(t), ids, n, bytes);
     if (*text) return ARTEL_OK;
-    if (a->ctx.status == AT_ARG) /* ids are data here, not a programmer's mistake */
+    if (a->ctx.status == AT_ARG) /* ids come from a file here, not from the program */
         return (artel_status)at_error(&a->ctx, AT_FORMAT, "%s", a->ctx.message);
     return (artel_status)a->ctx.status;
 }

@@ -1,7 +1,7 @@
 /*
- * arch.h - what an architecture is: a name, a table of configuration keys, parameters declared by
- * path, a forward pass written in ops.  Loading, saving, training, cached decoding and tests are
- * written once over this table.
+ * arch.h - an architecture: a name, a table of configuration keys, parameters declared by path, and
+ * a forward pass written in ops.  Loading, saving, training, cached decoding and tests are written
+ * once, for all architectures.
  */
 #ifndef AT_ARCH_H
 #define AT_ARCH_H
@@ -12,10 +12,10 @@
 /** The sizes other parts need. */
 typedef struct at_dims {
     int64_t vocab, context, layers, width;
-    int64_t cache_width;    /* values a token a layer in k and in v              */
+    int64_t cache_width;    /* values in k, and in v, for a token and a layer    */
     int64_t active;         /* parameters used for a token, embedding rows apart */
-    double attention_flops; /* forward, a token a unit of context length         */
-    int64_t activations;    /* values kept for backward, a token                 */
+    double attention_flops; /* forward, for a token and a token of context       */
+    int64_t activations;    /* values kept for backward, for each token          */
     int64_t head_size;      /* of attention                                      */
     bool one_cache;         /* keys are values: k and v of the cache may be one  */
     bool any_length;        /* no position is learnt: context only limits memory */
@@ -29,7 +29,7 @@ typedef struct at_arch {
     const char *prefix;   /* part of paths that a checkpoint may leave out, or ""    */
     const at_key *keys;   /* of config.json and of a recipe's model section          */
     size_t config_bytes;  /* of the struct the keys fill                             */
-    /** Settings that make no sense or are not supported, by name. */
+    /** Refuses invalid and unsupported settings; messages name the key. */
     at_status (*check)(at_ctx *c, const at_conf *f, const char *section, const void *config);
     /** Declare parameters; *model from the heap. */
     at_status (*init)(at_store *s, const void *config, void **model);
@@ -40,14 +40,14 @@ typedef struct at_arch {
     /** Output embedding [V, C]. */
     at_tensor *(*head)(void *model);
     void (*dims)(const void *config, at_dims *out);
-    /** What its routers add to the loss as its configuration has it: weight[] as parts of one
-        auxiliary loss; returns the weight of that.  NULL: this architecture has no routers. */
+    /** The auxiliary loss of the routers by the configuration: fills weight[] and returns the
+        weight of their weighted sum.  NULL: this architecture has no routers. */
     double (*aux)(const void *config, at_aux *out);
-    /** A tensor of a checkpoint that is no parameter (a buffer): skip it. */
+    /** Whether a tensor of a checkpoint is no parameter but a buffer, to be skipped. */
     bool (*ignore)(const char *name);
 } at_arch;
 
-/* Every architecture, once. */
+/* The table of architectures. */
 #define AT_ARCHS(X) \
     X(gpt2)         \
     X(moduleformer)

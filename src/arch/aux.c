@@ -1,4 +1,4 @@
-/* aux.c - losses of a router by their kind; loads of a whole batch. */
+/* aux.c - the losses of a router; loads over a whole batch. */
 #include "arch/aux.h"
 
 at_tensor *at_aux_loss(at_run *r, at_aux_kind kind, at_tensor *logits, const at_routing *ro,

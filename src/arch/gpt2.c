@@ -1,8 +1,8 @@
 /*
  * gpt2.c - GPT-2: pre-norm transformer with learned positions (Radford et al. 2019).
  *
- * Parameters carry the names and the layout of Hugging Face's GPT2LMHeadModel (weights of the
- * blocks are [in, out]), so its checkpoints are used as they lie.
+ * Parameters have the names and the layout of Hugging Face's GPT2LMHeadModel (weights of the blocks
+ * are [in, out]), so that its checkpoints are used without conversion.
  */
 #include "arch/arch.h"
 #include "arch/layer.h"
@@ -62,7 +62,9 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
         REFUSE("n_head", "n_embd = %lld is not a multiple of n_head = %lld", (long long)g->n_embd,
                (long long)g->n_head);
     if (g->n_inner == 0) REFUSE("n_inner", "expected a width, or -1 for 4 n_embd; found 0");
-    if (*section && g->attn_pdrop > 0) /* a checkpoint may name it, a recipe would rely on it */
+    if (*section &&
+        g->attn_pdrop >
+            0) /* ignored in a checkpoint, which is not trained here; refused in a recipe */
         REFUSE("attn_pdrop", "dropout of attention weights is not supported, only 0 is; "
                              "resid_pdrop and embd_pdrop are");
     if (!g->scale_attn_weights) REFUSE("scale_attn_weights", "only true is supported");
@@ -192,7 +194,7 @@ static bool ends_with(const char *s, const char *tail) {
     return n >= m && !strcmp(s + n - m, tail);
 }
 
-/* Causal-mask buffers of old checkpoints, and a tied head written out. */
+/* Causal-mask buffers of old checkpoints, and a tied head that is stored as well. */
 static bool gpt2_ignore(const char *name) {
     return ends_with(name, ".attn.bias") || ends_with(name, ".attn.masked_bias") ||
            !strcmp(name, "lm_head.weight");

@@ -1,4 +1,4 @@
-/* history.c - two buffers that take turns. */
+/* history.c - double buffering: a pass reads `now` and writes `next`. */
 #include "arch/history.h"
 #include <string.h>
 

@@ -1,14 +1,15 @@
 /*
- * history.h - recurrence over blocks of a long text: keys and values of the tokens before a block.
+ * history.h - recurrence over blocks of a long text (as in Transformer-XL): keys and values of the
+ * tokens before a block.
  *
  *   at_history_begin(&h, kept);   pass.history = &h;   ... a forward pass, and its backward ...
  *   at_history_advance(&h);       the block just read is the past of the next one
  *
- * In every attention layer the last `length` keys and values of a sequence stand before those of the
- * block; no gradient goes into them.  Layer by layer they carry what was read before: a token sees
- * more than `length` tokens back in the upper layers.  A pass reads `now` and writes `next`, so that
- * it can be repeated until at_history_advance; they are as the parameters made them when the block
- * was read.  Source: Dai et al. 2019, arXiv 1901.02860; the authors of arXiv 2306.04640 trained so.
+ * In every attention layer the last `length` keys and values of a sequence are put before those of
+ * the block; no gradient flows into them.  They depend on earlier tokens in turn, so that upper
+ * layers see more than `length` tokens back.  They are not recomputed when parameters change.  A
+ * pass reads `now` and writes `next`, so that it can be repeated until at_history_advance. Source:
+ * Dai et al. 2019, arXiv 1901.02860; the authors of arXiv 2306.04640 trained so.
  */
 #ifndef AT_HISTORY_H
 #define AT_HISTORY_H
@@ -22,19 +23,19 @@ typedef struct at_history {
     int64_t ahead;       /* keys before the block: length, or 0 when no sequence has any */
 } at_history;
 
-/** Of a model with these sizes (at_dims: layers, cache_width, one_cache), B sequences. */
+/** For a model with these sizes (at_dims: layers, cache_width, one_cache) and B sequences. */
 at_status at_history_open(at_ctx *c, int64_t layers, int64_t width, bool one, int64_t B,
                           int64_t length, at_history *h);
 void at_history_close(at_history *h);
-/** Values in now, and in next. */
+/** Number of values in `now`, which is that in `next`. */
 int64_t at_history_numel(const at_history *h);
 
-/** Before a pass: sequence b has kept[b] tokens of its past, at most length. */
+/** Called before a pass: sequence b has kept[b] earlier tokens, at most `length`. */
 void at_history_begin(at_history *h, const int32_t *kept);
-/** Architectures: keys (which 0) or values (1) of a layer, x [B*T, width], with those of the past
-    before them: [B*(ahead + T), width].  h NULL: x. */
+/** Called by architectures: keys (which 0) or values (1) of a layer, x [B*T, width], after those of
+    earlier tokens: [B*(ahead + T), width].  h NULL: x. */
 at_tensor *at_history_join(at_run *r, at_history *h, int64_t layer, int which, at_tensor *x);
-/** After a step: next becomes now. */
+/** Called after a step: `next` becomes `now`. */
 void at_history_advance(at_history *h);
 
 #endif

@@ -1,4 +1,4 @@
-/* layer.h - the pairs of parameters that every architecture is made of, declared by path. */
+/* layer.h - declares the pairs of parameters that all architectures have: norms and affine maps. */
 #ifndef AT_LAYER_H
 #define AT_LAYER_H
 #include "tensor/store.h"

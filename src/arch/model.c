@@ -1,4 +1,4 @@
-/* model.c - making, loading, saving. */
+/* model.c - making, loading and saving models. */
 #include "arch/model.h"
 #include "base/file.h"
 #include <stdio.h>
@@ -28,7 +28,7 @@ static const at_key hf_keys[] = {
     {0},
 };
 
-/* A whole number of the architecture's table that still has the value `unset`. */
+/* Sets an integer key of the configuration if it still has the value `unset`. */
 static void fill_number(const at_arch *a, void *config, const char *key, int64_t unset,
                         int64_t value) {
     for (const at_key *k = a->keys; k->name; k++)
@@ -113,7 +113,8 @@ at_load_options at_model_load_options(const at_model *m, bool borrow) {
 }
 
 static at_status load_weights(at_ctx *c, at_model *m, const char *path, bool train) {
-    const size_t read_below = train ? SIZE_MAX : (size_t)1 << 30; /* more is mapped, unread */
+    const size_t read_below =
+        train ? SIZE_MAX : (size_t)1 << 30; /* larger files are mapped and not read */
     at_status s = at_weights_open(c, path, read_below, &m->weights);
     const at_load_options how = at_model_load_options(m, !train);
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &m->weights, &how);
@@ -246,8 +247,8 @@ static bool has(const cJSON *o, const char *key) {
     return cJSON_GetObjectItemCaseSensitive(o, key) != NULL;
 }
 
-/* What was read, in its order; where the model speaks for itself (not NULL), with its own values and
-   with the keys that were not there. */
+/* What was read, in its order; where the model speaks for itself (not NULL), with its own values
+   and with the keys that were not there. */
 static void put_config(at_json *j, const cJSON *source, const at_model *m, const char *type) {
     const char *type_key = has(source, "dtype") /* its newer name */ ? "dtype" : "torch_dtype";
     const cJSON *e = NULL;
@@ -310,7 +311,8 @@ static at_status holds(at_ctx *c, const char *there, const char *made, bool *sam
         char *a = at_join(c, made, l.item[i]), *b = at_join(c, there, l.item[i]);
         s = a && b ? AT_OK : AT_OOM;
         if (s == AT_OK && same_bytes(c, a, b, same) != AT_OK) {
-            s = c->status == AT_OOM ? AT_OOM : AT_OK; /* what cannot be read is something else */
+            s = c->status == AT_OOM ? AT_OOM
+                                    : AT_OK; /* a file that cannot be read counts as different */
             if (s == AT_OK) at_error_clear(c);
         }
         at_free(a);
@@ -320,8 +322,8 @@ static at_status holds(at_ctx *c, const char *there, const char *made, bool *sam
     return s;
 }
 
-/* What has the name already stays when it is the same model, and stays under another name when it
-   is not: nobody knows what it is to whom. */
+/* Renames the finished folder.  An existing folder of this name is kept: as it is if it holds the
+   same model, otherwise under another name. */
 static at_status deliver(at_ctx *c, const char *made, const char *dir) {
     bool same = false;
     char *kept = NULL;

@@ -2,13 +2,13 @@
  * moduleformer.c - ModuleFormer: every layer is a mixture of stick-breaking attention heads, then a
  * mixture of feed-forward experts (Shen et al. 2023, arXiv 2306.04640).
  *
- * Parameters carry the names and the layout of the published checkpoints (experts stacked
- * [E, in, out]), so these are used as they lie.  There are no positions: order enters by the
- * attention alone, and any length can be read.
+ * Parameters have the names and the layout of the published checkpoints (experts stacked
+ * [E, in, out]), so that these are used without conversion.  There are no position embeddings: the
+ * order of tokens enters through the attention alone, and texts of any length can be read.
  *
- * Relatives to compare it with: softmax attention with rotary positions in place of stick-breaking;
- * and with one expert a mixture is a plain layer, without a router, so that one of each is a dense
- * model.
+ * Variants for comparison: softmax attention with rotary positions in place of stick-breaking; and
+ * a mixture with a single expert is a plain layer without a router, so that with one expert
+ * everywhere the model is dense.
  */
 #include "arch/arch.h"
 #include "arch/layer.h"
@@ -30,7 +30,7 @@ enum { AUX_MI, AUX_SWITCH };
 enum { GELU_NEW = AT_GELU_TANH, GELU = AT_GELU_ERF, SWIGLU };
 enum { NORM_LAYER, NORM_RMS };
 enum { STICKBREAKING, SOFTMAX };
-enum { LONGEST = 1 << 15 }; /* tokens; nothing in the model ends there */
+enum { LONGEST = 1 << 15 }; /* tokens; an arbitrary limit: the model has none */
 
 #define AT(field) offsetof(config, field)
 static const at_key keys[] = {
@@ -129,7 +129,7 @@ typedef struct {
     at_tensor *temperature;
 } gate;
 typedef struct {
-    gate gate;          /* nothing where there is one expert                */
+    gate gate;          /* empty with a single expert         */
     at_stack *in, *out; /* [E, C, F], swiglu [E, C, 2 F]; [E, F, C]         */
     int64_t k;
     at_layer_kind kind;
@@ -146,7 +146,7 @@ typedef struct {
     block *h;
 } moduleformer;
 
-/* The authors' rule. */
+/* Whether hidden states are used as keys and values; the rule is the authors'. */
 static bool identity_keys(const config *c) { return c->att_hidden == c->n_embd && c->n_head == 1; }
 
 /* Root-mean-square norms have no shift. */
@@ -269,14 +269,15 @@ static at_tensor *normalise(at_run *r, const config *c, const at_norm *n, at_ten
                                : at_layernorm(r, x, n->g, n->b, c->layer_norm_epsilon);
 }
 
-/* Who computes what: gates [N, k] of the chosen experts, NULL where there is one, whose gate is 1. */
+/* The chosen experts and their gates [N, k]; gates are NULL with a single expert, whose gate is
+   1. */
 typedef struct {
     at_tensor *gates;
     at_routing ro;
     bool one;
 } choice;
 
-/* The pass hears what the router chose. */
+/* Routes the tokens and reports the choice to the pass. */
 static choice choose(at_run *r, const config *c, const mixture *m, at_tensor *x, int64_t layer,
                      at_pass *p) {
     choice h = {.one = m->in->n == 1};
@@ -287,18 +288,18 @@ static choice choose(at_run *r, const config *c, const mixture *m, at_tensor *x,
     return h;
 }
 
-/* Every slot through its expert. */
+/* Applies to every slot the matrix of its expert. */
 static at_tensor *experts(at_run *r, const choice *h, at_tensor *x, const at_stack *w) {
     return h->one ? at_linear_io(r, x, w->slot[0], NULL) : at_expert_linear(r, x, w->slot, &h->ro);
 }
 
-/* Slots weighed and summed -> [N, C], and dropped out. */
+/* The gated sum over the slots of each token -> [N, C], then dropout. */
 static at_tensor *join(at_run *r, const config *c, const choice *h, at_tensor *y) {
     if (!h->one) y = at_expert_sum(r, y, h->gates);
     return at_dropout(r, y, c->resid_pdrop);
 }
 
-/* Softmax attention: queries and keys carry rotary positions, values do not. */
+/* Softmax attention with rotary positions of queries and keys. */
 static at_tensor *softmax(at_run *r, const config *c, at_tensor *q, at_tensor *k, at_tensor *v,
                           const at_input *in, int64_t layer, const at_angles *angles) {
     const int heads = (int)c->n_head;
@@ -308,7 +309,8 @@ static at_tensor *softmax(at_run *r, const config *c, at_tensor *q, at_tensor *k
                        : at_attention_slots(r, q, k, v, in->B, in->T, c->k_att, heads);
 }
 
-/* All the queries of a token, one an expert, see the same keys and values. */
+/* Attention: a token has a query for each of its experts; all of them see the same keys and
+   values. */
 static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_tensor *x,
                          const at_input *in, at_pass *p, const at_angles *angles) {
     const config *c = &m->c;
@@ -370,7 +372,7 @@ static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_input *in
 
 static at_tensor *moduleformer_head(void *model) { return ((moduleformer *)model)->head; }
 
-/* Parameters of a router, all of which every token uses. */
+/* Number of parameters of a router; every token uses them all. */
 static int64_t gate_size(const config *c, int64_t experts) {
     const int64_t C = c->n_embd, R = c->gating_size;
     if (experts == 1) return 0;
@@ -379,7 +381,7 @@ static int64_t gate_size(const config *c, int64_t experts) {
                                        : R * C + experts * R + 1;
 }
 
-/* Values a router keeps for backward. */
+/* Number of values that a router keeps for backward, for each token. */
 static int64_t gate_kept(const config *c, int64_t experts) {
     const int64_t R = c->gate_type == GATE_LINEAR ? 0 : c->gating_size;
     return experts == 1 ? 0 : 2 * (R + experts);
@@ -429,7 +431,7 @@ static bool ends_with(const char *s, const char *tail) {
     return n >= m && !strcmp(s + n - m, tail);
 }
 
-/* Buffers the authors' code no longer uses, and a tied head written out. */
+/* Buffers that the authors' code no longer uses, and a tied head that is stored as well. */
 static bool moduleformer_ignore(const char *name) {
     return ends_with(name, ".attn.mask") || ends_with(name, ".attn.cum_weight") ||
            !strcmp(name, "lm_head.weight");

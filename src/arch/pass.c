@@ -1,4 +1,4 @@
-/* pass.c - padding is found once a pass; the losses of routers are a chain of weighted sums. */
+/* pass.c - finds padding once for each pass, and sums the losses of the routers. */
 #include "arch/pass.h"
 #include <string.h>
 

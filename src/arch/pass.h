@@ -1,9 +1,9 @@
 /*
- * pass.h - one forward pass: what a model reads, and what comes out of it beside the hidden states.
+ * pass.h - a forward pass: the input of a model, and its outputs beside the hidden states.
  *
- * The input is const: a pass can be repeated.  What is wanted of a pass and what it makes is in an
- * at_pass of its own, one for each model, so that a teacher's routers have no way into the loss of
- * its student.  at_model_hidden and at_model_read (read.h) begin a pass; an architecture tells it of
+ * The input is const, so that a pass can be repeated.  What is wanted of a pass and what comes out
+ * of it is in an at_pass, one for each model, so that a teacher's routers cannot enter the loss of
+ * its student. at_model_hidden and at_model_read (read.h) begin a pass; an architecture reports
  * each router with at_pass_router.
  */
 #ifndef AT_PASS_H
@@ -44,9 +44,9 @@ typedef struct at_pass {
     int64_t n_real;
 } at_pass;
 
-/** What was made is forgotten, the input is looked at.  false: the run has failed. */
+/** Clears the outputs and checks the input.  False: the run has failed. */
 bool at_pass_begin(at_run *r, at_pass *p, const at_input *in);
-/** Architectures, for each router: what it owes the loss, and counts of what it chose. */
+/** Called by architectures for each router: adds its loss and counts its choices, where wanted. */
 void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
                     const at_routing *ro);
 /** Positions of the B T tokens, each in its sequence; lives as long as the run. */

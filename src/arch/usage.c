@@ -1,4 +1,4 @@
-/* usage.c - counts of routers, and what they say. */
+/* usage.c - counts of the choices of routers, and statistics of them. */
 #include "arch/usage.h"
 #include "base/maths.h"
 #include <math.h>
@@ -87,7 +87,7 @@ void at_usage_router(at_run *r, at_usage *u, at_router_id id, const at_tensor *l
     if (!u->slots_only) count_probabilities(t, logits, ro);
 }
 
-/* ---- what they say ---- */
+/* ---- statistics ---- */
 
 /* Entropy of x / sum x. */
 static double entropy(const double *x, int64_t n, double sum) {

@@ -27,7 +27,7 @@ typedef struct at_router_id {
     at_layer_kind kind;
 } at_router_id;
 
-/** One router, over the tokens it has seen. */
+/** Counts of a router over the tokens it has seen. */
 typedef struct at_router_usage {
     at_router_id id;
     int64_t e; /* experts                                               */
@@ -40,10 +40,10 @@ typedef struct at_router_usage {
 typedef struct at_usage {
     at_router_usage *router; /* in the order they first came                   */
     int64_t n, cap;
-    bool slots_only; /* in: leave out p and entropy, which cost a look at every probability */
+    bool slots_only; /* in: leave out p and entropy, which need all probabilities */
 } at_usage;
 
-/** What the counts say.  share = slots / sum of slots. */
+/** Statistics of the counts.  share = slots / sum of slots. */
 typedef struct at_usage_report {
     double
         load_entropy;  /* H(share) / log E: 1 for an even load, 0 for a single expert; 1 if E = 1 */
@@ -53,18 +53,19 @@ typedef struct at_usage_report {
     int64_t unused;     /* experts no token chose                                        */
 } at_usage_report;
 
-/** Forget all counts, keep the memory. */
+/** Sets all counts to zero; keeps the memory. */
 void at_usage_reset(at_usage *u);
 /** to += from; an empty `to` takes the shape.  AT_MISMATCH: counts of another model. */
 at_status at_usage_add(at_ctx *c, at_usage *to, const at_usage *from);
 void at_usage_close(at_usage *u);
-/** share: [E] or NULL.  Of a router without tokens everything is 0, and every expert unused. */
+/** share: [E] or NULL.  For a router without tokens all numbers are 0, and every expert is
+    unused. */
 void at_usage_summary(const at_router_usage *r, double *share, at_usage_report *out);
 
-/** The counts of this router, begun at nothing where there are none.  NULL: no memory, or AT_MISMATCH,
-    counts of a router with another number of experts. */
+/** The counts of this router, added with zeros if there are none.  NULL: AT_OOM, or AT_MISMATCH
+    when they are of a router with another number of experts. */
 at_router_usage *at_usage_of(at_ctx *c, at_usage *u, at_router_id id, int64_t e);
-/** One router of a pass; at_pass_router comes here. */
+/** Adds the counts of a router in a pass; called by at_pass_router. */
 void at_usage_router(at_run *r, at_usage *u, at_router_id id, const at_tensor *logits,
                      const at_routing *ro);
 

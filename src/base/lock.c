@@ -26,7 +26,7 @@ static bool is(const at_lock *l, const struct stat *st) {
     return l->dev == st->st_dev && l->ino == st->st_ino;
 }
 
-static bool held_here(const char *path) {
+static bool held_by_this_process(const char *path) {
     struct stat st;
     if (stat(path, &st) != 0) return false;
     for (const at_lock *l = held; l; l = l->next)
@@ -76,7 +76,7 @@ at_status at_lock_take(at_ctx *c, const char *path, at_lock **out, long *holder)
     at_status s = l && (l->path = at_strdup(c, path)) ? AT_OK : AT_OOM;
     answer a = BUSY;
     (void)pthread_mutex_lock(&guard);
-    if (s == AT_OK && held_here(path))
+    if (s == AT_OK && held_by_this_process(path))
         *holder = (long)getpid();
     else if (s == AT_OK)
         s = take(c, l, &a, holder);

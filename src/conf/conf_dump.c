@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Adds one bound key to the tree, with the sections above it. */
-static at_status plant(at_ctx *c, at_node *root, const at_bound *b) {
+static at_status insert(at_ctx *c, at_node *root, const at_bound *b) {
     at_node *n = root;
     for (const char *s = b->path; *s;) {
         const size_t bytes = strcspn(s, ".");
@@ -61,7 +61,7 @@ char *at_conf_dump(at_ctx *c, const at_conf *f, bool origins) {
     at_node *root = at_node_new(c, AT_NODE_MAP);
     if (!root) return NULL;
     at_status s = AT_OK;
-    for (int64_t i = 0; i < f->n_bound && !s; i++) s = plant(c, root, &f->bound[i]);
+    for (int64_t i = 0; i < f->n_bound && !s; i++) s = insert(c, root, &f->bound[i]);
     char *text = NULL;
     if (!s) {
         at_text t;

@@ -158,7 +158,8 @@ static at_status decode(at_ctx *c, at_lines *l) {
     return s;
 }
 
-static void hand_out(at_lines *l, int64_t length, bool newline, const char **line, size_t *bytes) {
+static void return_line(at_lines *l, int64_t length, bool newline, const char **line,
+                        size_t *bytes) {
     if (!l->open_line) l->number++;
     l->offset = l->base + l->at;
     *line = l->text.p + l->at;
@@ -183,15 +184,15 @@ at_status at_lines_next(at_ctx *c, at_lines *l, const char **line, size_t *bytes
                                 l->path, (long long)l->number + 1, (long long)l->limit);
             size_t cut = at_utf8_cut(l->text.p + l->at, (size_t)have, (size_t)l->limit);
             if (cut == 0) cut = (size_t)l->limit;
-            hand_out(l, (int64_t)cut, false, line, bytes);
+            return_line(l, (int64_t)cut, false, line, bytes);
             return AT_OK;
         }
         if (nl) {
-            hand_out(l, have, true, line, bytes);
+            return_line(l, have, true, line, bytes);
             return AT_OK;
         }
         if (l->end) {
-            if (have > 0) hand_out(l, have, false, line, bytes);
+            if (have > 0) return_line(l, have, false, line, bytes);
             return AT_OK;
         }
         const at_status s = decode(c, l);

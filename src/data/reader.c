@@ -12,7 +12,7 @@ enum {
     JSON_LINE = 256 << 20, /* a JSON line longer than this is an error           */
 };
 
-static at_status hand_out(at_ctx *c, const at_reader *r, at_document *d) {
+static at_status emit_document(at_ctx *c, const at_reader *r, at_document *d) {
     r->left->documents++;
     return r->fn(c, r->user, d);
 }
@@ -52,13 +52,13 @@ static at_status stretch_end(at_ctx *c, const at_reader *r, stretch *t) {
     at_status s = at_bytes_add(c, &t->key, r->key, strlen(r->key));
     if (!s) s = at_bytes_add(c, &t->key, number, strlen(number) + 1);
     if (!s)
-        s = hand_out(c, r,
-                     &(at_document){.key = t->key.p,
-                                    .file = r->key,
-                                    .text = t->text.p,
-                                    .bytes = t->text.n,
-                                    .separator = "\n\n",
-                                    .where = r->path});
+        s = emit_document(c, r,
+                          &(at_document){.key = t->key.p,
+                                         .file = r->key,
+                                         .text = t->text.p,
+                                         .bytes = t->text.n,
+                                         .separator = "\n\n",
+                                         .where = r->path});
     t->text.n = 0;
     t->number++;
     t->gap = false;
@@ -169,12 +169,12 @@ static at_status json_line(at_ctx *c, const at_reader *r, const char *line, size
     else if (!s && blank(text, strlen(text)))
         r->left->empty++;
     else if (!s && !(s = json_key(c, r, o, number, key)))
-        s = hand_out(c, r,
-                     &(at_document){.key = key->p,
-                                    .text = text,
-                                    .bytes = (int64_t)strlen(text),
-                                    .separator = "\n\n",
-                                    .where = where});
+        s = emit_document(c, r,
+                          &(at_document){.key = key->p,
+                                         .text = text,
+                                         .bytes = (int64_t)strlen(text),
+                                         .separator = "\n\n",
+                                         .where = where});
     cJSON_Delete(o);
     return s;
 }
@@ -218,13 +218,13 @@ static at_status whole_html(at_ctx *c, const at_reader *r, const char *p, size_t
     at_bytes text = {0};
     at_status s = at_html_strip(c, p, n, &text);
     if (!s && text.n > 0)
-        s = hand_out(c, r,
-                     &(at_document){.key = r->key,
-                                    .text = text.p,
-                                    .bytes = text.n - 1, /* without the last '\n' */
-                                    .separator = "\n",
-                                    .html = true,
-                                    .where = r->path});
+        s = emit_document(c, r,
+                          &(at_document){.key = r->key,
+                                         .text = text.p,
+                                         .bytes = text.n - 1, /* without the last '\n' */
+                                         .separator = "\n",
+                                         .html = true,
+                                         .where = r->path});
     at_bytes_free(&text);
     return s;
 }
@@ -253,7 +253,7 @@ static at_status read_whole(at_ctx *c, const at_reader *r, bool html) {
             p += 3;
             n -= 3;
         }
-        s = hand_out(
+        s = emit_document(
             c, r, &(at_document){.key = r->key, .text = p, .bytes = (int64_t)n, .where = r->path});
     }
     at_map_close(&m);

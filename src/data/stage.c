@@ -61,8 +61,8 @@ static bool ends_sentence(const char *p, size_t n) {
 }
 
 /* Whether to keep a paragraph; counts the reason when not. */
-static at_status judge(at_ctx *c, at_stage *s, const at_document *d, const char *p, size_t n,
-                       const at_filter *f, at_dedup *seen, bool *stays) {
+static at_status filter_paragraph(at_ctx *c, at_stage *s, const at_document *d, const char *p,
+                                  size_t n, const at_filter *f, at_dedup *seen, bool *stays) {
     *stays = false;
     if (d->separator) {
         const int64_t chars = at_utf8_count(p, n);
@@ -111,7 +111,7 @@ static at_status clean(at_ctx *c, at_stage *s, const at_document *d, const at_fi
         while (gap && n > 0 && (*from == '\n' || *from == '\r')) from++, n--;
         while (gap && n > 0 && strchr(" \n\r\t", from[n - 1])) n--;
         bool stays;
-        status = judge(c, s, d, from, n, f, seen, &stays);
+        status = filter_paragraph(c, s, d, from, n, f, seen, &stays);
         if (!status && stays && s->clean.n > 0)
             status = at_bytes_add(c, &s->clean, d->separator, gap);
         if (!status && stays) status = at_bytes_add(c, &s->clean, from, n);

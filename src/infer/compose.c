@@ -1,5 +1,5 @@
-/* compose.c - Pre-trained Language Experts (arXiv 2407.19610, section 5): whole models side by
-   side, a frozen router in front, nothing trained jointly. */
+/* compose.c - Pre-trained Language Experts (arXiv 2407.19610, section 5): whole models behind a
+   frozen router; nothing is trained jointly. */
 #include "infer/compose.h"
 #include "base/file.h"
 #include "base/sha256.h"
@@ -118,8 +118,8 @@ static at_status copy_router(work *w, const char *router) {
     return s;
 }
 
-/* The recipe is read to its end before anything is written.  Of two experts of one name the router
-   would reach the first alone. */
+/* Reads the whole recipe before anything is written.  Names must be unique, since the router
+   chooses experts by name. */
 static at_status read_experts(at_ctx *c, at_conf *f, expert_keys *k, int64_t n) {
     at_status s = AT_OK;
     for (int64_t i = 0; i < n && s == AT_OK; i++) {

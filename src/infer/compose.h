@@ -1,4 +1,4 @@
-/* compose.h - experts and a router into one model folder. */
+/* compose.h - puts experts and a router into one model folder. */
 #ifndef AT_COMPOSE_H
 #define AT_COMPOSE_H
 #include "infer/lm.h"

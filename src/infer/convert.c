@@ -1,4 +1,4 @@
-/* convert.c - tensors go from the map to the new file one after the other; then both models answer. */
+/* convert.c - copies tensor after tensor from the map to the new file, then compares logits. */
 #include "infer/convert.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -22,7 +22,8 @@ typedef struct {
     at_conversion *out;
 } work;
 
-/* ---- weights ------------------------------------------------------------------------------------ */
+/* ---- weights
+   ------------------------------------------------------------------------------------ */
 
 static bool choose(void *user, const at_st_tensor *t, at_st_tensor *as) {
     work *w = user;
@@ -50,14 +51,15 @@ static at_status write_weights(work *w) {
     at_log(c, AT_LOG_PROGRESS, "writing %s", w->temp);
     if (s == AT_OK) s = at_weights_save(c, &w->m->weights, path, choose, w);
     for (int64_t i = 0; i < w->m->store.n && s == AT_OK; i++)
-        if (!w->written[i]) /* loading was strict: only a fault of this program can come here */
+        if (!w->written[i]) /* cannot happen after strict loading, except by a bug */
             s = at_error(c, AT_MISMATCH, "%s: parameter `%s` was not written", w->temp,
                          w->m->store.p[i]->path);
     at_free(path);
     return s;
 }
 
-/* ---- the other files -------------------------------------------------------------------------------- */
+/* ---- the other files
+   -------------------------------------------------------------------------------- */
 
 static at_status write_config(const work *w) {
     at_ctx *c = w->cp->ctx;
@@ -101,7 +103,8 @@ static at_status write_folder(work *w) {
     return s;
 }
 
-/* ---- the proof ---------------------------------------------------------------------------------------- */
+/* ---- comparing logits
+   --------------------------------------------------------------------------------- */
 
 /* Logits [n, V] of one text. */
 static at_status answer(at_compute *cp, at_model *m, const int32_t *ids, int64_t n, at_real *out) {
@@ -118,7 +121,8 @@ static at_status answer(at_compute *cp, at_model *m, const int32_t *ids, int64_t
     return s;
 }
 
-/* Narrowing is allowed for, and the changes of mind of routers that may follow; else bits must agree. */
+/* The difference that is allowed: 0, unless values were narrowed, which may also change choices of
+   routers. */
 static double allowance(const work *w) {
     if (w->type != AT_DT_BF16) return 0;
     for (int64_t f = 0; f < w->m->weights.n; f++)
@@ -166,7 +170,8 @@ static at_status prove(work *w, uint64_t seed) {
     return s;
 }
 
-/* ---- all ---------------------------------------------------------------------------------------------- */
+/* ---- all
+   ---------------------------------------------------------------------------------------------- */
 
 /* A composed model has a list of experts where a plain one has sizes. */
 static at_status refuse_composed(at_ctx *c, const char *dir) {

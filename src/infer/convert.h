@@ -1,6 +1,6 @@
 /*
- * convert.h - a model folder written again: in the shape its authors' programs read, or in artel's own,
- * and proved by its logits.
+ * convert.h - converts a model folder to the layout that its authors' programs read, or to artel's
+ * own, and checks the result by its logits.
  */
 #ifndef AT_CONVERT_H
 #define AT_CONVERT_H
@@ -12,7 +12,7 @@ typedef enum at_convert_to {
 } at_convert_to;
 
 typedef struct at_conversion {
-    int64_t read, written, left_out; /* tensors; left_out: buffers no parameter stands for  */
+    int64_t read, written, left_out; /* tensors; left_out: buffers, which are no parameters */
     int64_t files;                   /* of weights in the source                            */
     double bytes;                    /* of tensors in the target                            */
     int64_t ids;                     /* tokens whose logits were compared                   */
@@ -23,11 +23,11 @@ typedef struct at_conversion {
 } at_conversion;
 
 /**
- * Reads the plain model folder `from` where it lies and writes the folder `to`, which must not exist:
- * one model.safetensors (whatever number of shards it came in), config.json, and what there is of
- * tokenizer files.  type: AT_DT_F32 or AT_DT_BF16 for the parameters, AT_DT_COUNT to keep each one's.
- * Memory beyond the maps is a tensor's worth at most; the folder appears when its logits on some random
- * ids (keyed by seed) agree with the source's, else AT_MISMATCH.
+ * Maps the plain model folder `from` and writes the folder `to`, which must not exist: one
+ * model.safetensors (however many shards the source has), config.json, and the tokenizer files.
+ * type: AT_DT_F32 or AT_DT_BF16 for the parameters, AT_DT_COUNT to keep the type of each.  Memory
+ * beside the maps is at most one tensor.  The folder appears if its logits for some random ids
+ * (keyed by seed) agree with those of the source; otherwise AT_MISMATCH.
  */
 at_status at_convert(at_compute *cp, const char *from, const char *to, at_convert_to shape,
                      at_dtype type, uint64_t seed, at_conversion *out);

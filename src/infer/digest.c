@@ -23,7 +23,7 @@ typedef struct {
     int64_t n, cap;
 } items;
 
-/* The part of a name that both namings have. */
+/* A name without the optional prefix. */
 static const char *bare(const char *name) {
     static const char prefix[] = "transformer.";
     const size_t n = sizeof prefix - 1;
@@ -54,7 +54,7 @@ static void items_close(items *l) {
     at_free(l->item);
 }
 
-/* ---- what there is ------------------------------------------------------------------------ */
+/* ---- collecting tensors ------------------------------------------------------------------- */
 
 static at_status add_file(items *l, const char *group, const at_st *st) {
     at_status s = at_st_verify(l->c, st);
@@ -83,7 +83,7 @@ static at_status add_lm(items *l, const at_lm *m, const at_st *router) {
     return s == AT_OK && router ? add_file(l, "router/", router) : s;
 }
 
-/* ---- the number --------------------------------------------------------------------------- */
+/* ---- hashing ------------------------------------------------------------------------------ */
 
 static int by_name(const void *a, const void *b) {
     return strcmp(((const item *)a)->name, ((const item *)b)->name);

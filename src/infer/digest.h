@@ -1,11 +1,12 @@
 /*
- * digest.h - one number for parameters, whatever files they lie in.
+ * digest.h - a digest of parameters that does not depend on how they are stored.
  *
- * SHA-256 over the tensors in the order of their names (bytewise), of each: the name, a NUL, the type,
- * a NUL, the dimensions in decimal with commas between them, a NUL, the values, little-endian and
- * row-major.  F16 and BF16 are widened to F32, exactly, and called F32.  A name counts without a
- * leading "transformer.".  So it does not depend on shards, on the order in a file, on metadata, on the
- * naming (artel's or that of the authors) or on values being stored narrower than they are used.
+ * SHA-256 over the tensors in the order of their names (bytewise), of each: the name, a NUL, the
+ * type, a NUL, the dimensions in decimal with commas between them, a NUL, the values, little-endian
+ * and row-major.  F16 and BF16 are widened to F32, exactly, and called F32.  A name counts without
+ * a leading "transformer.".  So it does not depend on shards, on the order in a file, on metadata,
+ * on the naming (artel's or that of the authors) or on values being stored narrower than they are
+ * used.
  */
 #ifndef AT_DIGEST_H
 #define AT_DIGEST_H

@@ -1,5 +1,5 @@
-/* evaluate.c - windows are gathered in groups of equal length and expert, so that products are
-   large; the sums are taken window group by window group in a fixed order. */
+/* evaluate.c - windows of equal length and expert are batched, so that products are large; sums are
+   taken in a fixed order. */
 #include "infer/evaluate.h"
 #include <string.h>
 
@@ -36,7 +36,7 @@ static at_status flush(group *g, at_model *m) {
     return AT_OK;
 }
 
-/* A window of n tokens predicts n - 1, or those behind the prefix. */
+/* Adds a window.  Of its n tokens n - 1 are scored, or those after the prefix. */
 static at_status push(group *g, at_model *m, const at_shard *s, int64_t start, int64_t n,
                       int32_t *window) {
     if (g->n && g->T != n - 1) {
@@ -67,7 +67,7 @@ static void group_close(group *g) {
     at_free(g->label);
 }
 
-/* Whether a window of n tokens has one to predict behind the prefix. */
+/* Whether a window of n tokens has any to score after the prefix. */
 static bool predicts(int64_t n, int64_t prefix) { return n > (prefix > 1 ? prefix : 1); }
 
 /* Windows that `owner` gives to this model (owner NULL: all). */

@@ -16,7 +16,7 @@ typedef struct {
     size_t n_held;
 } text_state;
 
-/* Length of the sequence a lead byte begins; 1 for anything that begins none. */
+/* Length of the UTF-8 sequence that a lead byte begins; 1 for any other byte. */
 static size_t sequence_length(unsigned char b) {
     return b >= 0xf0 && b < 0xf8 ? 4 : b >= 0xe0 && b < 0xf0 ? 3 : b >= 0xc2 && b < 0xe0 ? 2 : 1;
 }
@@ -35,7 +35,7 @@ static void put_bytes(text_state *t, const char *bytes, size_t n) {
     }
 }
 
-/* When the session is full its older half is forgotten and the rest read again. */
+/* When the context is full: drops the older half and reads the rest again. */
 static at_status make_room(text_state *t, const at_real **logits) {
     const int64_t keep = t->session.cap / 2 > 0 ? t->session.cap / 2 : 1;
     at_session_rewind(&t->session, 0);
@@ -44,7 +44,7 @@ static at_status make_room(text_state *t, const at_real **logits) {
 
 static at_status read_prompt(text_state *t, const at_real **logits) {
     const int64_t n = t->ids.n, cap = t->session.cap;
-    const int64_t use = n < cap ? n : cap - cap / 4; /* leaves room for an answer */
+    const int64_t use = n < cap ? n : cap - cap / 4; /* leaves room for new tokens */
     return at_session_feed(&t->session, t->ids.id + n - (use > 0 ? use : 1), use > 0 ? use : 1,
                            logits);
 }
@@ -68,8 +68,8 @@ static int32_t end_token(const text_state *t) {
                            : (int32_t)at_model_number(t->session.model, "eos_token_id", -1);
 }
 
-/* The logits as they are to be drawn from.  What was said lately, the prompt included, is lowered
-   once, however often it was said. */
+/* The logits to draw from: those of recent tokens, the prompt included, are lowered by the penalty,
+   once for each token however often it occurred. */
 static const at_real *penalised(const text_state *t, const at_real *logits) {
     if (!t->lowered) return logits;
     const double by = at_ln(t->g->repeat_penalty);

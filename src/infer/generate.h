@@ -1,4 +1,4 @@
-/* generate.h - text from text: route the prompt, read it, continue it. */
+/* generate.h - generates text: routes the prompt to an expert, reads it, continues it. */
 #ifndef AT_GENERATE_H
 #define AT_GENERATE_H
 #include "infer/lm.h"

@@ -1,5 +1,5 @@
 /*
- * lm.h - a language model as its users see it: one network, or experts behind a router.
+ * lm.h - a language model: a single network (plain), or experts behind a router (composed).
  *
  * A composed model is a folder like any other: config.json with model_type "artel-modular", one
  * weights file an expert under experts/, router.safetensors, tokenizer.json, and artel.json with
@@ -36,8 +36,8 @@ void at_lm_close(at_lm *m);
 /** at_model_finite of every expert. */
 at_status at_lm_finite(const at_lm *m);
 
-/** Which expert answers these tokens: the most probable of the allowed ones (a mask over experts,
-    or NULL for all).  probs ([n_experts], may be NULL) gets the router's probabilities.  A plain
+/** Chooses the expert for these tokens: the most probable of the allowed ones (a mask over experts,
+    or NULL for all).  probs ([n_experts], may be NULL): the router's probabilities.  For a plain
     model: 0 with probability 1. */
 at_status at_lm_route(at_ctx *c, const at_lm *m, const int32_t *ids, int64_t n, const bool *allowed,
                       double *probs, int *best);

@@ -1,5 +1,5 @@
-/* logits.c - one sequence at a time, without its padding, so that memory beside the result is that of
-   one; a model with routers reads all of them at once, since its auxiliary loss is about all of them. */
+/* logits.c - sequences are read one by one, without padding, to save memory.  A model with routers
+   reads all at once, since its auxiliary loss is a mean over all tokens. */
 #include "infer/logits.h"
 #include "arch/read.h"
 #include "base/file.h"
@@ -42,7 +42,7 @@ static at_status convert_ids(at_ctx *c, const at_st_tensor *t, const char *path,
     return s;
 }
 
-/* Real tokens of a sequence are one run: first and one past the last. */
+/* The real tokens of a sequence must be contiguous: finds the first, and one past the last. */
 static at_status find_run(at_ctx *c, const char *path, const int64_t *mask, int64_t b, int64_t T,
                           tokens *out) {
     int64_t first = 0, end = T;
@@ -70,7 +70,7 @@ static at_status find_run(at_ctx *c, const char *path, const int64_t *mask, int6
     return AT_OK;
 }
 
-/* Truth values are bytes. */
+/* Mask values as integers; those of type BOOL are bytes. */
 static at_status mask_values(at_ctx *c, const at_st_tensor *t, int64_t *out) {
     if (t->dtype != AT_DT_BOOL) return at_st_to_i64(c, t, out);
     for (size_t i = 0; i < t->bytes; i++) out[i] = ((const uint8_t *)t->data)[i];
@@ -120,7 +120,8 @@ static at_status read_ids(at_ctx *c, const char *spec, const at_lm *m, tokens *o
     return s;
 }
 
-/* Where logits [B T, V] go: an expert may have more tokens than another one, all have the first V. */
+/* Where logits [B T, V] go: an expert may have more tokens than another one, all have the first
+   V. */
 typedef struct {
     int64_t V;
     float *to;
@@ -144,7 +145,7 @@ static at_status sequence(at_compute *cp, at_lm *m, at_arena *arena, const int32
     return s == AT_OK ? forward(cp, m->expert[e].model, arena, &in, NULL, m->vocab, out) : s;
 }
 
-/* The auxiliary loss is a mean over all tokens: they go through together. */
+/* All sequences in one pass, for the auxiliary loss. */
 static at_status together(at_compute *cp, at_model *x, at_arena *arena, const tokens *t,
                           float *logits, float *loss) {
     at_aux aux;
@@ -154,7 +155,7 @@ static at_status together(at_compute *cp, at_model *x, at_arena *arena, const to
     at_pass p = {.aux = &aux};
     (void)x->arch->aux(x->config, &aux);
     const at_status s = forward(cp, x, arena, &in, &p, V, logits);
-    for (int64_t i = 0; t->first && i < t->B * t->T; i++) /* of padding nothing is told */
+    for (int64_t i = 0; t->first && i < t->B * t->T; i++) /* logits of padding are 0 */
         if (i % t->T < t->first[i / t->T] || i % t->T >= t->end[i / t->T])
             memset(logits + i * V, 0, (size_t)V * sizeof *logits);
     double sum = 0;

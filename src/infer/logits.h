@@ -4,7 +4,7 @@
 #include "infer/lm.h"
 
 /** ids: "FILE.safetensors[:NAME]" (default input_ids), an integer tensor [B,T] or [T]; out: a
-    safetensors file with `logits` F32 [B,T,V].  An `attention_mask` beside the ids tells padding,
+    safetensors file with `logits` F32 [B,T,V].  An `attention_mask` beside the ids marks padding,
     whose logits are 0. */
 at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *out);
 

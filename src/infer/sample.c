@@ -1,9 +1,9 @@
 /*
  * sample.c - greedy, temperature, top-k, top-p (Holtzman et al. 2020, arXiv 1904.09751).
  *
- * Both limits and the draw ask for one thing: at which token, in descending order, does a sum of
- * weights reach a number?  (For top_k every weight is 1.)  Sorting would answer, but a token is
- * drawn for every one generated, and the vocabulary has tens of thousands.
+ * top_k, top_p and the draw are the same problem: at which token, in descending order, does the sum
+ * of weights reach a number?  (For top_k every weight is 1.)  It is solved by bucketing, since
+ * sorting the whole vocabulary for each token takes too long.
  */
 #include "infer/sample.h"
 #include "base/maths.h"
@@ -21,7 +21,7 @@ static int by_logit(const void *a, const void *b) {
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* Halves, so that no difference overflows. */
+/* Half of a logit, so that differences do not overflow. */
 static double half(at_real x) { return 0.5 * (double)x; }
 
 typedef struct range {
@@ -38,19 +38,21 @@ static range range_of(const at_pick *pick, int64_t n) {
     return (range){half(most), half(most) - half(least), least == most};
 }
 
-/* Of buckets of equal width the one a logit falls into, the highest logits in 0. */
+/* The bucket of a logit; buckets have equal width, bucket 0 the highest logits. */
 static int bucket(const range *r, double scale, at_real logit) {
     return (int)((r->high - half(logit)) * scale);
 }
 
-/* The pick at which the weights' sum in descending order reaches `goal`, 1 <= goal <= sum of all;
-   *reached (may be NULL): that sum.  Picks are given in the order of their ids; room: n picks. */
+/* The pick at which the sum of weights in descending order of logits reaches `goal`, 1 <= goal <=
+   sum of all; *reached (may be NULL): that sum.  Picks are given in the order of their ids; room: n
+   picks of working memory. */
 static at_pick reach(const at_pick *from, int64_t n, uint64_t goal, at_pick *room,
                      uint64_t *reached) {
     uint64_t sum = 0, mass[BUCKETS];
     range r = range_of(from, n);
-    /* What is sought lies in one bucket.  The highest and the lowest pick are never in the same, so
-       that each round leaves fewer; where it leaves too many for long, they are sorted. */
+    /* Each round finds the bucket of the pick and goes on with its picks, which are fewer, since
+       the highest and the lowest one are never in the same bucket.  After too many rounds they are
+       sorted. */
     for (int round = 0; n > FEW && r.width > WIDTH_MIN && round < ROUNDS_MAX; round++) {
         const double scale = (BUCKETS - 1) / r.width;
         memset(mass, 0, sizeof mass);
@@ -82,7 +84,7 @@ static int64_t fill(const at_real *logits, int64_t v, at_pick *pick) {
     return n;
 }
 
-/* The first k in descending order stay, in the order of their ids; returns how many. */
+/* Keeps the first k in descending order of logits, in the order of their ids; returns how many. */
 static int64_t keep_first(at_pick *pick, int64_t n, int64_t k, at_pick *room) {
     if (k <= 0 || k >= n) return n;
     const at_pick last = reach(pick, n, (uint64_t)k, room, NULL);
@@ -92,7 +94,7 @@ static int64_t keep_first(at_pick *pick, int64_t n, int64_t k, at_pick *room) {
     return kept;
 }
 
-/* Weights; picks without one go; returns the sum. */
+/* Sets the weights, drops picks of weight 0, and returns the sum. */
 static uint64_t weigh(at_pick *pick, int64_t *n, int64_t v, double most, double temperature) {
     int bits = 52;
     while ((uint64_t)v > (uint64_t)1 << (62 - bits)) bits--;

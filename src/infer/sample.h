@@ -1,12 +1,13 @@
 /*
  * sample.h - the next token from its logits.
  *
- * What is drawn is defined without regard to how it is found.  Tokens stand in descending order of
- * their logits, equal ones by id.  A token weighs floor(exp((logit - largest) / temperature) S),
- * where S is a power of two: 2^52, or less where all weights together would not fit 62 bits.  Weights
- * are integers, so that their sums have no order.  top_k keeps the first k tokens; top_p keeps, of
- * these, the shortest beginning whose weights reach top_p of theirs.  The token drawn is the first
- * one at which the sum of weights reaches u times that of all that were kept, u uniform in (0,1).
+ * The draw is defined independently of the algorithm.  Tokens are sorted in descending order of
+ * their logits, equal ones by id.  The weight of a token is floor(exp((logit - largest) /
+ * temperature) S), where S is a power of two: 2^52, or less where all weights together would not
+ * fit 62 bits.  Weights are integers, so that their sums have no order.  top_k keeps the first k
+ * tokens; top_p keeps, of these, the shortest beginning whose weights reach top_p of theirs.  The
+ * token drawn is the first one at which the sum of weights reaches u times that of all that were
+ * kept, u uniform in (0,1).
  */
 #ifndef AT_SAMPLE_H
 #define AT_SAMPLE_H
@@ -26,8 +27,8 @@ typedef struct at_pick {
     uint64_t weight;
 } at_pick;
 
-/** Token number `index` of the text: a function of (logits, settings, index).  scratch: 2 v
-    picks, v < 2^31; time grows as v.  AT_NUMERIC, naming the token: a logit that is NaN or +infinite; none
+/** Token number `index` of the text: a function of (logits, settings, index).  scratch: 2 v picks,
+    v < 2^31; time grows as v.  AT_NUMERIC, naming the token: a logit that is NaN or +infinite; none
     that is finite.  -infinity is a token that never comes. */
 at_status at_sample(at_ctx *c, const at_real *logits, int64_t v, const at_sampling *how,
                     uint64_t index, at_pick *scratch, int32_t *id);

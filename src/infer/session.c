@@ -2,7 +2,7 @@
 #include "infer/session.h"
 #include <string.h>
 
-enum { FIRST = 128 }; /* tokens there is room for when the first one comes */
+enum { FIRST = 128 }; /* tokens that the cache is first allocated for */
 
 at_status at_session_open(at_compute *cp, at_model *m, int64_t cap, at_session *s) {
     at_ctx *c = cp->ctx;
@@ -27,7 +27,7 @@ void at_session_close(at_session *s) {
     *s = (at_session){0};
 }
 
-/* More room for a layer; what is in it stays, whether there is memory or not. */
+/* Grows the cache of a layer; its content stays, also when memory runs out. */
 static bool grow(at_ctx *c, at_kv *kv, bool one, size_t bytes) {
     at_real *k = at_realloc(c, kv->k, bytes);
     if (!k) return false;
@@ -38,7 +38,7 @@ static bool grow(at_ctx *c, at_kv *kv, bool one, size_t bytes) {
     return true;
 }
 
-/* Room for n tokens in all: at least doubled, so that a long text moves each row a few times. */
+/* Makes room for n tokens in all; at least doubles, so that rows are copied only a few times. */
 static at_status reserve(at_session *s, int64_t n) {
     const at_dims *d = &s->model->dims;
     for (int64_t i = 0; i < d->layers; i++) {

@@ -1,4 +1,4 @@
-/* session.h - one sequence being read and continued: a network, its key/value cache, its place. */
+/* session.h - cached decoding: a network and the key/value cache of a sequence. */
 #ifndef AT_SESSION_H
 #define AT_SESSION_H
 #include "arch/read.h"
@@ -19,7 +19,7 @@ int64_t at_session_length(const at_session *s);
 /** Read n more tokens; *logits [V] of the last one stay valid until the next call. AT_ARG beyond
     cap; on any failure the session is as before. */
 at_status at_session_feed(at_session *s, const int32_t *ids, int64_t n, const at_real **logits);
-/** Forget all but the first n tokens. */
+/** Drops all but the first n tokens. */
 void at_session_rewind(at_session *s, int64_t n);
 
 /** What one of several sessions reads. */

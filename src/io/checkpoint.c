@@ -39,7 +39,7 @@ static at_status add_file(at_ctx *c, at_weights *w, const char *path, size_t ver
     return tensor_bytes(st) <= verify_below ? at_st_verify(c, st) : AT_OK;
 }
 
-/* The shards an index names, each once, in the order of first mention. */
+/* Opens the shards that an index names, each once, in the order of first mention. */
 static at_status add_index(at_ctx *c, at_weights *w, const char *dir, const char *path,
                            size_t verify_below) {
     cJSON *index = at_json_read(c, path);
@@ -135,7 +135,7 @@ const at_st_tensor *at_weights_find(const at_weights *w, const char *name, const
     return NULL;
 }
 
-/* Metadata but what the writer makes itself. */
+/* Copies the metadata, except for what the writer adds itself. */
 static at_status copy_meta(at_ctx *c, const at_st *st, at_st_writer *w) {
     at_status s = AT_OK;
     for (int64_t i = 0; i < at_st_meta_count(st) && s == AT_OK; i++) {
@@ -187,7 +187,9 @@ static at_status read_values(at_ctx *c, const at_st_tensor *t, at_real *out) {
 #endif
 }
 
-enum { SMALL = 1 << 16 }; /* values; less is read more often than it is worth widening each time */
+enum {
+    SMALL = 1 << 16
+}; /* values; smaller tensors in BF16 are widened once, when they are loaded */
 
 static const at_st_tensor *find(const at_weights *w, const at_load_options *how, const char *path,
                                 const at_st **st) {
@@ -222,7 +224,8 @@ static at_status check_shape(at_ctx *c, const source *x, const at_param_entry *e
     return same_shape(c, x->st, x->t, x->stacked ? &e->of->t : &e->t);
 }
 
-/* Points e at its values where they lie, if type and place allow; false: they must be read. */
+/* Points e to its values in the mapped file if their type and alignment allow; false: they must be
+   copied. */
 static bool borrow(const source *x, at_param_entry *e) {
     const at_dtype own = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
     const uintptr_t at = (uintptr_t)x->part.data;
@@ -245,7 +248,7 @@ static at_status missing(at_ctx *c, const at_store *s, const at_weights *w,
                     w->n == 1 ? at_st_path(w->file[0]) : "checkpoint", some ? e->path : k->path);
 }
 
-/* Borrowed, or checked and left without values. */
+/* Borrows the values of a parameter, or only checks that they are there; *has: borrowed. */
 static at_status place_one(at_ctx *c, const at_store *s, const at_weights *w,
                            const at_load_options *how, int64_t i, bool *has) {
     at_param_entry *e = s->p[i];
@@ -258,7 +261,7 @@ static at_status place_one(at_ctx *c, const at_store *s, const at_weights *w,
     const at_status status = check_shape(c, &x, e);
     *has = status == AT_OK && how->borrow && borrow(&x, e);
     if (status == AT_OK && !*has)
-        at_map_prefetch(x.part.data, x.part.bytes); /* they lie all over the file */
+        at_map_prefetch(x.part.data, x.part.bytes); /* small tensors are scattered over the file */
     return status;
 }
 

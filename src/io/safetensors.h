@@ -59,9 +59,9 @@ const char *at_st_meta(const at_st *st, const char *key);
 int64_t at_st_meta_count(const at_st *st);
 void at_st_meta_at(const at_st *st, int64_t i, const char **key, const char **value);
 
-/** Compare the content with the hashes the writer kept in the metadata (AT_ST_HASH_KEY): AT_FORMAT
-    naming path and tensor when a byte, a name, a shape or a metadata value is not what was written.
-    A file without hashes (another program's) passes.  Reads all data; at_st_open does not. */
+/** Compares the content with the hashes in the metadata (AT_ST_HASH_KEY): AT_FORMAT names path and
+    tensor when a byte, a name, a shape or a metadata value is not what was written.  A file without
+    hashes (another program's) passes.  Reads all data, which at_st_open does not. */
 at_status at_st_verify(at_ctx *c, const at_st *st);
 #define AT_ST_HASH_KEY "artel.hash"
 
@@ -81,16 +81,17 @@ at_status at_st_writer_meta(at_ctx *c, at_st_writer *w, const char *key, const c
 /** data is borrowed and read at commit. */
 at_status at_st_writer_add(at_ctx *c, at_st_writer *w, const char *name, at_dtype d, int rank,
                            const int64_t *dim, const void *data);
-/** The values of a tensor of another file (borrowed likewise) as dtype d, converted while they are
-    written: rounded to nearest where d is narrower.  AT_ARG unless both are floating. */
+/** The same for a tensor of another file, converted to dtype d as it is written: rounded to nearest
+    where d is narrower.  AT_ARG unless both types are floating. */
 at_status at_st_writer_add_as(at_ctx *c, at_st_writer *w, const char *name, at_dtype d,
                               const at_st_tensor *from);
-/** The same, its values being those of several tensors, one after the other: a stack whose parts lie
-    apart.  AT_SHAPE unless they are as many. */
+/** The same, its values being those of several tensors, one after the other: a stack whose parts
+    lie apart.  AT_SHAPE unless they are as many. */
 at_status at_st_writer_add_parts(at_ctx *c, at_st_writer *w, const char *name, at_dtype d, int rank,
                                  const int64_t *dim, const at_st_tensor *part, int64_t parts);
-/** An interrupt ends the commit between two tensors, with AT_INTERRUPTED: for files that can be made
-    again.  Without this it goes on to the end, as what an interrupt is to save must. */
+/** Lets an interrupt end the commit between two tensors, with AT_INTERRUPTED: for files that can be
+    made again.  By default commit ignores interrupts, so that a run can save its state when it is
+    interrupted. */
 void at_st_writer_interruptible(at_st_writer *w);
 /** Write all and rename. */
 at_status at_st_writer_commit(at_ctx *c, at_st_writer *w);

@@ -1,6 +1,6 @@
 /*
- * st_write.c - writing.  Everything is kept until commit: only then is the layout known, and the
- * hashes, which stand in the header, before the data.
+ * st_write.c - writing.  Nothing is written before commit, when the layout and the hashes are
+ * known, since the header, which contains them, comes before the data.
  */
 #include "base/half.h"
 #include "io/st_internal.h"
@@ -36,9 +36,9 @@ at_status at_st_writer_open(at_ctx *c, const char *path, at_st_writer **out) {
     if (!w) return c->status;
     w->path = at_strdup(c, path);
     at_status s = w->path ? AT_OK : c->status;
-    if (!s) s = at_out_open(c, path, &w->out);
-    if (!s) s = at_st_writer_meta(c, w, "format", "pt");
-    if (!s) s = at_st_writer_meta(c, w, AT_ST_HASHED_KEY, "yes");
+    if (s == AT_OK) s = at_out_open(c, path, &w->out);
+    if (s == AT_OK) s = at_st_writer_meta(c, w, "format", "pt");
+    if (s == AT_OK) s = at_st_writer_meta(c, w, AT_ST_HASHED_KEY, "yes");
     if (s)
         at_st_writer_close(w);
     else
@@ -144,7 +144,7 @@ at_status at_st_writer_add_as(at_ctx *c, at_st_writer *w, const char *name, at_d
 
 typedef at_status (*take_fn)(void *arg, const void *bytes, size_t n);
 
-/* n floats as 16 bits in place. */
+/* Converts n floats to 16 bits, in place. */
 static void narrow(float *f, size_t n, at_dtype to) {
     for (size_t i = 0; i < n; i++) {
         const uint16_t h = to == AT_DT_BF16 ? at_bf16_from_f32(f[i]) : at_f16_from_f32(f[i]);
@@ -152,7 +152,7 @@ static void narrow(float *f, size_t n, at_dtype to) {
     }
 }
 
-/* The piece p as type `to`. */
+/* Converts the piece p to type `to`. */
 static at_status convert(at_ctx *c, const at_st_tensor *p, at_dtype to, double *wide) {
     if (to == AT_DT_F64) return at_st_to_f64(c, p, wide);
     float *f = (float *)wide;
@@ -177,7 +177,7 @@ static at_status give_part(at_ctx *c, const at_st_tensor *p, at_dtype to, take_f
     return s;
 }
 
-static at_status give(at_ctx *c, const item *e, take_fn take, void *arg) {
+static at_status stream_values(at_ctx *c, const item *e, take_fn take, void *arg) {
     at_status s = AT_OK;
     for (int64_t i = 0; i < e->parts && s == AT_OK; i++)
         s = give_part(c, &e->part[i], e->t.dtype, take, arg);
@@ -200,8 +200,8 @@ static at_status take_file(void *arg, const void *bytes, size_t n) {
 
 /* ---- the header --------------------------------------------------------------------------- */
 
-/* Indices of the tensors as they will lie: empty ones by name (they share one place, and a reader
-   has nothing else to order them by), then wide types first, otherwise as added. */
+/* The order of the data: first empty tensors by name (they share one offset, so a reader can sort
+   them by nothing else), then wide types before narrow ones, otherwise as added. */
 static void lay_out(const at_st_writer *w, int64_t *order) {
     int64_t k = 0;
     for (int64_t i = 0; i < w->n; i++) {
@@ -216,9 +216,9 @@ static void lay_out(const at_st_writer *w, int64_t *order) {
             if (w->item[i].t.bytes > 0 && at_dtype_size(w->item[i].t.dtype) == size) order[k++] = i;
 }
 
-/* Large files take a while: how far this is, by the bytes before tensor i, and whether to go on. */
-static at_status tell(at_ctx *c, const at_st_writer *w, const int64_t *order, int64_t i,
-                      const char *what) {
+/* Before tensor i: logs the progress for large files, and checks for an interrupt. */
+static at_status report_progress(at_ctx *c, const at_st_writer *w, const int64_t *order, int64_t i,
+                                 const char *what) {
     double all = 0, before = 0;
     if (w->stoppable && at_interrupted(c)) return at_error(c, AT_INTERRUPTED, "interrupted");
     for (int64_t k = 0; k < w->n; k++) {
@@ -237,9 +237,9 @@ static at_status put_hashes(at_ctx *c, at_st_writer *w, const int64_t *order) {
     at_status s = AT_OK;
     for (int64_t i = 0; i < w->n && s == AT_OK; i++) {
         XXH3_state_t h;
-        s = tell(c, w, order, i, "reading");
+        s = report_progress(c, w, order, i, "reading");
         at_st_tensor_hash_begin(&h, &w->item[order[i]].t);
-        if (s == AT_OK) s = give(c, &w->item[order[i]], take_hash, &h);
+        if (s == AT_OK) s = stream_values(c, &w->item[order[i]], take_hash, &h);
         char digits[17];
         at_st_hash_text(XXH3_64bits_digest(&h), digits);
         memcpy(text + (i + 1) * 16, digits, sizeof digits);
@@ -294,7 +294,7 @@ static at_status refuse_twins(at_ctx *c, const at_st_writer *w) {
 static at_status write_header(at_ctx *c, at_st_writer *w, const char *text) {
     static const char spaces[ALIGN + 1] =
         "                                                                ";
-    /* What the reader would refuse (a name that is not UTF-8, say) is not written. */
+    /* A header that the reader would refuse (a name that is not UTF-8, say) is not written. */
     cJSON *again = at_json_parse(c, w->path, text, strlen(text));
     if (!again) return c->status;
     cJSON_Delete(again);
@@ -302,22 +302,22 @@ static at_status write_header(at_ctx *c, at_st_writer *w, const char *text) {
     unsigned char prefix[PREFIX];
     for (int i = 0; i < PREFIX; i++) prefix[i] = (unsigned char)((uint64_t)(n + pad) >> (8 * i));
     at_status s = at_out_write(c, &w->out, prefix, PREFIX);
-    if (!s) s = at_out_write(c, &w->out, text, n);
+    if (s == AT_OK) s = at_out_write(c, &w->out, text, n);
     return s ? s : at_out_write(c, &w->out, spaces, pad);
 }
 
 at_status at_st_writer_commit(at_ctx *c, at_st_writer *w) {
     at_status s = refuse_twins(c, w);
     int64_t *order = at_calloc(c, (size_t)w->n, sizeof *order);
-    if (!s && !order) s = c->status;
-    if (!s) lay_out(w, order);
-    if (!s) s = put_hashes(c, w, order);
+    if (s == AT_OK && !order) s = c->status;
+    if (s == AT_OK) lay_out(w, order);
+    if (s == AT_OK) s = put_hashes(c, w, order);
     char *text = s ? NULL : header_text(c, w, order);
-    if (!s && !text) s = at_error(c, AT_OOM, "%s: no memory for the header", w->path);
-    if (!s) s = write_header(c, w, text);
+    if (s == AT_OK && !text) s = at_error(c, AT_OOM, "%s: no memory for the header", w->path);
+    if (s == AT_OK) s = write_header(c, w, text);
     for (int64_t i = 0; !s && i < w->n; i++) {
-        s = tell(c, w, order, i, "writing");
-        if (!s) s = give(c, &w->item[order[i]], take_file, &(sink){c, &w->out});
+        s = report_progress(c, w, order, i, "writing");
+        if (s == AT_OK) s = stream_values(c, &w->item[order[i]], take_file, &(sink){c, &w->out});
     }
     if (!s)
         s = at_out_commit(c, &w->out);

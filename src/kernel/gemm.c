@@ -316,8 +316,7 @@ static int64_t share_of(int64_t n, int64_t unit, int64_t most, int threads) {
     int64_t best = top, least = INT64_MAX;
     for (int64_t size = top; threads > 1 && size >= unit && 2 * size >= top; size -= unit) {
         const int64_t shares = at_div_up(n, size), last = n - (shares - 1) * size;
-        const bool alone =
-            (shares - 1) % threads == 0; /* the last round has one share, a smaller one */
+        const bool alone = (shares - 1) % threads == 0; /* the last share, in its round */
         const int64_t time = (shares - 1) / threads * size + (alone ? last : size);
         if (time >= least) continue;
         least = time;

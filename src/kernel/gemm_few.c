@@ -16,11 +16,10 @@ enum {
     BLOCK_ROWS_MIN = 32,      /* rows of B in a block of k, at least                            */
     PART_MIN = 2048,          /* columns of B in a task, at least                               */
     PART_MIN_TRANSPOSED = 64, /* the same where B is transposed                                 */
-    ROWS_AGAIN =
-        32, /* rows of a transposed B that are read again, from the cache, for the next rows of A */
-    SUMS_MAX = 4096,       /* partial sums on the stack                                      */
-    CHUNK_MAX = 1 << 20,   /* values of B that a worker takes at a time, at most             */
-    PARALLEL_MIN = 1 << 18 /* fewer values of B are read by one worker                       */
+    ROWS_AGAIN = 32,          /* rows of a transposed B that stay cached for the next rows of A */
+    SUMS_MAX = 4096,          /* partial sums on the stack                                      */
+    CHUNK_MAX = 1 << 20,      /* values of B that a worker takes at a time, at most             */
+    PARALLEL_MIN = 1 << 18    /* fewer values of B are read by one worker                       */
 };
 
 /* How the products are cut into tasks. */
@@ -62,7 +61,7 @@ static void piece(const at_kernels *k, const at_few_shape *s, const at_few *f, i
    multiplied by all rows of A, AT_FEW at a time, while they are in the cache. */
 static void transposed(const at_kernels *k, const at_few_shape *s, const at_few *f, int64_t j0,
                        int64_t j1) {
-    const int groups = (f->m + AT_FEW - 1) / AT_FEW;
+    const int groups = (int)at_div_up(f->m, AT_FEW);
     const int64_t nb = groups > 1 ? ROWS_AGAIN : j1 - j0;
     at_few_tile t = {.k = s->k, .ldb = s->ldb, .add = s->accumulate};
     for (int64_t j = j0; j < j1; j += nb) {

@@ -27,8 +27,7 @@
    Gradients are written in the order dq, dk, dv: they may share a buffer (k and v one tensor),
    which only the first assigns. */
 typedef struct {
-    int64_t U, slots, S,
-        past; /* queries of a sequence, of a token; keys of a sequence, keys before it */
+    int64_t U, slots, S, past; /* queries of a sequence, of a token; keys, keys before it    */
     int64_t D, H, lists;
     int64_t ldq, ldk, ldy; /* from row to row                                          */
     const at_real *q, *k, *v;
@@ -58,7 +57,7 @@ typedef struct {
     at_real *values;    /* V^T as panels of mr values, depth S       */
     at_real *query;     /* Q^T, one panel of nr queries, depth D     */
     at_real *s;         /* [S up to mr, nr]                          */
-    at_real *y, *tmp;   /* [D up to mr, nr], and turned              */
+    at_real *y, *tmp;   /* [D up to mr, nr], and transposed              */
     at_real *top, *sum; /* [nr]                                      */
 } fwd_memory;
 
@@ -117,8 +116,8 @@ typedef struct {
     at_real *key, *value; /* one panel of nr keys, depth D             */
     at_real *flat;        /* the same keys as panels of nr values, depth nr */
     at_real *p, *ds;      /* [U up to mr, nr]                           */
-    at_real *turned;      /* dS as panels of mr queries, depth nr       */
-    at_real *t, *tmp;     /* [D up to mr, nr], and turned               */
+    at_real *ds_panels;   /* dS as panels of mr queries, depth nr       */
+    at_real *t, *tmp;     /* [D up to mr, nr], and transposed               */
     at_real *edge;        /* [mr, nr]                                   */
     at_real *dot;         /* [U] rowsum(dY Y)                           */
 } bwd_memory;
@@ -135,7 +134,7 @@ static int64_t bwd_cut(bwd_memory *m, at_real *base, const at_kernels *k, int64_
     m->flat = at_carve(&c, at_round_up(D, k->nr) * k->nr);
     m->p = at_carve(&c, rows * k->nr);
     m->ds = at_carve(&c, rows * k->nr);
-    m->turned = at_carve(&c, rows * k->nr);
+    m->ds_panels = at_carve(&c, rows * k->nr);
     m->t = at_carve(&c, at_round_up(D, k->mr) * k->nr);
     m->tmp = at_carve(&c, k->nr * D);
     m->edge = at_carve(&c, k->mr * k->nr);
@@ -147,10 +146,10 @@ static int64_t bwd_cut(bwd_memory *m, at_real *base, const at_kernels *k, int64_
    sum is one chain over all blocks of keys, so that their width, nr, changes no bit. */
 static void bwd_query(const at_kernels *k, const bwd_memory *m, int64_t rows, int64_t n, int64_t D,
                       at_real *dq, int64_t ld, bool plus) {
-    k->pack_transposed(n, rows, k->mr, m->ds, k->nr, m->turned);
+    k->pack_transposed(n, rows, k->mr, m->ds, k->nr, m->ds_panels);
     for (int64_t d = 0; d < D; d += k->nr)
         for (int64_t i = 0; i < rows; i += k->mr)
-            at_tile_at(k, n, m->turned + i * n, m->flat + d * n, plus, at_min(k->mr, rows - i),
+            at_tile_at(k, n, m->ds_panels + i * n, m->flat + d * n, plus, at_min(k->mr, rows - i),
                        at_min(k->nr, D - d), m->edge, dq + i * ld + d, ld);
 }
 

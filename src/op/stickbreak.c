@@ -1,12 +1,13 @@
 /*
- * stickbreak.c - stick-breaking attention in tiles of the matrix micro-kernel: the op, forward.
+ * stickbreak.c - stick-breaking attention in tiles of the matrix microkernel: the op, forward.
  *
- * One task is one block of w = nr queries of one head:
- *   S^T = K Q^T [keys, w] a chunk of keys at a time from the newest, A^T in place by the scan down
- *   the sticks, until nothing is left of any of them;  Y^T = V^T A^T [D, w]
- * The product of (1 - sigmoid) is carried itself, not its logarithm: one exp and one division a
- * weight, rounding errors of a product of T factors, and underflow where the sum of logarithms has
- * it too.
+ * Each query has a stick of length 1; from the newest key to the oldest, each key breaks off the part
+ * beta = sigmoid(score) of what is left, and that is its weight.  One task is one block of w = nr
+ * queries of one head:
+ *   S^T = K Q^T [keys, w], a chunk of keys at a time from the newest; weights A^T in place of the
+ *   scores, until all sticks of the block are used up;  Y^T = V^T A^T [D, w]
+ * What is left of a stick is kept as the product of (1 - beta), not as a sum of logarithms: that needs
+ * one exp and one division a weight, and has the rounding errors of a product of T factors.
  */
 #include "op/stickbreak.h"
 #include "op/slots.h"
@@ -81,7 +82,8 @@ int64_t at_stick_weights(const at_kernels *k, const at_stick *a, const at_stick_
         const int64_t begin = (end - 1) / chunk * chunk;
         for (int64_t i = begin; i < end; i += k->mr)
             k->tile(a->D, keys + i * a->D, query, AT_TILE_SET, p + i * w, w);
-        for (int64_t i = begin > b->all ? begin : b->all; i < end; i++) /* keys after the query */
+        for (int64_t i = begin > b->all ? begin : b->all; i < end;
+             i++) /* mask keys after the query */
             at_mask_scores(p + i * w, at_min(b->n, (i - a->past) * a->slots - b->first));
         for (int64_t i = begin * w; i < at_min(b->from, end) * w; i++) p[i] = (at_real)-INFINITY;
         some = k->stick_columns(end - begin, w, scale, p + begin * w,
@@ -104,7 +106,7 @@ typedef struct {
     at_real *query;   /* panel of nr queries, depth D       */
     at_real *p;       /* [S up to mr, nr]                   */
     at_real *left;    /* [nr]                               */
-    at_real *y, *tmp; /* [D up to mr, nr], and turned       */
+    at_real *y, *tmp; /* [D up to mr, nr], and transposed       */
 } fwd_memory;
 
 static int64_t fwd_cut(fwd_memory *m, at_real *base, const at_kernels *k, const at_stick *a) {
@@ -124,7 +126,7 @@ static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     const int w = k->nr;
     fwd_memory m;
     (void)fwd_cut(&m, a->scratch + worker * a->stride, k, a);
-    for (int64_t i = begin; i < end; i++) { /* the longest first */
+    for (int64_t i = begin; i < end; i++) { /* blocks with the most keys first */
         const at_stick_block b = at_stick_block_at(a, w, a->lists * a->per_list - 1 - i);
         const at_real *keys = a->keys + b.list * at_stick_packed(a, k, AT_STICK_BY_KEY);
         const at_real *values = a->values + b.list * at_stick_packed(a, k, AT_STICK_BY_VALUE);
@@ -151,7 +153,7 @@ static void stickbreak_fwd(at_node *n) {
 
 const at_op at_op_stickbreak = {"stickbreak", stickbreak_fwd, at_stick_bwd};
 
-/* Of a query before `from` nothing is left: no key, no weight, y = 0. */
+/* Checks `from`.  A query before it sees no key: y = 0. */
 static bool sane_from(at_run *r, const int32_t *from, int64_t B, int64_t S) {
     for (int64_t b = 0; from && b < B; b++)
         if (from[b] < 0 || from[b] > S) {

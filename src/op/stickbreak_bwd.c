@@ -1,13 +1,13 @@
 /*
- * stickbreak_bwd.c - gradients of stick-breaking attention, the weights computed again.
+ * stickbreak_bwd.c - gradients of stick-breaking attention; weights are recomputed.
  *
  * With dA = dY V^T, G = A dA and beta = sigmoid(s),
  *   dS_im = ((1 - beta_im) G_im - beta_im sum_{j<m} G_ij) / sqrt D
  *   dQ = dS K,  dK = dS^T Q,  dV = A^T dY
- * Blocks of queries are taken in rounds of about 256 queries.  In a round each block is one task: it
- * finds A and dS for all of its keys, finishes its dQ and leaves A, dS, Q and dY packed; then each
- * panel of keys is one task that adds the whole round to its dK and dV.  So no two tasks write the
- * same value, the order of every sum is fixed by the shapes, and memory is O(S).
+ * Blocks of queries are processed in rounds of about 256 queries.  First each block of a round is a
+ * task, which computes A and dS for all of its keys and its dQ, and packs A, dS, Q and dY; then each
+ * panel of keys is a task, which adds the products of the round to its dK and dV.  So no two tasks write
+ * the same value, the order of every sum is fixed by the shapes, and memory is O(S).
  */
 #include "op/stickbreak.h"
 #include <math.h>
@@ -34,7 +34,7 @@ typedef struct {
     at_real *query, *dy;    /* panels of nr queries, depth D      */
     at_real *p, *share, *d; /* [S up to mr, nr]                   */
     at_real *sum;           /* [nr]; first what is left of sticks */
-    at_real *t, *tmp;       /* [D up to mr, nr], and turned       */
+    at_real *t, *tmp;       /* [D up to mr, nr], and transposed       */
 } block_memory;
 
 static int64_t block_cut(block_memory *m, at_real *base, const at_kernels *k, const at_stick *a) {
@@ -50,7 +50,7 @@ static int64_t block_cut(block_memory *m, at_real *base, const at_kernels *k, co
     return c.used;
 }
 
-/* Rows of x [n, D] as columns [at, at + nr) of the round's panels of nr values. */
+/* Packs rows of x [n, D] as columns [at, at + nr) of the round's panels of nr values. */
 static void keep_rows(const backward *w, int64_t n, const at_real *x, int64_t at, at_real *to) {
     const int nr = w->k->nr;
     for (int64_t d = 0; d < w->a->D; d += nr) {
@@ -60,7 +60,8 @@ static void keep_rows(const backward *w, int64_t n, const at_real *x, int64_t at
     }
 }
 
-/* Keys [from, seen) of x [S, nr] as columns [at, at + nr) of the round's panels of mr keys. */
+/* Packs keys [from, seen) of x [S, nr] as columns [at, at + nr) of the round's panels of mr
+   keys. */
 static void keep_keys(const backward *w, int64_t from, int64_t seen, const at_real *x, int64_t at,
                       at_real *to) {
     const int mr = w->k->mr, nr = w->k->nr;
@@ -114,7 +115,8 @@ static void blocks_part(void *arg, int64_t begin, int64_t end, int worker) {
 
 /* ---- a panel of keys ---- */
 
-/* to[rows, D] += x y over columns [at, at + deep) of the round, one chain over all rounds. */
+/* to[rows, D] += x y over columns [at, at + deep) of the round; a sum is one chain over all
+   rounds. */
 static void add_product(const backward *w, int64_t rows, int64_t at, int64_t deep, const at_real *x,
                         const at_real *y, at_real *edge, at_real *to) {
     const at_kernels *k = w->k;
@@ -130,7 +132,8 @@ static void panel(const backward *w, int64_t list, int64_t key, at_real *edge) {
     const int64_t at = at_stick_list_at(a, list) + key * a->A;
     const int64_t begin = list * a->per_list - w->from_block, end = begin + a->per_list;
     const int64_t stop = at_min(end, w->to_block - w->from_block);
-    for (int64_t i = begin < 0 ? 0 : begin; i < stop;) { /* runs of blocks that reach this panel */
+    for (int64_t i = begin < 0 ? 0 : begin;
+         i < stop;) { /* consecutive blocks that see keys of this panel */
         int64_t next = i;
         while (next < stop && w->first[next] <= key && key < w->last[next]) next++;
         const int64_t deep = (next - i) * nr;
@@ -152,7 +155,7 @@ static void panels_part(void *arg, int64_t begin, int64_t end, int worker) {
 
 /* ---- all rounds ---- */
 
-/* Everything the rounds share, in the arena. */
+/* Allocates in the arena what the rounds share. */
 static bool prepare(backward *w) {
     at_run *r = w->n->run;
     at_stick *a = w->a;

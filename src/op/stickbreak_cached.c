@@ -1,11 +1,11 @@
 /*
- * stickbreak_cached.c - stick-breaking attention of new tokens on cached keys and values.
+ * stickbreak_cached.c - stick-breaking attention of new tokens to cached keys and values.
  *
- * Few queries read keys where they lie, in waves from the newest to the oldest, the first ones
- * short, until nothing is left of any stick.  In a wave all workers compute scores, then each stick
- * is spent in order, then all workers add up slices of the values, which are still near when they
- * are the keys.  Of many spans each is one worker's.  Many queries of a span go in tiles like a whole
- * sequence.
+ * A few queries read the cache unpacked, in waves of keys from the newest to the oldest, until all
+ * sticks are used up; the first waves are short, since most sticks are.  In a wave all workers
+ * compute scores, then the weights of each stick are computed in order, then all workers add up
+ * slices of the values, which are still in the cache when they are the keys.  With many spans each
+ * worker does whole spans.  Many queries of a span are computed in tiles, like a whole sequence.
  */
 #include "kernel/gemm_few.h"
 #include "op/op.h"
@@ -19,8 +19,8 @@ enum {
     WAVE_MAX = 1024, /* ... up to this many                         */
     CHUNK = 128,     /* keys of a task                              */
     SLICE = 256,     /* values of a task                            */
-    MANY = 16,       /* queries that pay for packing                */
-    WORTH = 1 << 18, /* multiply-adds that pay for waking the others */
+    MANY = 16,       /* from so many queries on packing is faster   */
+    WORTH = 1 << 18, /* fewer multiply-adds are done by one worker  */
 };
 
 typedef struct {
@@ -100,7 +100,7 @@ static bool some_left(const cached *a) {
     return some;
 }
 
-/* All cached keys where they lie; the new rows are already in. */
+/* All waves over the cached keys; those of the new tokens are in the cache already. */
 static void waves(cached *a) {
     for (int64_t i = 0; i < a->H * a->U; i++) a->left[i] = 1;
     a->begin = a->all;
@@ -142,7 +142,7 @@ static void few(at_run *r, cached *a, int64_t n) {
     at_arena_rewind(r->arena, mark);
 }
 
-/* All cached keys of a span in tiles, without recording. */
+/* A span in tiles over all cached keys; not recorded. */
 static void many(const cached *a) {
     at_run *r = a->r;
     at_tensor keys = {.data = a->kv->k, .rank = 2, .dim = {a->all, a->A}}, values = keys;

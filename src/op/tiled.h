@@ -1,6 +1,6 @@
 /*
- * tiled.h - what ops built on the matrix micro-kernel share: rounding to panels, cutting a worker's
- * memory into buffers, hiding scores, writing a transposed block out.
+ * tiled.h - shared by ops that use the matrix microkernel: dividing a worker's memory into buffers,
+ * masking scores, tiles at the edge, writing a block transposed.
  */
 #ifndef AT_TILED_H
 #define AT_TILED_H
@@ -9,12 +9,12 @@
 #include <math.h>
 #include <string.h>
 
-/** Scores of n keys a query does not see, or of n queries that do not see a key. */
+/** Sets n scores to -infinity: keys that a query does not see, or queries that do not see a key. */
 static inline void at_mask_scores(at_real *score, int64_t n) {
     for (int64_t i = 0; i < n; i++) score[i] = (at_real)-INFINITY;
 }
 
-/** Cuts a worker's memory into aligned buffers, or with base NULL only counts. */
+/** Divides a worker's memory into aligned buffers; with base NULL it only counts their size. */
 typedef struct at_carver {
     at_real *base;
     int64_t used;
@@ -25,8 +25,8 @@ static inline at_real *at_carve(at_carver *c, int64_t values) {
     return p;
 }
 
-/** The part [rows, cols] of a tile, rows <= mr, cols <= nr: c = x y, or with `go_on` the chain of
-    multiply-adds continued from c.  edge holds mr * nr values. */
+/** A tile of which only [rows, cols] is stored, rows <= mr, cols <= nr: c = x y, or with `go_on`
+    the chains continue from c.  edge: a buffer of mr * nr values. */
 static inline void at_tile_at(const at_kernels *k, int64_t terms, const at_real *x,
                               const at_real *y, bool go_on, int64_t rows, int64_t cols,
                               at_real *edge, at_real *c, int64_t ldc) {
@@ -36,7 +36,7 @@ static inline void at_tile_at(const at_kernels *k, int64_t terms, const at_real 
         return;
     }
     const size_t bytes = (size_t)cols * sizeof *c;
-    if (go_on) { /* the rest of the tile is computed, too: let it be numbers */
+    if (go_on) { /* the rest of the tile is computed as well, so it must not be NaN */
         memset(edge, 0, (size_t)(k->mr * k->nr) * sizeof *edge);
         for (int64_t i = 0; i < rows; i++) memcpy(edge + i * k->nr, c + i * ldc, bytes);
     }

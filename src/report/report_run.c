@@ -62,7 +62,7 @@ static void most_of(const cJSON *line, const char *key, double *most) {
 }
 
 /* A first pass over the metrics, to find out which numbers and domains there are. */
-static at_status survey(run *r) {
+static at_status scan_metrics(run *r) {
     at_jsonl j;
     bool tokens = false;
     at_status s = at_jsonl_open(r->c, r->metrics, &j);
@@ -196,7 +196,7 @@ static void small_chart(run *r, const char *title, const char *unit, at_curve *c
     if (s.n) at_svg_chart(&r->t, &chart);
 }
 
-static const char *spoken(const char *key) {
+static const char *title_of(const char *key) {
     static const char *const said[][2] = {{"lr", "Learning rate"},
                                           {"grad_norm", "Gradient norm"},
                                           {"ce", "Cross-entropy"},
@@ -214,7 +214,7 @@ static at_status other_charts(run *r) {
     for (int k = 0; k < r->key.n; k++) curve[k] = (at_curve){.x = r->x, .y = r->key.item[k]};
     const at_status s = at_curves_read(r->c, r->metrics, curve, r->key.n);
     for (int k = 0; !s && k < r->key.n; k++)
-        small_chart(r, spoken(curve[k].y), NULL, &curve[k], strcmp(curve[k].y, "lr") != 0);
+        small_chart(r, title_of(curve[k].y), NULL, &curve[k], strcmp(curve[k].y, "lr") != 0);
     for (int k = 0; k < r->key.n; k++) at_points_free(&curve[k].points);
     if (!s) small_chart(r, "Speed", "tokens per second", &r->rate, true);
     return s;
@@ -236,7 +236,7 @@ static at_status recipe(run *r, const char *run_dir) {
 }
 
 static at_status build(run *r, const char *run_dir) {
-    at_status s = survey(r);
+    at_status s = scan_metrics(r);
     if (s) return s;
     r->loss = (at_curve){.x = r->x, .y = "loss"};
     r->val = (at_curve){.x = r->x, .y = "val_loss"};

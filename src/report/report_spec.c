@@ -215,9 +215,7 @@ static at_status grid_table(page *p, const char *where, const cJSON *o) {
     at_status s = known_only(p, where, o, "title key from");
     if (!s) s = optional(p, where, o, "title", &caption);
     if (!s) s = grid_of(p, where, o, &g, title + 1);
-    if (!s)
-        s = at_json_string(p->c, where, o, "key",
-                           &title[0]); /* also the heading of the first column */
+    if (!s) s = at_json_string(p->c, where, o, "key", &title[0]); /* first column */
     if (s) return s;
     const int wide = g.columns + 1;
     enum { DIGITS = 40 };

@@ -168,7 +168,7 @@ static bool step(solver *s, double *f) {
 
 int64_t at_logistic_scratch(const at_sparse_rows *x) { return 7 * (x->columns + 1) + 3 * x->n; }
 
-static void share_out(solver *s, double *scratch) {
+static void divide_scratch(solver *s, double *scratch) {
     double **of_columns[] = {&s->g, &s->d, &s->r, &s->p, &s->hp, &s->diagonal, &s->v};
     for (size_t i = 0; i < sizeof of_columns / sizeof *of_columns; i++, scratch += s->m)
         *of_columns[i] = scratch;
@@ -182,7 +182,7 @@ at_status at_logistic_fit(const at_ctx *c, const at_sparse_rows *x, const int32_
                           at_logistic_report *report) {
     solver s = {
         .ctx = c, .x = x, .label = label, .which = which, .c = o->c, .m = x->columns + 1, .w = w};
-    share_out(&s, scratch);
+    divide_scratch(&s, scratch);
     *report = (at_logistic_report){0};
     int64_t of_class = 0;
     for (int64_t i = 0; i < x->n; i++) {

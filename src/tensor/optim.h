@@ -1,8 +1,9 @@
 /*
- * optim.h - what changes parameters by their gradients: a table of optimisers, one file a row.
+ * optim.h - optimisers, in a table; each has a file of its own.
  *
- * A parameter that no gradient reached since at_store_zero_grad is not touched: no decay, no
- * moments, no count.  Each counts its own steps, which is what corrects the bias of its moments.
+ * A parameter that no gradient has reached since at_store_zero_grad is not changed: no decay, no
+ * moments, no step counted.  Each counts its own steps, by which the bias of its moments is
+ * corrected.
  */
 #ifndef AT_OPTIM_H
 #define AT_OPTIM_H
@@ -47,8 +48,8 @@ extern const at_optimiser *const at_optimisers[];
 
 /** Sum of squares of all gradients, in double, in a fixed order: the square of their norm. */
 double at_grad_squares(at_compute *cp, const at_store *s);
-/** One step with learning rate lr; norm: of the gradients of all that is stepped together.
-    AT_OOM before anything changed, or in a product of Muon's: then the step is half done. */
+/** One step with learning rate lr; norm: that of all gradients of the step, for clipping.  AT_OOM
+    before anything was changed, or in a product of Muon: then the step is incomplete. */
 at_status at_optim_step(at_compute *cp, at_store *s, at_optim *o, double lr, double norm);
 void at_optim_close(at_optim *o);
 

@@ -1,20 +1,20 @@
 /*
  * optim_muon.c - Muon for matrices, AdamW for everything else.
  *
- * The momentum of a matrix is replaced by its nearest matrix with all singular values (about) 1, so
- * that a step goes as far in the directions that gradients seldom take as in those they take often.
- * Five Newton-Schulz iterations X <- a X + (b A + c A A) X with A = X X' come near enough: they push
- * singular values into 0.7 to 1.2 and need only products.  Source: K. Jordan et al. 2024, "Muon: an
- * optimizer for hidden layers in neural networks".
+ * The momentum of a matrix is orthogonalised: replaced by the nearest matrix whose singular values
+ * are all 1, so that rare directions are stepped as far as frequent ones.  Five Newton-Schulz
+ * iterations X <- a X + (b A + c A A) X with A = X X' do that approximately (singular values 0.7 to
+ * 1.2) and need products only.  Source: K. Jordan et al. 2024, "Muon: an optimizer for hidden
+ * layers in neural networks".
  *
  * Such a matrix of r by c values has a root mean square of 1 / sqrt(max(r, c)); times muon_scale *
  * sqrt(max(r, c)) its steps are muon_scale lr, whatever its shape.  AdamW's are 0.2 to 0.4 lr.
  * Source: J. Liu et al. 2025, arXiv 2502.16982.
  *
- * Embeddings, positions and heads (at_param_table) are rows, not maps, and stay with AdamW.  Each slot
- * of a bank is a matrix; the rows of a router that lie side by side are one together.  The length of a step does not follow from that of the
- * gradient, so a slot that had no token would go on for ever along its last momentum: one whose
- * gradient is nothing but zeros is not touched.
+ * Embeddings, positions and heads (at_param_table) are rows, not maps, and stay with AdamW.  Each
+ * slot of a bank is a matrix; the rows of a router that lie side by side are one together.  The
+ * length of a step does not follow from that of the gradient, so a slot that had no token would go
+ * on for ever along its last momentum: one whose gradient is nothing but zeros is not touched.
  */
 #include "base/ints.h"
 #include "base/par.h"
@@ -49,7 +49,7 @@ static int64_t space(const at_param_entry *e) {
     return 2 * (rows * cols + less * less);
 }
 
-/* Momentum, and where it goes next (Nesterov). */
+/* Updates the momentum and takes Nesterov's look-ahead of it. */
 static void momentum_part(void *arg, int64_t begin, int64_t end, int worker) {
     const work *w = arg;
     (void)worker;

@@ -143,8 +143,7 @@ static at_real *pool_take(at_run *r, const at_tensor *t) {
     const int i = pool_class(&r->pool, bytes);
     if (i < 0 || !r->pool.free[i]) return at_run_alloc(r, bytes);
     void *p = r->pool.free[i];
-    memcpy(&r->pool.free[i], p,
-           sizeof(void *)); /* free buffers are a list, linked through their first bytes */
+    memcpy(&r->pool.free[i], p, sizeof(void *)); /* links the list of free buffers */
     return p;
 }
 

@@ -1,11 +1,11 @@
 /*
  * store.h - the parameters of a model, by dotted path.
  *
- * A parameter is the smallest unit that is trained, frozen or left out.  An architecture declares one
- * with at_param, or many of one shape with at_param_stack: the slots of a bank, a matrix each, or the
- * rows of a router, which files hold as one tensor.  at_store_alloc then places all values in one
- * slab, a contiguous array, and at_store_train gradients and moments in others, in the same order.
- * Values can instead be borrowed from a mapped file.
+ * A parameter is the smallest unit that is trained, frozen or left out.  An architecture declares
+ * one with at_param, or many of one shape with at_param_stack: the slots of a bank, a matrix each,
+ * or the rows of a router, which files hold as one tensor.  at_store_alloc then places all values
+ * in one slab, a contiguous array, and at_store_train gradients and moments in others, in the same
+ * order. Values can instead be borrowed from a mapped file.
  */
 #ifndef AT_STORE_H
 #define AT_STORE_H
@@ -26,7 +26,8 @@ typedef struct at_param_entry {
     char path[1];   /* as long as it needs                                     */
 } at_param_entry;
 
-/** Parameters that files have as one tensor [n, ...]; most are alone in theirs, which has their path. */
+/** Parameters that files have as one tensor [n, ...]; most are alone in theirs, which has their
+    path. */
 struct at_stack {
     at_tensor t; /* path and shape in files; data, bf16 and grad are there where those of the
                          parameters lie side by side                                        */
@@ -58,8 +59,8 @@ void at_store_close(at_store *s);
     store. */
 at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64_t *dim,
                     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
-/** Marks a parameter, which is returned: its rows are looked up or stand for classes (embeddings,
-    positions, heads).  It is no map from one space to another, which some optimisers ask for. */
+/** Marks a parameter as a table (embeddings, positions, heads), whose rows are looked up or stand
+    for classes; some optimisers treat these differently from linear maps.  Returns t. */
 at_tensor *at_param_table(at_tensor *t);
 /** How a stack is declared: files have it as `path`, and slot i of it is "<bank>.<i>.<part>". */
 typedef struct at_stack_names {
@@ -84,9 +85,9 @@ void at_store_randomise(at_store *s, uint64_t seed);
 /** Allocates gradients and, when `moments`, Adam's moments, all zero, for the parameters that are
     neither frozen nor absent. */
 at_status at_store_train(at_store *s, bool moments);
-/** Of parameter i and those after it in its stack, how many have a gradient that something flowed into,
-    values and gradients side by side, and as many steps: they are summed and stepped as one.  0: i has
-    no such gradient.  *numel: their values. */
+/** Of parameter i and those after it in its stack, how many have a gradient that something flowed
+    into, values and gradients side by side, and as many steps: they are summed and stepped as one. 
+    0: i has no such gradient.  *numel: their values. */
 int64_t at_store_run(const at_store *s, int64_t i, int64_t *numel);
 /** Zero all gradients; none has flowed into any parameter. */
 void at_store_zero_grad(at_store *s);

@@ -87,7 +87,7 @@ static bool is_word(uint32_t ch) {
     return ch == 0x200C || ch == 0x200D;
 }
 
-static bool stands_alone(const char *text, size_t bytes, size_t start, size_t end) {
+static bool is_whole_word(const char *text, size_t bytes, size_t start, size_t end) {
     size_t n;
     uint32_t ch = char_before(text, start, &n);
     if (n && is_word(ch)) return false;
@@ -107,7 +107,8 @@ bool at_finder_next(const at_finder *f, const char *text, size_t bytes, bool spe
         const at_added *t = &f->token[f->set.item[k].value];
         size_t start = i, end = i + f->set.item[k].bytes, n;
         i = end;
-        if ((t->special && !specials) || (t->single_word && !stands_alone(text, bytes, start, end)))
+        if ((t->special && !specials) ||
+            (t->single_word && !is_whole_word(text, bytes, start, end)))
             continue;
         while (t->lstrip && start > out->end && at_is_space(char_before(text, start, &n)) && n)
             start -= n;

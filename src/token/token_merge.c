@@ -61,8 +61,8 @@ static at_candidate pop(at_merger *m) {
     return top;
 }
 
-static bool consider(at_ctx *c, const at_pairs *merges, at_merger *m, const int32_t *id,
-                     int32_t left, int32_t right) {
+static bool push_candidate(at_ctx *c, const at_pairs *merges, at_merger *m, const int32_t *id,
+                           int32_t left, int32_t right) {
     const at_pair *p = at_pairs_find(merges, at_pair_key(id[left], id[right]));
     if (!p) return true;
     const uint64_t order = (uint64_t)(uint32_t)p->rank << 32 | (uint32_t)left;
@@ -82,7 +82,7 @@ static at_status merge_long(at_ctx *c, const at_pairs *merges, at_merger *m, int
     for (int32_t i = 0; i < n; i++) {
         prev[i] = i - 1;
         next[i] = i + 1 < n ? i + 1 : -1;
-        if (i + 1 < n && !consider(c, merges, m, id, i, i + 1)) return c->status;
+        if (i + 1 < n && !push_candidate(c, merges, m, id, i, i + 1)) return c->status;
     }
     while (m->heap_n > 0) {
         const at_candidate top = pop(m);
@@ -95,8 +95,8 @@ static at_status merge_long(at_ctx *c, const at_pairs *merges, at_merger *m, int
         id[j] = -1;
         next[i] = next[j];
         if (next[i] >= 0) prev[next[i]] = i;
-        if (prev[i] >= 0 && !consider(c, merges, m, id, prev[i], i)) return c->status;
-        if (next[i] >= 0 && !consider(c, merges, m, id, i, next[i])) return c->status;
+        if (prev[i] >= 0 && !push_candidate(c, merges, m, id, prev[i], i)) return c->status;
+        if (next[i] >= 0 && !push_candidate(c, merges, m, id, i, next[i])) return c->status;
     }
     int64_t kept = 0;
     for (int64_t i = 0; i < n; i++)

@@ -1,4 +1,5 @@
-/* plan.c - sizes by arithmetic, time from a measured peak, and doubts about settings. */
+/* plan.c - computes sizes, estimates time from a measured peak, and warns about unusual
+   settings. */
 #include "train/plan.h"
 #include "arch/model.h"
 #include "kernel/peak.h"

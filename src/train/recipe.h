@@ -1,4 +1,4 @@
-/* recipe.h - the recipe of a training run as structs. */
+/* recipe.h - the recipe of a training run as a struct. */
 #ifndef AT_RECIPE_H
 #define AT_RECIPE_H
 #include "conf/conf.h"

@@ -11,7 +11,7 @@
 
 /* ---- the folder ------------------------------------------------------------------- */
 
-/* Nobody else trains here until the run is closed. */
+/* Locks the folder until the run is closed. */
 static at_status take_lock(at_runfolder *r) {
     long holder = 0;
     char *path = at_join(r->ctx, r->path, ".artel-lock");
@@ -25,7 +25,7 @@ static at_status take_lock(at_runfolder *r) {
     return s;
 }
 
-/* A new run writes these names: none of them may be somebody's already. */
+/* A new run writes these names: none of them may exist. */
 static at_status refuse_taken(at_runfolder *r) {
     static const char *const name[] = {"recipe.yaml", "model", "report.html"};
     if (at_exists(r->checkpoints) || at_exists(r->metrics))
@@ -74,8 +74,8 @@ void at_runfolder_close(at_runfolder *r) {
     *r = (at_runfolder){0};
 }
 
-/* The recipe in the folder as it takes effect today: keys that came since have their defaults.  NULL:
-   it is not understood any more. */
+/* The recipe in the folder as it takes effect today: keys that came since have their defaults. 
+   NULL: it is not understood any more. */
 static char *effective(at_ctx *c, const char *path) {
     at_conf *f = NULL;
     at_recipe r;
@@ -139,7 +139,7 @@ static int64_t step_of(const char *name) {
     return strcmp(name, own) == 0 ? step : -1;
 }
 
-/* A checkpoint gets its name when it is whole: one without a state is something else. */
+/* Checkpoints are renamed when complete, so a folder without state.json is none. */
 static at_status is_checkpoint(at_runfolder *r, int64_t step, bool *is) {
     char *dir = step_path(r, step), *state = dir ? at_join(r->ctx, dir, AT_RUNSTATE_FILE) : NULL;
     const at_status s = state ? AT_OK : AT_OOM;
@@ -163,7 +163,8 @@ at_status at_runfolder_latest(at_runfolder *r, int64_t *step) {
     return s;
 }
 
-/* What a killed process was making: ".step-00000120.artel-partial-...", see base/partial.h. */
+/* Removes checkpoints that a killed process was writing: ".step-00000120.artel-partial-...", see
+   base/partial.h. */
 static at_status sweep_checkpoints(at_runfolder *r) {
     at_list l = {0};
     at_status s = at_list_names(r->ctx, r->checkpoints, &l);
@@ -185,8 +186,8 @@ static at_status sweep_checkpoints(at_runfolder *r) {
 static const char history_name[] = "history.safetensors";
 static const char *const moments_name[2] = {"adam_m.safetensors", "adam_v.safetensors"};
 
-/* A real folder with nothing but files that a checkpoint has.  One in which somebody put a file of
-   his own is his from then on. */
+/* Whether a folder holds nothing but files of a checkpoint.  One with a file of the user's is never
+   removed. */
 static bool all_ours(at_ctx *c, const char *dir) {
     const char *const name[] = {"config.json",   "model.safetensors", "tokenizer.json",
                                 moments_name[0], moments_name[1],     history_name,
@@ -198,7 +199,8 @@ static bool all_ours(at_ctx *c, const char *dir) {
                AT_OK;
 }
 
-/* Under a name that says what it is, so that one half removed never passes for a checkpoint. */
+/* Renames before removing, so that a checkpoint that is half removed is never taken for a whole
+   one. */
 static at_status retire(at_ctx *c, const char *dir) {
     char *going = NULL;
     at_status s = at_partial_dir(c, dir, &going);
@@ -213,7 +215,7 @@ static int by_step(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* Checkpoints beyond the newest `keep` go; nothing else does. */
+/* Removes all checkpoints but the newest `keep`, and nothing else. */
 static at_status tidy(at_runfolder *r, int64_t keep) {
     at_ctx *c = r->ctx;
     at_list l = {0};
@@ -255,7 +257,7 @@ static at_status moments(at_ctx *c, const char *dir, at_store *s, bool save) {
     return st;
 }
 
-/* ---- keys and values of the blocks before ---- */
+/* ---- history ---- */
 
 static at_status save_history(at_ctx *c, const char *dir, const at_history *h, int64_t n) {
     if (!h) return AT_OK;
@@ -303,7 +305,7 @@ static at_status load_history(at_ctx *c, const char *dir, at_history *h, int64_t
     return s;
 }
 
-/* A folder of this name that is no checkpoint is somebody's. */
+/* A folder of this name that is no checkpoint is the user's: it is renamed, not removed. */
 static at_status make_way(at_ctx *c, const char *dir) {
     char *kept = NULL;
     if (!at_exists(dir)) return AT_OK;
@@ -313,7 +315,7 @@ static at_status make_way(at_ctx *c, const char *dir) {
     return s;
 }
 
-/* The lines of the steps that the checkpoint holds are on disk before it is. */
+/* Syncs metrics.jsonl before a checkpoint, so that it has the lines of the checkpoint's steps. */
 static at_status sync_log(at_runfolder *r) {
     if (!r->log || (fflush(r->log) == 0 && fsync(fileno(r->log)) == 0)) return AT_OK;
     return at_error(r->ctx, AT_IO, "%s: cannot write: %s", r->metrics, strerror(errno));
@@ -356,8 +358,9 @@ at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_train
 
 /* ---- metrics ------------------------------------------------------------------------- */
 
-/* Moves the lines that stay to the front; returns their bytes.  Lines of later steps go, they will be
-   written again, and so does a torn last line; what is no line of ours stays. */
+/* Moves the lines to keep to the front and returns their bytes.  Lines of later steps are dropped,
+   since they will be written again, and so is an incomplete last line; lines of other programs are
+   kept. */
 static size_t keep_lines(char *text, size_t bytes, int64_t step) {
     size_t kept = 0;
     for (size_t at = 0; at < bytes;) {

@@ -2,10 +2,10 @@
  * runfolder.h - what a training run leaves behind: recipe.yaml, metrics.jsonl, checkpoints/,
  * model/.
  *
- * A checkpoint is a folder checkpoints/step-NNNNNNNN that appears whole or not at all: a model
- * folder plus Adam's moments, state.json, and history.safetensors where sequences read on.  Only
- * folders of exactly such a name that hold nothing else are ever removed; whatever else lies in the
- * folder of a run is somebody's, and stays.
+ * A checkpoint is a folder checkpoints/step-NNNNNNNN that appears complete or not at all: a model
+ * folder plus Adam's moments, state.json, and history.safetensors with train.history.  Only folders
+ * of exactly such a name that hold nothing else are ever removed; anything else in the folder of a
+ * run is the user's, and stays.
  */
 #ifndef AT_RUNFOLDER_H
 #define AT_RUNFOLDER_H
@@ -34,13 +34,13 @@ at_status at_runfolder_recipe(at_runfolder *r, const char *text, bool resume);
 
 /** Step of the newest checkpoint, or -1. */
 at_status at_runfolder_latest(at_runfolder *r, int64_t *step);
-/** Save, then remove all but the newest `keep`.  history [histories]: of the micro-batches, or NULL.
-    AT_NUMERIC: a parameter is not finite, nothing is written or removed. */
+/** Save, then remove all but the newest `keep`.  history [histories]: of the micro-batches, or
+    NULL. AT_NUMERIC: a parameter is not finite, nothing is written or removed. */
 at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_train_state *p,
                             const at_history *history, int64_t histories, const char *tokenizer,
                             int64_t keep);
-/** Fill parameters, moments and step counts of m, *p and the histories from the checkpoint of `step`.
-    What at_runstate_read refuses is refused, and what at_model_load does. */
+/** Fill parameters, moments and step counts of m, *p and the histories from the checkpoint of
+    `step`. What at_runstate_read refuses is refused, and what at_model_load does. */
 at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_train_state *p,
                             at_history *history, int64_t histories);
 /** Append one line to metrics.jsonl (closes j). */

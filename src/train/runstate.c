@@ -37,7 +37,7 @@ static at_status put_hashes(at_ctx *c, const char *dir, at_json *j) {
     return s;
 }
 
-/* Of everything but the hash itself, whatever the layout of the file. */
+/* The hash of all fields but the hash itself, independent of the layout of the file. */
 static at_status hash_of(at_ctx *c, const cJSON *o, char text[AT_HASH_TEXT]) {
     at_json j;
     at_json_open(&j, c);
@@ -110,7 +110,7 @@ static at_status read_exact(at_ctx *c, const char *path, const cJSON *o, const c
     return s;
 }
 
-/* Another data set under the same name would go on with other batches, or other token ids. */
+/* A resume with another data set would have other batches, or other token ids. */
 static at_status same_data(at_ctx *c, const char *path, const cJSON *o, const char *now) {
     const char *then = NULL;
     const at_status s = at_json_string(c, path, o, "data", &then);
@@ -121,7 +121,7 @@ static at_status same_data(at_ctx *c, const char *path, const cJSON *o, const ch
                     path, then, now);
 }
 
-/* The steps to come would have other bits than those of the run that was begun. */
+/* With another arithmetic the remaining steps would have other bits. */
 static at_status same_arithmetic(at_ctx *c, const char *dir, const cJSON *o) {
     const cJSON *then = cJSON_GetObjectItemCaseSensitive(o, "arithmetic");
     const char *name = cJSON_IsString(then) ? then->valuestring : "none recorded";
@@ -134,7 +134,7 @@ static at_status same_arithmetic(at_ctx *c, const char *dir, const cJSON *o) {
                     dir, name, AT_ARITHMETIC, dir);
 }
 
-/* The hash of a file says no; the hashes of a tensor file say more. */
+/* The error for a file with a wrong hash; those inside of a tensor file tell which tensor. */
 static at_status altered(at_ctx *c, const char *path, const char *found, const char *expected) {
     const size_t n = strlen(path);
     static const char tensors[] = ".safetensors";

@@ -1,4 +1,4 @@
-/* train.c - the loop around the step: validation, checkpoints, progress, interrupts. */
+/* train.c - the training loop: steps, validation, checkpoints, progress, interrupts. */
 #include "train/train.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -84,7 +84,7 @@ static at_status open_teacher(loop *l) {
     return s;
 }
 
-/* From the newest checkpoint; a run that was killed before its first one begins again. */
+/* Loads the newest checkpoint; a run that was killed before its first one starts again. */
 static at_status resume(loop *l, int64_t *step) {
     const at_status s = at_runfolder_latest(&l->run, step);
     if (s != AT_OK) return s;
@@ -248,7 +248,7 @@ at_status at_train(at_ctx *c, at_conf *recipe, const char *run, const at_train_o
                    at_train_result *out) {
     loop l = {.c = c, .o = o, .out = out};
     *out = (at_train_result){.loss = (double)NAN, .val_loss = (double)NAN};
-    /* every key is looked at before anything is opened: the first error told is the recipe's */
+    /* checks every key before anything is opened, so that errors of the recipe come first */
     at_status s = at_recipe_bind_all(c, recipe, o->distilling, &l.recipe);
     if (s == AT_OK) s = at_compute_open(&l.cp, c);
     const bool computing = s == AT_OK;

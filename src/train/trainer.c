@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { STRETCH = 4 }; /* of text read in a row, in lengths of history */
+enum { STRETCH = 4 }; /* default length of a stretch, in lengths of history */
 
 /* The recipe's weights, or those of the model's configuration. */
 static at_status aux_weights(at_ctx *c, const at_recipe *r, const at_model *m, at_aux *a) {
@@ -48,7 +48,8 @@ static at_status open_history(at_trainer *t) {
                         "tokens the model takes",
                         (long long)r->train.history, (long long)r->train.context,
                         (long long)d->context);
-    /* A stretch begins without history: long ones see more of it, short ones mix the text better. */
+    /* A stretch begins without history: long ones see more of it, short ones mix the text
+       better. */
     const int64_t full = (r->train.history + r->train.context - 1) / r->train.context;
     const int64_t stretch = r->train.stretch ? r->train.stretch : STRETCH * full;
     at_status s = at_sampler_consecutive(t->ctx, &t->sampler, n, stretch);
@@ -127,7 +128,8 @@ static at_input begin(at_trainer *t, int64_t index, at_run *run, at_pass *pass) 
     return in;
 }
 
-/* Loads of the routers over all micro-batches, dropout and all: a forward pass for them alone. */
+/* Collects the loads of the routers over all micro-batches in an extra forward pass, with the
+   dropout of the step. */
 static at_status collect_loads(at_trainer *t, int64_t first) {
     at_status s = AT_OK;
     at_loads_reset(&t->loads);
@@ -189,7 +191,7 @@ static void report_usage(const at_trainer *t, at_step_report *out) {
     }
 }
 
-/* Refuse a step that would spoil the parameters. */
+/* Refuses a step that would damage the parameters. */
 static at_status guard(at_trainer *t, const at_step_report *out) {
     const at_train_state *p = &t->progress;
     const double limit = t->recipe->train.spike;
