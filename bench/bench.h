@@ -3,8 +3,9 @@
 #define AT_BENCH_H
 #include "artel.h"
 
-/** What products are compared with, for --version: "OpenBLAS 0.3.21 (Haswell)", or "none". */
-const char *at_bench_baseline(char *text, size_t bytes);
+/** What artel_about says, and "blas", what products are compared with: "OpenBLAS 0.3.21 (Haswell)", or
+    "none". */
+artel_status at_json_version(artel *a, artel_emit emit, void *user);
 
 /** Time whole training steps on random tokens; the recipe's sections model and train give the
     sizes (default: gpt2, 6 layers, width 384, 6 heads, context 256, batch 8, vocabulary 8192).

@@ -3,10 +3,22 @@
 #include "bench/bench.h"
 #include "bench/bench_kernel.h"
 #include "bench/blas.h"
+#include <string.h>
 
-const char *at_bench_baseline(char *text, size_t bytes) {
-    const char *name = at_blas_name(text, bytes);
-    return name ? name : "none";
+artel_status at_json_version(artel *a, artel_emit emit, void *user) {
+    char *about = artel_about(a), text[96];
+    cJSON *o = about ? at_json_parse(&a->ctx, "about", about, strlen(about)) : NULL;
+    const char *blas = at_blas_name(text, sizeof text);
+    artel_status s = o ? ARTEL_OK : (artel_status)a->ctx.status;
+    at_json j;
+    at_json_open(&j, &a->ctx);
+    at_json_put_members(&j, o, "blas");
+    at_json_put_string(&j, "blas", blas ? blas : "none");
+    if (s == ARTEL_OK) s = at_emit(a, emit, user, &j);
+    at_json_close(&j);
+    cJSON_Delete(o);
+    artel_free(about);
+    return s;
 }
 
 typedef struct sink {

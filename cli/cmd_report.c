@@ -8,17 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Where the page is: a line for people, an object with --json. */
-static void tell(const ui *u, const char *path) {
-    if (!u->json) {
-        printable_print(stdout, "%s\n", path);
-        return;
-    }
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "report", path);
-    char *line = cJSON_PrintUnformatted(o);
-    if (line) ui_json(NULL, line);
-    cJSON_free(line);
+static void draw(void *user, const char *json) {
+    (void)user;
+    cJSON *o = cJSON_Parse(json);
+    const char *path = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "report"));
+    printable_print(stdout, "%s\n", path ? path : "");
     cJSON_Delete(o);
 }
 
@@ -44,9 +38,7 @@ int cmd_report(int argc, char **argv) {
     if (run && out) return ui_usage("report", "-o is for a SPEC; a run's page is RUN/report.html");
     if (!run && !out) return ui_usage("report", "-o FILE is missing");
     if (!ui_open(&u, "report")) return 1;
-    char page[4096];
-    if (run) (void)snprintf(page, sizeof page, "%.4000s/report.html", argv[0]);
-    const artel_status s = run ? artel_report_run(u.a, argv[0]) : artel_report(u.a, argv[0], out);
-    if (!s) tell(&u, run ? page : out);
-    return ui_close(&u, s);
+    const artel_emit emit = u.json ? ui_json : draw;
+    return ui_close(&u, run ? artel_report_run(u.a, argv[0], emit, NULL)
+                            : artel_report(u.a, argv[0], out, emit, NULL));
 }

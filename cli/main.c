@@ -21,38 +21,28 @@ static const char *text(const cJSON *o, const char *key) {
     return cJSON_IsString(v) ? v->valuestring : "unknown";
 }
 
-static void draw_version(const cJSON *o) {
-    printf("artel %s (%s)\n", text(o, "version"), text(o, "commit"));
+static void draw_version(void *user, const char *json) {
+    (void)user;
+    cJSON *o = cJSON_Parse(json);
     const cJSON *v = NULL;
+    printf("artel %s (%s)\n", text(o, "version"), text(o, "commit"));
     cJSON_ArrayForEach(v, o) {
         if (!strcmp(v->string, "version") || !strcmp(v->string, "commit")) continue;
         if (cJSON_IsString(v)) printf("  %-10s %s\n", v->string, v->valuestring);
         if (cJSON_IsNumber(v)) printf("  %-10s %g\n", v->string, v->valuedouble);
         if (cJSON_IsBool(v)) printf("  %-10s %s\n", v->string, cJSON_IsTrue(v) ? "yes" : "no");
     }
+    cJSON_Delete(o);
 }
 
 /* artel --version [--json] */
 static int version(int argc, char **argv) {
+    const bool json = argc > 2 && !strcmp(argv[2], "--json");
+    if (argc > 2 && !json) return ui_usage("--version", "unexpected `%s`", argv[2]);
     artel *a = artel_open(0, NULL, NULL);
-    char *about = a ? artel_about(a) : NULL;
-    cJSON *o = about ? cJSON_Parse(about) : NULL;
-    char blas[96];
-    char *whole = NULL;
-    if (o && cJSON_AddStringToObject(o, "blas", at_bench_baseline(blas, sizeof blas)))
-        whole = cJSON_PrintUnformatted(o);
     int rc = 0;
-    if (!whole)
-        rc = ui_fail("--version", "out of memory");
-    else if (argc > 2 && !strcmp(argv[2], "--json"))
-        ui_json(NULL, whole);
-    else if (argc > 2)
-        rc = ui_usage("--version", "unexpected `%s`", argv[2]);
-    else
-        draw_version(o);
-    cJSON_Delete(o);
-    cJSON_free(whole);
-    artel_free(about);
+    if (!a || at_json_version(a, json ? ui_json : draw_version, NULL) != ARTEL_OK)
+        rc = ui_fail("--version", "%s", a ? artel_error(a) : "out of memory");
     artel_close(a);
     return rc;
 }

@@ -96,12 +96,6 @@ static int put(const opt_verb *v, const opt *o, const char *s, const char *from)
     return list_add(o->to, s, strlen(s), from) ? -1 : ui_fail(v->name, "out of memory");
 }
 
-void opt_env_name(const opt *o, char name[64]) {
-    int n = snprintf(name, 64, "ARTEL_%s", o->name);
-    for (int i = 0; i < n && i < 63; i++)
-        name[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
-}
-
 static int put_environment(const opt_verb *v, const opt *o, bool *given) {
     char name[64], from[96];
     opt_env_name(o, name);

@@ -3,10 +3,17 @@
 #include "opt_internal.h"
 #include "printable.h"
 #include "ui.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { COLUMN = 26, NAMES_MAX = 64 };
+
+void opt_env_name(const opt *o, char name[64]) {
+    int n = snprintf(name, 64, "ARTEL_%s", o->name);
+    for (int i = 0; i < n && i < 63; i++)
+        name[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
+}
 
 /* A default of -1 means "not given" and is not shown. */
 static void help_row(const opt *o) {

@@ -323,10 +323,12 @@ ARTEL_API artel_status artel_digest(artel *a, const char *path, artel_emit emit,
 
 /* ---- reports ------------------------------------------------------------------------------ */
 
-/** A self-contained HTML page from a JSON description (docs/report.md lists its fields). */
-ARTEL_API artel_status artel_report(artel *a, const char *spec, const char *out_html);
+/** A self-contained HTML page from a JSON description (docs/report.md lists its fields).  Emits
+    {"report": the page}. */
+ARTEL_API artel_status artel_report(artel *a, const char *spec, const char *out_html,
+                                    artel_emit emit, void *user);
 /** run_dir/report.html from run_dir/metrics.jsonl and run_dir/recipe.yaml. */
-ARTEL_API artel_status artel_report_run(artel *a, const char *run_dir);
+ARTEL_API artel_status artel_report_run(artel *a, const char *run_dir, artel_emit emit, void *user);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,5 @@
 /*
- * lab_moduleformer.c - ModuleFormer against dense models, and its parts one at a time.
+ * lab_moduleformer.c - the runs of mf_lab.c: models, their recipes, and learning rates.
  *
  * The dense model is ModuleFormer with a single expert in each layer, which every token uses and
  * no router chooses: the same attention, norms and initial values, so that what differs is sparsity
@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "lab/lab_page.h"
 #include "lab/mf_lab.h"
+#include "report/jsonl.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,20 +79,10 @@ static const double rates[MF_RATES] = {0.75e-3, 1.5e-3, 3e-3, 6e-3, 12e-3, 24e-3
 
 double mf_rate(const mf_model *x, int i) { return rates[i] * 128 / (double)x->shape.width; }
 
-static const char *const claims[] = {
-    "a ModuleFormer has the quality of a dense model at more than twice its throughput: in "
-    "training, in reading, in writing token by token",
-    "the mutual-information loss evens the load of the experts, keeps them alive, and costs "
-    "nothing",
-    "more experts a token (k) are better, and slower",
-    "stick-breaking attention needs no positions, learns as well as softmax attention with them, "
-    "and reads on beyond the length it was trained on",
-    NULL};
-
 /* ---- models ---- */
 
-static void models(mf *m) {
-    const mf_scale *z = m->scale;
+void mf_models(mf *m) {
+    const mf_scale *z = m->scale = &scales[m->l->o->scale];
     for (int i = 0; i < z->n_dense; i++) {
         mf_model *x = &m->model[m->n++];
         *x = (mf_model){.shape = z->dense[i], .k = 1};
@@ -184,7 +175,7 @@ double mf_tune_loss(const mf *m, int i, int r) {
     double loss;
     tune_group(&m->model[i], r, group, sizeof group);
     const at_trial *t = at_lab_trial(m->l, group, MF_TUNE_SEED);
-    return t && t->result && mf_number(t->result, "val_loss", &loss) ? loss : (double)NAN;
+    return t && t->result && at_jsonl_number(t->result, "val_loss", &loss) ? loss : (double)NAN;
 }
 
 int mf_best(const mf *m, int i) {
@@ -275,7 +266,7 @@ at_status mf_choose_rates(mf *m) {
 
 /* Short runs with each rate; while the best one is at an end of the range, the next one is
    tried. */
-static at_status tune(mf *m) {
+at_status mf_tune(mf *m) {
     at_status s = declare_all(m);
     for (bool more = true; more && s == AT_OK;) {
         more = false;
@@ -285,23 +276,3 @@ static at_status tune(mf *m) {
     }
     return s == AT_OK ? mf_choose_rates(m) : s;
 }
-
-static at_status run(at_lab_session *l) {
-    mf m = {.l = l, .scale = &scales[l->o->scale]};
-    models(&m);
-    l->later = 0.15 * m.n * (m.scale->rounds + 1) * (double)m.scale->seeds;
-    at_status s = tune(&m);
-    if (s == AT_OK) s = at_lab_train(l, 0);
-    if (s == AT_OK) s = mf_losses(&m);
-    if (s == AT_OK) s = mf_speeds(&m);
-    if (s == AT_OK) s = mf_claims(&m);
-    return s == AT_OK ? mf_page(&m) : s;
-}
-
-const at_lab at_lab_moduleformer = {
-    .name = "moduleformer",
-    .source = "Shen et al. 2023, arXiv 2306.04640",
-    .title = "ModuleFormer: what sparsity, its losses and its attention bring",
-    .claims = claims,
-    .run = run,
-};

@@ -3,7 +3,6 @@
 #include "lab/lab_result.h"
 #include "base/file.h"
 #include "lab/lab_probe.h"
-#include "lab/lab_trial.h"
 #include "report/jsonl.h"
 #include "report/points.h"
 #include "train/recipe.h"

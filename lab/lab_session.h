@@ -49,4 +49,7 @@ struct at_lab_session {
     void *log_user;
 };
 
+/** "DIR/runs/NAME/part" from the heap; part may be NULL. */
+char *at_lab_path(at_lab_session *l, const at_trial *t, const char *part);
+
 #endif

@@ -83,13 +83,6 @@ const at_trial *at_lab_trial(const at_lab_session *l, const char *group, int64_t
     return NULL;
 }
 
-char *at_lab_path(at_lab_session *l, const at_trial *t, const char *part) {
-    at_text x;
-    at_text_init(&x, l->c, 0);
-    at_textf(&x, "%s/runs/%s%s%s", l->o->out, t->name, part ? "/" : "", part ? part : "");
-    return at_text_take(&x);
-}
-
 /* Hash of data and recipe; 16 digits are enough to distinguish runs. */
 static at_status hash_of(at_lab_session *l, const at_trial *t, char *hex) {
     at_text x;

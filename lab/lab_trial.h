@@ -38,11 +38,6 @@ const at_trial *at_lab_trial(const at_lab_session *l, const char *group, int64_t
     missing. */
 bool at_lab_numbers(const at_lab_session *l, const char *group, const char *key, int64_t n,
                     double *out);
-/** Mean losses of the windows of the test split, in order of domain and place (whole windows
-    only); *n of them, at_free. */
-at_status at_lab_windows(at_lab_session *l, const at_trial *t, double **loss, int64_t *n);
-/** "DIR/runs/NAME/part" from the heap; part may be NULL. */
-char *at_lab_path(at_lab_session *l, const at_trial *t, const char *part);
 
 /** Reads results.jsonl.  Lines of another program are left out, which is logged. */
 at_status at_lab_results_open(at_lab_session *l);

@@ -1,5 +1,6 @@
 /* mf_claims.c - decides the claims from the results of the runs. */
 #include "lab/frontier.h"
+#include "lab/lab_result.h"
 #include "lab/mf_lab.h"
 #include "report/jsonl.h"
 #include <math.h>

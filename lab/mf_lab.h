@@ -1,5 +1,5 @@
-/* mf_lab.h - the ModuleFormer lab in three parts: runs (lab_moduleformer.c), what follows from them
-   (mf_claims.c), and how it is shown (mf_page.c). */
+/* mf_lab.h - the ModuleFormer lab (mf_lab.c) in three parts: runs (lab_moduleformer.c), what follows from
+   them (mf_claims.c), and how it is shown (mf_page.c). */
 #ifndef AT_MF_LAB_H
 #define AT_MF_LAB_H
 #include "lab/lab_claim.h"
@@ -53,6 +53,10 @@ typedef struct mf {
     double loss[MF_MODELS][MF_SEEDS_MAX]; /* test split, a seed each */
 } mf;
 
+/** Fills scale and model, and the rates to begin with. */
+void mf_models(mf *m);
+/** Declares all runs and does those that choose a rate for each size. */
+at_status mf_tune(mf *m);
 /** The i-th learning rate for a size, rising, 0 <= i < MF_RATES. */
 double mf_rate(const mf_model *x, int i);
 /** The rate with the lowest validation loss of those tried for model i; -1: all diverged. */

@@ -11,7 +11,7 @@
 #define DATA_FIXTURE_H
 #include "base/file.h"
 #include "base/json.h"
-#include "data/shard.h"
+#include "data/dataset.h"
 #include <stdio.h>
 
 #define FIXTURE_HASH "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"

@@ -3,6 +3,7 @@
 #include "artel_version.h"
 #include "base/arithmetic.h"
 #include "base/cpu.h"
+#include "base/escape.h"
 #include "base/nearest.h"
 #include "base/text.h"
 #include <stdlib.h>

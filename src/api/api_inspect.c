@@ -5,6 +5,8 @@
 #include "infer/digest.h"
 #include "infer/lm.h"
 #include "io/safetensors.h"
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,10 +91,9 @@ static artel_status inspect_tensors(const report *r) {
 /* ---- folders ------------------------------------------------------------------------------ */
 
 static bool has(const report *r, const char *file) {
-    char *p = at_join(&r->a->ctx, r->path, file);
-    const bool there = p && at_exists(p);
-    at_free(p);
-    return there;
+    char path[PATH_MAX]; /* longer ones name nothing */
+    const int n = snprintf(path, sizeof path, "%s/%s", r->path, file);
+    return n >= 0 && n < (int)sizeof path && at_exists(path);
 }
 
 /* A JSON file of the folder as a field. */
@@ -159,7 +160,7 @@ static at_status parameters_of(const report *r, double values, double *n) {
         *n += (double)at_model_numel(m->expert[i].model);
     if (s == AT_OK) s = at_lm_finite(m);
     at_lm_close(m);
-    if (s == AT_OK || s == AT_NUMERIC) return s;
+    if (s == AT_OK || s == AT_NUMERIC || s == AT_OOM) return s;
     at_error_clear(c);
     return AT_OK;
 }

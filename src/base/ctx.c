@@ -1,8 +1,8 @@
 /* ctx.c - last error, allocator with injected failures, log. */
 #include "base/ctx.h"
 #include "base/cpu.h"
+#include "base/escape.h"
 #include "base/huge.h"
-#include "base/text.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

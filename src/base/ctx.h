@@ -5,7 +5,7 @@
  * Errors: a function that fails calls `return at_error(c, AT_FORMAT, "...", ...)`, which keeps the
  * sentence and returns the status.  The sentence says where (path, byte offset, line), what was
  * expected and what was found; no newline, no "Error:".  Control characters in what a sentence
- * cites are shown as "\x1b" (at_printable of text.h), in the log as well.  A caller that knows more
+ * cites are shown as "\x1b" (at_printable of escape.h), in the log as well.  A caller that knows more
  * (the path, the domain) puts it in front with at_error_in.
  */
 #ifndef AT_CTX_H

@@ -169,20 +169,6 @@ at_status at_out_write(at_ctx *c, at_out *o, const void *data, size_t bytes) {
     return AT_OK;
 }
 
-/* A rename is on disk once the folder is.  Where the file system refuses, nothing can be done. */
-void at_sync_folder_of(const char *path) {
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    const size_t n = slash ? (size_t)(slash - path) : 0;
-    if (n >= sizeof folder) return;
-    memcpy(folder, path, n);
-    folder[n] = 0;
-    const int fd = open(slash ? (n ? folder : "/") : ".", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return;
-    (void)fsync(fd);
-    (void)close(fd);
-}
-
 at_status at_out_commit(at_ctx *c, at_out *o) {
     if (!o->f) return at_error(c, AT_ARG, "at_out_commit: nothing is open");
     at_status s = AT_OK;
@@ -218,5 +204,14 @@ at_status at_write_file(at_ctx *c, const char *path, const void *data, size_t by
     s = at_out_write(c, &o, data, bytes);
     if (!s) return at_out_commit(c, &o);
     at_out_close(&o);
+    return s;
+}
+
+at_status at_copy_file(at_ctx *c, const char *from, const char *to) {
+    at_map m;
+    at_status s = at_map_open(c, from, &m);
+    if (s != AT_OK) return s;
+    s = at_write_file(c, to, m.data, m.bytes);
+    at_map_close(&m);
     return s;
 }

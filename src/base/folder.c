@@ -2,6 +2,8 @@
 #include "base/file.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,15 +42,6 @@ at_status at_make_dir(at_ctx *c, const char *path) {
         if (!keep) break;
     }
     at_free(p);
-    return s;
-}
-
-at_status at_copy_file(at_ctx *c, const char *from, const char *to) {
-    at_map m;
-    at_status s = at_map_open(c, from, &m);
-    if (s != AT_OK) return s;
-    s = at_write_file(c, to, m.data, m.bytes);
-    at_map_close(&m);
     return s;
 }
 
@@ -160,4 +153,18 @@ at_status at_remove_tree(at_ctx *c, const char *path) {
     at_list_free(&names);
     if (!s && rmdir(path) != 0) s = folder_error(c, path, "remove");
     return s;
+}
+
+/* A rename is on disk once the folder is.  Where the file system refuses, nothing can be done. */
+void at_sync_folder_of(const char *path) {
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const size_t n = slash ? (size_t)(slash - path) : 0;
+    if (n >= sizeof folder) return;
+    memcpy(folder, path, n);
+    folder[n] = 0;
+    const int fd = open(slash ? (n ? folder : "/") : ".", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    (void)fsync(fd);
+    (void)close(fd);
 }

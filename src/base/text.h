@@ -29,10 +29,6 @@ void at_text_bytes(at_text *t, const char *s, size_t n);
 /** The same, with U+FFFD for every byte that is no UTF-8, and for NUL: text that JSON can hold. */
 void at_text_utf8(at_text *t, const char *s, size_t n);
 void at_textf(at_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/** Text that is safe to print on a terminal: control characters but newline and tab, and bytes that
-    are no UTF-8, are written as "\x1b".  out: at most `room` bytes with the NUL, 4 * bytes + 1 are
-    always enough; what does not fit is left off.  Returns the bytes before the NUL. */
-size_t at_printable(const char *text, size_t bytes, char *out, size_t room);
 /** The string (never NULL on success, "" when nothing was appended) and an empty builder. */
 char *at_text_take(at_text *t);
 /** Frees.  Harmless after take. */

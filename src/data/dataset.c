@@ -1,7 +1,6 @@
 /* dataset.c - manifest.json and the shards it names. */
 #include "data/dataset.h"
 #include "base/json.h"
-#include "data/shard.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -188,14 +187,4 @@ int at_dataset_domain(const at_dataset *d, const char *name) {
     for (int i = 0; i < d->n_domains; i++)
         if (strcmp(d->domain[i].name, name) == 0) return i;
     return -1;
-}
-
-void at_shard_read(const at_shard *s, int64_t i, int64_t n, int32_t *out) {
-    if (s->width == 2) {
-        const uint16_t *t = (const uint16_t *)s->token + i;
-        for (int64_t j = 0; j < n; j++) out[j] = t[j];
-    } else {
-        const int32_t *t = (const int32_t *)s->token + i;
-        for (int64_t j = 0; j < n; j++) out[j] = t[j];
-    }
 }

@@ -6,18 +6,10 @@
  */
 #ifndef AT_DATASET_H
 #define AT_DATASET_H
-#include "base/ctx.h"
+#include "data/shard.h"
 
 typedef enum at_split { AT_TRAIN, AT_VALIDATION, AT_TEST, AT_SPLITS } at_split;
 extern const char *const at_split_name[AT_SPLITS]; /* "train", "validation", "test" */
-
-typedef struct at_shard {
-    int width;             /* bytes a token: 2 or 4                   */
-    const void *token;     /* n_tokens of them                        */
-    const uint64_t *start; /* n_docs + 1 token offsets                */
-    int64_t n_tokens, n_docs;
-    int64_t n_bytes, n_chars; /* of the text the tokens stand for     */
-} at_shard;
 
 typedef struct at_domain {
     const char *name;
@@ -52,7 +44,5 @@ int at_dataset_domain(const at_dataset *d, const char *name);
 /** Whether a domain's name is safe in a file name: at most 64 letters, digits and ._-+, the first
     no dot. */
 bool at_domain_name_ok(const char *name);
-/** Copy n tokens from position i (must fit). */
-void at_shard_read(const at_shard *s, int64_t i, int64_t n, int32_t *out);
 
 #endif

@@ -1,5 +1,6 @@
 /* shard.c - see shard.h for the layout. */
 #include "data/shard.h"
+#include <assert.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -101,6 +102,17 @@ at_status at_shard_open(at_ctx *c, const char *path, at_shard_file *out) {
     s = index_check(c, path, &out->view);
     if (s) at_shard_close(out);
     return s;
+}
+
+void at_shard_read(const at_shard *s, int64_t i, int64_t n, int32_t *out) {
+    assert(i >= 0 && n >= 0 && n <= s->n_tokens - i);
+    if (s->width == 2) {
+        const uint16_t *t = (const uint16_t *)s->token + i;
+        for (int64_t j = 0; j < n; j++) out[j] = t[j];
+    } else {
+        const int32_t *t = (const int32_t *)s->token + i;
+        for (int64_t j = 0; j < n; j++) out[j] = t[j];
+    }
 }
 
 at_status at_shard_check(at_ctx *c, const char *path, const at_shard_file *f) {

@@ -21,9 +21,17 @@
 #ifndef AT_SHARD_H
 #define AT_SHARD_H
 #include "base/file.h"
-#include "data/dataset.h"
 
 enum { AT_SHARD_HEAD = 4096, AT_HASH_HEX = 64 };
+
+/** Tokens of a split of a domain, and where its documents begin. */
+typedef struct at_shard {
+    int width;             /* bytes a token: 2 or 4                   */
+    const void *token;     /* n_tokens of them                        */
+    const uint64_t *start; /* n_docs + 1 token offsets                */
+    int64_t n_tokens, n_docs;
+    int64_t n_bytes, n_chars; /* of the text the tokens stand for     */
+} at_shard;
 
 /** A shard opened for reading: `view` points into `map`. */
 typedef struct at_shard_file {
@@ -39,6 +47,8 @@ at_status at_shard_open(at_ctx *c, const char *path, at_shard_file *out);
 /** Reads everything: the checksum, and that every token is below vocab. */
 at_status at_shard_check(at_ctx *c, const char *path, const at_shard_file *s);
 void at_shard_close(at_shard_file *s);
+/** Copy n tokens from position i (must fit). */
+void at_shard_read(const at_shard *s, int64_t i, int64_t n, int32_t *out);
 
 /** Streams tokens to a temporary file, which is renamed at commit.  Memory: 8 bytes a document. */
 typedef struct at_shard_writer at_shard_writer;

@@ -56,7 +56,7 @@ struct at_tokenizer {
 at_status at_token_read_parts(at_ctx *c, const char *name, const cJSON *root, at_tokenizer *t);
 /** added_tokens and their indices; called when the vocabulary is known: token_parts.c. */
 at_status at_token_read_added(at_ctx *c, const char *name, const cJSON *root, at_tokenizer *t);
-/** Sets the text that an id (which is in range) decodes to: token_load.c. */
+/** Sets the text that an id (which is in range) decodes to: token_parts.c. */
 at_status at_token_set(at_ctx *c, const char *name, at_tokenizer *t, int64_t id, const char *text,
                        size_t bytes);
 

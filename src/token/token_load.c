@@ -11,19 +11,6 @@ enum { FILE_MAX = 512 << 20 };
 
 /* ---- vocabulary ---- */
 
-at_status at_token_set(at_ctx *c, const char *name, at_tokenizer *t, int64_t id, const char *text,
-                       size_t bytes) {
-    if (bytes > AT_TOKEN_BYTES_MAX)
-        return at_error(c, AT_FORMAT, "%s: token %lld has %zu bytes", name, (long long)id, bytes);
-    if (!at_reserve(c, &t->blob, &t->blob_cap, t->blob_n + (int64_t)bytes + 1, 1)) return c->status;
-    if (bytes) memcpy(t->blob + t->blob_n, text, bytes);
-    t->blob[t->blob_n + (int64_t)bytes] = 0;
-    t->token[id].start = (uint64_t)t->blob_n;
-    t->token[id].bytes = (int32_t)bytes;
-    t->blob_n += (int64_t)bytes + 1;
-    return AT_OK;
-}
-
 /* The byte b of a token spelled <0xB>, or -1. */
 static int byte_token(const char *s) {
     unsigned b = 0;

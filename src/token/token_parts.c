@@ -188,6 +188,19 @@ at_status at_token_read_parts(at_ctx *c, const char *name, const cJSON *root, at
 
 /* ---- added tokens ---- */
 
+at_status at_token_set(at_ctx *c, const char *name, at_tokenizer *t, int64_t id, const char *text,
+                       size_t bytes) {
+    if (bytes > AT_TOKEN_BYTES_MAX)
+        return at_error(c, AT_FORMAT, "%s: token %lld has %zu bytes", name, (long long)id, bytes);
+    if (!at_reserve(c, &t->blob, &t->blob_cap, t->blob_n + (int64_t)bytes + 1, 1)) return c->status;
+    if (bytes) memcpy(t->blob + t->blob_n, text, bytes);
+    t->blob[t->blob_n + (int64_t)bytes] = 0;
+    t->token[id].start = (uint64_t)t->blob_n;
+    t->token[id].bytes = (int32_t)bytes;
+    t->blob_n += (int64_t)bytes + 1;
+    return AT_OK;
+}
+
 /* Sets the text that an added token decodes to; its id must not be another token's. */
 static at_status set_added(at_ctx *c, const char *name, at_tokenizer *t, at_editor *m,
                            const at_added *a) {

@@ -3,6 +3,7 @@
 #include "check.h"
 #include "data_fixture.h"
 #include "infer/evaluate.h"
+#include "lab/lab_result.h"
 #include "lab/lab_speed.h"
 #include "lab/lab_trial.h"
 #include "report/jsonl.h"

@@ -5,6 +5,7 @@
  *
  * One thread: the counter of failures is not meant for several.
  */
+#include "api/api.h"
 #include "arch/model.h"
 #include "check.h"
 #include "data_fixture.h"
@@ -222,6 +223,64 @@ static void reading(void **state) {
     every_allocation("data set", 1, open_data, NULL, NULL);
     every_allocation("safetensors read", 1, read_tensors, NULL, NULL);
     every_allocation("router read", 1, load_router, NULL, NULL);
+}
+
+/* ---- results ------------------------------------------------------------------------- */
+
+static void listen(void *user, const char *json) {
+    at_text *said = user;
+    at_text_add(said, json);
+    at_text_add(said, "\n");
+}
+
+static artel_status inspect_plain(artel *a, at_text *said) {
+    return artel_inspect(a, in_root("plain"), listen, said);
+}
+static artel_status inspect_modular(artel *a, at_text *said) {
+    return artel_inspect(a, in_root("modular"), listen, said);
+}
+static artel_status inspect_data(artel *a, at_text *said) {
+    return artel_inspect(a, in_root("data"), listen, said);
+}
+static artel_status inspect_tensors(artel *a, at_text *said) {
+    return artel_inspect(a, in_root("plain/model.safetensors"), listen, said);
+}
+static artel_status explain(artel *a, at_text *said) {
+    return artel_router_explain(a, in_root("router.safetensors"), in_root("tokenizer.json"),
+                                "the cat sat", 11, 5, listen, said);
+}
+
+/* Whichever allocation fails: what is told is told whole, as it is with all the memory, and whoever
+   was not told everything gets AT_OOM. */
+static void results(void **state) {
+    (void)state;
+    artel_status (*const what[])(artel *, at_text *) = {inspect_plain, inspect_modular,
+                                                        inspect_data, inspect_tensors, explain};
+    artel *a = artel_open(1, NULL, NULL);
+    assert_non_null(a);
+    for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
+        at_text whole, said;
+        at_text_init(&whole, &ctx, 0);
+        assert_int_equal(what[i](a, &whole), ARTEL_OK);
+        assert_int_equal(whole.s[whole.n - 1], '\n');
+        bool done = false;
+        for (int64_t n = 1; !done; n++) {
+            at_text_init(&said, &ctx, 0);
+            a->ctx.fail_after = n;
+            const artel_status s = what[i](a, &said);
+            done = a->ctx.fail_after > 0;
+            a->ctx.fail_after = 0;
+            if (s != (done ? ARTEL_OK : ARTEL_OOM))
+                fail_msg("result %zu, allocation %lld: status %d (%s)", i, (long long)n, (int)s,
+                         artel_error(a));
+            if (said.n && (strncmp(said.s, whole.s, said.n) != 0 || said.s[said.n - 1] != '\n'))
+                fail_msg("result %zu, allocation %lld: %s", i, (long long)n, said.s);
+            if (done) assert_int_equal(said.n, whole.n);
+            at_text_close(&said);
+        }
+        at_text_close(&whole);
+    }
+    artel_close(a);
 }
 
 /* ---- writing --------------------------------------------------------------------------- */
@@ -471,10 +530,8 @@ static int end(void **state) {
 int main(void) {
     at_ctx_init(&ctx, 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reading),
-        cmocka_unit_test(writing),
-        cmocka_unit_test(computing),
-        cmocka_unit_test(running),
+        cmocka_unit_test(reading),   cmocka_unit_test(results), cmocka_unit_test(writing),
+        cmocka_unit_test(computing), cmocka_unit_test(running),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

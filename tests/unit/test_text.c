@@ -1,4 +1,5 @@
 /* test_text.c - the growing string: appending, formatting, its limit, text that JSON can hold. */
+#include "base/escape.h"
 #include "base/text.h"
 #include "check.h"
 
