@@ -198,10 +198,20 @@ static at_tensor *drawn(at_run *r, at_tensor **t, int64_t k, int64_t s, bool ren
     at_routing ro; /* which experts belongs to the draw, not to the recording */
     const bool train = r->train;
     r->train = true;
-    at_tensor *y = at_route_drawn(r, t[0], k, s, renormalise, &ro);
+    at_tensor *y =
+        at_route_by(r, t[0], &(at_route_spec){.k = k, .drawn = s, .renormalise = renormalise}, &ro);
     r->train = train;
     return y;
 }
+/* Of five the second may not be chosen, the fourth is not there. */
+static const uint8_t some_masked[5] = {0, AT_SLOT_CLOSED, 0, AT_SLOT_EXCLUDED, 0};
+static at_tensor *masked(at_run *r, at_tensor **t, bool renormalise) {
+    at_routing ro;
+    return at_route_by(
+        r, t[0], &(at_route_spec){.k = 2, .renormalise = renormalise, .use = some_masked}, &ro);
+}
+static at_tensor *b_route_masked(at_run *r, at_tensor **t) { return masked(r, t, false); }
+static at_tensor *b_route_masked_norm(at_run *r, at_tensor **t) { return masked(r, t, true); }
 static at_tensor *b_route_drawn(at_run *r, at_tensor **t) { return drawn(r, t, 3, 2, false); }
 static at_tensor *b_route_drawn_norm(at_run *r, at_tensor **t) { return drawn(r, t, 2, 2, true); }
 static at_tensor *b_expert(at_run *r, at_tensor **t) {
@@ -323,6 +333,8 @@ static const row rows[] = {
     {"route/renormalise", b_route_norm,     1, {{7, 5}}},
     {"route/drawn",       b_route_drawn,    1, {{9, 6}}},
     {"route/drawn_norm",  b_route_drawn_norm, 1, {{9, 4}}},
+    {"route/masked",      b_route_masked,   1, {{7, 5}}},
+    {"route/masked_norm", b_route_masked_norm, 1, {{7, 5}}},
     {"expert_linear",     b_expert,         2, {{6, 4}, {3, 4, 3}}},
     {"expert_linear/slots", b_expert,       2, {{6, 2, 4}, {3, 4, 3}}},
     {"expert_linear/idle",  b_expert,       2, {{6, 4}, {5, 4, 3}}},

@@ -5,7 +5,7 @@
  */
 #ifndef AT_ARCH_H
 #define AT_ARCH_H
-#include "arch/pass.h"
+#include "arch/bank.h"
 #include "conf/conf.h"
 #include "tensor/store.h"
 
@@ -39,6 +39,8 @@ typedef struct at_arch {
     at_tensor *(*hidden)(at_run *r, void *model, const at_input *in, at_pass *p);
     /** Output embedding [V, C]. */
     at_tensor *(*head)(void *model);
+    /** The banks of its mixture layers, see bank.h; NULL: it has none. */
+    at_banks *(*banks)(void *model);
     void (*dims)(const void *config, at_dims *out);
     /** The auxiliary loss of the routers by the configuration: fills weight[] and returns the
         weight of their weighted sum.  NULL: this architecture has no routers. */

@@ -123,17 +123,13 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
     return AT_OK;
 }
 
+/* A bank and its router, of which the rows are the bank's: [E, R], centroids for gmm; linear: [E, C]. */
 typedef struct {
-    at_affine hidden; /* [R, C]; linear: none                           */
-    at_stack *expert; /* a row an expert: [E, R], centroids for gmm; linear: [E, C] */
+    at_bank *bank;    /* parts IN and OUT: [E, C, F], swiglu [E, C, 2 F]; [E, F, C] */
+    at_affine hidden; /* [R, C]; none of a linear router                            */
     at_tensor *temperature;
-} gate;
-typedef struct {
-    gate gate;          /* empty with a single expert         */
-    at_stack *in, *out; /* [E, C, F], swiglu [E, C, 2 F]; [E, F, C]         */
-    int64_t k;
-    at_layer_kind kind;
 } mixture;
+enum { IN, OUT, PARTS };
 typedef struct {
     at_norm ln_1, ln_2;
     mixture attn, ffn;
@@ -144,6 +140,7 @@ typedef struct {
     at_tensor *wte, *head;
     at_norm ln_f;
     block *h;
+    at_banks banks; /* of each block, attention first */
 } moduleformer;
 
 /* Whether hidden states are used as keys and values; the rule is the authors'. */
@@ -176,72 +173,80 @@ static at_stack *part_init(at_store *s, const char *path, const char *name, cons
     return at_param_stack(s, init, std, rank, dim, (at_stack_names){whole, bank, part}, rank == 2);
 }
 
-static gate gate_init(at_store *s, const config *c, const char *path, int64_t experts) {
+static void router_init(at_store *s, const config *c, const char *path, mixture *m) {
     const double std = c->initializer_range;
-    const int64_t C = c->n_embd, R = c->gating_size, one = 1, direct[2] = {experts, C},
-                  rows[2] = {experts, R};
-    gate g = {0};
+    const int64_t C = c->n_embd, R = c->gating_size, one = 1, direct[2] = {m->bank->n, C},
+                  rows[2] = {m->bank->n, R};
+    const at_stack **row = &m->bank->row;
     if (c->gate_type == GATE_LINEAR) {
-        g.expert =
-            part_init(s, path, "gate.w_gate.0.weight", "row", AT_INIT_NORMAL, std, 2, direct);
+        *row = part_init(s, path, "gate.w_gate.0.weight", "row", AT_INIT_NORMAL, std, 2, direct);
     } else if (c->gate_type == GATE_MLP) {
-        g.hidden = linear_init(s, path, "gate.w_gate.0", R, C, std);
-        g.expert = part_init(s, path, "gate.w_gate.3.weight", "row", AT_INIT_NORMAL, std, 2, rows);
+        m->hidden = linear_init(s, path, "gate.w_gate.0", R, C, std);
+        *row = part_init(s, path, "gate.w_gate.3.weight", "row", AT_INIT_NORMAL, std, 2, rows);
     } else {
-        g.hidden.w = matrix(s, path, "gate.w_gate", R, C, std);
-        g.expert = part_init(s, path, "gate.expert_centroids", "row", AT_INIT_NORMAL, 1, 2, rows);
-        g.temperature = at_param(s, AT_INIT_ZERO, 0, 1, &one, "%s.gate.temperature", path);
+        m->hidden.w = matrix(s, path, "gate.w_gate", R, C, std);
+        *row = part_init(s, path, "gate.expert_centroids", "row", AT_INIT_NORMAL, 1, 2, rows);
+        m->temperature = at_param(s, AT_INIT_ZERO, 0, 1, &one, "%s.gate.temperature", path);
     }
-    return g;
 }
 
-static mixture mixture_init(at_store *s, const config *c, const char *path, at_layer_kind kind) {
-    const bool attention = kind == AT_LAYER_ATTENTION;
+static mixture mixture_init(at_store *s, const config *c, const char *path, at_bank *bank,
+                            at_router_id id) {
+    const bool attention = id.kind == AT_LAYER_ATTENTION;
     const int64_t C = c->n_embd, F = attention ? c->att_hidden : c->ffd_hidden,
                   E = attention ? c->n_att_experts : c->n_mlp_experts;
     const int64_t wide = !attention && c->activation == SWIGLU ? 2 * F : F;
     const int64_t in[3] = {E, C, wide}, out[3] = {E, F, C};
-    mixture m = {.k = attention ? c->k_att : c->k_mlp, .kind = kind};
-    m.in = part_init(s, path, "experts.weight", "in", AT_INIT_UNIFORM, 1 / (double)C, 3, in);
-    m.out =
+    mixture m = {.bank = bank};
+    *bank = (at_bank){.id = id, .n = E, .k = attention ? c->k_att : c->k_mlp, .parts = PARTS};
+    bank->part[IN] =
+        part_init(s, path, "experts.weight", "in", AT_INIT_UNIFORM, 1 / (double)C, 3, in);
+    bank->part[OUT] =
         part_init(s, path, "output_experts.weight", "out", AT_INIT_UNIFORM, 1 / (double)F, 3, out);
-    if (E > 1) m.gate = gate_init(s, c, path, E);
+    if (E > 1) router_init(s, c, path, &m);
     return m;
 }
 
-static void block_init(at_store *s, const config *c, int layer, block *b) {
+static void block_init(at_store *s, const config *c, int layer, block *b, at_bank *bank) {
     const double std = c->initializer_range;
     char path[64];
 #define PATH(name) ((void)snprintf(path, sizeof path, "transformer.h.%d.%s", layer, name), path)
     b->ln_1 = norm_init(s, c, PATH("ln_1"));
-    b->attn = mixture_init(s, c, PATH("attn.q_proj"), AT_LAYER_ATTENTION);
+    b->attn = mixture_init(s, c, PATH("attn.q_proj"), &bank[0],
+                           (at_router_id){layer, AT_LAYER_ATTENTION});
     if (!identity_keys(c)) {
         b->key = linear_init(s, PATH("attn"), "k_proj", c->att_hidden, c->n_embd, std);
         b->value = linear_init(s, PATH("attn"), "v_proj", c->att_hidden, c->n_embd, std);
     }
     b->ln_2 = norm_init(s, c, PATH("ln_2"));
-    b->ffn = mixture_init(s, c, PATH("mlpf"), AT_LAYER_FEED_FORWARD);
+    b->ffn =
+        mixture_init(s, c, PATH("mlpf"), &bank[1], (at_router_id){layer, AT_LAYER_FEED_FORWARD});
 #undef PATH
 }
 
 static void moduleformer_close(void *model) {
     moduleformer *m = model;
-    if (m) at_free(m->h);
+    if (!m) return;
+    at_banks_close(&m->banks);
+    at_free(m->h);
     at_free(m);
 }
 
 static at_status moduleformer_init(at_store *s, const void *cfg, void **model) {
     const config *c = cfg;
     moduleformer *m = at_calloc(s->ctx, 1, sizeof *m);
-    if (!m || !(m->h = at_calloc(s->ctx, (size_t)c->n_layer, sizeof *m->h))) {
+    const size_t layers = (size_t)c->n_layer;
+    if (!m || !(m->h = at_calloc(s->ctx, layers, sizeof *m->h)) ||
+        !(m->banks.bank = at_calloc(s->ctx, 2 * layers, sizeof *m->banks.bank))) {
         moduleformer_close(m);
         return AT_OOM;
     }
     m->c = *c;
+    m->banks.n = 2 * c->n_layer;
     const int64_t table[2] = {c->vocab_size, c->n_embd};
     const double std = c->initializer_range;
     m->wte = at_param_table(at_param(s, AT_INIT_NORMAL, std, 2, table, "transformer.wte.weight"));
-    for (int i = 0; i < c->n_layer; i++) block_init(s, c, i, &m->h[i]);
+    for (int i = 0; i < c->n_layer; i++) block_init(s, c, i, &m->h[i], &m->banks.bank[2 * i]);
     m->ln_f = norm_init(s, c, "transformer.ln_f");
     m->head = c->tie_word_embeddings
                   ? m->wte
@@ -250,9 +255,9 @@ static at_status moduleformer_init(at_store *s, const void *cfg, void **model) {
     return s->status;
 }
 
-static at_tensor *gate_logits(at_run *r, const config *c, const gate *g, at_tensor *x) {
-    at_tensor *rows = &g->expert->t;
-    if (g->hidden.w) x = at_linear(r, x, g->hidden.w, g->hidden.b);
+static at_tensor *router_logits(at_run *r, const config *c, const mixture *m, at_tensor *x) {
+    at_tensor *rows = (at_tensor *)(uintptr_t)&m->bank->row->t;
+    if (m->hidden.w) x = at_linear(r, x, m->hidden.w, m->hidden.b);
     if (c->gate_type == GATE_MLP) {
         x = at_gelu(r, x, AT_GELU_ERF);
         x = at_dropout(r, x, c->moe_pdrop);
@@ -261,7 +266,7 @@ static at_tensor *gate_logits(at_run *r, const config *c, const gate *g, at_tens
         rows = at_l2norm(r, rows, 1e-12);
     }
     x = at_linear(r, x, rows, NULL);
-    return g->temperature ? at_exp_scale(r, x, g->temperature) : x;
+    return m->temperature ? at_exp_scale(r, x, m->temperature) : x;
 }
 
 static at_tensor *normalise(at_run *r, const config *c, const at_norm *n, at_tensor *x) {
@@ -278,19 +283,18 @@ typedef struct {
 } choice;
 
 /* Routes the tokens and reports the choice to the pass. */
-static choice choose(at_run *r, const config *c, const mixture *m, at_tensor *x, int64_t layer,
-                     at_pass *p) {
-    choice h = {.one = m->in->n == 1};
+static choice choose(at_run *r, const config *c, const mixture *m, at_tensor *x, at_pass *p) {
+    choice h = {.one = m->bank->n == 1};
     if (h.one) return h;
-    at_tensor *logits = gate_logits(r, c, &m->gate, x);
-    h.gates = at_route_drawn(r, logits, m->k, c->sample_topk, c->renormalise_gates, &h.ro);
-    at_pass_router(r, p, (at_router_id){layer, m->kind}, logits, &h.ro);
+    at_tensor *logits = router_logits(r, c, m, x);
+    h.gates = at_bank_route(r, p, m->bank, logits, c->sample_topk, c->renormalise_gates, &h.ro);
     return h;
 }
 
 /* Applies to every slot the matrix of its expert. */
-static at_tensor *experts(at_run *r, const choice *h, at_tensor *x, const at_stack *w) {
-    return h->one ? at_linear_io(r, x, w->slot[0], NULL) : at_expert_linear(r, x, w->slot, &h->ro);
+static at_tensor *experts(at_run *r, const choice *h, at_tensor *x, const mixture *m, int part) {
+    at_tensor *const *w = m->bank->part[part]->slot;
+    return h->one ? at_linear_io(r, x, w[0], NULL) : at_expert_linear(r, x, w, &h->ro);
 }
 
 /* The gated sum over the slots of each token -> [N, C], then dropout. */
@@ -315,7 +319,7 @@ static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_te
                          const at_input *in, at_pass *p, const at_angles *angles) {
     const config *c = &m->c;
     const int64_t layer = b - m->h;
-    const choice h = choose(r, c, &b->attn, x, layer, p);
+    const choice h = choose(r, c, &b->attn, x, p);
     at_tensor *key = x, *value = x;
     if (b->key.w) {
         key = at_linear(r, x, b->key.w, b->key.b);
@@ -325,24 +329,24 @@ static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_te
     key = at_history_join(r, p->history, layer, 0, key);
     value = one ? key : at_history_join(r, p->history, layer, 1, value);
     const int32_t *from = p->history ? p->history->from : in->first;
-    at_tensor *y = experts(r, &h, x, b->attn.in);
+    at_tensor *y = experts(r, &h, x, &b->attn, IN);
     if (c->att_func == SOFTMAX)
         y = softmax(r, c, y, key, value, in, layer, angles);
     else if (in->spans.n)
         y = at_stickbreak_cached(r, y, key, value, &in->spans, layer, c->k_att, (int)c->n_head);
     else
         y = at_stickbreak_from(r, y, key, value, in->B, in->T, c->k_att, (int)c->n_head, from);
-    y = experts(r, &h, y, b->attn.out);
+    y = experts(r, &h, y, &b->attn, OUT);
     return join(r, c, &h, y);
 }
 
 static at_tensor *feed_forward(at_run *r, const moduleformer *m, const block *b, at_tensor *x,
                                at_pass *p) {
     const config *c = &m->c;
-    const choice h = choose(r, c, &b->ffn, x, b - m->h, p);
-    x = experts(r, &h, x, b->ffn.in);
+    const choice h = choose(r, c, &b->ffn, x, p);
+    x = experts(r, &h, x, &b->ffn, IN);
     x = c->activation == SWIGLU ? at_swiglu(r, x) : at_gelu(r, x, (at_gelu_form)c->activation);
-    x = experts(r, &h, x, b->ffn.out);
+    x = experts(r, &h, x, &b->ffn, OUT);
     return join(r, c, &h, x);
 }
 
@@ -371,6 +375,7 @@ static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_input *in
 }
 
 static at_tensor *moduleformer_head(void *model) { return ((moduleformer *)model)->head; }
+static at_banks *moduleformer_banks(void *model) { return &((moduleformer *)model)->banks; }
 
 /* Number of parameters of a router; every token uses them all. */
 static int64_t gate_size(const config *c, int64_t experts) {
@@ -451,6 +456,7 @@ const at_arch at_arch_moduleformer = {
     .reads = AT_INPUT_IDS,
     .hidden = moduleformer_hidden,
     .head = moduleformer_head,
+    .banks = moduleformer_banks,
     .dims = moduleformer_dims,
     .aux = moduleformer_aux,
     .ignore = moduleformer_ignore,

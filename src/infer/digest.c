@@ -150,6 +150,21 @@ static at_status digest(items *l, const char *path, at_digest *out) {
     return s;
 }
 
+at_status at_digest_slot(at_model *m, const at_bank *b, int64_t slot, at_digest *out) {
+    items l = {.c = m->ctx, .group = ""};
+    at_param_entry *e[AT_BANK_PARTS + 1];
+    const int n = at_bank_slot(b, slot, e);
+    at_status s = AT_OK;
+    for (int i = 0; i < n && s == AT_OK; i++) {
+        const at_st_tensor t = at_checkpoint_tensor(&m->store, e[i], AT_SLAB_VALUE);
+        s = e[i]->absent ? at_error(l.c, AT_ARG, "digest: parameter `%s` is absent", e[i]->path)
+                         : add(&l, &t, &t, 1);
+    }
+    if (s == AT_OK) s = digest(&l, "the model", out);
+    items_close(&l);
+    return s;
+}
+
 static at_status of_folder(at_ctx *c, const char *path, at_digest *out) {
     at_lm *m = NULL;
     at_st *router = NULL;

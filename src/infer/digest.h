@@ -10,6 +10,7 @@
  */
 #ifndef AT_DIGEST_H
 #define AT_DIGEST_H
+#include "arch/model.h"
 #include "base/sha256.h"
 
 typedef struct at_digest {
@@ -21,5 +22,7 @@ typedef struct at_digest {
     "EXPERT/NAME", and "router/NAME"), a run (its model/), a tensor file or an index (every tensor).
     Hashes in the files are verified.  AT_INTERRUPTED between two tensors. */
 at_status at_digest_of(at_ctx *c, const char *path, at_digest *out);
+/** Of the parameters of one slot of a bank, its row of the router among them, under their own paths. */
+at_status at_digest_slot(at_model *m, const at_bank *b, int64_t slot, at_digest *out);
 
 #endif

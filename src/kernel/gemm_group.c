@@ -50,6 +50,10 @@ static int64_t even8(int64_t n, int64_t most) {
 
 /* ---- rows of A against B ---- */
 
+static const uint16_t *b16_of(const at_gemm_group *g, int64_t x) {
+    return g->b16 ? g->b16[x] : NULL;
+}
+
 /* All matrices with few rows, see gemm_few.h. */
 static at_status few_rows(at_compute *cp, const at_gemm_group *g) {
     const at_few_shape s = {g->tb, g->accumulate, g->n, g->k, g->ldb};
@@ -60,8 +64,7 @@ static at_status few_rows(at_compute *cp, const at_gemm_group *g) {
         const int64_t *row = g->of.row + g->of.first[x], rows = g->of.first[x + 1] - g->of.first[x];
         if (rows < 1 || !at_is_few(g->tb, rows)) continue;
         at_few *to = &f[count++];
-        *to =
-            (at_few){.m = (int)rows, .b = g->b ? g->b[x] : NULL, .b16 = g->b16 ? g->b16[x] : NULL};
+        *to = (at_few){.m = (int)rows, .b = g->b ? g->b[x] : NULL, .b16 = b16_of(g, x)};
         for (int i = 0; i < to->m; i++) {
             to->a[i] = g->a + row[i] / g->of.share * g->lda;
             to->c[i] = g->c + row[i] * g->ldc;
@@ -97,18 +100,20 @@ static void panel(const at_kernels *k, int64_t rows, int64_t wide, at_rows_tile 
 static void pack_panels(const at_kernels *k, const at_gemm_group *g, int64_t x, int64_t j,
                         int64_t nb, int64_t p, int64_t kb, at_real *pb) {
     const int64_t at = g->tb ? j * g->ldb + p : p * g->ldb + j;
-    if (g->b16)
+    if (b16_of(g, x))
         (g->tb ? k->pack_transposed16 : k->pack16)(kb, nb, k->nr, g->b16[x] + at, g->ldb, pb);
     else
         (g->tb ? k->pack_transposed : k->pack)(kb, nb, k->nr, g->b[x] + at, g->ldb, pb);
 }
 
-static size_t size_of_b(const at_gemm_group *g) { return g->b16 ? sizeof **g->b16 : sizeof **g->b; }
+static size_t size_of_b(const at_gemm_group *g, int64_t x) {
+    return b16_of(g, x) ? sizeof **g->b16 : sizeof **g->b;
+}
 
 /* Address of value `at` of matrix x, for prefetching; it may be past the end. */
 static const void *place(const at_gemm_group *g, int64_t x, int64_t at) {
-    const uintptr_t base = g->b16 ? (uintptr_t)g->b16[x] : (uintptr_t)g->b[x];
-    return (const void *)(base + (uintptr_t)at * size_of_b(g));
+    const uintptr_t base = b16_of(g, x) ? (uintptr_t)g->b16[x] : (uintptr_t)g->b[x];
+    return (const void *)(base + (uintptr_t)at * size_of_b(g, x));
 }
 
 /* Terms in a block of k: fewer where reading B is what takes time, so that this block and the next
@@ -154,7 +159,7 @@ static void unpacked_columns(const at_kernels *k, const block *b, int64_t j, con
     const int64_t at = b->p * b->g->ldb + j;
     at_rows_tile tile = {.n = k->nr, .k = b->kb, .wa = b->wide, .c0 = j, .ldb = b->g->ldb};
     tile.add = b->g->accumulate || b->p > 0;
-    if (b->g->b16)
+    if (b16_of(b->g, b->t->x))
         tile.b16 = b->g->b16[b->t->x] + at;
     else
         tile.b = b->g->b[b->t->x] + at;
@@ -179,7 +184,7 @@ static void many_rows(const at_kernels *k, const at_gemm_group *g, const task *t
         const block b = {g, t, rows, wide, p, at_min(kc, g->k - p), pa, c, pb};
         const bool more = p + b.kb < g->k;
         const int64_t after = more ? t->x : next, after_at = more ? (p + b.kb) * g->ldb : 0;
-        const int64_t bytes = k->nr * b.kb * (int64_t)size_of_b(g);
+        const int64_t bytes = k->nr * b.kb * (int64_t)size_of_b(g, t->x);
         k->pack_gathered_transposed(b.kb, rows, (int)wide, g->a + p, g->lda, from, pa);
         int64_t j = t->j0;
         for (; !packed && j + k->nr <= t->j1; j += k->nr) /* an unpacked tile reads nr columns */

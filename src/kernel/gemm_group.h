@@ -23,8 +23,10 @@ typedef struct at_gemm_group {
     int64_t n, k; /* C[r, n] = beta C + A[r / share, k] op(B[x])[k, n], r listed for x */
     const at_real *a;
     int64_t lda;
-    const at_real *const *b;    /* [e], each of row stride ldb */
-    const uint16_t *const *b16; /* [e] in BF16 in place of b, which is then NULL; see gemm.h */
+    const at_real *const
+        *b; /* [e], each of row stride ldb, NULL where b16 has it or no row is listed */
+    const uint16_t *const
+        *b16; /* [e] in BF16, see gemm.h, NULL where b has it; NULL: b has them all */
     int64_t ldb;
     at_real *c; /* rows that are not listed stay as they are */
     int64_t ldc;

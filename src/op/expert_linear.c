@@ -22,20 +22,24 @@ static at_groups groups(const at_node *n) {
     return (at_groups){a->ro.e, a->ro.first, a->ro.slot, a->per_slot ? 1 : a->ro.k};
 }
 
-/* The matrices of e groups, of one type: of every expert, or of expert[i]. */
+/* The matrices of all groups, each of its own type: of every expert, or of expert[i]. */
 typedef struct {
     const at_real **w;
-    const uint16_t **w16; /* or these */
+    const uint16_t **w16; /* or here */
 } matrices;
-static bool collect(const at_node *n, int64_t e, const int64_t *expert, matrices *m) {
-    *m = (matrices){0};
-    if (n->in[1]->bf16)
-        m->w16 = at_run_alloc(n->run, (size_t)e * sizeof *m->w16);
-    else
-        m->w = at_run_alloc(n->run, (size_t)e * sizeof *m->w);
-    for (int64_t i = 0; m->w16 && i < e; i++) m->w16[i] = n->in[1 + (expert ? expert[i] : i)]->bf16;
-    for (int64_t i = 0; m->w && i < e; i++) m->w[i] = n->in[1 + (expert ? expert[i] : i)]->data;
-    return m->w || m->w16;
+static bool collect(const at_node *n, const at_groups *of, const int64_t *expert, matrices *m) {
+    m->w = at_run_alloc(n->run, (size_t)of->e * sizeof *m->w);
+    m->w16 = at_run_alloc(n->run, (size_t)of->e * sizeof *m->w16);
+    for (int64_t i = 0; m->w && m->w16 && i < of->e; i++) {
+        const at_tensor *w = n->in[1 + (expert ? expert[i] : i)];
+        const int64_t rows = of->first[i + 1] - of->first[i];
+        m->w[i] = w->data;
+        m->w16[i] = w->bf16;
+        if (!w->data && !w->bf16 && rows > 0)
+            at_fail(n->run, AT_ARG, "expert_linear: `%s` is absent, and %lld tokens chose it",
+                    w->name ? w->name : "a matrix", (long long)rows);
+    }
+    return n->run->status == AT_OK;
 }
 
 /* Groups in place of an expert's: of the slots of a part with many of them, and of at most AT_FEW
@@ -88,7 +92,7 @@ static void expert_linear_fwd(at_node *n) {
     at_groups of = groups(n);
     const int64_t *expert = apart ? by_parts(n, parts, &of) : NULL;
     matrices m;
-    if (expert || !apart ? collect(n, of.e, expert, &m) : false)
+    if (expert || !apart ? collect(n, &of, expert, &m) : false)
         failed(n, at_gemm_group_run(n->run->cp, &(at_gemm_group){.of = of,
                                                                  .n = out,
                                                                  .k = in,
@@ -133,7 +137,7 @@ static void grad_x(const at_node *n, at_real *dx, bool fresh) {
     at_groups of = groups(n);
     of.share = 1; /* dy has a row a slot */
     matrices m;
-    const bool some = collect(n, of.e, NULL, &m);
+    const bool some = collect(n, &of, NULL, &m);
     at_real *slots =
         a->per_slot ? dx : at_run_alloc(r, (size_t)(a->ro.n * a->ro.k * in) * sizeof *dx);
     if (!some || !slots) return;
@@ -203,8 +207,6 @@ at_tensor *at_expert_linear(at_run *r, at_tensor *x, at_tensor *const *w, const 
     *a = (expert_attr){*ro, per_slot};
     in[0] = x;
     memcpy(in + 1, w, (size_t)ro->e * sizeof *in);
-    bool all16 = true;
-    for (int64_t e = 0; e < ro->e; e++) all16 &= w[e]->bf16 != NULL;
     at_tensor *y = at_new(r, 3, (int64_t[]){ro->n, ro->k, w[0]->dim[1]});
-    return (all16 ? at_apply_bf16 : at_apply)(r, &at_op_expert_linear, in, (int)(1 + ro->e), y, a);
+    return at_apply_bf16(r, &at_op_expert_linear, in, (int)(1 + ro->e), y, a);
 }

@@ -202,12 +202,27 @@ at_tensor *at_head_loss(at_run *r, at_tensor *x, at_tensor *w, const at_head_spe
  */
 typedef struct at_routing {
     int64_t n, k, e;      /* N tokens, K experts each, of E                                */
+    int64_t live;         /* experts in the softmax: E, but for those excluded             */
     const int32_t *pick;  /* [N, K] experts, the most probable first, then those drawn     */
     const int64_t *slot;  /* [N K] slots by expert, ascending within one                   */
     const int64_t *first; /* [E + 1] expert x has slot[first[x]] ... slot[first[x+1] - 1]  */
     const at_real *p;     /* [N, E] probabilities of all experts                           */
     const double *lse;    /* [N] log sum exp of the logits: log p = logit - lse            */
 } at_routing;
+/** What may become of an expert. */
+typedef enum at_slot_use {
+    AT_SLOT_OPEN,    /* it may be chosen                                                    */
+    AT_SLOT_CLOSED,  /* not chosen, but in the softmax: tokens that would not have chosen it
+                        have the same gates to the bit                                      */
+    AT_SLOT_EXCLUDED /* neither: all is to the bit as in a router that does not have it     */
+} at_slot_use;
+/** How experts are chosen. */
+typedef struct at_route_spec {
+    int64_t k;          /* so many for each token                                           */
+    int64_t drawn;      /* of them, while the run trains, drawn at random                   */
+    bool renormalise;   /* divide the gates of a token by their sum                         */
+    const uint8_t *use; /* [E] at_slot_use of each, as long as the run; NULL: all are open  */
+} at_route_spec;
 /**
  * Gates of the K = k most probable experts, ties to the lowest index: logits [N, E] -> [N, K].
  *   p = softmax(logits) over all experts;  gate = p of the chosen, or with `renormalise` that
@@ -217,13 +232,12 @@ typedef struct at_routing {
  */
 at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, at_routing *ro);
 /**
- * The same, but in training the last `drawn` of the k experts are drawn at random: without
- * replacement, with probabilities in proportion to p + 1e-6.  Gates are p of the chosen experts as
- * before.  A draw depends on the run's seed, the number of the draw and the token.  Outside of
- * training, or with drawn = 0, this is at_route.  AT_ARG: drawn outside [0, k].
+ * The same with more to say.  In training the last `drawn` of the k experts are drawn at random:
+ * without replacement, with probabilities in proportion to p + 1e-6.  Gates are p of the chosen
+ * experts as before.  A draw depends on the run's seed, the number of the draw and the token.
+ * AT_ARG: k more than are open, drawn outside [0, k].
  */
-at_tensor *at_route_drawn(at_run *r, at_tensor *logits, int64_t k, int64_t drawn, bool renormalise,
-                          at_routing *ro);
+at_tensor *at_route_by(at_run *r, at_tensor *logits, const at_route_spec *how, at_routing *ro);
 /** The routing of the n tokens row[0], row[1], ... of ro.  False: out of memory. */
 bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_t n,
                      at_routing *out);

@@ -17,34 +17,51 @@ typedef struct {
     int64_t k, drawn;
     uint64_t stream; /* of what is drawn */
     bool renormalise;
-    at_real *dx; /* during backward */
+    const uint8_t *use; /* as in at_route_spec */
+    at_real *dx;        /* during backward     */
 } route_attr;
 
-/* Top-k; of equal ones the first.  Gives k different experts even where values are NaN. */
-static void choose(const at_real *p, int64_t e, int64_t k, int32_t *pick) {
+/* Softmax over those in the sum.  They are put side by side for it, so that the result is to the bit
+   that of a router without the others. */
+static double softmax(const at_kernels *k, const uint8_t *use, int64_t e, const at_real *x,
+                      at_real *p) {
+    if (!use) return at_row_softmax(k, e, 1, x, p);
+    int64_t m = 0;
+    for (int64_t j = 0; j < e; j++)
+        if (use[j] != AT_SLOT_EXCLUDED) p[m++] = x[j];
+    const double lse = at_row_softmax(k, m, 1, p, p);
+    for (int64_t j = e - 1; j >= 0; j--) p[j] = use[j] == AT_SLOT_EXCLUDED ? 0 : p[--m];
+    return lse;
+}
+
+/* Whether j is no choice any more, after n of them. */
+static bool gone(const uint8_t *use, const int32_t *pick, int64_t n, int32_t j) {
+    bool is = use && use[j] != AT_SLOT_OPEN;
+    for (int64_t i = 0; i < n && !is; i++) is = pick[i] == j;
+    return is;
+}
+
+/* The k largest, each the first of its equals; whatever the values, k different experts. */
+static void choose(const at_real *p, const uint8_t *use, int64_t e, int64_t k, int32_t *pick) {
     for (int64_t t = 0; t < k; t++) {
         int32_t best = -1;
         for (int32_t j = 0; j < e; j++) {
-            bool used = best >= 0 && !(p[j] > p[best]);
-            for (int64_t u = 0; u < t && !used; u++) used = pick[u] == j;
-            if (!used) best = j;
+            if (best >= 0 && !(p[j] > p[best])) continue;
+            if (!gone(use, pick, t, j)) best = j;
         }
         pick[t] = best;
     }
 }
 
-/* Draws an expert other than the n picked ones with probabilities in proportion to p + 1e-6.  When
-   rounding leaves u beyond the sum it is the last one. */
-static int32_t draw(const at_real *p, int64_t e, const int32_t *pick, int64_t n, double u) {
+/* One more expert beside the n picked, in proportion to p + 1e-6; rounding ends at the last one. */
+static int32_t draw(const at_real *p, const uint8_t *use, int64_t e, const int32_t *pick, int64_t n,
+                    double u) {
     int32_t last = -1;
     double left = 0;
-    for (int pass = 0; pass < 2;
-         pass++) { /* first their sum, then the one that u times the sum falls on */
+    for (int pass = 0; pass < 2; pass++) { /* their sum, then where u of it falls */
         if (pass) left *= u;
         for (int32_t j = 0; j < e; j++) {
-            bool used = false;
-            for (int64_t i = 0; i < n && !used; i++) used = pick[i] == j;
-            if (used) continue;
+            if (gone(use, pick, n, j)) continue;
             const double w = (double)p[j] + 1e-6;
             last = j;
             if (!pass)
@@ -64,13 +81,15 @@ static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     for (int64_t i = begin; i < end; i++) {
         at_real *p = a->p + i * e, *g = n->out->data + i * k, sum = 0;
         int32_t *pick = a->pick + i * k;
-        a->lse[i] = at_row_softmax(&n->run->cp->k, e, 1, n->in[0]->data + i * e, p);
-        choose(p, e, k - a->drawn, pick);
+        a->lse[i] = softmax(&n->run->cp->k, a->use, e, n->in[0]->data + i * e, p);
+        choose(p, a->use, e, k - a->drawn, pick);
         for (int64_t t = k - a->drawn; t < k; t++)
-            pick[t] = draw(p, e, pick, t,
+            pick[t] = draw(p, a->use, e, pick, t,
                            at_uniform(n->run->seed, a->stream, (uint64_t)(i * a->drawn + t)));
         for (int64_t t = 0; t < k; t++) sum += g[t] = p[pick[t]];
-        for (int64_t t = 0; t < k && a->renormalise; t++) g[t] /= sum;
+        for (int64_t t = 0; t < k && a->renormalise;
+             t++) /* they may all be 0 beside a closed one */
+            g[t] = sum > 0 ? g[t] / sum : 1 / (at_real)k;
     }
 }
 static void route_fwd(at_node *n) { at_run_par(n->run, at_rows(n->in[0]), GRAIN, fwd_part, n); }
@@ -93,6 +112,7 @@ static void bwd_part(void *arg, int64_t begin, int64_t end, int worker) {
                 shift += (double)(g[t] * dg[t]);
                 sum += (double)p[pick[t]];
             }
+            if (!(sum > 0)) continue;
         }
         for (int64_t t = 0; t < k; t++) {
             const int32_t j = pick[t];
@@ -121,25 +141,33 @@ static void sort_slots(const int32_t *pick, int64_t slots, int64_t e, int64_t *s
 }
 
 at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, at_routing *ro) {
-    return at_route_drawn(r, logits, k, 0, renormalise, ro);
+    return at_route_by(r, logits, &(at_route_spec){.k = k, .renormalise = renormalise}, ro);
 }
 
-at_tensor *at_route_drawn(at_run *r, at_tensor *logits, int64_t k, int64_t drawn, bool renormalise,
-                          at_routing *ro) {
+at_tensor *at_route_by(at_run *r, at_tensor *logits, const at_route_spec *how, at_routing *ro) {
     *ro = (at_routing){0};
     if (!logits) return NULL;
-    const int64_t n = at_rows(logits), e = at_cols(logits);
+    const int64_t n = at_rows(logits), e = at_cols(logits), k = how->k;
+    int64_t closed = 0, excluded = 0;
+    for (int64_t j = 0; how->use && j < e; j++) {
+        closed += how->use[j] != AT_SLOT_OPEN;
+        excluded += how->use[j] == AT_SLOT_EXCLUDED;
+    }
     if (k < 1 || k > e || e > INT32_MAX)
         return at_fail(r, AT_ARG, "route: %lld of %lld experts cannot be chosen", (long long)k,
                        (long long)e);
-    if (drawn < 0 || drawn > k)
-        return at_fail(r, AT_ARG, "route: %lld of %lld choices cannot be drawn", (long long)drawn,
-                       (long long)k);
+    if (k > e - closed)
+        return at_fail(r, AT_ARG,
+                       "route: %lld experts a token cannot be chosen where %lld of %lld are masked",
+                       (long long)k, (long long)closed, (long long)e);
+    if (how->drawn < 0 || how->drawn > k)
+        return at_fail(r, AT_ARG, "route: %lld of %lld choices cannot be drawn",
+                       (long long)how->drawn, (long long)k);
     route_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
-    *a = (route_attr){.k = k, .renormalise = renormalise};
-    if (drawn && r->train) {
-        a->drawn = drawn;
+    *a = (route_attr){.k = k, .renormalise = how->renormalise, .use = closed ? how->use : NULL};
+    if (how->drawn && r->train) {
+        a->drawn = how->drawn;
         a->stream = AT_STREAM_ROUTE + (++r->draw << 8);
     }
     int64_t *slot = at_run_alloc(r, (size_t)(n * k) * sizeof *slot);
@@ -150,7 +178,7 @@ at_tensor *at_route_drawn(at_run *r, at_tensor *logits, int64_t k, int64_t drawn
     at_tensor *g = at_new2(r, n, k);
     if (!(g = at_apply(r, &at_op_route, &logits, 1, g, a))) return NULL;
     sort_slots(a->pick, n * k, e, slot, first);
-    *ro = (at_routing){n, k, e, a->pick, slot, first, a->p, a->lse};
+    *ro = (at_routing){n, k, e, e - excluded, a->pick, slot, first, a->p, a->lse};
     return g;
 }
 
@@ -169,6 +197,6 @@ bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_
         lse[i] = ro->lse[row[i]];
     }
     sort_slots(pick, n * k, e, slot, first);
-    *out = (at_routing){n, k, e, pick, slot, first, p, lse};
+    *out = (at_routing){n, k, e, ro->live, pick, slot, first, p, lse};
     return true;
 }

@@ -15,13 +15,13 @@ static void switch_balance_fwd(at_node *n) {
     if (n->run->status != AT_OK) return;
     double sum = 0;
     for (int64_t j = 0; j < a->ro.e; j++) sum += a->load[j] * share(a, j);
-    n->out->data[0] = (at_real)((double)a->ro.e * sum);
+    n->out->data[0] = (at_real)((double)a->ro.live * sum);
 }
 
 static void switch_balance_bwd(at_node *n) {
     at_router_loss *a = n->attr;
     for (int64_t j = 0; j < a->ro.e; j++)
-        a->load[j] = (double)a->ro.e * share(a, j) / (double)a->ro.n;
+        a->load[j] = (double)a->ro.live * share(a, j) / (double)a->ro.n;
     at_router_loss_grad(n, a->load, 0);
 }
 

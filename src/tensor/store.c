@@ -121,8 +121,16 @@ at_stack *at_param_stack(at_store *s, at_init init, double std, int rank, const 
 }
 
 at_tensor *at_param_table(at_tensor *t) {
-    if (t) ((at_param_entry *)(void *)t)->table = true; /* t is its first member */
+    if (t) at_param_of(t)->table = true;
     return t;
+}
+
+at_param_entry *at_param_of(at_tensor *t) { return (void *)t; /* its first member */ }
+
+void at_param_freeze(at_param_entry *e) {
+    e->frozen = true;
+    e->t.need_grad = e->t.keep_grad = false;
+    e->t.grad = NULL;
 }
 
 at_param_entry *at_store_find(const at_store *s, const char *path) {
@@ -271,9 +279,7 @@ int64_t at_store_freeze(at_store *s, const char *glob) {
     for (int64_t i = 0; i < s->n; i++) {
         at_param_entry *e = s->p[i];
         if (fnmatch(glob, e->path, 0) != 0 && fnmatch(glob, e->of->path, 0) != 0) continue;
-        e->frozen = true;
-        e->t.need_grad = e->t.keep_grad = false;
-        e->t.grad = NULL;
+        at_param_freeze(e);
         n++;
     }
     return n;

@@ -71,6 +71,10 @@ typedef struct at_stack_names {
 at_stack *at_param_stack(at_store *s, at_init init, double std, int rank, const int64_t *dim,
                          at_stack_names names, bool together);
 
+/** The parameter whose tensor this is: one that at_param returned, or of a stack's slots. */
+at_param_entry *at_param_of(at_tensor *t);
+/** No gradient, no moments, no decay.  To be asked before at_store_train. */
+void at_param_freeze(at_param_entry *e);
 /** The declared parameter of this path, or NULL. */
 at_param_entry *at_store_find(const at_store *s, const char *path);
 /** What files have under this path, or NULL. */

@@ -77,6 +77,87 @@ static void not_a_number(void **state) {
     done();
 }
 
+/* ---- masks ---- */
+
+/* Against the definition, expert by expert: who is excluded is in no sum, who is closed is never chosen,
+   drawn or not. */
+static void masked(void **state) {
+    (void)state;
+    enum { N = 200, E = 7, K = 3 };
+    static const uint8_t use[E] = {AT_SLOT_EXCLUDED, 0, AT_SLOT_CLOSED, 0, 0, AT_SLOT_EXCLUDED, 0};
+    for (int way = 0; way < 4; way++) {
+        at_run r;
+        at_routing ro;
+        at_run_init(&r, &cp, &arena, true, 3);
+        at_tensor *l = random_tensor(&r, 2, (int64_t[]){N, E}, 5);
+        for (int64_t i = 0; i < N; i++) l->data[i * E + 2] += 4; /* who may not be, would be */
+        const at_tensor *g = at_route_by(
+            &r, l, &(at_route_spec){.k = K, .drawn = way & 2, .renormalise = way & 1, .use = use},
+            &ro);
+        assert_non_null(g);
+        assert_int_equal(ro.live, E - 2);
+        int other = 0;
+        for (int64_t i = 0; i < N; i++) {
+            double p[E], sum = 0, chosen = 0;
+            const int32_t *pick = ro.pick + i * K;
+            for (int j = 0; j < E; j++)
+                sum += p[j] = use[j] == AT_SLOT_EXCLUDED ? 0 : exp((double)l->data[i * E + j]);
+            assert_true(fabs(ro.lse[i] - log(sum)) < 1e-5);
+            for (int j = 0; j < E; j++)
+                assert_true(fabs((double)ro.p[i * E + j] - p[j] / sum) < 1e-6);
+            for (int t = 0; t < K; t++) chosen += p[pick[t]] / sum;
+            for (int t = 0; t < K; t++) {
+                assert_int_equal(use[pick[t]], AT_SLOT_OPEN);
+                for (int u = 0; u < t; u++) assert_true(pick[u] != pick[t]);
+                if (t && p[pick[t]] > p[pick[t - 1]]) other++;
+                const double want = p[pick[t]] / sum / (way & 1 ? chosen : 1);
+                assert_true(fabs((double)g->data[i * K + t] - want) < 1e-5);
+            }
+            if (!(way & 2)) /* the one left out is the least */
+                for (int j = 0; j < E; j++)
+                    if (use[j] == AT_SLOT_OPEN && j != pick[0] && j != pick[1] && j != pick[2])
+                        assert_true(p[j] <= p[pick[2]]);
+        }
+        assert_true((other > 0) == (way > 1));
+        done();
+    }
+}
+
+/* Beside a closed expert that takes everything the others have gates all the same, if they are to sum
+   to 1; there is no gradient to speak of. */
+static void nothing_left(void **state) {
+    (void)state;
+    static const uint8_t use[3] = {0, AT_SLOT_CLOSED, 0};
+    at_run r;
+    at_routing ro;
+    at_run_init(&r, &cp, &arena, true, 0);
+    at_tensor *l = parameter(&r, 2, (int64_t[]){1, 3}, 1);
+    l->data[1] = 2000;
+    at_tensor *g =
+        at_route_by(&r, l, &(at_route_spec){.k = 2, .renormalise = true, .use = use}, &ro);
+    assert_true(fabs((double)g->data[0] - 0.5) < 1e-6 && fabs((double)g->data[1] - 0.5) < 1e-6);
+    g->grad = at_run_alloc(&r, 2 * sizeof *g->grad);
+    g->grad[0] = 1;
+    g->grad[1] = -1;
+    OK(at_backward_from(&r, g));
+    for (int j = 0; j < 3; j++) assert_true(fabs((double)l->grad[j]) <= 0);
+    done();
+}
+
+static void masked_away(void **state) {
+    (void)state;
+    static const uint8_t use[4] = {0, AT_SLOT_CLOSED, AT_SLOT_EXCLUDED, 0};
+    at_run r;
+    at_routing ro;
+    at_run_init(&r, &cp, &arena, false, 0);
+    at_tensor *l = random_tensor(&r, 2, (int64_t[]){6, 4}, 1);
+    assert_non_null(at_route_by(&r, l, &(at_route_spec){.k = 2, .use = use}, &ro));
+    assert_null(at_route_by(&r, l, &(at_route_spec){.k = 3, .use = use}, &ro));
+    assert_int_equal(at_run_status(&r), AT_ARG);
+    expect_says(&ctx, "3 experts a token cannot be chosen where 2 of 4 are masked");
+    done();
+}
+
 /* ---- experts drawn in training ---- */
 
 static at_tensor *equal_rows(at_run *r, int64_t n, const double *p, int64_t e) {
@@ -97,7 +178,7 @@ static void drawn_as_probable(void **state) {
         at_tensor *l = equal_rows(&r, N, p, E);
         at_routing ro;
         const int64_t k = 2 + best;
-        const at_tensor *g = at_route_drawn(&r, l, k, 2, false, &ro);
+        const at_tensor *g = at_route_by(&r, l, &(at_route_spec){.k = k, .drawn = 2}, &ro);
         assert_non_null(g);
         double count[E][E] = {{0}}, chi = 0, rest = best ? 0.6 : 1;
         for (int64_t i = 0; i < N; i++) {
@@ -134,17 +215,17 @@ static void drawn_by_number(void **state) {
         at_run_init(&r, &own, &arena, true, 5 + (i == 0));
         at_routing a, b, half;
         at_tensor *l = equal_rows(&r, N, p, 4);
-        assert_non_null(at_route_drawn(&r, l, 2, 1, false, &a));
+        assert_non_null(at_route_by(&r, l, &(at_route_spec){.k = 2, .drawn = 1}, &a));
         if (!i) memcpy(first, a.pick, sizeof first);
         if (i) memcpy(more[i - 1], a.pick, sizeof first);
-        assert_non_null(at_route_drawn(&r, l, 2, 1, false, &b));
+        assert_non_null(at_route_by(&r, l, &(at_route_spec){.k = 2, .drawn = 1}, &b));
         assert_memory_not_equal(a.pick, b.pick, sizeof first); /* another number */
         at_run_init(&r, &own, &arena, true, 5 + (i == 0));
         l = equal_rows(&r, N / 2, p, 4);
-        assert_non_null(at_route_drawn(&r, l, 2, 1, false, &half));
+        assert_non_null(at_route_by(&r, l, &(at_route_spec){.k = 2, .drawn = 1}, &half));
         assert_memory_equal(a.pick, half.pick, sizeof first / 2);
         r.train = false; /* plain */
-        assert_non_null(at_route_drawn(&r, l, 2, 1, false, &half));
+        assert_non_null(at_route_by(&r, l, &(at_route_spec){.k = 2, .drawn = 1}, &half));
         for (int j = 0; j < N / 2; j++) assert_true(half.pick[2 * j] + half.pick[2 * j + 1] == 1);
         done();
         at_compute_close(&own);
@@ -162,14 +243,14 @@ static void drawn_of_nothing(void **state) {
     at_tensor *l = at_new2(&r, 3, 4);
     for (int i = 0; i < 12; i++) l->data[i] = i < 4 ? (at_real)NAN : i == 6 ? 1000 : 0;
     at_routing ro;
-    assert_non_null(at_route_drawn(&r, l, 4, 3, false, &ro));
+    assert_non_null(at_route_by(&r, l, &(at_route_spec){.k = 4, .drawn = 3}, &ro));
     for (int i = 0; i < 3; i++) {
         int seen = 0;
         for (int j = 0; j < 4; j++) seen |= 1 << ro.pick[4 * i + j];
         assert_int_equal(seen, 15);
     }
     assert_int_equal(ro.pick[4], 2);
-    assert_null(at_route_drawn(&r, l, 2, 3, false, &ro));
+    assert_null(at_route_by(&r, l, &(at_route_spec){.k = 2, .drawn = 3}, &ro));
     assert_int_equal(r.status, AT_ARG);
     assert_non_null(strstr(r.message, "3 of 2 choices cannot be drawn"));
     done();
@@ -469,6 +550,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ties_and_lists),
         cmocka_unit_test(not_a_number),
+        cmocka_unit_test(masked),
+        cmocka_unit_test(nothing_left),
+        cmocka_unit_test(masked_away),
         cmocka_unit_test(drawn_as_probable),
         cmocka_unit_test(drawn_by_number),
         cmocka_unit_test(drawn_of_nothing),

@@ -1,0 +1,67 @@
+/* bank.c - what is done to the slots of a bank, whatever architecture it is of. */
+#include "arch/bank.h"
+
+void at_banks_close(at_banks *b) {
+    for (int64_t i = 0; i < b->n; i++) at_free(b->bank[i].use);
+    at_free(b->bank);
+    *b = (at_banks){0};
+}
+
+at_bank *at_bank_find(const at_banks *banks, at_router_id id) {
+    for (int64_t i = 0; banks && i < banks->n; i++)
+        if (banks->bank[i].id.layer == id.layer && banks->bank[i].id.kind == id.kind)
+            return &banks->bank[i];
+    return NULL;
+}
+
+int at_bank_slot(const at_bank *b, int64_t slot, at_param_entry *out[AT_BANK_PARTS + 1]) {
+    int n = 0;
+    for (int i = 0; i < b->parts; i++) out[n++] = at_param_of(b->part[i]->slot[slot]);
+    if (b->row) out[n++] = at_param_of(b->row->slot[slot]);
+    return n;
+}
+
+void at_bank_freeze(const at_bank *b, int64_t slot) {
+    at_param_entry *e[AT_BANK_PARTS + 1];
+    const int n = at_bank_slot(b, slot, e);
+    for (int i = 0; i < n; i++) at_param_freeze(e[i]);
+}
+
+at_status at_bank_use(at_ctx *c, at_bank *b, int64_t slot, at_slot_use use) {
+    const char *kind = at_layer_kind_name[b->id.kind];
+    const long long layer = b->id.layer;
+    if (slot < 0 || slot >= b->n)
+        return at_error(c, AT_ARG, "%s bank of layer %lld: slot %lld of %lld does not exist", kind,
+                        layer, (long long)slot, (long long)b->n);
+    int64_t open = use == AT_SLOT_OPEN;
+    for (int64_t i = 0; i < b->n; i++) open += i != slot && (!b->use || b->use[i] == AT_SLOT_OPEN);
+    if (open < b->k)
+        return at_error(
+            c, AT_ARG,
+            "%s bank of layer %lld: a token uses %lld slots, but without slot %lld only "
+            "%lld would be left to choose from",
+            kind, layer, (long long)b->k, (long long)slot, (long long)open);
+    if (!b->use && !(b->use = at_calloc(c, (size_t)b->n, sizeof *b->use))) return AT_OOM;
+    b->use[slot] = (uint8_t)use;
+    return AT_OK;
+}
+
+/* A row that is not there would be read as zeros. */
+static bool rows_are_there(at_run *r, const at_bank *b) {
+    for (int64_t i = 0; i < b->n; i++) {
+        const at_param_entry *e = at_param_of(b->row->slot[i]);
+        if (!e->absent || (b->use && b->use[i] == AT_SLOT_EXCLUDED)) continue;
+        at_fail(r, AT_ARG, "router: `%s` is absent, so its slot is to be excluded", e->path);
+        return false;
+    }
+    return true;
+}
+
+at_tensor *at_bank_route(at_run *r, at_pass *p, const at_bank *b, at_tensor *logits, int64_t drawn,
+                         bool renormalise, at_routing *ro) {
+    const at_route_spec how = {b->k, drawn, renormalise, b->use};
+    if (!logits || !rows_are_there(r, b)) return NULL;
+    at_tensor *gates = at_route_by(r, logits, &how, ro);
+    at_pass_router(r, p, b->id, logits, ro);
+    return gates;
+}
