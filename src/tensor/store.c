@@ -205,6 +205,12 @@ void at_store_randomise(at_store *s, uint64_t seed) {
 
 static bool trained(const at_param_entry *e) { return !e->frozen && !e->absent; }
 
+int64_t at_store_trained(const at_store *s) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->n; i++) n += trained(s->p[i]) ? at_numel(&s->p[i]->t) : 0;
+    return n;
+}
+
 /* Values that the slabs have for a stack.  Rows that are read as one tensor have one gradient. */
 static void training_room(const at_store *s, const at_stack *k, int64_t *grads, int64_t *moments) {
     const int64_t size = at_numel(&k->t) / k->n;

@@ -73,7 +73,7 @@ at_stack *at_param_stack(at_store *s, at_init init, double std, int rank, const 
 
 /** The parameter whose tensor this is: one that at_param returned, or of a stack's slots. */
 at_param_entry *at_param_of(at_tensor *t);
-/** No gradient, no moments, no decay.  To be asked before at_store_train. */
+/** No gradient, no moments, no decay.  Call it before at_store_train. */
 void at_param_freeze(at_param_entry *e);
 /** The declared parameter of this path, or NULL. */
 at_param_entry *at_store_find(const at_store *s, const char *path);
@@ -89,14 +89,16 @@ void at_store_randomise(at_store *s, uint64_t seed);
 /** Allocates gradients and, when `moments`, Adam's moments, all zero, for the parameters that are
     neither frozen nor absent. */
 at_status at_store_train(at_store *s, bool moments);
-/** Of parameter i and those after it in its stack, how many have a gradient that something flowed
-    into, values and gradients side by side, and as many steps: they are summed and stepped as one. 
-    0: i has no such gradient.  *numel: their values. */
+/** Number of values of the parameters that are neither frozen nor absent. */
+int64_t at_store_trained(const at_store *s);
+/** How many parameters, from i on in its stack, can be summed and stepped as one: a gradient flowed
+    into each, values and gradients are adjacent, and their step counts are equal.  0: no gradient
+    flowed into i.  *numel: number of their values. */
 int64_t at_store_run(const at_store *s, int64_t i, int64_t *numel);
 /** Zero all gradients; none has flowed into any parameter. */
 void at_store_zero_grad(at_store *s);
-/** Freeze every parameter whose path, or path in files, matches the glob; returns how many.  To be
-    asked before at_store_train. */
+/** Freeze every parameter whose path, or path in files, matches the glob; returns how many.  Call it
+    before at_store_train. */
 int64_t at_store_freeze(at_store *s, const char *glob);
 
 /** AT_NUMERIC names `where`, the first tensor with an infinite value or a NaN, and its place. 

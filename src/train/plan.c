@@ -18,7 +18,8 @@ typedef struct {
     const at_model *m, *teacher;
     const at_dataset *data;
     at_json *j;
-    double numel, tokens, have; /* have: tokens of the data */
+    double numel, trained; /* parameters in all; those that are not frozen */
+    double tokens, have;   /* have: tokens of the data */
     bool timed;
 } plan;
 
@@ -50,7 +51,8 @@ static void sizes(plan *p) {
 static void memory(plan *p) {
     const double size = sizeof(at_real);
     const double batch = (double)(p->r->train.batch * p->r->train.context);
-    const double values = size * p->numel, grads = size * p->numel, moments = 2 * size * p->numel;
+    const double values = size * p->numel, moments = 2 * size * p->trained;
+    const double grads = size * p->trained;
     double activations = size * batch * (double)p->m->dims.activations;
     const double head = size * (embedding(p->m) + (double)(8 << 20)); /* see head_loss */
     /* two buffers, and the keys of a step with their history */
@@ -71,7 +73,8 @@ static void memory(plan *p) {
     at_json_put_number(p->j, "total", total);
     at_json_end(p->j);
     at_json_put_number(p->j, "disk_bytes",
-                       size * p->numel * (3 * (double)p->r->train.keep + 1) +
+                       values * ((double)p->r->train.keep + 1) +
+                           moments * (double)p->r->train.keep +
                            kept / 2 * (double)p->r->train.keep);
 }
 
@@ -143,6 +146,7 @@ static at_status open_parts(at_ctx *c, at_conf *f, const at_recipe *r, at_datase
     if (s != AT_OK) return s;
     s = r->top.init ? at_model_load(c, r->top.init, false, m)
                     : at_model_outline(c, f, "model", (*data)->vocab, m);
+    if (s == AT_OK) s = at_recipe_freeze(c, f, r, &(*m)->store);
     if (s == AT_OK && r->distilling) s = at_model_load(c, r->distill.teacher, false, teacher);
     return s == AT_OK ? at_conf_finish(c, f) : s;
 }
@@ -157,6 +161,7 @@ at_status at_plan(at_ctx *c, at_conf *f, bool distilling, bool timed, at_json *j
         plan p = {.c = c, .r = &r, .m = m, .teacher = teacher, .data = data, .timed = timed};
         p.j = j;
         p.numel = (double)at_model_numel(m);
+        p.trained = (double)at_store_trained(&m->store);
         p.tokens =
             (double)r.train.steps * (double)(r.train.batch * r.train.context * r.train.accumulate);
         sizes(&p);

@@ -125,3 +125,11 @@ at_status at_recipe_bind_all(at_ctx *c, at_conf *f, bool distilling, at_recipe *
     at_model_close(outline);
     return s == AT_OK ? at_conf_finish(c, f) : s;
 }
+
+at_status at_recipe_freeze(at_ctx *c, at_conf *f, const at_recipe *r, at_store *s) {
+    for (int64_t i = 0; i < r->top.freeze.n; i++)
+        if (at_store_freeze(s, r->top.freeze.item[i]) == 0)
+            return at_conf_error(c, f, "freeze", "`%s` matches no parameter",
+                                 r->top.freeze.item[i]);
+    return AT_OK;
+}

@@ -45,5 +45,7 @@ typedef struct at_recipe {
 at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *out);
 /** The same, and the model's keys; refuses what nobody knows.  Then at_conf_dump has all of it. */
 at_status at_recipe_bind_all(at_ctx *c, at_conf *f, bool distilling, at_recipe *out);
+/** Freezes what it names.  AT_CONFIG: a glob that matches nothing. */
+at_status at_recipe_freeze(at_ctx *c, at_conf *f, const at_recipe *r, at_store *s);
 
 #endif

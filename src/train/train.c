@@ -63,10 +63,8 @@ static at_status open_model(loop *l, at_conf *f) {
     if (s != AT_OK) return s;
     at_free(l->model->tokenizer);
     if (!(l->model->tokenizer = at_strdup(c, l->data->tokenizer_hash))) return AT_OOM;
-    for (int64_t i = 0; i < r->top.freeze.n; i++)
-        if (at_store_freeze(&l->model->store, r->top.freeze.item[i]) == 0)
-            return at_conf_error(c, f, "freeze", "`%s` matches no parameter",
-                                 r->top.freeze.item[i]);
+    s = at_recipe_freeze(c, f, r, &l->model->store);
+    if (s != AT_OK) return s;
     l->out->numel = at_model_numel(l->model);
     return name_end_token(l);
 }

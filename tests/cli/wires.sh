@@ -67,7 +67,12 @@ check "--seed of train is ignored" grep -q '^seed: 9$' seeded/recipe.yaml
 # ---- plan --------------------------------------------------------------------------------------------
 run 0 "$ARTEL" plan small.yaml --json
 check "two moments" grep -q "\"moments\":$(($(number gradients) * 2))" .out
-tokens=$(number data_tokens)
+tokens=$(number data_tokens) all=$(number gradients) disk=$(number disk_bytes)
+run 0 "$ARTEL" plan small.yaml --json --set 'freeze=["*.mlp.*"]'
+check "what is frozen has no gradient" is "$(number gradients) == $all - 4 * (2 * 32 * 128 + 160)"
+check "nor moments" is "$(number moments) == 2 * $(number gradients) && $(number disk_bytes) < $disk"
+run 1 "$ARTEL" plan small.yaml --set 'freeze=[nothing]'
+says "\`nothing\` matches no parameter"
 run 0 "$ARTEL" plan small.yaml --json --set 'data.domains=[aa]'
 check "domains of plan" is "$(number data_tokens) < 0.6 * $tokens"
 
