@@ -1,7 +1,8 @@
 /*
  * bank.h - the banks of a model: of each mixture layer the slots, their parameters, and what chooses
  * among them.  An architecture lists them (at_arch.banks); freezing, masks, counts (usage.h) and
- * digests (digest.h) go by the list, and so are the same for every architecture.
+ * digests (digest.h) go by the list, and so are the same for every architecture.  A mask does not
+ * freeze: in training what is masked has a gradient of zero and decays, unless it is frozen, too.
  */
 #ifndef AT_BANK_H
 #define AT_BANK_H

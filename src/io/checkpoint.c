@@ -255,6 +255,7 @@ static at_status place_one(at_ctx *c, const at_store *s, const at_weights *w,
     const source x = locate(w, how, e, i - e->of->at);
     if (!x.t && how->partial && e->of->n > 1) {
         e->absent = *has = true;
+        if (!e->of->together) e->t.data = e->of->t.data = NULL;
         return AT_OK;
     }
     if (!x.t) return missing(c, s, w, how, e->of, e);

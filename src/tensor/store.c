@@ -211,52 +211,46 @@ int64_t at_store_trained(const at_store *s) {
     return n;
 }
 
-/* Values that the slabs have for a stack.  Rows that are read as one tensor have one gradient. */
-static void training_room(const at_store *s, const at_stack *k, int64_t *grads, int64_t *moments) {
-    const int64_t size = at_numel(&k->t) / k->n;
+/* From *grad and *moment on in the slabs, which move on.  Rows that are read as one tensor have one
+   gradient, if any of them learns. */
+static void place_training(at_store *s, at_stack *k, int64_t *grad, int64_t *moment) {
+    const int64_t size = at_numel(k->slot[0]);
+    at_real *first = s->grad ? s->grad + *grad : NULL, *next = first;
     int64_t n = 0;
     for (int64_t i = 0; i < k->n; i++) n += trained(s->p[k->at + i]);
-    *moments = room(n * size);
-    *grads = n && k->together ? room(k->n * size) : *moments;
-}
-
-static void place_training(at_store *s, at_stack *k, int64_t grad, int64_t moment) {
-    const int64_t size = at_numel(&k->t) / k->n, first = grad;
-    int64_t n = 0;
+    const bool whole = n > 0 && k->together;
     for (int64_t i = 0; i < k->n; i++) {
         at_param_entry *e = s->p[k->at + i];
         const bool on = trained(e);
         e->t.need_grad = e->t.keep_grad = on;
-        e->t.grad = on ? s->grad + grad : NULL;
-        e->moment = on ? moment : -1;
-        if (on || k->together) grad += size;
-        if (on) moment += size;
-        n += on;
+        e->t.grad = on ? next : NULL;
+        e->moment = on ? *moment : -1;
+        if (next && (on || whole)) next += size;
+        if (on) *moment += size;
     }
+    *moment = room(*moment);
+    *grad += room((whole ? k->n : n) * size);
     k->t.need_grad = k->t.keep_grad = n > 0;
-    k->t.grad = n == k->n || (n > 0 && k->together) ? s->grad + first : NULL;
+    k->t.grad = whole || n == k->n ? first : NULL;
 }
 
 static bool slab(at_store *s, at_real **p, int64_t n) {
-    at_free(*p);
     return (*p = at_calloc(s->ctx, (size_t)n, sizeof **p)) != NULL;
 }
 
 at_status at_store_train(at_store *s, bool moments) {
-    int64_t n[2] = {0}, at[2] = {0}, more[2];
-    for (int64_t i = 0; i < s->n_stacks; i++) {
-        training_room(s, s->stack[i], &more[0], &more[1]);
-        n[0] += more[0];
-        n[1] += more[1];
+    at_real **const slabs[] = {&s->grad, &s->m, &s->v};
+    for (int i = 0; i < 3; i++) {
+        at_free(*slabs[i]);
+        *slabs[i] = NULL;
     }
-    s->n_grad = n[0];
-    if (!slab(s, &s->grad, n[0])) return s->status = AT_OOM;
-    if (moments && (!slab(s, &s->m, n[1]) || !slab(s, &s->v, n[1]))) return s->status = AT_OOM;
-    for (int64_t i = 0; i < s->n_stacks; i++) {
-        place_training(s, s->stack[i], at[0], at[1]);
-        training_room(s, s->stack[i], &more[0], &more[1]);
-        at[0] += more[0];
-        at[1] += more[1];
+    for (int pass = 0; pass < 2; pass++) { /* how much, then where */
+        int64_t n = 0;
+        s->n_grad = 0;
+        for (int64_t i = 0; i < s->n_stacks; i++) place_training(s, s->stack[i], &s->n_grad, &n);
+        if (!pass && !slab(s, &s->grad, s->n_grad)) return s->status = AT_OOM;
+        if (!pass && moments && (!slab(s, &s->m, n) || !slab(s, &s->v, n)))
+            return s->status = AT_OOM;
     }
     return AT_OK;
 }

@@ -204,6 +204,12 @@ static void absent(void **state) {
         assert_true(t.p[i]->absent == gone);
         if (i < E) assert_true((t.p[i]->t.data == NULL) == gone);
     }
+    at_store full = store_of(true); /* it has values that are not those of the file */
+    at_weights again;
+    OK(load(&full, "some", &(at_load_options){.prefix = "", .partial = true}, &again));
+    assert_true(full.p[2]->absent && !full.p[2]->t.data && !full.stack[STACK]->t.data);
+    at_store_close(&full);
+    at_weights_close(&again);
     OK(at_store_finite(&t, "some"));
     OK(at_store_train(&t, true)); /* what is not there does not learn */
     assert_int_equal(t.p[2]->moment, -1);
