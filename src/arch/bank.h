@@ -31,7 +31,7 @@ at_bank *at_bank_find(const at_banks *banks, at_router_id id);
 
 /** The parameters of one slot, its row of the router last; returns how many. */
 int at_bank_slot(const at_bank *b, int64_t slot, at_param_entry *out[AT_BANK_PARTS + 1]);
-/** Freeze them; to be asked before at_store_train. */
+/** Freezes these parameters; call it before at_store_train. */
 void at_bank_freeze(const at_bank *b, int64_t slot);
 /** What may become of a slot in passes from now on.  AT_ARG when fewer than k would stay open: then
     nothing changes. */
