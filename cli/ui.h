@@ -42,7 +42,7 @@ typedef struct ui {
     }
 
 /** Opens u->a with the options given; from here on Ctrl-C, SIGTERM and SIGHUP (unless it was
-    ignored before) ask the library to stop, and a second Ctrl-C or SIGTERM ends the process. 
+    ignored before) ask the library to stop, and a second Ctrl-C or SIGTERM ends the process.
     False: the reason is on stderr, return 1. */
 bool ui_open(ui *u, const char *verb);
 /** Prints what went wrong, closes u->a and returns the exit code. */

@@ -94,7 +94,7 @@ static at_status hash_of(at_lab_session *l, const at_trial *t, char *hex) {
     return x.failed;
 }
 
-/* Sets t->result if the run is finished: there is a line with its hash, and its files are there. 
+/* Sets t->result if the run is finished: there is a line with its hash, and its files are there.
    (Lines of other programs were left out when the results were read.) */
 static at_status look_up(at_lab_session *l, at_trial *t) {
     char hex[AT_SHA256_TEXT];

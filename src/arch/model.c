@@ -207,7 +207,7 @@ static void put_choice(at_json *j, const at_key *k, int index) {
     at_json_put_string(j, k->name, word);
 }
 
-/* False: the key holds nothing that is saved. */
+/* Writes a key of the configuration; false: its value is not saved. */
 static bool put_key(at_json *j, const at_key *k, const void *p) {
     const int64_t n = k->kind == AT_KEY_INT ? *(const int64_t *)p : 0;
     switch (k->kind) {
@@ -226,7 +226,7 @@ static bool put_key(at_json *j, const at_key *k, const void *p) {
     return false;
 }
 
-/* What the model itself has to say of this key of config.json, if anything. */
+/* Writes a key of config.json whose value the model determines; false: it is no such key. */
 static bool put_own(at_json *j, const at_model *m, const char *key) {
     if (!strcmp(key, "model_type")) {
         at_json_put_string(j, key, m->arch->name);
@@ -247,8 +247,8 @@ static bool has(const cJSON *o, const char *key) {
     return cJSON_GetObjectItemCaseSensitive(o, key) != NULL;
 }
 
-/* What was read, in its order; where the model speaks for itself (not NULL), with its own values
-   and with the keys that were not there. */
+/* Writes the configuration that was read, in its order; with a model (not NULL) its own values
+   replace those read, and keys that are missing are added. */
 static void put_config(at_json *j, const cJSON *source, const at_model *m, const char *type) {
     const char *type_key = has(source, "dtype") /* its newer name */ ? "dtype" : "torch_dtype";
     const cJSON *e = NULL;

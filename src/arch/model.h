@@ -56,8 +56,8 @@ at_status at_model_save(at_ctx *c, const at_model *m, const char *dir,
 /** Writes the same files into an existing folder (of a checkpoint being made). */
 at_status at_model_write(at_ctx *c, const at_model *m, const char *dir,
                          const char *source_tokenizer);
-/** Its configuration into an open object, as a Hugging Face config.json, for values saved in
-    float32; keys of the one it was read from that nobody here knows stay. */
+/** Writes the configuration into an open object, as in a Hugging Face config.json, for values saved
+    in float32.  Unknown keys of the one it was read from are kept. */
 void at_model_config(const at_model *m, at_json *j);
 /** The configuration it was read from, but for the type of the values: "float32", "bfloat16". */
 void at_model_source(const at_model *m, const char *type, at_json *j);

@@ -1,6 +1,6 @@
 /*
- * json.h - reading: cJSON behind a limit of depth, errors that name file and byte offset, typed
- * getters that say what was expected and what was found.  Writing: a builder that leaves nothing out.
+ * json.h - reading: cJSON with a depth limit, errors that name file and byte offset, and typed
+ * getters. Writing: a builder whose text is complete or an error.
  */
 #ifndef AT_JSON_H
 #define AT_JSON_H
@@ -11,14 +11,14 @@ enum { AT_JSON_DEPTH_MAX = 64 };
 
 /* ---- reading: values of cJSON ---- */
 
-/** For tests, in this thread: the parser's allocations count for this context's fail_after; NULL: no
-    more. */
+/** For tests, in this thread: the parser's allocations count for this context's fail_after; NULL:
+    no more. */
 void at_json_inject(at_ctx *c);
 
 /** Parse exactly one value; `name` stands for the file in messages. Free with cJSON_Delete. */
 cJSON *at_json_parse(at_ctx *c, const char *name, const char *text, size_t bytes);
 cJSON *at_json_read(at_ctx *c, const char *path);
-/** Values that are kept side by side: an empty list, and one more in it, which takes no memory. */
+/** An empty list of values; appending to it allocates nothing. */
 cJSON *at_json_list(at_ctx *c);
 void at_json_append(cJSON *list, cJSON *item);
 
@@ -34,12 +34,11 @@ at_status at_json_object(at_ctx *c, const char *name, const cJSON *o, const char
 at_status at_json_array(at_ctx *c, const char *name, const cJSON *o, const char *key,
                         const cJSON **out);
 
-/* ---- writing: text, from its beginning to its end ---- */
+/* ---- writing ---- */
 
 /*
- * All JSON that artel writes is made by this builder.  Its first failure sticks: what follows does
- * nothing, and whoever asks for the text gets AT_OOM and a sentence, so that a text is whole or an
- * error, never without a key.
+ * All JSON that artel writes is made by this builder.  After its first failure further calls do
+ * nothing, and asking for the text gives AT_OOM, so that a key can never be missing.
  *
  *     at_json j;
  *     at_json_open(&j, c);
@@ -54,7 +53,7 @@ at_status at_json_array(at_ctx *c, const char *name, const cJSON *o, const char 
 typedef struct at_json {
     at_text text;
     bool indented;
-    bool first; /* nothing stands in what is open yet */
+    bool first; /* the innermost object or list is empty so far */
     int depth;
     char open[AT_JSON_DEPTH_MAX]; /* '{' or '[', the outermost first */
 } at_json;
@@ -63,7 +62,7 @@ typedef struct at_json {
 void at_json_open(at_json *j, at_ctx *c);
 /** An object on many lines: a file that people read. */
 void at_json_open_file(at_json *j, at_ctx *c);
-/** One value, whatever is put first; on one line. */
+/** A single value, the one that is put next, on one line. */
 void at_json_open_value(at_json *j, at_ctx *c);
 
 void at_json_begin_object(at_json *j, const char *key);
@@ -71,7 +70,7 @@ void at_json_begin_list(at_json *j, const char *key);
 void at_json_end(at_json *j);
 /** Ends whatever is open deeper than this. */
 void at_json_end_to(at_json *j, int depth);
-/** NULL is what a failed allocation left: a failure. */
+/** text NULL: a failed allocation before; the builder fails. */
 void at_json_put_string(at_json *j, const char *key, const char *text);
 /** Infinite or NaN: null. */
 void at_json_put_number(at_json *j, const char *key, double v);

@@ -1,5 +1,5 @@
 /*
- * json_write.c - JSON as text, written from its beginning to its end, without a tree.
+ * json_write.c - writes JSON as text directly, without building a tree.
  *
  * The layout and the digits are those of cJSON's printers, which wrote these files before: tests
  * compare, and files that are hashed keep their hashes.
@@ -16,7 +16,8 @@
 
 static void add(at_json *j, const char *s) { at_text_add(&j->text, s); }
 
-/* A string in quotes; control characters, quotes and backslashes are escaped, other bytes are kept. */
+/* A string in quotes; control characters, quotes and backslashes are escaped, other bytes are
+   kept. */
 static void quote(at_json *j, const char *s) {
     static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
     add(j, "\"");
@@ -38,7 +39,7 @@ static void indent(at_json *j, int depth) {
     for (int i = 0; i < depth; i++) add(j, "\t");
 }
 
-/* What comes before a value: comma, line, key. */
+/* Writes what comes before a value: comma, line break, key. */
 static void lead(at_json *j, const char *key) {
     const bool object = j->depth && j->open[j->depth - 1] == '{';
     assert(object == (key != NULL)); /* items of an object have keys, others have none */
@@ -110,7 +111,7 @@ static void plain(at_json *j, const char *key, const char *text) {
 
 void at_json_put_string(at_json *j, const char *key, const char *text) {
     if (j->text.failed) return;
-    if (!text) { /* only memory that ran out leaves none */
+    if (!text) { /* after an allocation that failed */
         j->text.failed = AT_OOM;
         return;
     }
@@ -118,7 +119,8 @@ void at_json_put_string(at_json *j, const char *key, const char *text) {
     quote(j, text);
 }
 
-/* 15 digits where they are enough to a rounding, otherwise 17; a point in every locale. */
+/* 15 digits if they give the same number, otherwise 17; the decimal point does not depend on the
+   locale. */
 void at_json_put_number(at_json *j, const char *key, double v) {
     char text[40];
     (void)snprintf(text, sizeof text, "%.15g", v);
@@ -163,12 +165,12 @@ void at_json_put_members(at_json *j, const cJSON *o, const char *without) {
     }
 }
 
-/* ---- the whole ---------------------------------------------------------------------------- */
+/* ---- finishing ---------------------------------------------------------------------------- */
 
 at_status at_json_finish(at_json *j) {
     if (j->depth == 1) at_json_end(j);
     assert(j->text.failed || (j->depth == 0 && !j->first)); /* begun and ended */
-    if (j->text.failed == AT_OOM)                           /* whatever was told since */
+    if (j->text.failed == AT_OOM)                           /* replaces any later error */
         (void)at_error(j->text.ctx, AT_OOM, "no memory for all of a JSON text");
     return j->text.failed;
 }

@@ -31,7 +31,7 @@ typedef struct {
     char *dir;                 /* being filled */
     char *hash;                /* tokenizer of the first expert */
     char *tokenizer;           /* path of its tokenizer.json */
-    at_json config, passports; /* their lists of experts, open */
+    at_json config, passports; /* with their lists of experts open */
     int64_t n;                 /* experts in them */
 } work;
 
@@ -171,7 +171,7 @@ at_status at_compose(at_ctx *c, at_conf *f, const char *out) {
     if (s == AT_OK) s = (bare = at_path_trim(c, out)) ? AT_OK : c->status;
     if (s == AT_OK) s = at_partial_dir(c, bare, &w.dir);
     if (s == AT_OK) s = fill(&w, k, n, &h);
-    at_lm *m = NULL; /* a model that cannot be opened is not delivered */
+    at_lm *m = NULL; /* checks that the result can be opened */
     if (s == AT_OK) s = at_lm_load(c, w.dir, &m);
     if (s == AT_OK) s = at_lm_finite(m);
     at_lm_close(m);

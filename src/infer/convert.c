@@ -22,8 +22,7 @@ typedef struct {
     at_conversion *out;
 } work;
 
-/* ---- weights
-   ------------------------------------------------------------------------------------ */
+/* ---- weights ------------------------------------------------------------------------------- */
 
 static bool choose(void *user, const at_st_tensor *t, at_st_tensor *as) {
     work *w = user;
@@ -58,8 +57,7 @@ static at_status write_weights(work *w) {
     return s;
 }
 
-/* ---- the other files
-   -------------------------------------------------------------------------------- */
+/* ---- the other files ----------------------------------------------------------------------- */
 
 static at_status write_config(const work *w) {
     at_ctx *c = w->cp->ctx;
@@ -103,8 +101,7 @@ static at_status write_folder(work *w) {
     return s;
 }
 
-/* ---- comparing logits
-   --------------------------------------------------------------------------------- */
+/* ---- comparing logits ---------------------------------------------------------------------- */
 
 /* Logits [n, V] of one text. */
 static at_status answer(at_compute *cp, at_model *m, const int32_t *ids, int64_t n, at_real *out) {
@@ -170,8 +167,7 @@ static at_status prove(work *w, uint64_t seed) {
     return s;
 }
 
-/* ---- all
-   ---------------------------------------------------------------------------------------------- */
+/* ---- all ----------------------------------------------------------------------------------- */
 
 /* A composed model has a list of experts where a plain one has sizes. */
 static at_status refuse_composed(at_ctx *c, const char *dir) {

@@ -64,7 +64,7 @@ static at_status add_file(items *l, const char *group, const at_st *st) {
     return s;
 }
 
-/* Its parameters as they are used: no buffers, nothing that is tied twice. */
+/* The parameters of a model: without buffers, a tied head once. */
 static at_status add_model(items *l, const char *group, const at_model *m) {
     at_status s = AT_OK;
     l->group = group;
@@ -112,7 +112,7 @@ static at_status put_values(at_ctx *c, at_sha256 *h, const at_st_tensor *t) {
     return s;
 }
 
-/* values: how many there were, added to. */
+/* Hashes a tensor and adds its number of values to *values. */
 static at_status put_item(at_ctx *c, at_sha256 *h, const item *e, int64_t *values) {
     const at_st_tensor *t = &e->t;
     const bool narrow = t->dtype == AT_DT_F16 || t->dtype == AT_DT_BF16;

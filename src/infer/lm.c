@@ -90,7 +90,7 @@ static at_status load_expert(at_ctx *c, at_lm *m, const char *dir, const char *c
     return s;
 }
 
-/* Every expert has a class of its name in the router. */
+/* Finds the router's class of each expert, by name. */
 static at_status match_router(at_ctx *c, at_lm *m, const char *dir) {
     at_status s = at_router_load(c, dir, &m->router);
     if (s != AT_OK) return s;

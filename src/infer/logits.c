@@ -120,8 +120,7 @@ static at_status read_ids(at_ctx *c, const char *spec, const at_lm *m, tokens *o
     return s;
 }
 
-/* Where logits [B T, V] go: an expert may have more tokens than another one, all have the first
-   V. */
+/* Where logits [B T, V] go.  An expert may have a larger vocabulary than V, the smallest of all. */
 typedef struct {
     int64_t V;
     float *to;

@@ -198,7 +198,7 @@ static const at_st_tensor *find(const at_weights *w, const at_load_options *how,
     return !t && n && !strncmp(path, how->prefix, n) ? at_weights_find(w, path + n, st) : t;
 }
 
-/* Where files have the values of a parameter. */
+/* The tensor of a file with the values of a parameter. */
 typedef struct source {
     const at_st *st;
     const at_st_tensor *t; /* of the whole stack, or of this parameter alone; NULL: nowhere */
@@ -242,7 +242,7 @@ static bool borrow(const source *x, at_param_entry *e) {
 
 static at_status missing(at_ctx *c, const at_store *s, const at_weights *w,
                          const at_load_options *how, const at_stack *k, const at_param_entry *e) {
-    bool some = false; /* slots there are: this one is meant */
+    bool some = false; /* the files have other slots of the stack */
     for (int64_t i = 0; i < k->n; i++) some |= locate(w, how, s->p[k->at + i], i).t != NULL;
     return at_error(c, AT_FORMAT, "%s: tensor `%s` is missing",
                     w->n == 1 ? at_st_path(w->file[0]) : "checkpoint", some ? e->path : k->path);
@@ -296,7 +296,7 @@ static at_status given_twice(at_ctx *c, const at_st *st, const at_st_tensor *t,
                     at_st_path(st), t->name, at_st_path(other));
 }
 
-/* Every tensor of the files is the one of its parameters, or may be ignored. */
+/* Checks that every tensor of the files belongs to parameters or may be ignored. */
 static at_status all_used(at_ctx *c, const at_store *s, const at_weights *w,
                           const at_load_options *how) {
     for (int64_t f = 0; f < w->n; f++)

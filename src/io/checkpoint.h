@@ -37,31 +37,31 @@ typedef struct at_load_options {
     bool borrow;  /* point parameters into the files where type and alignment allow: those of the
                     type of at_real, and matrices in BF16 (t->bf16, t->data NULL).  The files
                     must stay open, the values must not be written                        */
-    bool partial; /* slots that the files have not are absent; else they are missing      */
+    bool partial; /* slots that are not in the files become absent; otherwise an error     */
 } at_load_options;
-/** Values of all parameters; a store without a slab gets one for what is not borrowed.  Files have a
-    stack as one tensor or its slots one by one. */
+/** Values of all parameters; a store without a slab gets one for what is not borrowed.  Files have
+    a stack as one tensor or its slots one by one. */
 at_status at_checkpoint_load(at_ctx *c, at_store *s, const at_weights *w,
                              const at_load_options *how);
 
-/** What a tensor of a file is. */
+/** The parameter, or stack, that a tensor of a file belongs to. */
 typedef struct at_checkpoint_entry {
     const char *path;           /* its full name                        */
     const at_stack *stack;      /* all of a stack                       */
     const at_param_entry *slot; /* or, stack being NULL, one slot of it */
 } at_checkpoint_entry;
-/** false: a tensor of this name is no parameter. */
+/** False: a tensor of this name belongs to no parameter. */
 bool at_checkpoint_find(const at_store *s, const at_load_options *how, const char *name,
                         at_checkpoint_entry *out);
 
 typedef enum at_slab { AT_SLAB_VALUE, AT_SLAB_M, AT_SLAB_V } at_slab;
-/** A parameter, or a moment of it, as a tensor of a file.  It must have it. */
+/** The values, or a moment, of a parameter as a tensor of a file; they must exist. */
 at_st_tensor at_checkpoint_tensor(const at_store *s, const at_param_entry *e, at_slab what);
 /** One tensor of a file: its name, type and shape, and the parts that have its values. */
 typedef at_status (*at_tensor_fn)(void *user, const at_st_tensor *t, const at_st_tensor *part,
                                   int64_t parts);
-/** f for every tensor that a file of these has.  A stack of which all is there is one tensor; else
-    (absent slots have no values, frozen ones no moments) each slot is one.  Ends with the first
+/** Calls f for every tensor of a file with these values.  A complete stack is one tensor; otherwise
+    (absent slots have no values, frozen ones no moments) each slot is one.  Stops at the first
     failure. */
 at_status at_checkpoint_each(at_ctx *c, const at_store *s, at_slab what, at_tensor_fn f,
                              void *user);

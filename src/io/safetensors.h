@@ -85,8 +85,8 @@ at_status at_st_writer_add(at_ctx *c, at_st_writer *w, const char *name, at_dtyp
     where d is narrower.  AT_ARG unless both types are floating. */
 at_status at_st_writer_add_as(at_ctx *c, at_st_writer *w, const char *name, at_dtype d,
                               const at_st_tensor *from);
-/** The same, its values being those of several tensors, one after the other: a stack whose parts
-    lie apart.  AT_SHAPE unless they are as many. */
+/** The same with the values of several tensors, one after the other: for a stack whose parts are
+    not contiguous.  AT_SHAPE when the number of values is not that of the shape. */
 at_status at_st_writer_add_parts(at_ctx *c, at_st_writer *w, const char *name, at_dtype d, int rank,
                                  const int64_t *dim, const at_st_tensor *part, int64_t parts);
 /** Lets an interrupt end the commit between two tensors, with AT_INTERRUPTED: for files that can be

@@ -14,7 +14,7 @@ enum {
     LARGE = 1 << 28 /* bytes */
 };
 
-/* A tensor as it will stand in the file; its values may lie in several places and other types. */
+/* A tensor of the file to write; its values may be in several places and have another type. */
 typedef struct item {
     at_st_tensor t;     /* name is owned, no data          */
     at_st_tensor *part; /* its values, one after the other */
@@ -120,7 +120,7 @@ at_status at_st_writer_add_parts(at_ctx *c, at_st_writer *w, const char *name, a
     return AT_OK;
 }
 
-/* All the values in one place; what is no shape is refused later. */
+/* Adds a tensor whose values are contiguous; a wrong shape is refused later. */
 static at_status add_one(at_ctx *c, at_st_writer *w, const char *name, at_dtype d, int rank,
                          const int64_t *dim, at_dtype from, const void *data) {
     int64_t n = 0;

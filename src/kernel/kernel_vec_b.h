@@ -148,7 +148,7 @@ static void OF_B(tile_rows)(int m, const at_rows_tile *t) {
     }
 }
 
-/* One register of columns of c, for m rows: c += the sum over `deep` <= 8 terms (rows of b). 
+/* One register of columns of c, for m rows: c += the sum over `deep` <= 8 terms (rows of b).
    `fresh`: c is overwritten. */
 static inline __attribute__((always_inline)) void
 OF_B(few_column)(int m, int deep, const float *const *a, int64_t l, const BT *b, int64_t ldb,

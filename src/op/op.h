@@ -87,9 +87,9 @@ typedef struct at_kv {
     at_real *k, *v;
     int64_t cap;
 } at_kv;
-/** The next n rows of what a pass reads: tokens that continue a sequence of `past` tokens, whose keys
-    and values are the first rows of its cache.  A pass writes those of the new tokens behind them;
-    whoever owns the cache counts them when all went well. */
+/** The next n rows of what a pass reads: tokens that continue a sequence of `past` tokens, whose
+    keys and values are the first rows of its cache.  A pass writes those of the new tokens behind
+    them; whoever owns the cache counts them when all went well. */
 typedef struct at_span {
     int64_t n, past;
     const at_kv *cache; /* one a layer */
@@ -98,8 +98,8 @@ typedef struct at_spans {
     const at_span *item;
     int64_t n;
 } at_spans;
-/** The same for spans of T tokens in all: each sequence by itself, as if it came alone.  Nothing is
-    recorded.  qkv [T, 3C] -> [T, C]; layer: of the caches. */
+/** The same for spans of T tokens in all, which continue cached sequences; each gives the bits it
+    gives alone.  For inference only: not recorded.  qkv [T, 3C] -> [T, C]; layer: of the caches. */
 at_tensor *at_attention_cached(at_run *r, at_tensor *qkv, const at_spans *s, int64_t layer,
                                int heads);
 /**
@@ -114,8 +114,8 @@ at_tensor *at_attention_slots(at_run *r, at_tensor *q, at_tensor *k, at_tensor *
 at_tensor *at_attention_slots_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v,
                                      const at_spans *s, int64_t layer, int64_t slots, int heads);
 
-/** Cosines and sines of n rotary positions, for heads of D = 2 half values: pair i is rotated by the
-    angle position * theta^(-2 i / D).  Lives as long as the run, for all layers. */
+/** Cosines and sines of n rotary positions, for heads of D = 2 half values: pair i is rotated by
+    the angle position * theta^(-2 i / D).  Lives as long as the run, for all layers. */
 typedef struct at_angles {
     int64_t n, half;
     const at_real *cosine, *sine; /* [n, half] */
@@ -132,8 +132,8 @@ const at_angles *at_rope_angles(at_run *r, const int32_t *position, int64_t n, i
 at_tensor *at_rope(at_run *r, at_tensor *x, int64_t slots, const at_angles *angles);
 
 /**
- * Stick-breaking attention: the newest key takes its share of the query's stick first, what is left
- * goes to older ones.  q [B*T, slots, A], k and v [B*S, A], A = heads D, S >= T -> like q.
+ * Stick-breaking attention: a query has a stick of length 1; from the newest key to the oldest, each key
+ * breaks off a part of what is left, its weight.  q [B*T, slots, A], k and v [B*S, A], A = heads D, S >= T -> like q.
  *   s_ij = q_i.k_j / sqrt D,  a_ij = sigmoid(s_ij) prod_{j<m<=i} (1 - sigmoid(s_im)),
  *   y_i = sum_{j<=i} a_ij v_j
  * with i = S - T + t for token t (itself included; the first S - T keys of a sequence are its
@@ -151,8 +151,8 @@ at_tensor *at_stickbreak(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, in
     run; NULL: all begin at 0. */
 at_tensor *at_stickbreak_from(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B,
                               int64_t T, int64_t slots, int heads, const int32_t *from);
-/** The same for spans of T tokens in all: q [T, slots, A], k and v [T, A] (where those of a cache are
-    one, k and v are).  Nothing is recorded. */
+/** The same for spans of T tokens in all: q [T, slots, A], k and v [T, A] (where those of a cache
+    are one, k and v are).  Nothing is recorded. */
 at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v,
                                 const at_spans *s, int64_t layer, int64_t slots, int heads);
 

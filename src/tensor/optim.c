@@ -1,5 +1,5 @@
-/* optim.c - the loop over parameters, those of a stack that lie side by side as one.  They are cut
-   into chunks whose size depends on nothing, so every number of threads sums and steps alike. */
+/* optim.c - the loop over parameters; contiguous ones of a stack are stepped as one.  They are cut
+   into chunks of a fixed size, so that sums do not depend on the number of threads. */
 #include "tensor/optim.h"
 #include "base/ints.h"
 #include "base/par.h"
@@ -23,7 +23,7 @@ static void squares_part(void *arg, int64_t begin, int64_t end, int worker) {
     w->sum[begin / AT_OPTIM_CHUNK] = w->cp->k.sumsq(end - begin, w->x + begin);
 }
 
-/* Onto what came before, so that sums over several tensors have one order. */
+/* Adds to the total so far, so that sums over several tensors have one order. */
 static double add_squares(double total, at_compute *cp, int64_t n, const at_real *x) {
     squares w = {.cp = cp};
     const int64_t round = (int64_t)ROUND * AT_OPTIM_CHUNK;

@@ -74,7 +74,7 @@ void at_runfolder_close(at_runfolder *r) {
     *r = (at_runfolder){0};
 }
 
-/* The recipe in the folder as it takes effect today: keys that came since have their defaults. 
+/* The recipe in the folder as it takes effect today: keys that came since have their defaults.
    NULL: it is not understood any more. */
 static char *effective(at_ctx *c, const char *path) {
     at_conf *f = NULL;

@@ -260,8 +260,7 @@ static void session_grows(void **state) {
     at_model_close(m);
 }
 
-/* ---- inputs in BF16 where they are not expected
-   ------------------------------------------------ */
+/* ---- inputs in BF16 where they are not expected -------------------------------------------- */
 
 enum { ROWS = 6, COLS = 16 };
 static uint16_t bits[ROWS * COLS];
@@ -345,8 +344,7 @@ static void through(void **state) {
     assert_memory_equal(gx[0], gx[1], sizeof gx[0]);
 }
 
-/* ---- folders that are refused
-   ------------------------------------------------------------------ */
+/* ---- folders that are refused -------------------------------------------------------------- */
 
 static void refused(void **state) {
     (void)state;

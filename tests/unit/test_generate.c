@@ -305,8 +305,7 @@ static void without_tokenizer(void **state) {
     at_model_close(e.model);
 }
 
-/* ---- experts
-   ---------------------------------------------------------------------------------- */
+/* ---- experts ------------------------------------------------------------------------------- */
 
 /* Three experts; the router's classes are in another order, and know one name more. */
 static void routing(void **state) {
