@@ -43,7 +43,7 @@ static bool possible(at_store *s, const char *path, int rank, const int64_t *dim
     return true;
 }
 
-/* The stack alone; its parameters follow. */
+/* Adds a stack without its parameters. */
 static at_stack *declare(at_store *s, const char *path, int rank, const int64_t *dim, int64_t n) {
     const size_t len = strlen(path);
     if (s->status != AT_OK || !possible(s, path, rank, dim)) return NULL;
@@ -147,12 +147,13 @@ at_stack *at_store_stack(const at_store *s, const char *path) {
 
 /* ---- memory ---- */
 
-/* What is read as one tensor has its place there though nobody knows its values. */
+/* Whether a parameter needs memory for its values.  An absent one does if its stack is used as one
+   tensor. */
 static bool lacks_values(const at_param_entry *e) {
     return !e->t.data && !e->t.bf16 && (!e->absent || e->of->together);
 }
 
-/* What the parameters have side by side the stack has as one. */
+/* Sets values and gradient of the stack if those of its parameters are contiguous. */
 static void join(at_stack *k) {
     const int64_t size = at_numel(k->slot[0]);
     at_tensor *t = &k->t;
@@ -167,7 +168,7 @@ static void join(at_stack *k) {
 
 at_status at_store_alloc(at_store *s) {
     if (s->status != AT_OK) return s->status;
-    for (int pass = 0; pass < 2; pass++) { /* how many values, then where */
+    for (int pass = 0; pass < 2; pass++) { /* first their number, then their places */
         int64_t n = 0;
         for (int64_t i = 0; i < s->n; i++) {
             at_param_entry *e = s->p[i];

@@ -17,25 +17,25 @@ typedef struct at_stack at_stack;
 
 typedef struct at_param_entry {
     at_tensor t;    /* t.name is the path; no data and no bf16: absent         */
-    at_stack *of;   /* what files have it in                                   */
-    int64_t moment; /* offset in m and v, -1: it has none                      */
+    at_stack *of;   /* the tensor of files that it is a part of                */
+    int64_t moment; /* offset in m and v; -1: no moments                       */
     bool frozen;    /* no gradient, no moments, no decay, no memory for them   */
     bool table;     /* see at_param_table                                      */
-    bool absent;    /* it has no values: what needs them is refused            */
-    int64_t steps;  /* that changed it                                         */
+    bool absent;    /* without values: whatever needs them is refused          */
+    int64_t steps;  /* number of optimiser steps that changed it               */
     char path[1];   /* as long as it needs                                     */
 } at_param_entry;
 
-/** Parameters that files have as one tensor [n, ...]; most are alone in theirs, which has their
-    path. */
+/** Parameters that are one tensor [n, ...] in files.  Most stacks have a single parameter, of the
+    same path. */
 struct at_stack {
-    at_tensor t; /* path and shape in files; data, bf16 and grad are there where those of the
-                         parameters lie side by side                                        */
+    at_tensor t; /* path and shape in files; data, bf16 and grad are set if those of the
+                    parameters are contiguous */
     at_init init;
     double std;       /* of AT_INIT_NORMAL; UNIFORM is in (-std, std)                       */
     int64_t at, n;    /* parameters p[at] ... p[at + n - 1]                                 */
     at_tensor **slot; /* [n] their tensors                                                  */
-    bool together;    /* they always lie side by side, gradients too, so that t can be read */
+    bool together;    /* they are always contiguous, gradients too, so that t can be used   */
     char path[1];
 };
 
@@ -43,7 +43,7 @@ typedef struct at_store {
     at_ctx *ctx;
     at_param_entry **p; /* parameters; entries never move */
     int64_t n, cap;
-    at_stack **stack; /* in the same order; neither do these */
+    at_stack **stack; /* in the same order; they never move, either */
     int64_t n_stacks, stack_cap;
     int64_t numel;                 /* of all parameters, with what aligns them   */
     int64_t n_grad;                /* the same in the gradients of what is trained */
@@ -62,12 +62,12 @@ at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64
 /** Marks a parameter as a table (embeddings, positions, heads), whose rows are looked up or stand
     for classes; some optimisers treat these differently from linear maps.  Returns t. */
 at_tensor *at_param_table(at_tensor *t);
-/** How a stack is declared: files have it as `path`, and slot i of it is "<bank>.<i>.<part>". */
+/** Names of a stack: its path in files, and "<bank>.<i>.<part>", the path of slot i. */
 typedef struct at_stack_names {
     const char *path, *bank, *part;
 } at_stack_names;
-/** Declare dim[0] parameters of the rest of dim, which begin with the values that one parameter of
-    this path and shape would have. */
+/** Declares dim[0] parameters of shape dim[1], ...  Their initial values are those that one
+    parameter of this path and the whole shape would have. */
 at_stack *at_param_stack(at_store *s, at_init init, double std, int rank, const int64_t *dim,
                          at_stack_names names, bool together);
 
@@ -77,7 +77,7 @@ at_param_entry *at_param_of(at_tensor *t);
 void at_param_freeze(at_param_entry *e);
 /** The declared parameter of this path, or NULL. */
 at_param_entry *at_store_find(const at_store *s, const char *path);
-/** What files have under this path, or NULL. */
+/** The stack with this path in files, or NULL. */
 at_stack *at_store_stack(const at_store *s, const char *path);
 
 /** Space for the values of all parameters that have none (borrowed and absent ones get none); not
@@ -97,11 +97,11 @@ int64_t at_store_trained(const at_store *s);
 int64_t at_store_run(const at_store *s, int64_t i, int64_t *numel);
 /** Zero all gradients; none has flowed into any parameter. */
 void at_store_zero_grad(at_store *s);
-/** Freeze every parameter whose path, or path in files, matches the glob; returns how many.  Call it
-    before at_store_train. */
+/** Freeze every parameter whose path, or path in files, matches the glob; returns how many.  Call
+    it before at_store_train. */
 int64_t at_store_freeze(at_store *s, const char *glob);
 
-/** AT_NUMERIC names `where`, the first tensor with an infinite value or a NaN, and its place. 
+/** AT_NUMERIC names `where`, the first tensor with an infinite value or a NaN, and its place.
     Reads every value: about as fast as memory delivers them. */
 at_status at_store_finite(const at_store *s, const char *where);
 /** Index of the first infinite value or NaN, or -1. */
