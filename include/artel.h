@@ -6,7 +6,11 @@
  * Errors   Functions that can fail return artel_status; 0 is success.  The sentence of the last
  *          failure is artel_error(a): what, where, what was expected and what was found.
  *          The library never prints, never exits and never aborts on data.
- * Threads  One thread per context at a time.  Two contexts share nothing.
+ * Threads  One thread per context at a time.  Two contexts share nothing, and what they compute at the
+ *          same time has the bits that each gives alone.  Each computes with as many threads as it was
+ *          opened with, its caller among them: contexts that work side by side are best given a share
+ *          of the cores each.  Callbacks run on the thread of the call, in the middle of it: of its
+ *          context they may use artel_interrupt, of others everything.
  * Memory   artel_*_open makes, artel_*_close frees and accepts NULL.  Strings and arrays passed in
  *          are borrowed for the call.  Strings returned through char ** are freed with artel_free.
  * Results  A function that reports does so as JSON objects, one call of the artel_emit callback
@@ -51,14 +55,25 @@ typedef void (*artel_emit)(void *user, const char *json);
 
 /** threads 0: the cores this process may use.  NULL only when out of memory. */
 ARTEL_API artel *artel_open(int threads, artel_log log, void *user);
+/** With the last context that is closed the library's threads end. */
 ARTEL_API void artel_close(artel *a);
 ARTEL_API const char *artel_error(const artel *a);
 ARTEL_API const char *artel_status_text(artel_status s);
-/** Asks the running call to save and stop.  Safe in a signal handler.  The request stays until
-    artel_interrupt_clear: calls that begin later end with ARTEL_INTERRUPTED, too, so that a request
-    between two calls is not lost. */
+/**
+ * Asks the running call, or else the next one that can stop, to save and stop.  May be called at any
+ * time while the context is open: in a signal handler, in another thread, in a callback.
+ *
+ * A request ends one call: the one that returns ARTEL_INTERRUPTED.  Later calls run as if there had been
+ * no request; several requests before that return count as one.  A request that no call has seen,
+ * because none was running or the running one had finished its work, is not lost: the next call that
+ * can stop returns ARTEL_INTERRUPTED.  A program that wants to stop one call and no later one calls
+ * artel_interrupt_clear before the next call, which drops a request that came too late.
+ *
+ * Functions that cannot stop (artel_*_open, artel_inspect, artel_plan, artel_report and those that only
+ * return a value) leave the request pending.
+ */
 ARTEL_API void artel_interrupt(artel *a);
-/** Clears the request: the context can be used again. */
+/** Drops a pending request. */
 ARTEL_API void artel_interrupt_clear(artel *a);
 ARTEL_API void artel_free(void *p);
 /** {"version":..,"commit":..,"arithmetic":..,"cpu":..,"threads":..} From the heap.  Results under

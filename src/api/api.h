@@ -8,8 +8,12 @@ struct artel {
     at_ctx ctx;
     artel_log log;
     void *log_user;
-    volatile sig_atomic_t stop;
+    atomic_int stop; /* a request of artel_interrupt that nobody answered yet */
 };
+
+/** What a public function that can be interrupted returns in the end: AT_INTERRUPTED answers the
+    request to stop, so that no later call sees it. */
+artel_status at_answer(artel *a, at_status s);
 
 /** The way of every result: the whole object as one line of UTF-8 to emit (a path or a token may hold
     other bytes: U+FFFD stands for them).  Closes j. */

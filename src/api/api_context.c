@@ -5,6 +5,7 @@
 #include "base/cpu.h"
 #include "base/escape.h"
 #include "base/nearest.h"
+#include "base/par.h"
 #include "base/text.h"
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,12 @@ static void forward(void *user, at_log_level level, const char *line) {
     a->log(a->log_user, (artel_log_level)level, line);
 }
 
+static atomic_int opened; /* contexts */
+
 artel *artel_open(int threads, artel_log log, void *user) {
     artel *a = calloc(1, sizeof *a);
     if (!a) return NULL;
+    (void)atomic_fetch_add(&opened, 1);
     at_ctx_init(&a->ctx, threads);
     a->log = log;
     a->log_user = user;
@@ -29,12 +33,25 @@ _Static_assert((int)ARTEL_INFO == (int)AT_LOG_INFO && (int)ARTEL_PROGRESS == (in
                    (int)ARTEL_INTERRUPTED == (int)AT_INTERRUPTED,
                "public and internal enumerations agree");
 
-void artel_close(artel *a) { free(a); }
+void artel_close(artel *a) {
+    if (!a) return;
+    free(a);
+    if (atomic_fetch_sub(&opened, 1) == 1) at_par_stop();
+}
+
 const char *artel_error(const artel *a) { return a->ctx.message; }
 const char *artel_status_text(artel_status s) { return at_status_text((at_status)s); }
-void artel_interrupt(artel *a) { a->stop = 1; }
-void artel_interrupt_clear(artel *a) { a->stop = 0; }
 void artel_free(void *p) { at_free(p); }
+
+/* Lock-free, so that a handler of signals and other threads may store it. */
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "an int can be stored in a handler of signals");
+void artel_interrupt(artel *a) { atomic_store(&a->stop, 1); }
+void artel_interrupt_clear(artel *a) { atomic_store(&a->stop, 0); }
+
+artel_status at_answer(artel *a, at_status s) {
+    if (s == AT_INTERRUPTED) artel_interrupt_clear(a);
+    return (artel_status)s;
+}
 
 /* UTF-8, and every control character as an escape: cJSON leaves those from 7F to 9F as they are. */
 static void put_json(at_text *line, const char *text) {

@@ -32,7 +32,7 @@ artel_status artel_convert(artel *a, const char *model, const char *out,
     if (s != AT_OK) return (artel_status)s;
     s = at_convert(&cp, model, out, to, type, o->seed, &r);
     at_compute_close(&cp);
-    if (s != AT_OK) return (artel_status)s;
+    if (s != AT_OK) return at_answer(a, s);
     at_json j;
     at_json_open(&j, c);
     at_json_put_string(&j, "source", model);

@@ -157,7 +157,7 @@ artel_status artel_data_build(artel *a, const artel_data *o, artel_emit emit, vo
     if (!s) s = options(c, o, &l, &b);
     if (!s) s = at_build_run(c, &b, &manifest);
     lists_free(&l);
-    if (s) return (artel_status)s;
+    if (s) return at_answer(a, s);
     const artel_status out = emit_manifest(a, o, manifest, at_now() - began, emit, user);
     cJSON_Delete(manifest);
     return out;
@@ -234,5 +234,5 @@ artel_status artel_data_show(artel *a, const char *path, const char *domain, con
     if (!s) s = show_all(&w, d, domain, (at_split)which, first, count);
     at_tokenizer_close(t);
     at_dataset_close(d);
-    return (artel_status)s;
+    return at_answer(a, s);
 }

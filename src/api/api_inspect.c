@@ -260,7 +260,7 @@ artel_status artel_digest(artel *a, const char *path, artel_emit emit, void *use
     const report r = {a, emit, user, path};
     at_digest d;
     const at_status s = at_digest_of(&a->ctx, path, &d);
-    if (s) return (artel_status)s;
+    if (s) return at_answer(a, s);
     at_json j;
     head(&r, "digest", &j);
     at_json_put_string(&j, "digest", d.hex);

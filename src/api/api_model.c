@@ -30,7 +30,7 @@ artel_status artel_compose(artel *a, const artel_recipe *r, const char *out, art
     }
     cJSON_Delete(o);
     at_free(path);
-    return (artel_status)s;
+    return at_answer(a, s);
 }
 
 /* ---- eval ------------------------------------------------------------------------- */
@@ -184,7 +184,7 @@ artel_status artel_eval(artel *a, const char *model, const char *data, const art
     at_dataset_close(v.d);
     at_lm_close(v.m);
     at_compute_close(&v.cp);
-    return (artel_status)s;
+    return at_answer(a, s);
 }
 
 /* ---- logits ----------------------------------------------------------------------- */
@@ -200,7 +200,7 @@ artel_status artel_logits(artel *a, const char *model, const char *ids, const ch
     if (s == AT_OK) s = at_logits_file(&cp, m, ids, out);
     at_lm_close(m);
     at_compute_close(&cp);
-    return (artel_status)s;
+    return at_answer(a, s);
 }
 
 /* ---- generate --------------------------------------------------------------------- */
@@ -345,5 +345,5 @@ artel_status artel_generate(artel *a, const char *model, const artel_generate_op
     at_free(mask);
     at_lm_close(m);
     at_compute_close(&cp);
-    return (artel_status)s;
+    return at_answer(a, s);
 }

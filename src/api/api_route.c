@@ -108,7 +108,7 @@ artel_status artel_router_eval(artel *a, const char *router, const char *data_di
     if (!s) s = measure(a, r, d, (at_split)which, length, emit, user);
     at_dataset_close(d);
     at_router_close(r);
-    return (artel_status)s;
+    return at_answer(a, s);
 }
 
 /* ---- training ---- */
@@ -211,7 +211,7 @@ artel_status artel_router_train(artel *a, const char *data_dir, const char *out_
     at_tokenizer_close(t);
     at_dataset_close(d);
     at_free(out);
-    return (artel_status)s;
+    return at_answer(a, s);
 }
 
 /* ---- explaining ---- */

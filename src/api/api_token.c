@@ -27,14 +27,14 @@ artel_status artel_tokenizer_encode(artel *a, const artel_tokenizer *t, const ch
     if (s) at_ids_free(&out);
     *ids = out.id;
     *n = out.n;
-    return (artel_status)s;
+    return at_answer(a, s);
 }
 
 artel_status artel_tokenizer_decode(artel *a, const artel_tokenizer *t, const int32_t *ids,
                                     int64_t n, char **text, size_t *bytes) {
     *text = NULL;
     if (at_interrupted(&a->ctx))
-        return (artel_status)at_error(&a->ctx, AT_INTERRUPTED, "interrupted");
+        return at_answer(a, at_error(&a->ctx, AT_INTERRUPTED, "interrupted"));
     *text = at_tokenizer_decode(&a->ctx, inner(t), ids, n, bytes);
     if (*text) return ARTEL_OK;
     if (a->ctx.status == AT_ARG) /* ids come from a file here, not from the program */
@@ -112,7 +112,7 @@ artel_status artel_tokenizer_train(artel *a, const artel_tokenizer_training *o, 
     }
     at_bpe_trainer_close(r.trainer);
     if (!s) s = at_tokenizer_save(r.c, t, o->output);
-    const artel_status done = s ? (artel_status)s : trained(a, &r, o, t, emit, user);
+    const artel_status done = s ? at_answer(a, s) : trained(a, &r, o, t, emit, user);
     at_tokenizer_close(t);
     return done;
 }

@@ -14,7 +14,7 @@ artel_status artel_train(artel *a, const artel_recipe *r, artel_task task, const
     const at_train_options o = {.resume = resume != 0, .distilling = task == ARTEL_DISTILL};
     s = at_train(&a->ctx, f, run, &o, &res);
     at_conf_close(f);
-    if (s != AT_OK) return (artel_status)s;
+    if (s != AT_OK) return at_answer(a, s);
     char *model = at_join(&a->ctx, run, "model");
     at_json j;
     at_json_open(&j, &a->ctx);

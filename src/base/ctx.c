@@ -56,7 +56,7 @@ void at_log(at_ctx *c, at_log_level level, const char *fmt, ...) {
     c->log(c->log_user, level, line);
 }
 
-bool at_interrupted(const at_ctx *c) { return c->interrupt && *c->interrupt; }
+bool at_interrupted(const at_ctx *c) { return c->interrupt && atomic_load(c->interrupt); }
 
 static bool allowed(at_ctx *c) { return c->fail_after <= 0 || --c->fail_after > 0; }
 

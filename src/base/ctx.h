@@ -11,7 +11,7 @@
 #ifndef AT_CTX_H
 #define AT_CTX_H
 #include "base/status.h"
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,8 +29,8 @@ typedef struct at_ctx {
     unsigned cpu;                 /* AT_CPU_* features in use                  */
     at_log_fn log;                /* may be NULL                               */
     void *log_user;
-    const volatile sig_atomic_t *interrupt; /* set by the owner to ask for a stop; may be NULL */
-    int64_t fail_after; /* for tests: the n-th allocation from now fails; 0: none does */
+    atomic_int *interrupt; /* set by the owner to ask for a stop; may be NULL */
+    int64_t fail_after;    /* for tests: the n-th allocation from now fails; 0: none does */
 } at_ctx;
 
 /** threads 0: the cores this process may use (affinity and cgroup limits included). */

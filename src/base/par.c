@@ -1,5 +1,5 @@
 /*
- * par.c - a pool of threads that spin for a moment while they wait, then sleep.
+ * par.c - pools of threads that spin for a moment while they wait, then sleep.
  *
  * A caller publishes a job (function, range, grain); it and the workers take chunks from one
  * counter until none is left.  A thread that waits first spins for some tens of microseconds, which
@@ -7,8 +7,8 @@
  * a thread that went on spinning would occupy the core that the thread it waits for needs.  (OpenMP
  * spins by default, which is why it is not used here.)
  *
- * The process has one pool, since its cores are shared.  While one caller uses it, others compute
- * on their own thread alone; results do not depend on the number of workers.
+ * A caller takes the first pool that is free.  So callers that compute at the same time have workers
+ * each, and callers one after the other share theirs.
  */
 #include "base/par.h"
 #include <pthread.h>
@@ -16,14 +16,23 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-enum { WORKERS_MAX = 255, SPINS = 4000 };
+enum { POOLS = 64, WORKERS_MAX = 255, SPINS = 4000 };
 
-static struct {
-    pthread_mutex_t user;  /* held by the one caller                                   */
+typedef struct pool pool;
+typedef struct {
+    pthread_t thread;
+    pool *of;
+    int number; /* from 1; the caller is 0 */
+} worker;
+
+struct pool {
+    atomic_bool busy; /* a caller uses the pool; the rest belongs to it and to the workers       */
+    bool ready;       /* mutex and conditions are made                            */
     pthread_mutex_t mutex; /* of sleepers                                              */
     pthread_cond_t work, done;
+    worker worker[WORKERS_MAX];
     int workers; /* threads started                                          */
-    at_par_fn f; /* the job: written while closed and idle                   */
+    at_par_fn f; /* the job: written while closed and idle; NULL: threads end   */
     void *arg;
     int64_t n, grain;
     int wanted;             /* workers numbered above it stay out                       */
@@ -31,10 +40,9 @@ static struct {
     _Atomic uint64_t state; /* number of the job | workers in it | open, see below      */
     _Atomic int sleepers;   /* workers in, or about to enter, pthread_cond_wait         */
     _Atomic int caller_sleeps;
-} pool = {.user = PTHREAD_MUTEX_INITIALIZER,
-          .mutex = PTHREAD_MUTEX_INITIALIZER,
-          .work = PTHREAD_COND_INITIALIZER,
-          .done = PTHREAD_COND_INITIALIZER};
+};
+
+static pool pools[POOLS];
 
 /* A worker enters a job only while it is open, and the caller waits only for workers that have
    entered: one that wakes up too late delays nobody. */
@@ -46,11 +54,11 @@ static void pause_a_little(void) {
 #endif
 }
 
-static void chunks(int worker) {
+static void chunks(pool *p, int self) {
     for (;;) {
-        const int64_t i = atomic_fetch_add_explicit(&pool.next, pool.grain, memory_order_relaxed);
-        if (i >= pool.n) return;
-        pool.f(pool.arg, i, pool.n - i < pool.grain ? pool.n : i + pool.grain, worker);
+        const int64_t i = atomic_fetch_add_explicit(&p->next, p->grain, memory_order_relaxed);
+        if (i >= p->n) return;
+        p->f(p->arg, i, p->n - i < p->grain ? p->n : i + p->grain, self);
     }
 }
 
@@ -59,115 +67,143 @@ static bool is_new(uint64_t state, uint64_t seen) {
 }
 
 /* Waits for an open job other than number `seen`; returns its state. */
-static uint64_t wait_for_job(uint64_t seen) {
+static uint64_t wait_for_job(pool *p, uint64_t seen) {
     for (int i = 0; i < SPINS; i++) {
-        const uint64_t state = atomic_load(&pool.state);
+        const uint64_t state = atomic_load(&p->state);
         if (is_new(state, seen)) return state;
         pause_a_little();
     }
-    (void)pthread_mutex_lock(&pool.mutex);
-    (void)atomic_fetch_add(&pool.sleepers, 1);
+    (void)pthread_mutex_lock(&p->mutex);
+    (void)atomic_fetch_add(&p->sleepers, 1);
     uint64_t state;
-    while (!is_new(state = atomic_load(&pool.state), seen))
-        (void)pthread_cond_wait(&pool.work, &pool.mutex);
-    (void)atomic_fetch_sub(&pool.sleepers, 1);
-    (void)pthread_mutex_unlock(&pool.mutex);
+    while (!is_new(state = atomic_load(&p->state), seen))
+        (void)pthread_cond_wait(&p->work, &p->mutex);
+    (void)atomic_fetch_sub(&p->sleepers, 1);
+    (void)pthread_mutex_unlock(&p->mutex);
     return state;
 }
 
-static void *work(void *number) {
-    const int self = (int)(intptr_t)number;
+static void *work(void *arg) {
+    const worker *w = arg;
+    pool *p = w->of;
     for (uint64_t seen = 0;;) {
-        uint64_t state = wait_for_job(seen);
-        if (!atomic_compare_exchange_strong(&pool.state, &state, state + INSIDE)) continue;
+        uint64_t state = wait_for_job(p, seen);
+        if (!atomic_compare_exchange_strong(&p->state, &state, state + INSIDE)) continue;
         seen = state >> NUMBER_SHIFT;
-        if (self <= pool.wanted) chunks(self);
-        state = atomic_fetch_sub(&pool.state, INSIDE) - INSIDE;
-        if (!(state & (OPEN | INSIDE_MASK)) && atomic_load(&pool.caller_sleeps)) {
-            (void)pthread_mutex_lock(&pool.mutex);
-            (void)pthread_cond_signal(&pool.done);
-            (void)pthread_mutex_unlock(&pool.mutex);
+        const bool last = !p->f;
+        if (!last && w->number <= p->wanted) chunks(p, w->number);
+        state = atomic_fetch_sub(&p->state, INSIDE) - INSIDE;
+        if (last) return NULL;
+        if (!(state & (OPEN | INSIDE_MASK)) && atomic_load(&p->caller_sleeps)) {
+            (void)pthread_mutex_lock(&p->mutex);
+            (void)pthread_cond_signal(&p->done);
+            (void)pthread_mutex_unlock(&p->mutex);
         }
     }
-    return NULL;
 }
 
 /* A child of fork has none of its parent's threads. */
 static void forget_workers(void) {
-    pool.workers = 0;
-    atomic_store(&pool.state, 0);
-    atomic_store(&pool.sleepers, 0);
-    (void)pthread_mutex_init(&pool.user, NULL);
-    (void)pthread_mutex_init(&pool.mutex, NULL);
-    (void)pthread_cond_init(&pool.work, NULL);
-    (void)pthread_cond_init(&pool.done, NULL);
+    for (pool *p = pools; p < pools + POOLS; p++) {
+        p->workers = 0;
+        p->ready = false;
+        atomic_store(&p->state, 0);
+        atomic_store(&p->sleepers, 0);
+        atomic_store(&p->busy, false);
+    }
+}
+
+static void watch_fork(void) { (void)pthread_atfork(NULL, NULL, forget_workers); }
+
+static void make_ready(pool *p) {
+    if (p->ready) return;
+    static pthread_once_t watched = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&watched, watch_fork);
+    (void)pthread_mutex_init(&p->mutex, NULL);
+    (void)pthread_cond_init(&p->work, NULL);
+    (void)pthread_cond_init(&p->done, NULL);
+    p->ready = true;
 }
 
 /* At least `wanted` workers if the system grants them. */
-static void start_workers(int wanted) {
-    static bool watched;
-    if (!watched) watched = pthread_atfork(NULL, NULL, forget_workers) == 0;
-    pthread_attr_t a;
-    if (pool.workers >= wanted || pthread_attr_init(&a) != 0) return;
-    (void)pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
+static void start_workers(pool *p, int wanted) {
+    if (p->workers >= wanted) return;
     sigset_t all, was; /* signals go to the program's own threads */
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &was);
-    while (pool.workers < wanted) {
-        pthread_t t;
-        if (pthread_create(&t, &a, work, (void *)(intptr_t)(pool.workers + 1)) != 0) break;
-        pool.workers++;
+    while (p->workers < wanted) {
+        worker *w = &p->worker[p->workers];
+        *w = (worker){.of = p, .number = p->workers + 1};
+        if (pthread_create(&w->thread, NULL, work, w) != 0) break;
+        p->workers++;
     }
     (void)pthread_sigmask(SIG_SETMASK, &was, NULL);
-    (void)pthread_attr_destroy(&a);
 }
 
-static bool somebody_inside(void) { return (atomic_load(&pool.state) & INSIDE_MASK) != 0; }
+static bool somebody_inside(pool *p) { return (atomic_load(&p->state) & INSIDE_MASK) != 0; }
 
-static void wait_for_workers(void) {
+static void wait_for_workers(pool *p) {
     for (int i = 0; i < SPINS; i++) {
-        if (!somebody_inside()) return;
+        if (!somebody_inside(p)) return;
         pause_a_little();
     }
-    (void)pthread_mutex_lock(&pool.mutex);
-    atomic_store(&pool.caller_sleeps, 1);
-    while (somebody_inside()) (void)pthread_cond_wait(&pool.done, &pool.mutex);
-    atomic_store(&pool.caller_sleeps, 0);
-    (void)pthread_mutex_unlock(&pool.mutex);
+    (void)pthread_mutex_lock(&p->mutex);
+    atomic_store(&p->caller_sleeps, 1);
+    while (somebody_inside(p)) (void)pthread_cond_wait(&p->done, &p->mutex);
+    atomic_store(&p->caller_sleeps, 0);
+    (void)pthread_mutex_unlock(&p->mutex);
 }
 
 /* The job is written: opens it to the workers and wakes those that sleep. */
-static void open_job(void) {
-    const uint64_t number = (atomic_load(&pool.state) >> NUMBER_SHIFT) + 1;
-    atomic_store(&pool.state, number << NUMBER_SHIFT | OPEN);
-    if (!atomic_load(&pool.sleepers)) return;
-    (void)pthread_mutex_lock(&pool.mutex);
-    (void)pthread_cond_broadcast(&pool.work);
-    (void)pthread_mutex_unlock(&pool.mutex);
+static void open_job(pool *p) {
+    const uint64_t number = (atomic_load(&p->state) >> NUMBER_SHIFT) + 1;
+    atomic_store(&p->state, number << NUMBER_SHIFT | OPEN);
+    if (!atomic_load(&p->sleepers)) return;
+    (void)pthread_mutex_lock(&p->mutex);
+    (void)pthread_cond_broadcast(&p->work);
+    (void)pthread_mutex_unlock(&p->mutex);
 }
+
+static void close_job(pool *p) { (void)atomic_fetch_and(&p->state, ~(uint64_t)OPEN); }
 
 static void alone(int64_t n, int64_t grain, at_par_fn f, void *arg) {
     for (int64_t i = 0; i < n; i += grain) f(arg, i, n - i < grain ? n : i + grain, 0);
 }
 
+static bool take(pool *p) { return !atomic_load(&p->busy) && !atomic_exchange(&p->busy, true); }
+
 void at_par_for(int threads, int64_t n, int64_t grain, at_par_fn f, void *arg) {
     if (n <= 0) return;
     if (grain < 1) grain = 1;
     if (threads > WORKERS_MAX + 1) threads = WORKERS_MAX + 1;
-    if (threads <= 1 || n <= grain || pthread_mutex_trylock(&pool.user) != 0) {
+    pool *p = threads <= 1 || n <= grain ? pools + POOLS : pools;
+    while (p < pools + POOLS && !take(p)) p++;
+    if (p == pools + POOLS) {
         alone(n, grain, f, arg);
         return;
     }
-    start_workers(threads - 1);
-    pool.f = f;
-    pool.arg = arg;
-    pool.n = n;
-    pool.grain = grain;
-    pool.wanted = threads - 1;
-    atomic_store(&pool.next, 0);
-    open_job();
-    chunks(0);
-    (void)atomic_fetch_and(&pool.state, ~(uint64_t)OPEN);
-    wait_for_workers();
-    (void)pthread_mutex_unlock(&pool.user);
+    make_ready(p);
+    start_workers(p, threads - 1);
+    p->f = f;
+    p->arg = arg;
+    p->n = n;
+    p->grain = grain;
+    p->wanted = threads - 1;
+    atomic_store(&p->next, 0);
+    open_job(p);
+    chunks(p, 0);
+    close_job(p);
+    wait_for_workers(p);
+    atomic_store(&p->busy, false);
+}
+
+void at_par_stop(void) {
+    for (pool *p = pools; p < pools + POOLS; p++) {
+        if (!take(p)) continue;
+        p->f = NULL;
+        if (p->workers) open_job(p);
+        while (p->workers > 0) (void)pthread_join(p->worker[--p->workers].thread, NULL);
+        close_job(p);
+        atomic_store(&p->busy, false);
+    }
 }

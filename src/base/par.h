@@ -13,7 +13,11 @@
 typedef void (*at_par_fn)(void *arg, int64_t begin, int64_t end, int worker);
 
 /** Calls f on the chunks [i*grain, min(n,(i+1)*grain)) of [0,n), in any order, on up to
-    `threads` workers, of which the calling thread is one.  Must not be nested. */
+    `threads` workers, of which the calling thread is one.  Callers in several threads have workers
+    each.  Must not be nested. */
 void at_par_for(int threads, int64_t n, int64_t grain, at_par_fn f, void *arg);
+
+/** Ends the threads that no caller uses now; a later loop starts others. */
+void at_par_stop(void);
 
 #endif

@@ -86,7 +86,7 @@ static at_status count_then_stop(void *user, const at_bench_row *row) {
 
 static void test_stops(void **state) {
     (void)state;
-    volatile sig_atomic_t stop = 1;
+    atomic_int stop = 1;
     at_ctx c;
     at_ctx_init(&c, 2);
     int left = 1;

@@ -143,7 +143,7 @@ static void interrupt_and_memory(void **state) {
     at_tokenizer *t;
     const at_bpe_options o = {.vocab = 300};
     const char *text = "the ship, the sea, the ship";
-    volatile sig_atomic_t stop = 1;
+    atomic_int stop = 1;
     assert_int_equal(at_bpe_trainer_open(&c, &o, &b), AT_OK);
     assert_int_equal(at_bpe_trainer_feed(&c, b, text, strlen(text)), AT_OK);
     c.interrupt = &stop;

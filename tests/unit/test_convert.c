@@ -195,7 +195,7 @@ static void narrowed(void **state) {
 static void interrupted(void **state) {
     (void)state;
     at_conversion r;
-    const volatile sig_atomic_t stop = 1;
+    atomic_int stop = 1;
     ctx.interrupt = &stop;
     const at_status s = at_convert(&cp, golden[0], in_dir("i"), AT_TO_HF, AT_DT_COUNT, 1, &r);
     ctx.interrupt = NULL;

@@ -8,7 +8,7 @@
 
 static at_ctx ctx;
 static char *dir;
-static volatile sig_atomic_t stop;
+static atomic_int stop;
 
 static int setup(void **state) {
     (void)state;

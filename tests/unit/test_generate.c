@@ -81,7 +81,7 @@ typedef struct {
     size_t n;
     int pieces, routed, expert;
     double probs[4];
-    volatile sig_atomic_t *stop; /* set by the second piece when given */
+    atomic_int *stop; /* set by the second piece when given */
 } heard;
 
 static void hear(void *user, const char *bytes, size_t n) {
@@ -261,7 +261,7 @@ static void seeds(void **state) {
 
 static void interrupted(void **state) {
     (void)state;
-    volatile sig_atomic_t stop = 0;
+    atomic_int stop = 0;
     at_expert e;
     at_lm m = plain_lm(&e, blank());
     heard h = {.stop = &stop};

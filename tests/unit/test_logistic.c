@@ -93,7 +93,7 @@ static void says_when_it_gave_up(void **state) {
 
 static void stops_when_asked(void **state) {
     (void)state;
-    const volatile sig_atomic_t stop = 1;
+    atomic_int stop = 1;
     double w[COLUMNS + 1];
     at_logistic_report r;
     ctx.interrupt = &stop;

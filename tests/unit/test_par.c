@@ -1,7 +1,8 @@
 /* test_par.c - every chunk once, whatever the number of threads; many short loops; a child of
-   fork; two callers at a time. */
+   fork; callers at the same time, each with workers; threads that end. */
 #include "base/par.h"
 #include "check.h"
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -82,11 +83,79 @@ static void two_callers(void **state) {
     assert_int_equal(bad[0] + bad[1], 0);
 }
 
+/* ---- callers at the same time have workers each --------------------------------------------- */
+
+enum { CALLERS = 3, EACH = 2 };
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t all_here = PTHREAD_COND_INITIALIZER;
+static int here, late;
+
+/* A chunk ends when every thread of every caller has come into one. */
+static void meet(void *arg, int64_t begin, int64_t end, int worker) {
+    int *workers = arg;
+    struct timespec limit;
+    (void)clock_gettime(CLOCK_REALTIME, &limit);
+    limit.tv_sec += 20;
+    (void)pthread_mutex_lock(&gate);
+    if (end == begin + 1) workers[worker]++;
+    if (++here == CALLERS * EACH) (void)pthread_cond_broadcast(&all_here);
+    while (here < CALLERS * EACH && !late)
+        late = pthread_cond_timedwait(&all_here, &gate, &limit) != 0;
+    (void)pthread_mutex_unlock(&gate);
+}
+
+static void *meeting(void *workers) {
+    at_par_for(EACH, EACH, 1, meet, workers);
+    return NULL;
+}
+
+static void callers_have_workers_each(void **state) {
+    (void)state;
+    int workers[CALLERS][EACH] = {{0}};
+    pthread_t t[CALLERS];
+    for (int i = 0; i < CALLERS; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, meeting, workers[i]), 0);
+    for (int i = 0; i < CALLERS; i++) assert_int_equal(pthread_join(t[i], NULL), 0);
+    assert_false(late); /* somebody computed alone */
+    for (int i = 0; i < CALLERS; i++)
+        for (int k = 0; k < EACH; k++) assert_int_equal(workers[i][k], 1);
+}
+
+/* ---- threads end ---------------------------------------------------------------------------- */
+
+static int threads_now(void) {
+    DIR *d = opendir("/proc/self/task");
+    int n = 0;
+    if (!d) return -1;
+    for (const struct dirent *e; (e = readdir(d));) n += e->d_name[0] != '.';
+    (void)closedir(d);
+    return n;
+}
+static int threads_at_first;
+
+static void ends_and_begins(void **state) {
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(run_one(2 + i % 4, 100, 3), 0);
+        if (threads_at_first > 0) assert_true(threads_now() > threads_at_first);
+        if (i % 3 == 0) (void)nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); /* asleep */
+        at_par_stop();
+        /* the system strikes a joined thread off its list a moment later */
+        for (int k = 0; k < 1000 && threads_now() != threads_at_first; k++)
+            (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        assert_int_equal(threads_now(), threads_at_first);
+    }
+    at_par_stop(); /* nothing to end */
+    assert_int_equal(run_one(3, 100, 3), 0);
+}
+
 int main(void) {
+    threads_at_first = threads_now();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_chunk_once), cmocka_unit_test(many_short_loops),
         cmocka_unit_test(asleep_and_awake), cmocka_unit_test(child_of_fork),
-        cmocka_unit_test(two_callers),
+        cmocka_unit_test(two_callers),      cmocka_unit_test(callers_have_workers_each),
+        cmocka_unit_test(ends_and_begins),  cmocka_unit_test(child_of_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

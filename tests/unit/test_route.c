@@ -361,7 +361,7 @@ static void warns_of_a_fit_that_gave_up(void **state) {
 
 static void stops_when_asked(void **state) {
     (void)state;
-    static const volatile sig_atomic_t stop = 1;
+    static atomic_int stop = 1;
     at_ctx c;
     at_ctx_init(&c, 2);
     c.interrupt = &stop;

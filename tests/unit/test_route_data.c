@@ -129,7 +129,7 @@ static void refuses_data_that_does_not_fit(void **state) {
     o = quick();
     o.windows = 0;
     assert_int_equal(at_router_train(&c, &p.data, NULL, 0, &o, &r), AT_ARG);
-    const volatile sig_atomic_t stop = 1;
+    atomic_int stop = 1;
     o = quick();
     c.interrupt = &stop;
     assert_int_equal(at_router_train(&c, &p.data, NULL, 0, &o, &r), AT_INTERRUPTED);
