@@ -102,11 +102,13 @@ int cmd_generate(int argc, char **argv) {
         {"ids", 0, OPT_STRING, &ids, "", "1,2,3",
          "the prompt as token ids; the text is printed as ids, too", 0, 0},
         {"tokens", 'n', OPT_INT, &o.n, "100", "N", "most new tokens", 0, 1e9},
-        {"temperature", 0, OPT_REAL, &o.temperature, "0.8", "T", "0: always the most probable", 0,
-         100},
-        {"top-k", 0, OPT_INT, &o.top_k, "40", "K", "only the K most probable; 0: all", 0, 1e9},
-        {"top-p", 0, OPT_REAL, &o.top_p, "1", "P", "only the most probable that reach P", 0, 1},
-        {"repeat-penalty", 0, OPT_REAL, &o.repeat_penalty, "1", "R",
+        {"temperature", 0, OPT_REAL, &o.sampling.temperature, "0.8", "T",
+         "0: always the most probable", 0, 100},
+        {"top-k", 0, OPT_INT, &o.sampling.top_k, "40", "K", "only the K most probable; 0: all", 0,
+         1e9},
+        {"top-p", 0, OPT_REAL, &o.sampling.top_p, "1", "P", "only the most probable that reach P",
+         0, 1},
+        {"repeat-penalty", 0, OPT_REAL, &o.sampling.repeat_penalty, "1", "R",
          "a token among the last 64 becomes R times less likely; 1: off", 1, 1e6},
         {"greedy", 0, OPT_FLAG, &greedy, NULL, NULL, "the same as --temperature 0", 0, 0},
         {"experts", 0, OPT_LIST, &experts, NULL, "A,B", "only these experts may answer", 0, 0},
@@ -131,8 +133,8 @@ int cmd_generate(int argc, char **argv) {
     if (rc < 0 && *ids && read_ids(ids, &id, &o.n_ids, &rc)) o.ids = id;
     if (rc < 0 && !ui_open(&u, "generate")) rc = 1;
     if (rc < 0) {
-        if (greedy) o.temperature = 0;
-        o.seed = u.seed < 0 ? 0 : (uint64_t)u.seed;
+        if (greedy) o.sampling.temperature = 0;
+        o.sampling.seed = u.seed < 0 ? 0 : (uint64_t)u.seed;
         o.experts = (const char *const *)experts.item;
         o.n_experts = experts.n;
         o.exclude = (const char *const *)exclude.item;

@@ -11,8 +11,11 @@
  *          opened with, its caller among them: contexts that work side by side are best given a share
  *          of the cores each.  Callbacks run on the thread of the call, in the middle of it: of its
  *          context they may use artel_interrupt, of others everything.
- * Memory   artel_*_open makes, artel_*_close frees and accepts NULL.  Strings and arrays passed in
- *          are borrowed for the call.  Strings returned through char ** are freed with artel_free.
+ *          A tokenizer or a model is constant once it is open: several contexts may use it at the
+ *          same time, and it may outlive the one that opened it.  A session belongs to its context.
+ * Memory   artel_*_open makes (NULL when it fails), artel_*_close frees and accepts NULL.  Sessions are
+ *          closed before their model and their context.  Strings and arrays passed in are borrowed for
+ *          the call.  Strings returned through char ** are freed with artel_free.
  * Results  A function that reports does so as JSON objects, one call of the artel_emit callback
  *          each; a program prints them as lines or draws a table from them.
  */
@@ -99,7 +102,7 @@ typedef struct artel_recipe {
 
 /* ---- tokenizer ---------------------------------------------------------------------------- */
 
-/** A byte-level or SentencePiece-style BPE tokenizer.json.  Constant: contexts may share it. */
+/** A byte-level or SentencePiece-style BPE tokenizer.json. */
 typedef struct artel_tokenizer artel_tokenizer;
 
 /** path: a tokenizer.json, or a folder that holds one (a model, a data set). */
@@ -211,6 +214,36 @@ ARTEL_API artel_status artel_plan(artel *a, const artel_recipe *r, artel_task ta
 
 /* ---- models ------------------------------------------------------------------------------- */
 
+/**
+ * A model folder, plain or composed, opened once and asked often.  Its parameters lie in the mapped
+ * files.  In what follows V is its vocabulary.
+ *
+ * artel_model_open: ARTEL_IO no such folder; ARTEL_FORMAT a file is damaged or not what it should be;
+ * ARTEL_MISMATCH weights, tokenizer, experts or router do not belong together; ARTEL_NUMERIC a parameter
+ * is infinite or NaN (files above 1 GiB are not read for this until all of them are needed).
+ */
+typedef struct artel_model artel_model;
+ARTEL_API artel_status artel_model_open(artel *a, const char *path, artel_model **out);
+ARTEL_API void artel_model_close(artel_model *m);
+/** V: token ids are 0 to V - 1.  Of a composed model the smallest of its experts'. */
+ARTEL_API int64_t artel_model_vocab(const artel_model *m);
+/** Most tokens of a sequence; of a composed model the shortest of its experts'. */
+ARTEL_API int64_t artel_model_context(const artel_model *m);
+/** Number of experts of a composed model; 1 for a plain one. */
+ARTEL_API int artel_model_experts(const artel_model *m);
+/** Name of expert i, which lives as long as the model; NULL for a plain model or when i is out of range. */
+ARTEL_API const char *artel_model_expert(const artel_model *m, int i);
+/** Its tokenizer, which lives as long as the model and is not to be closed; NULL when it has none. */
+ARTEL_API const artel_tokenizer *artel_model_tokenizer(const artel_model *m);
+/** The id of the token that ends a text; -1 when it has none. */
+ARTEL_API int32_t artel_model_end(const artel_model *m);
+
+/** Logits [n, V] of a sequence of n ids into memory of the caller, row i those of what follows id i.  A
+    composed model answers by the expert that its router chooses for the whole sequence.  ARTEL_ARG: n is
+    not in 1 to the context, or an id is outside the vocabulary. */
+ARTEL_API artel_status artel_model_logits(artel *a, const artel_model *m, const int32_t *ids,
+                                          int64_t n, float *logits);
+
 /** Experts and a router into one model folder: recipe {mode: ple, router: DIR, experts: [{name,
     model}]}.  `out` must not exist; no two experts have one name.  Emits one object an expert, as
     in artel.json. */
@@ -236,6 +269,9 @@ typedef struct artel_eval_options {
     choices],"probability":[mean],"load_entropy" (of share, 1: even), "load_perplexity","dead"
     (share below 1 % of an even one),"unused","mutual_information" (between token and expert,
     nats)}. */
+ARTEL_API artel_status artel_model_eval(artel *a, const artel_model *m, const char *data,
+                                        const artel_eval_options *o, artel_emit emit, void *user);
+/** The same of a model folder. */
 ARTEL_API artel_status artel_eval(artel *a, const char *model, const char *data,
                                   const artel_eval_options *o, artel_emit emit, void *user);
 
@@ -261,16 +297,22 @@ typedef struct artel_convert_options {
 ARTEL_API artel_status artel_convert(artel *a, const char *model, const char *out,
                                      const artel_convert_options *o, artel_emit emit, void *user);
 
+/** How the next token is chosen.  All zero: the most probable one. */
+typedef struct artel_sampling {
+    double temperature;    /* the logits are divided by it; 0: the most probable token       */
+    int64_t top_k;         /* only the k most probable; 0: all                               */
+    double top_p;          /* only the most probable that together reach this; 0, 1: all     */
+    double repeat_penalty; /* a token among the last 64, prompt included, becomes so many times
+                              less likely before the other choices; 0, 1: off                */
+    uint64_t seed;         /* of the draws: token i of a text is a function of seed, i, logits */
+} artel_sampling;
+
 typedef struct artel_generate_options {
-    const char *prompt;
+    const char *prompt; /* NULL: an empty one                                               */
     const int32_t *ids; /* n_ids token ids in place of the prompt; NULL: a text             */
     int64_t n_ids;
-    int64_t n;                 /* most new tokens                                          */
-    double temperature, top_p; /* temperature 0: greedy; top_p 1: all                      */
-    int64_t top_k;             /* 0: all                                                   */
-    double repeat_penalty;     /* a token among the last 64, prompt included, becomes so many
-                                  times less likely before the other choices; 0, 1: off    */
-    uint64_t seed;
+    int64_t n; /* most new tokens                                                           */
+    artel_sampling sampling;
     const char *const *experts; /* only these may answer; n_experts 0: all                 */
     int n_experts;
     const char *const *exclude; /* these may not                                           */
@@ -278,14 +320,69 @@ typedef struct artel_generate_options {
 } artel_generate_options;
 /** Bytes of new text as they come. */
 typedef void (*artel_text)(void *user, const char *bytes, size_t n);
-/** A prompt of ids needs no tokenizer.json; new tokens are then told as ids, in decimal, separated
+/** Continues a prompt.  A text longer than the context goes on after its older half is forgotten.
+    A prompt of ids needs no tokenizer.json; new tokens are then told as ids, in decimal, separated
     by spaces, and in the last object as "ids".
     Emits first, for a composed model, {"expert","probability","probabilities":{..},"why":
     [{"token","contribution"}]}, and at the end {"prompt_tokens","new_tokens","tokens_per_second",
     "ended"}.  Without `text` (NULL) the text is one more field of the last object, "text", with
     U+FFFD for bytes that are no UTF-8. */
+ARTEL_API artel_status artel_model_generate(artel *a, const artel_model *m,
+                                            const artel_generate_options *o, artel_text text,
+                                            artel_emit emit, void *user);
+/** The same of a model folder, which is opened and closed again. */
 ARTEL_API artel_status artel_generate(artel *a, const char *model, const artel_generate_options *o,
                                       artel_text text, artel_emit emit, void *user);
+
+/* ---- sessions ----------------------------------------------------------------------------- */
+
+/**
+ * A text that is read and continued token by token: a chat, a choice among given answers, a way of
+ * drawing of one's own.  What was read is kept (keys and values of its tokens), so that each token costs
+ * what one token costs.
+ *
+ *     artel_session *s;
+ *     artel_session_open(a, m, NULL, &s);
+ *     artel_session_feed(s, ids, n);                     the prompt
+ *     while (artel_session_sample(s, &how, &id) == ARTEL_OK && id != artel_model_end(m)) {
+ *         ...                                            use id
+ *         artel_session_feed(s, &id, 1);
+ *     }
+ *     artel_session_close(s);
+ *
+ * writes the text that artel_model_generate writes with the same sampling.
+ */
+typedef struct artel_session artel_session;
+
+typedef struct artel_session_options {
+    const char
+        *expert;      /* of a composed model, the one who answers; NULL: whom the router chooses by
+                           the first tokens fed                                              */
+    int64_t capacity; /* most tokens; 0: the model's context.  Memory follows what is read     */
+} artel_session_options;
+
+/** o may be NULL for defaults.  ARTEL_ARG: no such expert, or a capacity beyond the context. */
+ARTEL_API artel_status artel_session_open(artel *a, const artel_model *m,
+                                          const artel_session_options *o, artel_session **out);
+ARTEL_API void artel_session_close(artel_session *s);
+/** Reads n more token ids.  ARTEL_ARG: n < 1, more than there is room for, or an id outside the
+    vocabulary; ARTEL_INTERRUPTED before it reads; ARTEL_NUMERIC.  On a failure the session is as before. */
+ARTEL_API artel_status artel_session_feed(artel_session *s, const int32_t *ids, int64_t n);
+/** The logits [V] of what follows the tokens read, until the next call for this session.  ARTEL_ARG:
+    nothing was read. */
+ARTEL_API artel_status artel_session_logits(artel_session *s, const float **logits);
+/** Chooses the token that follows, and does not read it.  ARTEL_ARG: nothing was read. */
+ARTEL_API artel_status artel_session_sample(artel_session *s, const artel_sampling *how,
+                                            int32_t *id);
+/** Forgets all but the first n tokens, from where the text can go on in another way.  n = 0 also forgets
+    the expert that the router had chosen. */
+ARTEL_API void artel_session_rewind(artel_session *s, int64_t n);
+/** Tokens read, and most that can be. */
+ARTEL_API int64_t artel_session_length(const artel_session *s);
+ARTEL_API int64_t artel_session_capacity(const artel_session *s);
+/** Name of the expert who answers, which lives as long as the model; NULL for a plain model, or before
+    the router has chosen. */
+ARTEL_API const char *artel_session_expert(const artel_session *s);
 
 /* ---- router ------------------------------------------------------------------------------- */
 

@@ -35,6 +35,7 @@ _Static_assert((int)ARTEL_INFO == (int)AT_LOG_INFO && (int)ARTEL_PROGRESS == (in
 
 void artel_close(artel *a) {
     if (!a) return;
+    at_compute_close(&a->cp);
     free(a);
     if (atomic_fetch_sub(&opened, 1) == 1) at_par_stop();
 }
@@ -47,6 +48,12 @@ void artel_free(void *p) { at_free(p); }
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "an int can be stored in a handler of signals");
 void artel_interrupt(artel *a) { atomic_store(&a->stop, 1); }
 void artel_interrupt_clear(artel *a) { atomic_store(&a->stop, 0); }
+
+at_status at_compute_of(artel *a, at_compute **out) {
+    *out = &a->cp;
+    if (a->cp.scratch) return AT_OK;
+    return at_compute_open(&a->cp, &a->ctx);
+}
 
 artel_status at_answer(artel *a, at_status s) {
     if (s == AT_INTERRUPTED) artel_interrupt_clear(a);

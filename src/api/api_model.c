@@ -1,4 +1,5 @@
-/* api_model.c - compose, eval, logits, generate. */
+/* api_model.c - compose, eval, logits, generate: of a model that is open, or of a folder. */
+#include "api/api_model.h"
 #include "api/api_recipe.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -39,7 +40,7 @@ enum { ROUTE_ON = 32 };
 
 typedef struct {
     artel *a;
-    at_compute cp;
+    at_compute *cp;
     at_lm *m;
     at_dataset *d;
     const artel_eval_options *o;
@@ -141,7 +142,7 @@ static at_status eval_domains(evaluation *v, at_split split) {
         e = (at_eval){.windows_by = e.windows_by, .usage = v->o->usage ? &usage : NULL};
         at_usage_reset(&usage);
         at_log(c, AT_LOG_PROGRESS, "evaluating %s", dom->name);
-        s = at_eval_lm(&v->cp, v->m, &dom->shard[split], v->context, v->o->windows, v->prefix, &e);
+        s = at_eval_lm(v->cp, v->m, &dom->shard[split], v->context, v->o->windows, v->prefix, &e);
         s = at_dataset_error(c, v->d, s);
         if (s != AT_OK || e.tokens == 0) continue; /* every window ends within the prefix */
         s = emit_eval(v, dom->name, &e);
@@ -165,41 +166,56 @@ static at_status eval_domains(evaluation *v, at_split split) {
     return s;
 }
 
-artel_status artel_eval(artel *a, const char *model, const char *data, const artel_eval_options *o,
-                        artel_emit emit, void *user) {
+static at_status evaluate(artel *a, at_lm *m, const char *data, const artel_eval_options *o,
+                          artel_emit emit, void *user) {
     at_ctx *c = &a->ctx;
-    evaluation v = {.a = a, .o = o, .emit = emit, .user = user};
+    evaluation v = {.a = a, .m = m, .o = o, .emit = emit, .user = user};
     at_split split = AT_TEST;
-    at_status s = at_compute_open(&v.cp, c);
-    if (s != AT_OK) return (artel_status)s;
-    if (o->split) s = find_split(c, o->split, &split);
-    if (s == AT_OK) s = at_lm_load(c, model, &v.m);
-    if (s == AT_OK) s = at_lm_finite(v.m);
+    at_status s = at_compute_of(a, &v.cp);
+    if (s == AT_OK && o->split) s = find_split(c, o->split, &split);
+    if (s == AT_OK) s = at_lm_finite(c, m);
     if (s == AT_OK) s = at_dataset_open_checked(c, data, &v.d);
     if (s == AT_OK)
-        s = at_lm_check_data(c, model, v.m->hash, v.m->vocab, data, v.d->tokenizer_hash,
-                             v.d->vocab);
+        s = at_lm_check_data(c, m->path, m->hash, m->vocab, data, v.d->tokenizer_hash, v.d->vocab);
     if (s == AT_OK) s = choose_windows(&v);
     if (s == AT_OK) s = eval_domains(&v, split);
     at_dataset_close(v.d);
-    at_lm_close(v.m);
-    at_compute_close(&v.cp);
+    return s;
+}
+
+artel_status artel_model_eval(artel *a, const artel_model *m, const char *data,
+                              const artel_eval_options *o, artel_emit emit, void *user) {
+    return at_answer(a, evaluate(a, at_inner(m), data, o, emit, user));
+}
+
+artel_status artel_eval(artel *a, const char *model, const char *data, const artel_eval_options *o,
+                        artel_emit emit, void *user) {
+    at_lm *m = NULL;
+    at_status s = at_lm_load(&a->ctx, model, &m);
+    if (s == AT_OK) s = evaluate(a, m, data, o, emit, user);
+    at_lm_close(m);
     return at_answer(a, s);
 }
 
 /* ---- logits ----------------------------------------------------------------------- */
 
+artel_status artel_model_logits(artel *a, const artel_model *m, const int32_t *ids, int64_t n,
+                                float *logits) {
+    at_compute *cp;
+    at_status s = at_compute_of(a, &cp);
+    if (s == AT_OK) s = at_logits(cp, at_inner(m), ids, n, logits);
+    return at_answer(a, s);
+}
+
 artel_status artel_logits(artel *a, const char *model, const char *ids, const char *out) {
     at_ctx *c = &a->ctx;
-    at_compute cp;
+    at_compute *cp;
     at_lm *m = NULL;
-    at_status s = at_compute_open(&cp, c);
-    if (s != AT_OK) return (artel_status)s;
-    s = at_lm_load(c, model, &m);
-    if (s == AT_OK) s = at_lm_finite(m);
-    if (s == AT_OK) s = at_logits_file(&cp, m, ids, out);
+    at_status s = at_compute_of(a, &cp);
+    if (s == AT_OK) s = at_lm_load(c, model, &m);
+    if (s == AT_OK) s = at_lm_finite(c, m);
+    if (s == AT_OK) s = at_logits_file(cp, m, ids, out);
     at_lm_close(m);
-    at_compute_close(&cp);
     return at_answer(a, s);
 }
 
@@ -295,16 +311,13 @@ static at_status allowed_experts(at_ctx *c, const at_lm *m, const artel_generate
     return AT_OK;
 }
 
-artel_status artel_generate(artel *a, const char *model, const artel_generate_options *o,
-                            artel_text text, artel_emit emit, void *user) {
+static at_status generate(artel *a, at_lm *m, const artel_generate_options *o, artel_text text,
+                          artel_emit emit, void *user) {
     at_ctx *c = &a->ctx;
-    at_compute cp;
-    at_lm *m = NULL;
+    at_compute *cp;
     bool *mask = NULL;
     at_generated res = {0};
-    at_status s = at_compute_open(&cp, c);
-    if (s != AT_OK) return (artel_status)s;
-    s = at_lm_load(c, model, &m);
+    at_status s = at_compute_of(a, &cp);
     if (s == AT_OK) s = allowed_experts(c, m, o, &mask);
     writer w = {.a = a, .text = text, .emit = emit, .user = user};
     at_text_init(&w.whole, c, 0);
@@ -313,13 +326,12 @@ artel_status artel_generate(artel *a, const char *model, const artel_generate_op
                              .n_ids = o->n_ids,
                              .token = put_id,
                              .n = o->n,
-                             .sampling = {o->temperature, o->top_k, o->top_p, o->seed},
-                             .repeat_penalty = o->repeat_penalty,
+                             .sampling = at_sampling_of(&o->sampling),
                              .allowed = mask,
                              .text = put_text,
                              .routed = put_route,
                              .user = &w};
-    if (s == AT_OK) s = at_generate(&cp, m, &g, &res);
+    if (s == AT_OK) s = at_generate(cp, m, &g, &res);
     if (s == AT_OK) s = w.whole.failed ? w.whole.failed : w.failed;
     if (s == AT_OK || s == AT_INTERRUPTED) {
         at_json j;
@@ -343,7 +355,19 @@ artel_status artel_generate(artel *a, const char *model, const artel_generate_op
     at_text_close(&w.whole);
     at_ids_free(&w.ids);
     at_free(mask);
+    return s;
+}
+
+artel_status artel_model_generate(artel *a, const artel_model *m, const artel_generate_options *o,
+                                  artel_text text, artel_emit emit, void *user) {
+    return at_answer(a, generate(a, at_inner(m), o, text, emit, user));
+}
+
+artel_status artel_generate(artel *a, const char *model, const artel_generate_options *o,
+                            artel_text text, artel_emit emit, void *user) {
+    at_lm *m = NULL;
+    at_status s = at_lm_load(&a->ctx, model, &m);
+    if (s == AT_OK) s = generate(a, m, o, text, emit, user);
     at_lm_close(m);
-    at_compute_close(&cp);
     return at_answer(a, s);
 }

@@ -69,7 +69,6 @@ static at_status outline(at_ctx *c, at_conf *f, const char *section, const at_ke
     }
     at_model *m = at_calloc(c, 1, sizeof *m);
     if (!m) return AT_OOM;
-    m->ctx = c;
     m->arch = arch;
     at_store_init(&m->store, c);
     s = (m->config = at_calloc(c, 1, arch->config_bytes)) ? AT_OK : AT_OOM;
@@ -118,7 +117,7 @@ static at_status load_weights(at_ctx *c, at_model *m, const char *path, bool tra
     at_status s = at_weights_open(c, path, read_below, &m->weights);
     const at_load_options how = at_model_load_options(m, !train);
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &m->weights, &how);
-    if (s == AT_OK && at_weights_bytes(&m->weights) <= read_below) s = at_model_finite(m);
+    if (s == AT_OK && at_weights_bytes(&m->weights) <= read_below) s = at_model_finite(c, m);
     if (s == AT_OK && m->weights.n) {
         const char *hash = at_st_meta(m->weights.file[0], "artel.tokenizer");
         if (hash && !(m->tokenizer = at_strdup(c, hash))) s = AT_OOM;
@@ -172,17 +171,17 @@ static const char *where_of(const at_model *m) {
     return m->weights.n == 1 ? at_st_path(m->weights.file[0]) : m->path ? m->path : "the model";
 }
 
-at_status at_model_finite(at_model *m) {
+at_status at_model_finite(at_ctx *c, at_model *m) {
     if (m->finite) return AT_OK;
-    const at_status s = at_store_finite(&m->store, where_of(m));
-    m->finite = s == AT_OK;
+    const at_status s = at_store_finite(c, &m->store, where_of(m));
+    if (s == AT_OK) m->finite = true;
     return s;
 }
 
-at_status at_model_diagnose(at_model *m) {
-    const at_status s = at_model_finite(m);
+at_status at_model_diagnose(at_ctx *c, at_model *m) {
+    const at_status s = at_model_finite(c, m);
     return s != AT_OK ? s
-                      : at_error(m->ctx, AT_NUMERIC,
+                      : at_error(c, AT_NUMERIC,
                                  "%s: what the model computes is not finite, though all its "
                                  "parameters are: some are too large for float32",
                                  where_of(m));
@@ -275,7 +274,7 @@ at_status at_model_write(at_ctx *c, const at_model *m, const char *dir, const ch
     char *config = at_join(c, dir, "config.json"), *weights = at_join(c, dir, "model.safetensors");
     char *tok = at_join(c, dir, "tokenizer.json");
     at_status s =
-        config && weights && tok ? at_store_finite(&m->store, "the model to be saved") : AT_OOM;
+        config && weights && tok ? at_store_finite(c, &m->store, "the model to be saved") : AT_OOM;
     if (s == AT_OK) {
         at_json j;
         at_json_open_file(&j, c);

@@ -9,7 +9,6 @@
 #include "io/checkpoint.h"
 
 typedef struct at_model {
-    at_ctx *ctx;
     const at_arch *arch;
     void *config; /* the architecture's own struct             */
     void *impl;   /* what arch->init made                      */
@@ -19,7 +18,7 @@ typedef struct at_model {
     cJSON *source;      /* the configuration it was read from, or NULL */
     char *path;         /* folder it came from, or NULL        */
     char *tokenizer;    /* hex hash of its tokenizer, or NULL  */
-    bool finite;        /* all values have been checked, see at_model_finite */
+    atomic_bool finite; /* all values have been checked, see at_model_finite */
 } at_model;
 
 /** A model with random parameters, from a section of a recipe ("model") and the seed; vocab is used
@@ -39,10 +38,10 @@ void at_model_close(at_model *m);
 /** AT_NUMERIC names file, tensor and index when a parameter is infinite or NaN.  Loading checks
     this, except for borrowed parameters of files above 1 GiB; whoever reads all of those checks it
     first. */
-at_status at_model_finite(at_model *m);
+at_status at_model_finite(at_ctx *c, at_model *m);
 /** For a model that has computed infinities or NaN: AT_NUMERIC with the parameter at fault, or that
     its values are too large. */
-at_status at_model_diagnose(at_model *m);
+at_status at_model_diagnose(at_ctx *c, at_model *m);
 
 /** Sets the end-of-text token in the configuration, where it is not set yet. */
 void at_model_end_token(at_model *m, int64_t id);

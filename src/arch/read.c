@@ -77,5 +77,5 @@ at_status at_model_read(at_compute *cp, at_arena *arena, at_model *m, const at_i
     if (x && what->logits) good &= logits(&r, x, at_model_head(m), what);
     const at_status s = at_run_status(&r);
     at_arena_rewind(arena, mark);
-    return s == AT_OK && !good ? at_model_diagnose(m) : s;
+    return s == AT_OK && !good ? at_model_diagnose(cp->ctx, m) : s;
 }

@@ -173,7 +173,7 @@ at_status at_compose(at_ctx *c, at_conf *f, const char *out) {
     if (s == AT_OK) s = fill(&w, k, n, &h);
     at_lm *m = NULL; /* checks that the result can be opened */
     if (s == AT_OK) s = at_lm_load(c, w.dir, &m);
-    if (s == AT_OK) s = at_lm_finite(m);
+    if (s == AT_OK) s = at_lm_finite(c, m);
     at_lm_close(m);
     if (s == AT_OK) s = at_partial_commit(c, w.dir, bare);
     at_partial_drop(c, w.dir);

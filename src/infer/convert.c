@@ -194,7 +194,7 @@ at_status at_convert(at_compute *cp, const char *from, const char *to, at_conver
     if (s == AT_OK) s = (bare = at_path_trim(c, to)) ? AT_OK : c->status;
     if (s == AT_OK) s = at_partial_dir(c, bare, &w.temp);
     if (s == AT_OK) s = at_model_load(c, from, false, &w.m);
-    if (s == AT_OK) s = at_model_finite(w.m);
+    if (s == AT_OK) s = at_model_finite(c, w.m);
     if (s == AT_OK) {
         w.how = at_model_load_options(w.m, true);
         out->files = w.m->weights.n;

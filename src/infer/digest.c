@@ -150,8 +150,8 @@ static at_status digest(items *l, const char *path, at_digest *out) {
     return s;
 }
 
-at_status at_digest_slot(at_model *m, const at_bank *b, int64_t slot, at_digest *out) {
-    items l = {.c = m->ctx, .group = ""};
+at_status at_digest_slot(at_ctx *c, at_model *m, const at_bank *b, int64_t slot, at_digest *out) {
+    items l = {.c = c, .group = ""};
     at_param_entry *e[AT_BANK_PARTS + 1];
     const int n = at_bank_slot(b, slot, e);
     at_status s = AT_OK;

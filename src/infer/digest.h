@@ -23,6 +23,6 @@ typedef struct at_digest {
     Hashes in the files are verified.  AT_INTERRUPTED between two tensors. */
 at_status at_digest_of(at_ctx *c, const char *path, at_digest *out);
 /** Of the parameters of one slot of a bank, its row of the router among them, under their own paths. */
-at_status at_digest_slot(at_model *m, const at_bank *b, int64_t slot, at_digest *out);
+at_status at_digest_slot(at_ctx *c, at_model *m, const at_bank *b, int64_t slot, at_digest *out);
 
 #endif

@@ -10,9 +10,8 @@ typedef struct {
     const at_generation *g;
     at_session session;
     at_ids ids; /* prompt and what was generated */
-    at_pick *scratch;
-    at_real *lowered; /* logits after the penalty; NULL without one */
-    char held[8];     /* a UTF-8 sequence not complete yet */
+    at_chooser chooser;
+    char held[8]; /* a UTF-8 sequence not complete yet */
     size_t n_held;
 } text_state;
 
@@ -62,33 +61,14 @@ static void put_token(text_state *t, int32_t id) {
     if (piece) put_bytes(t, piece, bytes);
 }
 
-/* The tokenizer's, or the one the configuration names; -1: none. */
-static int32_t end_token(const text_state *t) {
-    return t->m->tokenizer ? at_tokenizer_eot(t->m->tokenizer)
-                           : (int32_t)at_model_number(t->session.model, "eos_token_id", -1);
-}
-
-/* The logits to draw from: those of recent tokens, the prompt included, are lowered by the penalty,
-   once for each token however often it occurred. */
-static const at_real *penalised(const text_state *t, const at_real *logits) {
-    if (!t->lowered) return logits;
-    const double by = at_ln(t->g->repeat_penalty);
-    memcpy(t->lowered, logits, (size_t)t->session.model->dims.vocab * sizeof *logits);
-    for (int64_t i = t->ids.n > AT_REPEAT_WINDOW ? t->ids.n - AT_REPEAT_WINDOW : 0; i < t->ids.n;
-         i++)
-        t->lowered[t->ids.id[i]] = (at_real)((double)logits[t->ids.id[i]] - by);
-    return t->lowered;
-}
-
 static at_status go_on(text_state *t, const at_real *logits, at_generated *out) {
     const at_generation *g = t->g;
-    const int32_t eot = end_token(t);
+    const int32_t eot = at_lm_end(t->m, t->session.model);
     at_status s = AT_OK;
     for (int64_t i = 0; i < g->n && s == AT_OK; i++) {
         if (at_interrupted(t->cp->ctx)) return at_error(t->cp->ctx, AT_INTERRUPTED, "interrupted");
         int32_t id;
-        s = at_sample(t->cp->ctx, penalised(t, logits), t->session.model->dims.vocab, &g->sampling,
-                      (uint64_t)t->ids.n, t->scratch, &id);
+        s = at_choose(t->cp->ctx, &t->chooser, logits, &g->sampling, t->ids.id, t->ids.n, &id);
         if (s != AT_OK) break;
         if (id == eot) {
             out->ended = true;
@@ -117,14 +97,8 @@ static at_status read_ids(text_state *t) {
     if (!g->ids)
         return at_tokenizer_encode(c, t->m->tokenizer, g->prompt, strlen(g->prompt), false,
                                    &t->ids);
-    at_status s = AT_OK;
-    for (int64_t i = 0; i < g->n_ids && s == AT_OK; i++)
-        s = g->ids[i] >= 0 && g->ids[i] < t->m->vocab
-                ? add_id(t, g->ids[i])
-                : at_error(c, AT_ARG,
-                           "id %d at position %lld is outside [0,%lld), the vocabulary "
-                           "of %s",
-                           (int)g->ids[i], (long long)i, (long long)t->m->vocab, t->m->path);
+    at_status s = at_lm_check_ids(c, t->m, g->ids, g->n_ids);
+    for (int64_t i = 0; i < g->n_ids && s == AT_OK; i++) s = add_id(t, g->ids[i]);
     return s;
 }
 
@@ -150,13 +124,7 @@ at_status at_generate(at_compute *cp, at_lm *m, const at_generation *g, at_gener
     out->prompt_tokens = t.ids.n;
     if (s == AT_OK) s = at_session_open(cp, m->expert[expert].model, 0, &t.session);
     const bool open = s == AT_OK;
-    t.scratch =
-        open ? at_malloc(cp->ctx, 2 * (size_t)t.session.model->dims.vocab * sizeof(at_pick)) : NULL;
-    if (open && !t.scratch) s = AT_OOM;
-    if (s == AT_OK && g->repeat_penalty > 0 && g->repeat_penalty != 1) {
-        t.lowered = at_malloc(cp->ctx, (size_t)t.session.model->dims.vocab * sizeof *t.lowered);
-        if (!t.lowered) s = AT_OOM;
-    }
+    if (open) s = at_chooser_open(cp->ctx, t.session.model->dims.vocab, &t.chooser);
     double began = at_now();
     if (s == AT_OK) s = read_prompt(&t, &logits);
     out->prompt_seconds = at_now() - began;
@@ -164,8 +132,7 @@ at_status at_generate(at_compute *cp, at_lm *m, const at_generation *g, at_gener
     if (s == AT_OK) s = go_on(&t, logits, out);
     out->seconds = at_now() - began;
     if (open) at_session_close(&t.session);
-    at_free(t.scratch);
-    at_free(t.lowered);
+    at_chooser_close(&t.chooser);
     at_ids_free(&t.ids);
     return s;
 }

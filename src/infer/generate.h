@@ -5,8 +5,6 @@
 #include "infer/sample.h"
 #include "infer/session.h"
 
-enum { AT_REPEAT_WINDOW = 64 };
-
 typedef struct at_generation {
     const char *prompt;
     const int32_t
@@ -14,9 +12,7 @@ typedef struct at_generation {
     int64_t n_ids;
     int64_t n; /* most new tokens */
     at_sampling sampling;
-    double repeat_penalty; /* a token among the last AT_REPEAT_WINDOW becomes so many times less
-                              likely, before temperature and choice; 0, 1: off */
-    const bool *allowed;   /* [n_experts], or NULL */
+    const bool *allowed; /* [n_experts], or NULL */
     /** Bytes of new text, in order, whole UTF-8 sequences as far as the text has them. */
     void (*text)(void *user, const char *bytes, size_t n);
     /** Each new token instead, where the prompt was ids. */

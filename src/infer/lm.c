@@ -147,7 +147,6 @@ at_status at_lm_load(at_ctx *c, const char *dir, at_lm **out) {
     cJSON *o = m ? read_config(c, dir, &config_path) : NULL;
     at_status s = o ? AT_OK : c->status;
     if (s == AT_OK) {
-        m->ctx = c;
         s = (m->path = at_strdup(c, dir)) ? AT_OK : AT_OOM;
     }
     if (s == AT_OK) {
@@ -164,9 +163,9 @@ at_status at_lm_load(at_ctx *c, const char *dir, at_lm **out) {
     return s;
 }
 
-at_status at_lm_finite(const at_lm *m) {
+at_status at_lm_finite(at_ctx *c, at_lm *m) {
     at_status s = AT_OK;
-    for (int i = 0; i < m->n_experts && s == AT_OK; i++) s = at_model_finite(m->expert[i].model);
+    for (int i = 0; i < m->n_experts && s == AT_OK; i++) s = at_model_finite(c, m->expert[i].model);
     return s;
 }
 
@@ -190,6 +189,20 @@ at_status at_lm_route(at_ctx *c, const at_lm *m, const int32_t *ids, int64_t n, 
     at_free(p);
     if (s == AT_OK && *best < 0) return at_error(c, AT_ARG, "every expert is excluded");
     return s;
+}
+
+int32_t at_lm_end(const at_lm *m, const at_model *x) {
+    return m->tokenizer ? at_tokenizer_eot(m->tokenizer)
+                        : (int32_t)at_model_number(x, "eos_token_id", -1);
+}
+
+at_status at_lm_check_ids(at_ctx *c, const at_lm *m, const int32_t *ids, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= m->vocab)
+            return at_error(c, AT_ARG,
+                            "id %d at position %lld is outside [0,%lld), the vocabulary of %s",
+                            (int)ids[i], (long long)i, (long long)m->vocab, m->path);
+    return AT_OK;
 }
 
 int at_lm_expert(const at_lm *m, const char *name) {

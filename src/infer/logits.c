@@ -144,6 +144,19 @@ static at_status sequence(at_compute *cp, at_lm *m, at_arena *arena, const int32
     return s == AT_OK ? forward(cp, m->expert[e].model, arena, &in, NULL, m->vocab, out) : s;
 }
 
+at_status at_logits(at_compute *cp, at_lm *m, const int32_t *ids, int64_t n, float *out) {
+    at_ctx *c = cp->ctx;
+    if (n < 1 || n > m->context)
+        return at_error(c, AT_ARG, "%s: expected 1 to %lld tokens, found %lld", m->path,
+                        (long long)m->context, (long long)n);
+    at_arena arena;
+    at_arena_init(&arena, c);
+    at_status s = at_lm_check_ids(c, m, ids, n);
+    if (s == AT_OK) s = sequence(cp, m, &arena, ids, n, out);
+    at_arena_close(&arena);
+    return s;
+}
+
 /* All sequences in one pass, for the auxiliary loss. */
 static at_status together(at_compute *cp, at_model *x, at_arena *arena, const tokens *t,
                           float *logits, float *loss) {

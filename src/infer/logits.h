@@ -3,6 +3,10 @@
 #define AT_LOGITS_H
 #include "infer/lm.h"
 
+/** Logits [n, V] of one sequence of n ids, by the expert that all of it is routed to; AT_ARG: more than
+    the context, or an id that is not of the vocabulary. */
+at_status at_logits(at_compute *cp, at_lm *m, const int32_t *ids, int64_t n, float *out);
+
 /** ids: "FILE.safetensors[:NAME]" (default input_ids), an integer tensor [B,T] or [T]; out: a
     safetensors file with `logits` F32 [B,T,V].  An `attention_mask` beside the ids marks padding,
     whose logits are 0. */

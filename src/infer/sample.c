@@ -149,3 +149,35 @@ at_status at_sample(at_ctx *c, const at_real *logits, int64_t v, const at_sampli
     *id = reach(pick, n, share(total, u), room, NULL).id;
     return AT_OK;
 }
+
+at_status at_chooser_open(at_ctx *c, int64_t v, at_chooser *out) {
+    *out = (at_chooser){.v = v,
+                        .scratch = at_malloc(c, 2 * (size_t)v * sizeof *out->scratch),
+                        .lowered = at_malloc(c, (size_t)v * sizeof *out->lowered)};
+    if (out->scratch && out->lowered) return AT_OK;
+    at_chooser_close(out);
+    return AT_OOM;
+}
+
+void at_chooser_close(at_chooser *h) {
+    at_free(h->scratch);
+    at_free(h->lowered);
+    *h = (at_chooser){0};
+}
+
+/* Lowered once, however often it was said. */
+static const at_real *penalised(const at_chooser *h, const at_real *logits, double penalty,
+                                const int32_t *text, int64_t n) {
+    const double by = at_ln(penalty);
+    memcpy(h->lowered, logits, (size_t)h->v * sizeof *logits);
+    for (int64_t i = n > AT_REPEAT_WINDOW ? n - AT_REPEAT_WINDOW : 0; i < n; i++)
+        h->lowered[text[i]] = (at_real)((double)logits[text[i]] - by);
+    return h->lowered;
+}
+
+at_status at_choose(at_ctx *c, const at_chooser *h, const at_real *logits, const at_sampling *how,
+                    const int32_t *text, int64_t n, int32_t *id) {
+    if (how->repeat_penalty > 0 && how->repeat_penalty != 1)
+        logits = penalised(h, logits, how->repeat_penalty, text, n);
+    return at_sample(c, logits, h->v, how, (uint64_t)n, h->scratch, id);
+}

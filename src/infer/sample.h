@@ -19,7 +19,11 @@ typedef struct at_sampling {
     int64_t top_k;      /* only the k most probable; 0: all                        */
     double top_p;       /* only the most probable ones that reach p together; 1: all */
     uint64_t seed;
+    double repeat_penalty; /* a token among the last AT_REPEAT_WINDOW becomes so many times less
+                              likely, before temperature and choice; 0, 1: off      */
 } at_sampling;
+
+enum { AT_REPEAT_WINDOW = 64 };
 
 typedef struct at_pick {
     int32_t id;
@@ -32,5 +36,19 @@ typedef struct at_pick {
     that is finite.  -infinity is a token that never comes. */
 at_status at_sample(at_ctx *c, const at_real *logits, int64_t v, const at_sampling *how,
                     uint64_t index, at_pick *scratch, int32_t *id);
+
+/** Memory to draw from v logits again and again. */
+typedef struct at_chooser {
+    int64_t v;
+    at_pick *scratch;
+    at_real *lowered; /* logits after the penalty */
+} at_chooser;
+
+at_status at_chooser_open(at_ctx *c, int64_t v, at_chooser *out);
+void at_chooser_close(at_chooser *h);
+/** The token after the n of a text, at_sample with index n, once the penalty has lowered what was said
+    lately, the prompt included. */
+at_status at_choose(at_ctx *c, const at_chooser *h, const at_real *logits, const at_sampling *how,
+                    const int32_t *text, int64_t n, int32_t *id);
 
 #endif

@@ -46,7 +46,7 @@ static void place(const at_tensor *t, int64_t i, char *text, size_t room) {
         n += (size_t)snprintf(text + n, room - n, "%s%lld", d ? "," : "", (long long)at[d]);
 }
 
-at_status at_store_finite(const at_store *s, const char *where) {
+at_status at_store_finite(at_ctx *c, const at_store *s, const char *where) {
     for (int64_t i = 0; i < s->n; i++) {
         const at_param_entry *e = s->p[i];
         if (e->absent) continue;
@@ -58,7 +58,7 @@ at_status at_store_finite(const at_store *s, const char *where) {
         place(&e->of->t, (i - e->of->at) * n + bad, at,
               sizeof at); /* as a reader of the file counts */
         const bool nan = e->t.bf16 ? (e->t.bf16[bad] & 0x7fU) != 0 : isnan(e->t.data[bad]);
-        return at_error(s->ctx, AT_NUMERIC, "%s: tensor `%s`: the value at [%s] is %s", where,
+        return at_error(c, AT_NUMERIC, "%s: tensor `%s`: the value at [%s] is %s", where,
                         e->of->path, at, nan ? "not a number (NaN)" : "infinite");
     }
     return AT_OK;

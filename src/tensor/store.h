@@ -103,7 +103,7 @@ int64_t at_store_freeze(at_store *s, const char *glob);
 
 /** AT_NUMERIC names `where`, the first tensor with an infinite value or a NaN, and its place.
     Reads every value: about as fast as memory delivers them. */
-at_status at_store_finite(const at_store *s, const char *where);
+at_status at_store_finite(at_ctx *c, const at_store *s, const char *where);
 /** Index of the first infinite value or NaN, or -1. */
 int64_t at_first_not_finite(const at_real *x, int64_t n);
 

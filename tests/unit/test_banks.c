@@ -150,7 +150,8 @@ static void digests(at_model *m, at_digest out[LAYERS][AT_LAYER_KINDS][MLP]) {
     const at_banks *l = banks_of(m);
     for (int64_t i = 0; i < l->n; i++)
         for (int64_t x = 0; x < l->bank[i].n; x++)
-            OK(at_digest_slot(m, &l->bank[i], x, &out[l->bank[i].id.layer][l->bank[i].id.kind][x]));
+            OK(at_digest_slot(&ctx, m, &l->bank[i], x,
+                              &out[l->bank[i].id.layer][l->bank[i].id.kind][x]));
 }
 
 /* One slot learns; every other one, its row of the router included, is what it was.  As a list of

@@ -44,14 +44,13 @@ static void the_router_reads_the_prefix_alone(void **state) {
     (void)state;
     at_expert expert[2] = {{.name = "low", .model = tiny(1)}, {.name = "high", .model = tiny(2)}};
     int class_of[2] = {0, 1};
-    at_lm m = {.ctx = &ctx,
-               .expert = expert,
+    at_lm m = {.expert = expert,
                .n_experts = 2,
                .router = by_number(),
                .class_of = class_of,
                .vocab = VOCAB,
                .context = T};
-    at_lm low = {.ctx = &ctx, .expert = expert, .n_experts = 1, .vocab = VOCAB, .context = T};
+    at_lm low = {.expert = expert, .n_experts = 1, .vocab = VOCAB, .context = T};
     uint16_t token[T + 1] = {1, 7, 4, 12, 19, 10, 15, 11, 18};
     int64_t by[2];
     const at_eval behind = measure(&m, token, T + 1, 3, by);
@@ -81,7 +80,7 @@ static void the_router_reads_the_prefix_alone(void **state) {
 static void windows_at_the_edge(void **state) {
     (void)state;
     at_expert e = {.model = tiny(3)};
-    at_lm m = {.ctx = &ctx, .expert = &e, .n_experts = 1, .vocab = VOCAB, .context = T};
+    at_lm m = {.expert = &e, .n_experts = 1, .vocab = VOCAB, .context = T};
     uint16_t token[2 * T + 4];
     for (int i = 0; i < 2 * T + 4; i++) token[i] = (uint16_t)(i * 7 % VOCAB);
     int64_t by[2];

@@ -67,8 +67,7 @@ static void says(at_model *m, const char *text) {
 /* One network as a language model; *e and *lm lie with the caller. */
 static at_lm plain_lm(at_expert *e, at_model *m) {
     *e = (at_expert){.model = m};
-    return (at_lm){.ctx = &ctx,
-                   .path = "model",
+    return (at_lm){.path = "model",
                    .expert = e,
                    .n_experts = 1,
                    .tokenizer = tok,
@@ -187,12 +186,12 @@ static void repetition(void **state) {
     at_generated out;
     for (int k = 0; k < 2; k++) {
         heard h = {0};
-        OK(ask(&m, (at_generation){.prompt = "x", .n = 7, .sampling = cold, .repeat_penalty = k},
+        OK(ask(&m, (at_generation){.prompt = "x", .n = 7, .sampling = {.repeat_penalty = k}},
                &h, &out));
         assert_string_equal(h.text, "yzxyzxy");
     }
     heard h = {0};
-    OK(ask(&m, (at_generation){.prompt = "x", .n = 40, .sampling = cold, .repeat_penalty = 1e60},
+    OK(ask(&m, (at_generation){.prompt = "x", .n = 40, .sampling = {.repeat_penalty = 1e60}},
            &h, &out));
     assert_int_equal(h.text[0], 'y');
     assert_int_equal(h.text[1], 'z');

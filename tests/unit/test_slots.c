@@ -210,7 +210,7 @@ static void absent(void **state) {
     assert_true(full.p[2]->absent && !full.p[2]->t.data && !full.stack[STACK]->t.data);
     at_store_close(&full);
     at_weights_close(&again);
-    OK(at_store_finite(&t, "some"));
+    OK(at_store_finite(&ctx, &t, "some"));
     OK(at_store_train(&t, true)); /* what is not there does not learn */
     assert_int_equal(t.p[2]->moment, -1);
     assert_null(t.p[2]->t.grad);
@@ -242,7 +242,7 @@ static void refused(void **state) {
     at_store_close(&t);
     at_weights_close(&w);
     s.p[3]->t.data[9] = (at_real)NAN;
-    assert_int_equal(at_store_finite(&s, "here"), AT_NUMERIC); /* told as the file has it */
+    assert_int_equal(at_store_finite(&ctx, &s, "here"), AT_NUMERIC); /* told as the file has it */
     expect_says(&ctx, "tensor `w.weight`: the value at [3,1,2]");
     at_store_close(&s);
 }
