@@ -1,9 +1,9 @@
 /* lab_session.h - what the parts of a lab share while it runs. */
 #ifndef AT_LAB_SESSION_H
 #define AT_LAB_SESSION_H
-#include "base/self.h"
 #include "data/dataset.h"
 #include "lab/lab.h"
+#include "lab/lab_self.h"
 #include "tensor/run.h"
 
 enum {

@@ -28,6 +28,7 @@ PROGRAMS = {  # folder of programs over the library -> what it may include besid
     "cli": ["bench/bench.h", "lab/lab_json.h"],
     "bench": list(MAY),
     "lab": [*MAY, "bench"],
+    "examples": [],
 }
 
 
@@ -61,13 +62,13 @@ def check_source(root):
 
 
 def check_programs(root):
-    """cli/, bench/ and lab/: programs over the library."""
+    """cli/, bench/, lab/ and examples/: programs over the library."""
     breaches = 0
     for own, allowed in PROGRAMS.items():
         for path in sorted(pathlib.Path(root, own).rglob("*.[ch]")):
             for number, name in includes(path):
                 folder = name.split("/")[0] if "/" in name else None
-                if name == "artel.h" or name in allowed or folder in allowed or folder == own:
+                if name in ("artel.h", "artel_version.h") or name in allowed or folder in allowed or folder == own:
                     continue
                 if folder is None and pathlib.Path(root, own, name).exists():
                     continue

@@ -1,7 +1,7 @@
 /* test_self.c - the program by its file, the processor by its name. */
 #include "base/cpu.h"
-#include "base/self.h"
 #include "check.h"
+#include "lab/lab_self.h"
 
 static at_ctx ctx;
 
@@ -13,7 +13,7 @@ static void test_program(void **state) {
     assert_int_equal(strlen(got), 64);
     assert_string_equal(got, again);
     if (!at_exists("/proc/self/exe")) skip();
-    OK(at_sha256_file(&ctx, "/proc/self/exe", file)); /* the library is part of this program */
+    OK(at_sha256_file(&ctx, "/proc/self/exe", file));
     assert_string_equal(got, file);
 }
 
