@@ -214,6 +214,31 @@ static void a_large_vocabulary(void **state) {
         }
 }
 
+/* ---- what was said ------------------------------------------------------------------------ */
+
+/* Lowered while it is among the last AT_REPEAT_WINDOW, by one factor however often; logits stay. */
+static void repeat_penalty(void **state) {
+    (void)state;
+    const at_real l[V] = {3, 2, 1, 0, 0, 0};
+    const at_sampling how = {.repeat_penalty = 4}; /* ln 4 = 1.39 */
+    int32_t text[AT_REPEAT_WINDOW + 1] = {0}, id;
+    at_chooser h;
+    OK(at_chooser_open(&ctx, V, &h));
+    for (int i = 1; i <= AT_REPEAT_WINDOW; i++) text[i] = 5;
+    OK(at_choose(&ctx, &h, l, &how, text, AT_REPEAT_WINDOW, &id));
+    assert_int_equal(id, 1);
+    OK(at_choose(&ctx, &h, l, &how, text, AT_REPEAT_WINDOW + 1, &id));
+    assert_int_equal(id, 0); /* said too long ago */
+    text[1] = text[2] = 0;
+    text[3] = 1;
+    OK(at_choose(&ctx, &h, l, &how, text, 4, &id));
+    assert_int_equal(id, 0); /* 1.61, 0.61, 1: once, not three times */
+    OK(at_choose(&ctx, &h, l, &(at_sampling){.repeat_penalty = 1}, text, 4, &id));
+    assert_int_equal(id, 0);
+    assert_true(l[0] > 2.9f);
+    at_chooser_close(&h);
+}
+
 /* ---- refusals -------------------------------------------------------------------------- */
 
 static void what_is_not_finite(void **state) {
@@ -246,6 +271,7 @@ int main(void) {
         cmocka_unit_test(top_p),
         cmocka_unit_test(draws_what_is_defined),
         cmocka_unit_test(a_large_vocabulary),
+        cmocka_unit_test(repeat_penalty),
         cmocka_unit_test(what_is_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,6 @@
 /* test_sessions.c - the public interface to models that stay open: what is asked of one is what is asked
    of its folder, sessions write what generate writes, and several contexts may ask at the same time. */
-#include "artel.h"
-#include "base/json.h"
+#include "api/api.h"
 #include "check.h"
 #include "io/safetensors.h"
 #include <math.h>
@@ -389,6 +388,41 @@ static void experts(void **state) {
     artel_model_close(m);
 }
 
+static int32_t next(artel_session *s, artel_sampling how) {
+    int32_t id = -1;
+    GOOD(artel_session_sample(s, &how, &id));
+    return id;
+}
+
+/* Each field of how a token is chosen. */
+static void choices(void **state) {
+    (void)state;
+    artel_model *m = NULL;
+    artel_session *s = NULL;
+    GOOD(artel_model_open(a, plain, &m));
+    GOOD(artel_session_open(a, m, NULL, &s));
+    GOOD(artel_session_feed(s, prompt, PROMPT));
+    const int32_t best = next(s, (artel_sampling){.seed = 0});
+    int other = 0;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        other += next(s, (artel_sampling){.temperature = 50, .seed = seed}) != best;
+        assert_int_equal(next(s, (artel_sampling){.temperature = 50, .top_k = 1, .seed = seed}),
+                         best);
+        assert_int_equal(next(s, (artel_sampling){.temperature = 50, .top_p = 1e-9, .seed = seed}),
+                         best);
+    }
+    assert_true(other > 10);
+    int32_t said[PROMPT + 6];
+    memcpy(said, prompt, sizeof prompt);
+    for (int n = PROMPT; n < PROMPT + 6; n++) {
+        said[n] = next(s, (artel_sampling){.repeat_penalty = 1e30});
+        for (int i = 0; i < n; i++) assert_int_not_equal(said[i], said[n]);
+        GOOD(artel_session_feed(s, &said[n], 1));
+    }
+    artel_session_close(s);
+    artel_model_close(m);
+}
+
 /* A call that fails leaves the session as it was. */
 static void refusals(void **state) {
     (void)state;
@@ -421,6 +455,40 @@ static void refusals(void **state) {
     GOOD(artel_session_feed(s, prompt, 2));
     BAD(artel_session_feed(s, prompt, 1), ARTEL_ARG, "expected 1 to 0");
     artel_session_close(s);
+    artel_model_close(m);
+}
+
+/* Whichever allocation fails, the session is as before, and the same call works when there is memory. */
+static void no_memory(void **state) {
+    (void)state;
+    artel_model *m = NULL;
+    GOOD(artel_model_open(a, composed, &m));
+    const text wanted = generated(a, m, NULL, prompt, 3);
+    artel_status st = ARTEL_OOM;
+    int failures = 0;
+    for (int64_t k = 1; st != ARTEL_OK; k++) {
+        artel_session *s = NULL;
+        int32_t id = 0;
+        a->ctx.fail_after = k;
+        st = artel_session_open(a, m, NULL, &s);
+        if (st == ARTEL_OK) st = artel_session_feed(s, prompt, PROMPT);
+        const bool read = st == ARTEL_OK;
+        if (read) st = artel_session_sample(s, &drawn, &id);
+        a->ctx.fail_after = 0;
+        failures += st != ARTEL_OK;
+        if (st != ARTEL_OK) assert_int_equal(st, ARTEL_OOM);
+        if (s && !read) {
+            assert_int_equal(artel_session_length(s), 0);
+            assert_null(artel_session_expert(s));
+            GOOD(artel_session_feed(s, prompt, PROMPT));
+        }
+        if (s) {
+            const text t = by_session(s, m, 3);
+            same(&t, &wanted);
+        }
+        artel_session_close(s);
+    }
+    assert_true(failures > 5);
     artel_model_close(m);
 }
 
@@ -480,7 +548,9 @@ int main(void) {
         cmocka_unit_test(loss),
         cmocka_unit_test(rewinds),
         cmocka_unit_test(experts),
+        cmocka_unit_test(choices),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(no_memory),
         cmocka_unit_test(many_ask_one),
     };
     return cmocka_run_group_tests(tests, make_composed, remove_all);
