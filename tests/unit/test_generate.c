@@ -186,13 +186,13 @@ static void repetition(void **state) {
     at_generated out;
     for (int k = 0; k < 2; k++) {
         heard h = {0};
-        OK(ask(&m, (at_generation){.prompt = "x", .n = 7, .sampling = {.repeat_penalty = k}},
-               &h, &out));
+        OK(ask(&m, (at_generation){.prompt = "x", .n = 7, .sampling = {.repeat_penalty = k}}, &h,
+               &out));
         assert_string_equal(h.text, "yzxyzxy");
     }
     heard h = {0};
-    OK(ask(&m, (at_generation){.prompt = "x", .n = 40, .sampling = {.repeat_penalty = 1e60}},
-           &h, &out));
+    OK(ask(&m, (at_generation){.prompt = "x", .n = 40, .sampling = {.repeat_penalty = 1e60}}, &h,
+           &out));
     assert_int_equal(h.text[0], 'y');
     assert_int_equal(h.text[1], 'z');
     for (int64_t i = 0; i < (int64_t)h.n; i++)
