@@ -3,7 +3,7 @@
 #include "artel.h"
 #include "check.h"
 #include "data_fixture.h"
-#include <dirent.h>
+#include "threads.h"
 #include <pthread.h>
 #include <time.h>
 
@@ -59,14 +59,6 @@ static job job_of(int which, const char *name, int round) {
     return j;
 }
 
-static int threads_now(void) {
-    DIR *d = opendir("/proc/self/task");
-    int n = 0;
-    if (!d) return -1;
-    for (const struct dirent *e; (e = readdir(d));) n += e->d_name[0] != '.';
-    (void)closedir(d);
-    return n;
-}
 static int threads_at_first;
 
 static void same_bits(void **state) {
@@ -91,10 +83,7 @@ static void same_bits(void **state) {
             assert_string_equal(both[i].digest, alone[i].digest);
         }
     }
-    /* the system strikes a joined thread off its list a moment later */
-    for (int k = 0; k < 1000 && threads_now() != threads_at_first; k++)
-        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    assert_int_equal(threads_now(), threads_at_first);
+    assert_int_equal(threads_settled(threads_at_first), threads_at_first);
 }
 
 static at_ctx ctx;

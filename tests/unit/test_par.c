@@ -2,7 +2,7 @@
    fork; callers at the same time, each with workers; threads that end. */
 #include "base/par.h"
 #include "check.h"
-#include <dirent.h>
+#include "threads.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -123,14 +123,6 @@ static void callers_have_workers_each(void **state) {
 
 /* ---- threads end ---------------------------------------------------------------------------- */
 
-static int threads_now(void) {
-    DIR *d = opendir("/proc/self/task");
-    int n = 0;
-    if (!d) return -1;
-    for (const struct dirent *e; (e = readdir(d));) n += e->d_name[0] != '.';
-    (void)closedir(d);
-    return n;
-}
 static int threads_at_first;
 
 static void ends_and_begins(void **state) {
@@ -140,10 +132,7 @@ static void ends_and_begins(void **state) {
         if (threads_at_first > 0) assert_true(threads_now() > threads_at_first);
         if (i % 3 == 0) (void)nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); /* asleep */
         at_par_stop();
-        /* the system strikes a joined thread off its list a moment later */
-        for (int k = 0; k < 1000 && threads_now() != threads_at_first; k++)
-            (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-        assert_int_equal(threads_now(), threads_at_first);
+        assert_int_equal(threads_settled(threads_at_first), threads_at_first);
     }
     at_par_stop(); /* nothing to end */
     assert_int_equal(run_one(3, 100, 3), 0);

@@ -320,12 +320,17 @@ static void loss(void **state) {
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
+static artel_session *session_of(const char *path, artel_model **m) {
+    artel_session *s = NULL;
+    GOOD(artel_model_open(a, path, m));
+    GOOD(artel_session_open(a, *m, NULL, &s));
+    return s;
+}
+
 static void rewinds(void **state) {
     (void)state;
     artel_model *m = NULL;
-    artel_session *s = NULL;
-    GOOD(artel_model_open(a, plain, &m));
-    GOOD(artel_session_open(a, m, NULL, &s));
+    artel_session *s = session_of(plain, &m);
     GOOD(artel_session_feed(s, prompt, PROMPT));
     const text x = by_session(s, m, 1), y = generated(a, m, NULL, prompt, 2);
     assert_int_equal(artel_session_length(s), PROMPT + x.n);
@@ -362,9 +367,7 @@ static void feed_words(artel_session *s, const artel_model *m, const char *words
 static void experts(void **state) {
     (void)state;
     artel_model *m = NULL;
-    artel_session *s = NULL;
-    GOOD(artel_model_open(a, composed, &m));
-    GOOD(artel_session_open(a, m, NULL, &s));
+    artel_session *s = session_of(composed, &m);
     assert_null(artel_session_expert(s));
     feed_words(s, m, "lora3 sune5");
     assert_string_equal(artel_session_expert(s), "aa");
@@ -398,9 +401,7 @@ static int32_t next(artel_session *s, artel_sampling how) {
 static void choices(void **state) {
     (void)state;
     artel_model *m = NULL;
-    artel_session *s = NULL;
-    GOOD(artel_model_open(a, plain, &m));
-    GOOD(artel_session_open(a, m, NULL, &s));
+    artel_session *s = session_of(plain, &m);
     GOOD(artel_session_feed(s, prompt, PROMPT));
     const int32_t best = next(s, (artel_sampling){.seed = 0});
     int other = 0;
