@@ -3,34 +3,26 @@
 #include "bench/bench.h"
 #include "printable.h"
 #include "recipe_args.h"
+#include "table.h"
 #include "verbs.h"
 #include <stdio.h>
-
-static double number(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
-
-static const char *text(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsString(v) ? v->valuestring : "";
-}
 
 /* One line for each measurement: name, speed, percent of the limit, ratio to the baseline. */
 static void draw_kernel(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
-    const double median = number(cJSON_GetObjectItemCaseSensitive(o, "seconds"), "median");
-    const double bytes = number(o, "gbytes_per_s");
-    printf("%-27s %-34s %2.0f thread%s", text(o, "name"), text(o, "shape"), number(o, "threads"),
-           number(o, "threads") > 1 ? "s" : " ");
+    const double median = row_number(cJSON_GetObjectItemCaseSensitive(o, "seconds"), "median");
+    const double bytes = row_number(o, "gbytes_per_s");
+    printf("%-27s %-34s %2.0f thread%s", row_text(o, "name"), row_text(o, "shape"),
+           row_number(o, "threads"), row_number(o, "threads") > 1 ? "s" : " ");
     if (median > 0)
         printf(" %10.1f us", 1e6 * median);
     else
         printf(" %13s", "");
-    printf(" %8.1f %s %5.1f%% of peak", bytes > 0 ? bytes : number(o, "gflops"),
-           bytes > 0 ? "GB/s   " : "GFLOP/s", number(o, "percent_of_peak"));
-    if (*text(o, "baseline")) printf("  %6.2fx %s", number(o, "ratio"), text(o, "baseline"));
+    printf(" %8.1f %s %5.1f%% of peak", bytes > 0 ? bytes : row_number(o, "gflops"),
+           bytes > 0 ? "GB/s   " : "GFLOP/s", row_number(o, "percent_of_peak"));
+    if (*row_text(o, "baseline"))
+        printf("  %6.2fx %s", row_number(o, "ratio"), row_text(o, "baseline"));
     printf("\n");
     (void)fflush(stdout);
     cJSON_Delete(o);
@@ -58,12 +50,12 @@ static void draw_step(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
     const cJSON *t = cJSON_GetObjectItemCaseSensitive(o, "seconds");
-    printf("%s: %s (%s parameters), %.0f threads\n", text(o, "arch"), text(o, "shape"),
-           ui_count(number(o, "parameters")), number(o, "threads"));
-    printf("  %.1f ms a step (best %.1f), %.0f tokens/s\n", 1e3 * number(t, "median"),
-           1e3 * number(t, "min"), number(o, "tokens_per_s"));
-    printf("  %.1f GFLOP/s, %.1f%% of the multiply-add peak of %.1f\n", number(o, "gflops"),
-           number(o, "percent_of_peak"), number(o, "peak_gflops"));
+    printf("%s: %s (%s parameters), %.0f threads\n", row_text(o, "arch"), row_text(o, "shape"),
+           ui_count(row_number(o, "parameters")), row_number(o, "threads"));
+    printf("  %.1f ms a step (best %.1f), %.0f tokens/s\n", 1e3 * row_number(t, "median"),
+           1e3 * row_number(t, "min"), row_number(o, "tokens_per_s"));
+    printf("  %.1f GFLOP/s, %.1f%% of the multiply-add peak of %.1f\n", row_number(o, "gflops"),
+           row_number(o, "percent_of_peak"), row_number(o, "peak_gflops"));
     cJSON_Delete(o);
 }
 
@@ -104,20 +96,21 @@ static void draw_decode(void *user, const char *json) {
     const cJSON *t = cJSON_GetObjectItemCaseSensitive(o, "seconds");
     const cJSON *d = cJSON_GetObjectItemCaseSensitive(o, "sampling_seconds");
     const cJSON *m = cJSON_GetObjectItemCaseSensitive(o, "resident");
-    printf("%s: %s (%s parameters, %s active), %.0f threads\n", text(o, "arch"), text(o, "shape"),
-           ui_count(number(o, "parameters")), ui_count(number(o, "active_parameters")),
-           number(o, "threads"));
-    printf("  opened in %.3f s, %.0f prompt tokens in %.3f s\n", number(o, "load_seconds"),
-           number(o, "prompt_tokens"), number(o, "prompt_seconds"));
+    printf("%s: %s (%s parameters, %s active), %.0f threads\n", row_text(o, "arch"),
+           row_text(o, "shape"), ui_count(row_number(o, "parameters")),
+           ui_count(row_number(o, "active_parameters")), row_number(o, "threads"));
+    printf("  opened in %.3f s, %.0f prompt tokens in %.3f s\n", row_number(o, "load_seconds"),
+           row_number(o, "prompt_tokens"), row_number(o, "prompt_seconds"));
     printf("  %.2f ms a token (best %.2f), %.2f to draw it from %.0f (best %.2f): %.1f tokens/s\n",
-           1e3 * number(t, "median"), 1e3 * number(t, "min"), 1e3 * number(d, "median"),
-           number(o, "vocab"), 1e3 * number(d, "min"), number(o, "tokens_per_s"));
+           1e3 * row_number(t, "median"), 1e3 * row_number(t, "min"), 1e3 * row_number(d, "median"),
+           row_number(o, "vocab"), 1e3 * row_number(d, "min"), row_number(o, "tokens_per_s"));
     printf("  %s a token: %.1f GB/s, %.1f%% of the %.1f tokens/s that memory allows (%.1f GB/s)\n",
-           ui_bytes(number(o, "bytes_per_token")), number(o, "gbytes_per_s"),
-           number(o, "percent_of_bound"), number(o, "bound_tokens_per_s"), number(o, "read_peak"));
+           ui_bytes(row_number(o, "bytes_per_token")), row_number(o, "gbytes_per_s"),
+           row_number(o, "percent_of_bound"), row_number(o, "bound_tokens_per_s"),
+           row_number(o, "read_peak"));
     if (m)
-        printf("  resident: %s of files, %s of its own\n", ui_bytes(number(m, "file")),
-               ui_bytes(number(m, "anonymous")));
+        printf("  resident: %s of files, %s of its own\n", ui_bytes(row_number(m, "file")),
+               ui_bytes(row_number(m, "anonymous")));
     cJSON_Delete(o);
 }
 

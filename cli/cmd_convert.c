@@ -2,15 +2,11 @@
 #include "artel.h"
 #include "opt.h"
 #include "printable.h"
+#include "table.h"
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
 #include <string.h>
-
-static double number(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
 
 static void draw(void *user, const char *json) {
     (void)user;
@@ -18,16 +14,17 @@ static void draw(void *user, const char *json) {
     const cJSON *target = cJSON_GetObjectItemCaseSensitive(o, "target");
     const cJSON *l = cJSON_GetObjectItemCaseSensitive(o, "logits");
     printf("%s: %.0f tensors of %.0f, %s, in %.1f s\n",
-           cJSON_IsString(target) ? target->valuestring : "", number(o, "tensors_written"),
-           number(o, "tensors_read"), ui_bytes(number(o, "bytes")), number(o, "seconds"));
-    if (number(o, "left_out") > 0)
-        printf("  %.0f tensors are no parameters and were left out\n", number(o, "left_out"));
-    if (number(o, "files") > 1) printf("  %.0f files became one\n", number(o, "files"));
-    if (number(l, "difference") > 0)
+           cJSON_IsString(target) ? target->valuestring : "", row_number(o, "tensors_written"),
+           row_number(o, "tensors_read"), ui_bytes(row_number(o, "bytes")),
+           row_number(o, "seconds"));
+    if (row_number(o, "left_out") > 0)
+        printf("  %.0f tensors are no parameters and were left out\n", row_number(o, "left_out"));
+    if (row_number(o, "files") > 1) printf("  %.0f files became one\n", row_number(o, "files"));
+    if (row_number(l, "difference") > 0)
         printf("  logits of %.0f tokens differ by %.2g of their size (allowed: %.2g)\n",
-               number(l, "ids"), number(l, "difference"), number(l, "allowed"));
+               row_number(l, "ids"), row_number(l, "difference"), row_number(l, "allowed"));
     else
-        printf("  logits of %.0f tokens agree to the last bit\n", number(l, "ids"));
+        printf("  logits of %.0f tokens agree to the last bit\n", row_number(l, "ids"));
     cJSON_Delete(o);
 }
 

@@ -2,32 +2,18 @@
 #include "artel.h"
 #include "opt.h"
 #include "printable.h"
+#include "table.h"
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static double number(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
-
-static const char *text(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsString(v) ? v->valuestring : "";
-}
-
 /* ---- build ---- */
 
 typedef struct table {
     int rows;
 } table;
-
-static double split_tokens(const cJSON *row, const char *split) {
-    const cJSON *splits = cJSON_GetObjectItemCaseSensitive(row, "splits");
-    return number(cJSON_GetObjectItemCaseSensitive(splits, split), "tokens");
-}
 
 /* "left out: 3 not utf8; dropped: 120 duplicates, 40 too short" */
 static void draw_left(const cJSON *row, const char *key, const char *title) {
@@ -42,13 +28,18 @@ static void draw_left(const cJSON *row, const char *key, const char *title) {
 }
 
 static void draw_row(table *t, const cJSON *row) {
-    if (t->rows++ == 0)
-        printf("%-12s %10s %10s %10s %12s %12s %12s\n", "domain", "documents", "bytes", "chars",
-               "train tok", "valid. tok", "test tok");
-    printf("%-12s %10.0f %10s %10s %12.0f %12.0f %12.0f\n", text(row, "domain"),
-           number(row, "documents"), ui_bytes(number(row, "bytes")),
-           ui_count(number(row, "characters")), split_tokens(row, "train"),
-           split_tokens(row, "validation"), split_tokens(row, "test"));
+    static const column columns[] = {
+        {"domain", "domain", -12, CELL_TEXT, 0, 0, NULL},
+        {"documents", "documents", 10, CELL_NUMBER, 0, 0, NULL},
+        {"bytes", "bytes", 10, CELL_BYTES, 0, 0, NULL},
+        {"characters", "chars", 10, CELL_COUNT, 0, 0, NULL},
+        {"splits.train.tokens", "train tok", 12, CELL_NUMBER, 0, 0, NULL},
+        {"splits.validation.tokens", "valid. tok", 12, CELL_NUMBER, 0, 0, NULL},
+        {"splits.test.tokens", "test tok", 12, CELL_NUMBER, 0, 0, NULL},
+        {0},
+    };
+    if (t->rows++ == 0) table_head(columns);
+    table_row(columns, row);
     draw_left(row, "files_left_out", "    files left out: ");
     draw_left(row, "paragraphs_dropped", "    paragraphs dropped: ");
 }
@@ -61,9 +52,10 @@ static void draw_build(void *user, const char *json) {
         const cJSON *r = cJSON_GetObjectItemCaseSensitive(o, "reached_percent");
         printf("largest above smallest domain, in %s: train %.2f %%, validation %.2f %%, test %.2f "
                "%%\n",
-               text(o, "unit"), number(r, "train"), number(r, "validation"), number(r, "test"));
-        printf("%s: %.0f tokens in the vocabulary, tokenizer %.12s, %.1f s\n", text(o, "data"),
-               number(o, "vocab"), text(o, "tokenizer"), number(o, "seconds"));
+               row_text(o, "unit"), row_number(r, "train"), row_number(r, "validation"),
+               row_number(r, "test"));
+        printf("%s: %.0f tokens in the vocabulary, tokenizer %.12s, %.1f s\n", row_text(o, "data"),
+               row_number(o, "vocab"), row_text(o, "tokenizer"), row_number(o, "seconds"));
     }
     cJSON_Delete(o);
 }
@@ -157,8 +149,8 @@ static int build(int argc, char **argv) {
 static void draw_document(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
-    printf("---- %s %s %.0f (%.0f tokens)\n%s\n", text(o, "domain"), text(o, "split"),
-           number(o, "document"), number(o, "tokens"), text(o, "text"));
+    printf("---- %s %s %.0f (%.0f tokens)\n%s\n", row_text(o, "domain"), row_text(o, "split"),
+           row_number(o, "document"), row_number(o, "tokens"), row_text(o, "text"));
     cJSON_Delete(o);
 }
 

@@ -2,15 +2,11 @@
 #include "artel.h"
 #include "opt.h"
 #include "printable.h"
+#include "table.h"
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
 #include <string.h>
-
-static double number(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : -1;
-}
 
 /* ---- experts of a mixture: many JSON objects become two lines of text ---- */
 
@@ -41,15 +37,15 @@ static void rank(kind_usage *k, favourite f) {
 
 static void gather(kind_usage *all, const cJSON *o) {
     const cJSON *kind = cJSON_GetObjectItemCaseSensitive(o, "kind"), *e = NULL;
-    favourite f = {.layer = (int)number(o, "layer")};
+    favourite f = {.layer = (int)row_number_or(o, "layer", -1)};
     for (int i = 0; i < KINDS; i++) {
         if (!cJSON_IsString(kind) || strcmp(kind->valuestring, kind_name[i]) != 0) continue;
         kind_usage *k = &all[i];
         k->routers++;
-        k->entropy += number(o, "load_entropy");
-        k->information += number(o, "mutual_information");
-        k->dead += number(o, "dead");
-        k->experts += number(o, "experts");
+        k->entropy += row_number_or(o, "load_entropy", -1);
+        k->information += row_number_or(o, "mutual_information", -1);
+        k->dead += row_number_or(o, "dead", -1);
+        k->experts += row_number_or(o, "experts", -1);
         cJSON_ArrayForEach(e, cJSON_GetObjectItemCaseSensitive(o, "share")) {
             f.share = e->valuedouble;
             rank(k, f);
@@ -82,15 +78,16 @@ static void draw(void *user, const char *json) {
         gather(usage, o);
     } else if (cJSON_IsString(domain)) {
         draw_usage(usage);
-        const double bpb = number(o, "bits_per_byte");
+        const double bpb = row_number_or(o, "bits_per_byte", -1);
         printf("%-16s %10.0f tokens  loss %.4f  ppl %8.2f", domain->valuestring,
-               number(o, "tokens"), number(o, "loss"), number(o, "ppl"));
+               row_number_or(o, "tokens", -1), row_number_or(o, "loss", -1),
+               row_number_or(o, "ppl", -1));
         if (bpb >= 0) printf("  %.3f bits/byte", bpb);
         const cJSON *e = NULL;
         cJSON_ArrayForEach(e, cJSON_GetObjectItemCaseSensitive(o, "usage"))
             printf("  %s %.1f%%", e->string, 100 * e->valuedouble);
         printf("\n");
-        const double prefix = number(o, "route_on");
+        const double prefix = row_number_or(o, "route_on", -1);
         if (prefix > 0 && !strcmp(domain->valuestring, "all"))
             printf("Of each window %.0f tokens are read, by a router if there is one, and only "
                    "what follows is scored.\n",

@@ -2,6 +2,7 @@
 #include "artel.h"
 #include "opt.h"
 #include "printable.h"
+#include "table.h"
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
@@ -16,20 +17,15 @@ static void put_text(void *user, const char *bytes, size_t n) {
     (void)fflush(stdout);
 }
 
-static double number(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
-
 /* "expert fr (97.1 %): ` les` ` des` ..." */
 static void draw_route(const cJSON *o, const cJSON *expert) {
-    fprintf(stderr, "expert %s (%.1f %%)", expert->valuestring, 100 * number(o, "probability"));
+    fprintf(stderr, "expert %s (%.1f %%)", expert->valuestring, 100 * row_number(o, "probability"));
     const cJSON *w = NULL;
     const char *sep = ": ";
     cJSON_ArrayForEach(w, cJSON_GetObjectItemCaseSensitive(o, "why")) {
         const cJSON *t = cJSON_GetObjectItemCaseSensitive(w, "token");
         fprintf(stderr, "%s`%s` %+.2f", sep, cJSON_IsString(t) ? t->valuestring : "",
-                number(w, "contribution"));
+                row_number(w, "contribution"));
         sep = ", ";
     }
     fprintf(stderr, "\n");
@@ -44,8 +40,8 @@ static void emit(void *user, const char *json) {
         draw_route(o, expert);
     } else {
         fprintf(stderr, "\n%.0f prompt tokens in %.3f s, %.0f new tokens at %.1f tokens/s\n",
-                number(o, "prompt_tokens"), number(o, "prompt_seconds"), number(o, "new_tokens"),
-                number(o, "tokens_per_second"));
+                row_number(o, "prompt_tokens"), row_number(o, "prompt_seconds"),
+                row_number(o, "new_tokens"), row_number(o, "tokens_per_second"));
     }
     cJSON_Delete(o);
 }

@@ -3,24 +3,20 @@
 #include "lab/lab_json.h"
 #include "opt.h"
 #include "printable.h"
+#include "table.h"
 #include "ui.h"
 #include "verbs.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *text(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsString(v) ? v->valuestring : "";
-}
-
-static double number(const cJSON *v) { return cJSON_IsNumber(v) ? v->valuedouble : (double)NAN; }
+static double value(const cJSON *v) { return cJSON_IsNumber(v) ? v->valuedouble : (double)NAN; }
 
 static void draw_lab(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
     const cJSON *claim;
-    printf("%s: %s\n  %s\n", text(o, "lab"), text(o, "title"), text(o, "source"));
+    printf("%s: %s\n  %s\n", row_text(o, "lab"), row_text(o, "title"), row_text(o, "source"));
     cJSON_ArrayForEach(claim, cJSON_GetObjectItemCaseSensitive(o, "claims"))
         printf("  - %s\n", claim->valuestring);
     cJSON_Delete(o);
@@ -37,17 +33,17 @@ static const char *before(const char *bound) {
 /* A claim: whether it holds, its text, the effect. */
 static void draw_claim(const cJSON *o) {
     const cJSON *ci = cJSON_GetObjectItemCaseSensitive(o, "ci");
-    const double lo = number(cJSON_GetArrayItem(ci, 0)), hi = number(cJSON_GetArrayItem(ci, 1));
+    const double lo = value(cJSON_GetArrayItem(ci, 0)), hi = value(cJSON_GetArrayItem(ci, 1));
     const bool holds = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "holds"));
-    printf("%-14s %s\n", holds ? "holds" : "does not hold", text(o, "claim"));
-    printf("%14s %s%.4g", "", before(text(o, "bound")),
-           number(cJSON_GetObjectItemCaseSensitive(o, "effect")));
+    printf("%-14s %s\n", holds ? "holds" : "does not hold", row_text(o, "claim"));
+    printf("%14s %s%.4g", "", before(row_text(o, "bound")),
+           value(cJSON_GetObjectItemCaseSensitive(o, "effect")));
     if (!isnan(lo)) printf(" (%.4g to %.4g)", lo, hi);
-    printf(" %s; ", text(o, "unit"));
-    const double p = number(cJSON_GetObjectItemCaseSensitive(o, "p"));
-    const double holm = number(cJSON_GetObjectItemCaseSensitive(o, "p_holm"));
+    printf(" %s; ", row_text(o, "unit"));
+    const double p = value(cJSON_GetObjectItemCaseSensitive(o, "p"));
+    const double holm = value(cJSON_GetObjectItemCaseSensitive(o, "p_holm"));
     if (!isnan(p)) printf("p = %.2g, corrected %.2g, ", p, holm);
-    printf("%.0f seeds\n", number(cJSON_GetObjectItemCaseSensitive(o, "n")));
+    printf("%.0f seeds\n", value(cJSON_GetObjectItemCaseSensitive(o, "n")));
 }
 
 static void draw(void *user, const char *json) {
@@ -57,8 +53,8 @@ static void draw(void *user, const char *json) {
         draw_claim(o);
     else
         printf("%.0f runs, %.0f s; everything is in %s\n",
-               number(cJSON_GetObjectItemCaseSensitive(o, "runs")),
-               number(cJSON_GetObjectItemCaseSensitive(o, "seconds")), text(o, "report"));
+               value(cJSON_GetObjectItemCaseSensitive(o, "runs")),
+               value(cJSON_GetObjectItemCaseSensitive(o, "seconds")), row_text(o, "report"));
     cJSON_Delete(o);
 }
 

@@ -2,14 +2,10 @@
 #include "artel.h"
 #include "printable.h"
 #include "recipe_args.h"
+#include "table.h"
 #include "verbs.h"
 #include <stdio.h>
 #include <string.h>
-
-static double number(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
 
 static void draw_time(double s) {
     if (s < 120)
@@ -24,13 +20,14 @@ static void draw(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
     const cJSON *mem = cJSON_GetObjectItemCaseSensitive(o, "memory_bytes");
-    printf("parameters  %s, of which active for a token %s\n", ui_count(number(o, "parameters")),
-           ui_count(number(o, "active")));
-    printf("tokens      %s in %.0f steps; %.1f a parameter", ui_count(number(o, "tokens")),
-           number(o, "steps"), number(o, "tokens_per_parameter"));
-    if (number(o, "epochs") > 0) printf("; the data is read %.2f times", number(o, "epochs"));
-    printf("\nfirst loss  about %.2f\n", number(o, "first_loss"));
-    printf("memory      %s", ui_bytes(number(mem, "total")));
+    printf("parameters  %s, of which active for a token %s\n",
+           ui_count(row_number(o, "parameters")), ui_count(row_number(o, "active")));
+    printf("tokens      %s in %.0f steps; %.1f a parameter", ui_count(row_number(o, "tokens")),
+           row_number(o, "steps"), row_number(o, "tokens_per_parameter"));
+    if (row_number(o, "epochs") > 0)
+        printf("; the data is read %.2f times", row_number(o, "epochs"));
+    printf("\nfirst loss  about %.2f\n", row_number(o, "first_loss"));
+    printf("memory      %s", ui_bytes(row_number(mem, "total")));
     const char *sep = ": ";
     const cJSON *part = NULL;
     cJSON_ArrayForEach(part, mem) {
@@ -38,11 +35,11 @@ static void draw(void *user, const char *json) {
         printf("%s%s %s", sep, part->string, ui_bytes(part->valuedouble));
         sep = ", ";
     }
-    printf("\ndisk        %s\n", ui_bytes(number(o, "disk_bytes")));
-    printf("work        %.3g flop, about ", number(o, "flops"));
-    draw_time(number(o, "seconds"));
-    printf(" at %.0f %% of %.0f GFLOP/s\n", 100 * number(o, "assumed_share_of_peak"),
-           1e-9 * number(o, "peak_flops_per_s"));
+    printf("\ndisk        %s\n", ui_bytes(row_number(o, "disk_bytes")));
+    printf("work        %.3g flop, about ", row_number(o, "flops"));
+    draw_time(row_number(o, "seconds"));
+    printf(" at %.0f %% of %.0f GFLOP/s\n", 100 * row_number(o, "assumed_share_of_peak"),
+           1e-9 * row_number(o, "peak_flops_per_s"));
     const cJSON *d = NULL;
     cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(o, "doubts"))
         printf("doubt       %s\n", d->valuestring);

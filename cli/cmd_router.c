@@ -2,6 +2,7 @@
 #include "artel.h"
 #include "opt.h"
 #include "printable.h"
+#include "table.h"
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
@@ -9,16 +10,6 @@
 #include <string.h>
 
 enum { LENGTHS_MAX = 16 };
-
-static double number(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
-
-static const char *string(const cJSON *o, const char *key) {
-    const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, key));
-    return s ? s : "";
-}
 
 /* ---- what is measured, for people ---- */
 
@@ -36,20 +27,31 @@ static void draw_confusion(const cJSON *o) {
 }
 
 static void draw_score(const cJSON *o) {
-    const cJSON *row;
-    printf("%s split, %.0f sequences of %.0f tokens\n", string(o, "split"), number(o, "sequences"),
-           number(o, "length"));
+    static const column classes[] = {
+        {"class", "class", -12, CELL_TEXT, 12, 0, NULL},
+        {"precision", "precision", 10, CELL_NUMBER, 4, 0, NULL},
+        {"recall", "recall", 10, CELL_NUMBER, 4, 0, NULL},
+        {"f1", "f1", 10, CELL_NUMBER, 4, 0, NULL},
+        {"sequences", "sequences", 10, CELL_NUMBER, 0, 0, NULL},
+        {0},
+    };
+    static const column lengths[] = {
+        {"length", "tokens", -12, CELL_NUMBER, 0, 0, NULL},
+        {"accuracy", "accuracy", 10, CELL_NUMBER, 4, 0, NULL},
+        {"f1", "f1", 10, CELL_NUMBER, 4, 0, NULL},
+        {"sequences", "sequences", 10, CELL_NUMBER, 0, 0, NULL},
+        {0},
+    };
+    printf("%s split, %.0f sequences of %.0f tokens\n", row_text(o, "split"),
+           row_number(o, "sequences"), row_number(o, "length"));
     printf("accuracy %.4f  precision %.4f  recall %.4f  f1 %.4f (means over classes)\n",
-           number(o, "accuracy"), number(o, "precision"), number(o, "recall"), number(o, "f1"));
-    printf("\n%-12s %10s %10s %10s %10s\n", "class", "precision", "recall", "f1", "sequences");
-    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(o, "per_class")) printf(
-        "%-12.12s %10.4f %10.4f %10.4f %10.0f\n", string(row, "class"), number(row, "precision"),
-        number(row, "recall"), number(row, "f1"), number(row, "sequences"));
+           row_number(o, "accuracy"), row_number(o, "precision"), row_number(o, "recall"),
+           row_number(o, "f1"));
+    printf("\n");
+    table_draw(classes, cJSON_GetObjectItemCaseSensitive(o, "per_class"));
     draw_confusion(o);
-    printf("\n%-12s %10s %10s %10s\n", "tokens", "accuracy", "f1", "sequences");
-    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(o, "per_length"))
-        printf("%-12.0f %10.4f %10.4f %10.0f\n", number(row, "length"), number(row, "accuracy"),
-               number(row, "f1"), number(row, "sequences"));
+    printf("\n");
+    table_draw(lengths, cJSON_GetObjectItemCaseSensitive(o, "per_length"));
 }
 
 static void draw(void *user, const char *json) {
@@ -59,9 +61,9 @@ static void draw(void *user, const char *json) {
         draw_score(o);
     else
         printf("%s: %d classes, %.0f tokens known, from %.0f sequences in %.1f s\n\n",
-               string(o, "router"),
+               row_text(o, "router"),
                cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(o, "classes")),
-               number(o, "features"), number(o, "sequences"), number(o, "seconds"));
+               row_number(o, "features"), row_number(o, "sequences"), row_number(o, "seconds"));
     cJSON_Delete(o);
 }
 
@@ -165,14 +167,14 @@ static void draw_reasons(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
     const cJSON *v;
-    printf("%s\n\n", string(o, "class"));
+    printf("%s\n\n", row_text(o, "class"));
     cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(o, "probabilities"))
         printf("%-12.12s %7.2f %%\n", v->string, 100 * v->valuedouble);
     printf("\n%.0f of %.0f tokens known; those that said most (+ for %s, - against)\n",
-           number(o, "known"), number(o, "tokens"), string(o, "class"));
+           row_number(o, "known"), row_number(o, "tokens"), row_text(o, "class"));
     cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(o, "reasons")) {
-        printf("%+9.4f  %3.0f x ", number(v, "contribution"), number(v, "count"));
-        draw_token(string(v, "token"));
+        printf("%+9.4f  %3.0f x ", row_number(v, "contribution"), row_number(v, "count"));
+        draw_token(row_text(v, "token"));
         printf("\n");
     }
     cJSON_Delete(o);

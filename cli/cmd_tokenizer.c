@@ -2,6 +2,7 @@
 #include "artel.h"
 #include "opt.h"
 #include "printable.h"
+#include "table.h"
 #include "ui.h"
 #include "verbs.h"
 #include <errno.h>
@@ -9,24 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static double number(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
-
-static const char *string(const cJSON *o, const char *key) {
-    const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, key));
-    return s ? s : "";
-}
-
 /* ---- train ---- */
 
 static void draw_trained(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
     printf("%s: %.0f tokens, %.0f of them merges, from %s in %.0f files\nhash %.16s\n",
-           string(o, "tokenizer"), number(o, "vocab"), number(o, "merges"),
-           ui_bytes(number(o, "bytes")), number(o, "files"), string(o, "hash"));
+           row_text(o, "tokenizer"), row_number(o, "vocab"), row_number(o, "merges"),
+           ui_bytes(row_number(o, "bytes")), row_number(o, "files"), row_text(o, "hash"));
     cJSON_Delete(o);
 }
 
@@ -296,14 +287,19 @@ static int tokenizer_decode(int argc, char **argv) {
 static void draw_stats(void *user, const char *json) {
     bool *head = user;
     cJSON *o = printable_row(json, stdout);
-    if (!*head)
-        printf("%-32s %10s %10s %11s %11s %16s\n", "file", "bytes", "tokens", "bytes/token",
-               "chars/token", "vocabulary used");
+    static const column columns[] = {
+        {"file", "file", -32, CELL_TEXT, 0, 0, NULL},
+        {"bytes", "bytes", 10, CELL_BYTES, 0, 0, NULL},
+        {"tokens", "tokens", 10, CELL_COUNT, 0, 0, NULL},
+        {"bytes_per_token", "bytes/token", 11, CELL_NUMBER, 3, 0, NULL},
+        {"characters_per_token", "chars/token", 11, CELL_NUMBER, 3, 0, NULL},
+        {"distinct", NULL, 8, CELL_NUMBER, 0, 0, NULL},
+        {"used", "vocabulary used", 6, CELL_NUMBER, 1, 100, "%"},
+        {0},
+    };
+    if (!*head) table_head(columns);
     *head = true;
-    printf("%-32s %10s %10s %11.3f %11.3f %8.0f %6.1f%%\n", string(o, "file"),
-           ui_bytes(number(o, "bytes")), ui_count(number(o, "tokens")),
-           number(o, "bytes_per_token"), number(o, "characters_per_token"), number(o, "distinct"),
-           100 * number(o, "used"));
+    table_row(columns, o);
     cJSON_Delete(o);
 }
 

@@ -2,26 +2,25 @@
 #include "artel.h"
 #include "printable.h"
 #include "recipe_args.h"
+#include "table.h"
 #include "verbs.h"
 #include <math.h>
 #include <stdio.h>
-
-static double number(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : (double)NAN;
-}
 
 static void draw(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
     const cJSON *model = cJSON_GetObjectItemCaseSensitive(o, "model");
     printf("%s: %s parameters, %.0f steps, %s tokens",
-           cJSON_IsString(model) ? model->valuestring : "model", ui_count(number(o, "parameters")),
-           number(o, "steps"), ui_count(number(o, "tokens")));
-    if (!isnan(number(o, "loss"))) printf(", loss %.4f", number(o, "loss"));
-    const double val = number(o, "val_loss");
+           cJSON_IsString(model) ? model->valuestring : "model",
+           ui_count(row_number_or(o, "parameters", (double)NAN)),
+           row_number_or(o, "steps", (double)NAN),
+           ui_count(row_number_or(o, "tokens", (double)NAN)));
+    if (!isnan(row_number_or(o, "loss", (double)NAN)))
+        printf(", loss %.4f", row_number_or(o, "loss", (double)NAN));
+    const double val = row_number_or(o, "val_loss", (double)NAN);
     if (!isnan(val)) printf(", validation loss %.4f (perplexity %.2f)", val, exp(val));
-    printf(", %.1f s\n", number(o, "seconds"));
+    printf(", %.1f s\n", row_number_or(o, "seconds", (double)NAN));
     cJSON_Delete(o);
 }
 

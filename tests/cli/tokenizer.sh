@@ -50,6 +50,7 @@ prints '"newline":false}'
 # A folder that holds a tokenizer.json will do.
 run 0 "$ARTEL" tokenizer stats "$work" "$golden/train.txt" "$work/open"
 prints "vocabulary used"
+prints "file                                  bytes     tokens bytes/token chars/token  vocabulary used"
 prints "all"
 run 0 "$ARTEL" tokenizer stats --json "$t" "$work/open" "$work/empty"
 prints '"bytes":21,"characters":21,"tokens":'
