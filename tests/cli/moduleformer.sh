@@ -58,6 +58,26 @@ run 0 "$ARTEL" inspect run/model
 run 0 "$ARTEL" train recipe.yaml -o whole -q --set losses.scope=step --set train.accumulate=2 \
     --set train.steps=2
 
+# One expert of each layer learns, the rest stays: no moments for it, and a resume goes on with those there are.
+cat >one.yaml <<'Y'
+seed: 3
+init: run/model
+freeze: ["lm_head.*", "*.wte.*", "*.ln_*", "*.attn.*", "*.mlpf.gate.w_gate.0.*", "*.mlpf.experts.[!1].*"]
+data: {train: data}
+train: {steps: 6, batch: 4, context: 32, lr: 3e-3, save_every: 3}
+Y
+run 0 "$ARTEL" train one.yaml -o one -q
+m=one/checkpoints/step-00000006/adam_m.safetensors
+check "moments of what learns" grep -q 'h.0.mlpf.experts.1.out.*h.1.mlpf.experts.1.row' $m
+check "moments of what is frozen" awk '/mlpf\.experts\.[02-9]|wte|ln_|lm_head/ { exit 1 }' $m
+check "more moments than what learns" test "$(wc -c <$m)" -lt 20000
+run 0 "$ARTEL" inspect one/checkpoints/step-00000006
+check "nothing was learnt" test "$("$ARTEL" inspect --digest one/model)" != "$("$ARTEL" inspect --digest run/model)"
+cp one/model/model.safetensors one.safetensors
+rm -rf one/model one/report.html one/checkpoints/step-00000006
+run 0 "$ARTEL" train one.yaml -o one -q --resume
+check "resumed: other bits" cmp -s one.safetensors one/model/model.safetensors
+
 # Relatives: softmax attention with rotary positions, and one expert of each kind.
 run 0 "$ARTEL" train recipe.yaml -o rotary -q --set model.att_func=softmax --threads 1
 run 0 "$ARTEL" train recipe.yaml -o rotary2 -q --set model.att_func=softmax --threads 2
