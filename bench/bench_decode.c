@@ -1,5 +1,6 @@
 /* bench_decode.c - a session fed one token at a time. */
 #include "bench/bench_decode.h"
+#include "arch/estimate.h"
 #include "base/clock.h"
 #include "base/rng.h"
 #include "infer/lm.h"
@@ -14,7 +15,7 @@ enum { VOCAB = 8192, PROMPT = 16, WARM = 8, ROUND = 16, ROUNDS_MAX = AT_DECODE_M
 
 /* Bytes of the parameters that a token uses.  Matrices may be in BF16; small tensors are in
    at_real. */
-static double parameter_bytes(const at_model *m) {
+static double parameter_bytes(const at_model *m, double active) {
     double small = 0;
     bool bf16 = false;
     for (int64_t i = 0; i < m->store.n; i++) {
@@ -23,7 +24,6 @@ static double parameter_bytes(const at_model *m) {
         if (t->data && m->store.p[i]->of->t.rank < 3) /* not of experts, most of which are idle */
             small += (double)at_numel(t);
     }
-    const double active = (double)m->dims.active;
     if (!bf16) return active * sizeof(at_real);
     if (small > active) small = active;
     return (active - small) * sizeof(uint16_t) + small * sizeof(at_real);
@@ -126,7 +126,7 @@ static at_status measure(at_compute *cp, at_model *m, int64_t tokens, at_bench_d
     for (int64_t i = 0; i < WARM && st == AT_OK; i++) st = feed(&s, 1, &at, t, &logits);
     if (st == AT_OK) st = rounds(&s, &at, t, t + tokens, scratch, out);
     const double length = (double)(out->prompt + WARM) + (double)out->tokens / 2;
-    out->bytes = parameter_bytes(m) + cache_bytes(&m->dims, length);
+    out->bytes = parameter_bytes(m, out->active) + cache_bytes(&m->dims, length);
     at_session_close(&s);
     at_free(t);
     at_free(scratch);
@@ -151,7 +151,6 @@ static void describe(const at_model *m, at_bench_decode *out) {
     (void)snprintf(out->shape, sizeof out->shape, "layers %lld, width %lld, vocabulary %lld",
                    (long long)m->dims.layers, (long long)m->dims.width, (long long)m->dims.vocab);
     out->parameters = at_model_numel(m);
-    out->active = m->dims.active;
     out->vocab = m->dims.vocab;
 }
 
@@ -171,8 +170,12 @@ at_status at_bench_decode_run(at_ctx *c, const char *dir, at_conf *recipe, int64
     out->load_s = at_now() - began;
     if (s == AT_OK) {
         at_model *m = dir ? lm->expert[0].model : made;
+        const at_workload token = {.B = 1, .T = 1};
+        at_estimate e;
         describe(m, out);
-        s = measure(&cp, m, tokens, out);
+        s = at_model_estimate(&cp, m, &token, &e);
+        out->active = e.active;
+        if (s == AT_OK) s = measure(&cp, m, tokens, out);
     }
     at_lm_close(lm);
     at_model_close(made);

@@ -6,18 +6,19 @@
 
 typedef struct at_bench_decode {
     char arch[64], shape[160];
-    int64_t parameters, active; /* active: used for a token, without the embedding's row      */
-    double load_s, prompt_s;    /* opening the model; reading the prompt                       */
-    int64_t prompt, tokens;     /* how many were read at once, then one by one                 */
-    at_timing time;             /* of the model for a token                                    */
-    at_timing sampling;         /* of the draw of a token, as `generate` does by default       */
-    int64_t vocab;              /* drawn from                                                  */
-    double tokens_per_s;        /* by the medians, drawing included                            */
-    double bytes;               /* of parameters, keys and values a token needs: chosen experts,
+    int64_t parameters;
+    double active;           /* parameters used for a token, without the embedding's row   */
+    double load_s, prompt_s; /* opening the model; reading the prompt                       */
+    int64_t prompt, tokens;  /* how many were read at once, then one by one                 */
+    at_timing time;          /* of the model for a token                                    */
+    at_timing sampling;      /* of the draw of a token, as `generate` does by default       */
+    int64_t vocab;           /* drawn from                                                  */
+    double tokens_per_s;     /* by the medians, drawing included                            */
+    double bytes;            /* of parameters, keys and values a token needs: chosen experts,
                                    routers, norms, output; a cache of half the length          */
-    double gbytes, peak;   /* 1e9 bytes a second: read in the model's time, and what memory gives
+    double gbytes, peak;     /* 1e9 bytes a second: read in the model's time, and what memory gives
                                    (median of the peaks after each 16 tokens)                  */
-    double bound, percent; /* tokens a second at that peak; what was reached of it, median of
+    double bound, percent;   /* tokens a second at that peak; what was reached of it, median of
                                    rounds of 16 tokens each against the peak after it          */
     double rss, rss_anon, rss_file; /* bytes resident after the last token; 0: not known       */
 } at_bench_decode;

@@ -1,5 +1,6 @@
 /* bench_step.c - times at_trainer_step on a data set of random tokens in memory. */
 #include "bench/bench_step.h"
+#include "arch/estimate.h"
 #include "base/rng.h"
 #include "kernel/peak.h"
 #include <stdio.h>
@@ -16,13 +17,6 @@ static const char *const defaults[] = {
 static int by_value(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
     return x < y ? -1 : x > y;
-}
-
-/* Operations of a step: forward 2, backward 4 for each multiplied parameter a token. */
-static double step_flops(const at_model *m, const at_recipe *r) {
-    const double tokens = (double)(r->train.batch * r->train.context * r->train.accumulate);
-    const double causal = (double)(r->train.context + 1) / 2;
-    return 3 * tokens * (2 * (double)m->dims.active + m->dims.attention_flops * causal);
 }
 
 static at_status measure(at_trainer *t, int64_t steps, at_bench_step *out) {
@@ -85,7 +79,10 @@ at_status at_bench_step_run(at_ctx *c, at_conf *f, int64_t steps, at_bench_step 
         at_model_close(m);
         return s;
     }
+    at_estimate e;
+    const at_workload w = {.B = r.train.batch, .T = r.train.context, .train = true};
     s = with_model(c, &cp, &r, m, steps, out);
+    if (s == AT_OK) s = at_model_estimate(&cp, m, &w, &e);
     if (s == AT_OK) {
         (void)snprintf(out->arch, sizeof out->arch, "%s", m->arch->name);
         (void)snprintf(out->shape, sizeof out->shape,
@@ -94,7 +91,7 @@ at_status at_bench_step_run(at_ctx *c, at_conf *f, int64_t steps, at_bench_step 
                        (long long)m->dims.vocab, (long long)r.train.context,
                        (long long)r.train.batch);
         out->parameters = at_model_numel(m);
-        out->flops = step_flops(m, &r);
+        out->flops = (e.forward + e.backward) * (double)r.train.accumulate;
         out->gflops = out->flops / out->median * 1e-9;
         out->peak_gflops = at_fma_peak(c, c->threads);
         out->percent_of_peak = 100 * out->gflops / out->peak_gflops;

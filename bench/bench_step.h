@@ -9,8 +9,8 @@ typedef struct at_bench_step {
     int64_t parameters, tokens; /* tokens: a step                                       */
     double min, median;         /* seconds a step                                       */
     double tokens_per_s;        /* by the median                                        */
-    double flops;               /* of a step: 6 a token a multiplied parameter, and causal
-                                   attention; recomputation is not counted              */
+    double flops;               /* of the products of a step; recomputation is not
+                                   counted                                              */
     double gflops, peak_gflops, percent_of_peak;
 } at_bench_step;
 

@@ -24,7 +24,7 @@ artel_status at_json_bench_decode(artel *a, const artel_recipe *r, int64_t token
     at_json_put_string(&j, "shape", b.shape);
     at_json_put_number(&j, "threads", a->ctx.threads);
     at_json_put_number(&j, "parameters", (double)b.parameters);
-    at_json_put_number(&j, "active_parameters", (double)b.active);
+    at_json_put_number(&j, "active_parameters", b.active);
     at_json_put_number(&j, "load_seconds", b.load_s);
     at_json_put_number(&j, "prompt_tokens", (double)b.prompt);
     at_json_put_number(&j, "prompt_seconds", b.prompt_s);

@@ -12,14 +12,11 @@
 /** The sizes other parts need. */
 typedef struct at_dims {
     int64_t vocab, context, layers, width;
-    int64_t cache_width;    /* values in k, and in v, for a token and a layer    */
-    int64_t active;         /* parameters used for a token, embedding rows apart */
-    double attention_flops; /* forward, for a token and a token of context       */
-    int64_t activations;    /* values kept for backward, for each token          */
-    int64_t head_size;      /* of attention                                      */
-    bool one_cache;         /* keys are values: k and v of the cache may be one  */
-    bool any_length;        /* no position is learnt: context only limits memory */
-    bool history;           /* at_pass.history is read                           */
+    int64_t cache_width; /* values in k, and in v, for a token and a layer    */
+    int64_t head_size;   /* of attention                                      */
+    bool one_cache;      /* keys are values: k and v of the cache may be one  */
+    bool any_length;     /* no position is learnt: context only limits memory */
+    bool history;        /* at_pass.history is read                           */
 } at_dims;
 
 typedef struct at_arch {

@@ -177,16 +177,12 @@ static at_tensor *gpt2_head(void *model) { return ((gpt2 *)model)->head; }
 
 static void gpt2_dims(const void *cfg, at_dims *d) {
     const config *c = cfg;
-    const int64_t C = c->n_embd, L = c->n_layer, F = inner(c);
     *d = (at_dims){.vocab = c->vocab_size,
                    .context = c->n_positions,
-                   .layers = L,
-                   .width = C,
-                   .cache_width = C,
-                   .active = L * (4 * C * C + 2 * C * F + 9 * C + F) + 2 * C + c->vocab_size * C,
-                   .attention_flops = (double)(4 * L * C),
-                   .activations = L * (9 * C + 2 * F) + 4 * C,
-                   .head_size = C / c->n_head};
+                   .layers = c->n_layer,
+                   .width = c->n_embd,
+                   .cache_width = c->n_embd,
+                   .head_size = c->n_embd / c->n_head};
 }
 
 static bool ends_with(const char *s, const char *tail) {

@@ -61,12 +61,13 @@ at_tensor *at_history_join(at_run *r, at_history *h, int64_t layer, int which, a
                        (long long)h->width);
     }
     const int64_t at = (layer * h->kinds + which) * h->B * h->length * h->width;
-    at_tensor past = {.data = h->now + at, .dim = {h->B * h->length, h->width}, .rank = 2};
+    at_tensor past = {
+        .data = r->dry ? NULL : h->now + at, .dim = {h->B * h->length, h->width}, .rank = 2};
     if (h->ahead) {
         at_tensor *p = at_detach(r, &past);
         x = at_prepend(r, p, x, h->B);
         if (!x) return NULL;
     }
-    remember(h, x->data, at_rows(x) / h->B, h->next + at);
+    if (!r->dry) remember(h, x->data, at_rows(x) / h->B, h->next + at);
     return x;
 }

@@ -377,43 +377,14 @@ static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_input *in
 static at_tensor *moduleformer_head(void *model) { return ((moduleformer *)model)->head; }
 static at_banks *moduleformer_banks(void *model) { return &((moduleformer *)model)->banks; }
 
-/* Number of parameters of a router; every token uses them all. */
-static int64_t gate_size(const config *c, int64_t experts) {
-    const int64_t C = c->n_embd, R = c->gating_size;
-    if (experts == 1) return 0;
-    return c->gate_type == GATE_LINEAR ? experts * C
-           : c->gate_type == GATE_MLP  ? R * C + R + experts * R
-                                       : R * C + experts * R + 1;
-}
-
-/* Number of values that a router keeps for backward, for each token. */
-static int64_t gate_kept(const config *c, int64_t experts) {
-    const int64_t R = c->gate_type == GATE_LINEAR ? 0 : c->gating_size;
-    return experts == 1 ? 0 : 2 * (R + experts);
-}
-
 static void moduleformer_dims(const void *cfg, at_dims *d) {
     const config *c = cfg;
-    const int64_t C = c->n_embd, L = c->n_layer, A = c->att_hidden, F = c->ffd_hidden,
-                  M = c->activation == SWIGLU ? 3 : 2;
-    const int64_t keys_values = identity_keys(c) ? 0 : 2 * A;
-    const int64_t norm_size = c->norm == NORM_RMS ? C : 2 * C;
-    const int64_t layer = 2 * norm_size + keys_values * (C + 1) + 2 * c->k_att * C * A +
-                          M * c->k_mlp * C * F + gate_size(c, c->n_att_experts) +
-                          gate_size(c, c->n_mlp_experts);
-    const int64_t turned = c->att_func == SOFTMAX ? c->k_att * (A + c->n_head) + A : 0;
-    const int64_t kept = 8 * C + keys_values + turned + c->k_att * (2 * A + C) +
-                         c->k_mlp * (M * F + C) + gate_kept(c, c->n_att_experts) +
-                         gate_kept(c, c->n_mlp_experts);
     *d = (at_dims){.vocab = c->vocab_size,
                    .context = LONGEST,
-                   .layers = L,
-                   .width = C,
-                   .cache_width = A,
-                   .active = L * layer + norm_size + c->vocab_size * C,
-                   .attention_flops = (double)(4 * L * c->k_att * A),
-                   .activations = L * kept + 2 * C,
-                   .head_size = A / c->n_head,
+                   .layers = c->n_layer,
+                   .width = c->n_embd,
+                   .cache_width = c->att_hidden,
+                   .head_size = c->att_hidden / c->n_head,
                    .one_cache = identity_keys(c) && c->att_func == STICKBREAKING,
                    .any_length = true,
                    .history = c->att_func == STICKBREAKING};

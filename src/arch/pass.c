@@ -45,11 +45,11 @@ void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
         if (!at_routing_rows(r, ro, p->real, p->n_real, &real) || !logits) return;
         ro = &real;
     }
-    if (p->collect) {
+    if (p->collect && !r->dry) {
         at_loads_add(r, p->loads, id, ro);
         return;
     }
-    at_usage_router(r, p->usage, id, logits, ro);
+    if (!r->dry) at_usage_router(r, p->usage, id, logits, ro);
     at_batch_load whole = {0};
     if (p->loads) {
         const at_router_usage *u = at_usage_of(r->ctx, &p->loads->of, id, ro->e);
@@ -64,7 +64,7 @@ void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
         if (w == 0) continue;
         at_tensor *x = at_aux_loss(r, (at_aux_kind)i, logits, ro, &whole);
         if (!x) return;
-        p->value[i] += (double)x->data[0];
+        if (!r->dry) p->value[i] += (double)x->data[0];
         p->loss = p->loss ? at_weighted_sum(r, (at_tensor *[]){p->loss, x}, (double[]){1, w}, 2)
                           : at_weighted_sum(r, &x, &w, 1);
     }

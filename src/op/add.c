@@ -41,7 +41,7 @@ static void add_bwd(at_node *n) {
     }
 }
 
-const at_op at_op_add = {"add", add_fwd, add_bwd};
+const at_op at_op_add = {"add", add_fwd, add_bwd, NULL};
 
 at_tensor *at_add(at_run *r, at_tensor *a, at_tensor *b) {
     if (!a || !b) return NULL;

@@ -242,13 +242,18 @@ static void attention_bwd(at_node *n) {
         at_run_par(n->run, a->lists, 1, bwd_part, n);
 }
 
-const at_op at_op_attention = {"attention", attention_fwd, attention_bwd};
+static void attention_cost(const at_node *n, at_cost *c) {
+    const attention_attr *a = n->attr;
+    at_slots_cost(a->lists, a->U, a->slots, a->past, a->D, c);
+}
+
+const at_op at_op_attention = {"attention", attention_fwd, attention_bwd, attention_cost};
 
 static attention_attr *keep(at_run *r, const attention_attr *sizes) {
     attention_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
     *a = *sizes;
-    a->lse = at_run_alloc(r, (size_t)(a->lists * a->U) * sizeof *a->lse);
+    a->lse = at_run_values(r, (size_t)(a->lists * a->U) * sizeof *a->lse);
     return a->lse ? a : NULL;
 }
 

@@ -36,7 +36,7 @@ static void distill_bwd(at_node *n) { /* the student's gradient alone */
     if (a->d) at_run_par(n->run, at_rows(n->in[0]), 8, part, n);
 }
 
-const at_op at_op_distill = {"distill", distill_fwd, distill_bwd};
+const at_op at_op_distill = {"distill", distill_fwd, distill_bwd, NULL};
 
 at_tensor *at_distill(at_run *r, at_tensor *student, at_tensor *teacher, at_kd_kind kind,
                       double tau) {
@@ -51,8 +51,8 @@ at_tensor *at_distill(at_run *r, at_tensor *student, at_tensor *teacher, at_kd_k
     distill_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
     *a = (distill_attr){.kind = kind, .tau = tau};
-    if (!(a->loss = at_run_alloc(r, (size_t)rows * sizeof *a->loss)) ||
-        !(a->tmp = at_run_alloc(r, (size_t)r->cp->threads * 2 * (size_t)v * sizeof(at_real))))
+    if (!(a->loss = at_run_values(r, (size_t)rows * sizeof *a->loss)) ||
+        !(a->tmp = at_run_values(r, (size_t)r->cp->threads * 2 * (size_t)v * sizeof(at_real))))
         return NULL;
     at_tensor *fixed = at_detach(r, teacher);
     at_tensor *y = at_new(r, 1, (int64_t[]){1});

@@ -44,7 +44,7 @@ static void dropout_bwd(at_node *n) {
     if (a->y) at_run_par(n->run, at_numel(n->out), GRAIN, part, n);
 }
 
-const at_op at_op_dropout = {"dropout", dropout_fwd, dropout_bwd};
+const at_op at_op_dropout = {"dropout", dropout_fwd, dropout_bwd, NULL};
 
 at_tensor *at_dropout(at_run *r, at_tensor *x, double p) {
     if (!x || !r->train || p <= 0) return x;

@@ -38,7 +38,13 @@ static void embed_bwd(at_node *n) {
     if (a->d) at_run_par(n->run, at_cols(n->out), 128, bwd_part, n);
 }
 
-const at_op at_op_embed = {"embed", embed_fwd, embed_bwd};
+/* A token uses a row, which is not counted. */
+static void embed_cost(const at_node *n, at_cost *c) {
+    (void)n;
+    c->share = 0;
+}
+
+const at_op at_op_embed = {"embed", embed_fwd, embed_bwd, embed_cost};
 
 at_tensor *at_embed(at_run *r, at_tensor *table, const int32_t *ids, int64_t n) {
     embed_attr *a = table ? at_run_alloc(r, sizeof *a) : NULL;

@@ -19,7 +19,7 @@ static void exp_scale_bwd(at_node *n) {
     dt[0] += (at_real)sum;
 }
 
-const at_op at_op_exp_scale = {"exp_scale", exp_scale_fwd, exp_scale_bwd};
+const at_op at_op_exp_scale = {"exp_scale", exp_scale_fwd, exp_scale_bwd, NULL};
 
 at_tensor *at_exp_scale(at_run *r, at_tensor *x, at_tensor *t) {
     if (!x || !t) return NULL;

@@ -182,7 +182,20 @@ static void expert_linear_bwd(at_node *n) {
                                                              .ldc = out}));
 }
 
-const at_op at_op_expert_linear = {"expert_linear", expert_linear_fwd, expert_linear_bwd};
+static void expert_linear_cost(const at_node *n, at_cost *c) {
+    const at_routing *ro = routing(n);
+    const double product = 2 * (double)(ro->n * ro->k * at_cols(n->in[0]) * at_cols(n->out));
+    bool some = false;
+    for (int64_t e = 0; e < ro->e; e++) some |= n->in[1 + e]->need_grad;
+    c->forward = product;
+    c->backward = product * (n->in[0]->need_grad + some);
+    c->share = (double)ro->k / (double)ro->e;
+    if (n->in[0]->need_grad && !((const expert_attr *)n->attr)->per_slot)
+        c->scratch = (double)(ro->n * ro->k * at_cols(n->in[0])) * sizeof(at_real);
+}
+
+const at_op at_op_expert_linear = {"expert_linear", expert_linear_fwd, expert_linear_bwd,
+                                   expert_linear_cost};
 
 at_tensor *at_expert_linear(at_run *r, at_tensor *x, at_tensor *const *w, const at_routing *ro) {
     if (!x || !w || r->status != AT_OK) return NULL;

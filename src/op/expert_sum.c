@@ -44,7 +44,7 @@ static void expert_sum_bwd(at_node *n) {
     if (a->dx || a->dg) at_run_par(n->run, n->in[0]->dim[0], GRAIN, bwd_part, n);
 }
 
-const at_op at_op_expert_sum = {"expert_sum", expert_sum_fwd, expert_sum_bwd};
+const at_op at_op_expert_sum = {"expert_sum", expert_sum_fwd, expert_sum_bwd, NULL};
 
 at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates) {
     if (!x || !gates) return NULL;

@@ -31,7 +31,7 @@ static void gelu_bwd(at_node *n) {
     if (a->dx) at_run_par(n->run, at_numel(n->out), GRAIN, bwd_part, n);
 }
 
-const at_op at_op_gelu = {"gelu", gelu_fwd, gelu_bwd};
+const at_op at_op_gelu = {"gelu", gelu_fwd, gelu_bwd, NULL};
 
 at_tensor *at_gelu(at_run *r, at_tensor *x, at_gelu_form form) {
     gelu_attr *a = x ? at_run_alloc(r, sizeof *a) : NULL;

@@ -144,7 +144,15 @@ static void head_loss_bwd(at_node *n) {
     }
 }
 
-const at_op at_op_head_loss = {"head_loss", head_loss_fwd, head_loss_bwd};
+static void head_loss_cost(const at_node *n, at_cost *c) {
+    const head_attr *a = n->attr;
+    const at_tensor *x = n->in[0], *w = n->in[1], *tx = a->spec.teacher_x;
+    const double rows = 2 * (double)(at_rows(x) * w->dim[0]), product = rows * (double)at_cols(x);
+    c->forward = product + (tx ? rows * (double)at_cols(tx) : 0);
+    c->backward = product * (x->need_grad + w->need_grad);
+}
+
+const at_op at_op_head_loss = {"head_loss", head_loss_fwd, head_loss_bwd, head_loss_cost};
 
 static bool agree(at_run *r, const at_tensor *x, const at_tensor *w, const at_head_spec *s) {
     const at_tensor *tx = s->teacher_x, *tw = s->teacher_w;
@@ -167,18 +175,18 @@ static bool reserve(at_run *r, head_attr *a, const at_tensor *x, const at_tensor
     if (a->block > rows) a->block = rows;
     const size_t block = (size_t)(a->block * v) * sizeof(at_real);
     const bool grad = r->train;
-    if (!(a->ce = at_run_alloc(r, (size_t)rows * sizeof *a->ce)) ||
-        !(a->logits = at_run_alloc(r, block)) ||
+    if (!(a->ce = at_run_values(r, (size_t)rows * sizeof *a->ce)) ||
+        !(a->logits = at_run_values(r, block)) ||
         !(a->label = at_run_alloc(r, (size_t)rows * sizeof *a->label)))
         return false;
-    if (grad && x->need_grad && !(a->dx = at_run_alloc(r, (size_t)at_numel(x) * sizeof(at_real))))
+    if (grad && x->need_grad && !(a->dx = at_run_values(r, (size_t)at_numel(x) * sizeof(at_real))))
         return false;
-    if (grad && w->need_grad && !(a->dw = at_run_alloc(r, (size_t)at_numel(w) * sizeof(at_real))))
+    if (grad && w->need_grad && !(a->dw = at_run_values(r, (size_t)at_numel(w) * sizeof(at_real))))
         return false;
     if (!a->spec.teacher_x) return true;
-    return (a->teacher = at_run_alloc(r, block)) &&
-           (a->kd = at_run_alloc(r, (size_t)rows * sizeof *a->kd)) &&
-           (a->tmp = at_run_alloc(r, (size_t)r->cp->threads * 3 * (size_t)v * sizeof(at_real)));
+    return (a->teacher = at_run_values(r, block)) &&
+           (a->kd = at_run_values(r, (size_t)rows * sizeof *a->kd)) &&
+           (a->tmp = at_run_values(r, (size_t)r->cp->threads * 3 * (size_t)v * sizeof(at_real)));
 }
 
 at_tensor *at_head_loss(at_run *r, at_tensor *x, at_tensor *w, const at_head_spec *spec,

@@ -45,11 +45,11 @@ static void l2norm_bwd(at_node *n) {
     if (a->dx) at_run_par(n->run, at_rows(n->out), GRAIN, bwd_part, n);
 }
 
-const at_op at_op_l2norm = {"l2norm", l2norm_fwd, l2norm_bwd};
+const at_op at_op_l2norm = {"l2norm", l2norm_fwd, l2norm_bwd, NULL};
 
 at_tensor *at_l2norm(at_run *r, at_tensor *x, double least) {
     l2norm_attr *a = x ? at_run_alloc(r, sizeof *a) : NULL;
-    if (!a || !(a->length = at_run_alloc(r, (size_t)at_rows(x) * sizeof *a->length))) return NULL;
+    if (!a || !(a->length = at_run_values(r, (size_t)at_rows(x) * sizeof *a->length))) return NULL;
     a->least = least;
     at_tensor *y = at_new(r, x->rank, x->dim);
     return at_apply(r, &at_op_l2norm, &x, 1, y, a);

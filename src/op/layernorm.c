@@ -59,7 +59,7 @@ static void layernorm_bwd(at_node *n) {
     at_arena_rewind(n->run->arena, mark);
 }
 
-const at_op at_op_layernorm = {"layernorm", layernorm_fwd, layernorm_bwd};
+const at_op at_op_layernorm = {"layernorm", layernorm_fwd, layernorm_bwd, NULL};
 
 at_tensor *at_layernorm(at_run *r, at_tensor *x, at_tensor *g, at_tensor *b, double eps) {
     if (!x || !g) return NULL;
@@ -71,8 +71,8 @@ at_tensor *at_layernorm(at_run *r, at_tensor *x, at_tensor *g, at_tensor *b, dou
     layernorm_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
     a->eps = eps;
-    a->mean = at_run_alloc(r, (size_t)at_rows(x) * sizeof(at_real));
-    a->rstd = at_run_alloc(r, (size_t)at_rows(x) * sizeof(at_real));
+    a->mean = at_run_values(r, (size_t)at_rows(x) * sizeof(at_real));
+    a->rstd = at_run_values(r, (size_t)at_rows(x) * sizeof(at_real));
     if (!a->mean || !a->rstd) return NULL;
     at_tensor *y = at_new(r, x->rank, x->dim);
     return at_apply(r, &at_op_layernorm, (at_tensor *[]){x, g, b}, 3, y, a);

@@ -92,7 +92,13 @@ static void linear_bwd(at_node *n) {
     if (db) at_run_par(n->run, out, 256, colsum_part, &(colsum){&cp->k, dy, db, rows, out});
 }
 
-const at_op at_op_linear = {"linear", linear_fwd, linear_bwd};
+static void linear_cost(const at_node *n, at_cost *c) {
+    const double product = 2 * (double)(at_rows(n->in[0]) * at_cols(n->in[0]) * at_cols(n->out));
+    c->forward = product;
+    c->backward = product * (n->in[0]->need_grad + n->in[1]->need_grad);
+}
+
+const at_op at_op_linear = {"linear", linear_fwd, linear_bwd, linear_cost};
 
 static at_tensor *build(at_run *r, at_tensor *x, at_tensor *w, at_tensor *b, bool io) {
     if (!x || !w) return NULL;

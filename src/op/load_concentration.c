@@ -27,7 +27,7 @@ static void load_concentration_bwd(at_node *n) {
 }
 
 const at_op at_op_load_concentration = {"load_concentration", load_concentration_fwd,
-                                        load_concentration_bwd};
+                                        load_concentration_bwd, NULL};
 
 at_tensor *at_load_concentration(at_run *r, at_tensor *logits, const at_routing *ro,
                                  const at_batch_load *whole) {

@@ -35,7 +35,7 @@ static void mutual_info_bwd(at_node *n) {
     at_router_loss_grad(n, a->load, inv);
 }
 
-const at_op at_op_mutual_info = {"mutual_info", mutual_info_fwd, mutual_info_bwd};
+const at_op at_op_mutual_info = {"mutual_info", mutual_info_fwd, mutual_info_bwd, NULL};
 
 at_tensor *at_mutual_info(at_run *r, at_tensor *logits, const at_routing *ro,
                           const at_batch_load *whole) {

@@ -33,7 +33,7 @@ static void prepend_bwd(at_node *n) {
     }
 }
 
-const at_op at_op_prepend = {"prepend", prepend_fwd, prepend_bwd};
+const at_op at_op_prepend = {"prepend", prepend_fwd, prepend_bwd, NULL};
 
 at_tensor *at_prepend(at_run *r, at_tensor *past, at_tensor *x, int64_t B) {
     if (!past || !x) return NULL;

@@ -65,7 +65,7 @@ static void rmsnorm_bwd(at_node *n) {
     at_arena_rewind(n->run->arena, mark);
 }
 
-const at_op at_op_rmsnorm = {"rmsnorm", rmsnorm_fwd, rmsnorm_bwd};
+const at_op at_op_rmsnorm = {"rmsnorm", rmsnorm_fwd, rmsnorm_bwd, NULL};
 
 at_tensor *at_rmsnorm(at_run *r, at_tensor *x, at_tensor *g, double eps) {
     if (!x || !g) return NULL;
@@ -75,7 +75,7 @@ at_tensor *at_rmsnorm(at_run *r, at_tensor *x, at_tensor *g, double eps) {
                        at_shape_text(x, sx), at_shape_text(g, sg));
     }
     rmsnorm_attr *a = at_run_alloc(r, sizeof *a);
-    if (!a || !(a->scale = at_run_alloc(r, (size_t)at_rows(x) * sizeof *a->scale))) return NULL;
+    if (!a || !(a->scale = at_run_values(r, (size_t)at_rows(x) * sizeof *a->scale))) return NULL;
     a->eps = eps;
     at_tensor *y = at_new(r, x->rank, x->dim);
     return at_apply(r, &at_op_rmsnorm, (at_tensor *[]){x, g}, 2, y, a);

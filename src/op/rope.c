@@ -81,7 +81,7 @@ static void rope_bwd(at_node *n) {
     if (a->dx) at_run_par(n->run, at_rows(n->out), GRAIN, bwd_part, n);
 }
 
-const at_op at_op_rope = {"rope", rope_fwd, rope_bwd};
+const at_op at_op_rope = {"rope", rope_fwd, rope_bwd, NULL};
 
 at_tensor *at_rope(at_run *r, at_tensor *x, int64_t slots, const at_angles *angles) {
     if (!x || !angles) return NULL;

@@ -129,7 +129,7 @@ static void route_bwd(at_node *n) {
     if (a->dx) at_run_par(n->run, at_rows(n->in[0]), GRAIN, bwd_part, n);
 }
 
-const at_op at_op_route = {"route", route_fwd, route_bwd};
+const at_op at_op_route = {"route", route_fwd, route_bwd, NULL};
 
 /* Counting sort of the slots by expert, stable. */
 static void sort_slots(const int32_t *pick, int64_t slots, int64_t e, int64_t *slot,
@@ -170,14 +170,14 @@ at_tensor *at_route_by(at_run *r, at_tensor *logits, const at_route_spec *how, a
         a->drawn = how->drawn;
         a->stream = AT_STREAM_ROUTE + (++r->draw << 8);
     }
-    int64_t *slot = at_run_alloc(r, (size_t)(n * k) * sizeof *slot);
-    int64_t *first = at_run_alloc(r, (size_t)(e + 2) * sizeof *first);
-    a->p = at_run_alloc(r, (size_t)(n * e) * sizeof *a->p);
-    a->lse = at_run_alloc(r, (size_t)n * sizeof *a->lse);
-    a->pick = at_run_alloc(r, (size_t)(n * k) * sizeof *a->pick);
+    int64_t *slot = at_run_values(r, (size_t)(n * k) * sizeof *slot);
+    int64_t *first = at_run_values(r, (size_t)(e + 2) * sizeof *first);
+    a->p = at_run_values(r, (size_t)(n * e) * sizeof *a->p);
+    a->lse = at_run_values(r, (size_t)n * sizeof *a->lse);
+    a->pick = at_run_values(r, (size_t)(n * k) * sizeof *a->pick);
     at_tensor *g = at_new2(r, n, k);
     if (!(g = at_apply(r, &at_op_route, &logits, 1, g, a))) return NULL;
-    sort_slots(a->pick, n * k, e, slot, first);
+    if (!r->dry) sort_slots(a->pick, n * k, e, slot, first);
     *ro = (at_routing){n, k, e, e - excluded, a->pick, slot, first, a->p, a->lse};
     return g;
 }

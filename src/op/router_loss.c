@@ -13,7 +13,7 @@ at_tensor *at_router_loss_apply(at_run *r, const at_op *op, at_tensor *logits, c
                        op->name, at_shape_text(logits, s), (long long)ro->n, (long long)ro->e);
     }
     at_router_loss *a = at_run_alloc(r, sizeof *a);
-    if (!a || !(a->load = at_run_alloc(r, (size_t)ro->e * sizeof *a->load))) return NULL;
+    if (!a || !(a->load = at_run_values(r, (size_t)ro->e * sizeof *a->load))) return NULL;
     a->ro = *ro;
     a->whole = whole ? *whole : (at_batch_load){0};
     at_tensor *y = at_new(r, 1, (int64_t[]){1});

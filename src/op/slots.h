@@ -19,4 +19,13 @@ static inline bool at_slots_fit(at_run *r, const char *op, const at_tensor *q, c
     return false;
 }
 
+/** Products of U queries, slots of each token, with the keys they see in each of `lists` heads of
+    width D; `past` keys come before the first token.  What backward computes again is not counted. */
+static inline void at_slots_cost(int64_t lists, int64_t U, int64_t slots, int64_t past, int64_t D,
+                                 at_cost *c) {
+    const double T = (double)(U / slots), seen = T * (double)past + T * (T + 1) / 2;
+    c->forward = 4 * (double)(lists * slots * D) * seen;
+    c->backward = 2 * c->forward;
+}
+
 #endif

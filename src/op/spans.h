@@ -13,6 +13,7 @@ typedef struct at_stretch {
 /** Of every span of s, which are to have T tokens together; NULL: the run has failed. */
 static inline at_stretch *at_stretches(at_run *r, const char *op, const at_spans *s, int64_t layer,
                                        int64_t T) {
+    if (r->dry) return at_fail(r, AT_UNSUPPORTED, "%s: caches have no dry run", op);
     at_stretch *all = at_run_alloc(r, (size_t)s->n * sizeof *all);
     int64_t row = 0;
     for (int64_t i = 0; all && i < s->n; i++) {

@@ -64,7 +64,14 @@ static void stickbreak_fwd(at_node *n) {
     at_arena_rewind(r->arena, mark);
 }
 
-const at_op at_op_stickbreak = {"stickbreak", stickbreak_fwd, at_stick_bwd};
+/* As if every stick lasted to the oldest key. */
+static void stickbreak_cost(const at_node *n, at_cost *c) {
+    const at_stick *a = n->attr;
+    at_slots_cost(a->lists, a->U, a->slots, a->past, a->D, c);
+    c->scratch = at_stick_bwd_bytes(n);
+}
+
+const at_op at_op_stickbreak = {"stickbreak", stickbreak_fwd, at_stick_bwd, stickbreak_cost};
 
 /* Checks `from`.  A query before it sees no key: y = 0. */
 static bool sane_from(at_run *r, const int32_t *from, int64_t B, int64_t S) {

@@ -57,7 +57,8 @@ int64_t at_stick_weights(const at_kernels *k, const at_stick *a, const at_stick_
 /** Working memory of `values` for each worker; false, and the run has failed: out of memory. */
 bool at_stick_scratch(at_run *r, at_stick *a, int64_t values);
 
-/** The backward function of the op: dq, dk, dv. */
+/** The backward function of the op: dq, dk, dv; and the bytes that it takes meanwhile. */
 void at_stick_bwd(at_node *n);
+double at_stick_bwd_bytes(const at_node *n);
 
 #endif

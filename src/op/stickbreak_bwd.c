@@ -183,6 +183,16 @@ static bool prepare(backward *w) {
     return w->last && at_stick_scratch(r, a, values);
 }
 
+double at_stick_bwd_bytes(const at_node *n) {
+    const at_stick *a = n->attr;
+    const at_kernels *k = &n->run->cp->k;
+    const int64_t depth = at_round_up(ROUND, k->nr), lists = n->in[1] == n->in[2] ? 1 : 2;
+    const int64_t packed =
+        lists * at_stick_packed(a, k, AT_STICK_BY_KEY) + at_stick_packed(a, k, AT_STICK_BY_VALUE);
+    const int64_t block = (at_round_up(a->S, k->mr) + at_round_up(a->D, k->nr)) * depth;
+    return (double)(a->lists * packed + 2 * block) * sizeof(at_real);
+}
+
 void at_stick_bwd(at_node *n) {
     at_run *r = n->run;
     backward w = {.n = n, .a = n->attr, .k = &r->cp->k};

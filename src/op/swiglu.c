@@ -35,7 +35,7 @@ static void swiglu_bwd(at_node *n) {
     if (b.dx) at_run_par(n->run, at_rows(n->out), GRAIN, bwd_part, &b);
 }
 
-const at_op at_op_swiglu = {"swiglu", swiglu_fwd, swiglu_bwd};
+const at_op at_op_swiglu = {"swiglu", swiglu_fwd, swiglu_bwd, NULL};
 
 at_tensor *at_swiglu(at_run *r, at_tensor *x) {
     if (!x) return NULL;

@@ -25,7 +25,7 @@ static void switch_balance_bwd(at_node *n) {
     at_router_loss_grad(n, a->load, 0);
 }
 
-const at_op at_op_switch_balance = {"switch_balance", switch_balance_fwd, switch_balance_bwd};
+const at_op at_op_switch_balance = {"switch_balance", switch_balance_fwd, switch_balance_bwd, NULL};
 
 at_tensor *at_switch_balance(at_run *r, at_tensor *logits, const at_routing *ro,
                              const at_batch_load *whole) {

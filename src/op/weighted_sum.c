@@ -17,7 +17,7 @@ static void weighted_sum_bwd(at_node *n) {
     }
 }
 
-const at_op at_op_weighted_sum = {"weighted_sum", weighted_sum_fwd, weighted_sum_bwd};
+const at_op at_op_weighted_sum = {"weighted_sum", weighted_sum_fwd, weighted_sum_bwd, NULL};
 
 at_tensor *at_weighted_sum(at_run *r, at_tensor *const *x, const double *w, int n) {
     for (int i = 0; i < n; i++) {

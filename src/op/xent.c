@@ -51,7 +51,7 @@ static void xent_bwd(at_node *n) {
     if (a->d) at_run_par(n->run, at_rows(n->in[0]), 8, bwd_part, n);
 }
 
-const at_op at_op_xent = {"xent", xent_fwd, xent_bwd};
+const at_op at_op_xent = {"xent", xent_fwd, xent_bwd, NULL};
 
 at_tensor *at_xent(at_run *r, at_tensor *logits, const int32_t *label) {
     xent_attr *a = logits ? at_run_alloc(r, sizeof *a) : NULL;
@@ -59,8 +59,8 @@ at_tensor *at_xent(at_run *r, at_tensor *logits, const int32_t *label) {
     const int64_t n = at_rows(logits), v = at_cols(logits);
     const size_t rows = (size_t)n * sizeof(double);
     if (!(a->label = at_run_alloc(r, (size_t)n * sizeof *a->label)) ||
-        !(a->lse = at_run_alloc(r, rows)) || !(a->loss = at_run_alloc(r, rows)) ||
-        !(a->tmp = at_run_alloc(r, (size_t)r->cp->threads * (size_t)v * sizeof(at_real))))
+        !(a->lse = at_run_values(r, rows)) || !(a->loss = at_run_values(r, rows)) ||
+        !(a->tmp = at_run_values(r, (size_t)r->cp->threads * (size_t)v * sizeof(at_real))))
         return NULL;
     memcpy(a->label, label, (size_t)n * sizeof *label);
     if ((a->count = at_count_labels(r, "xent", label, n, v)) < 0) return NULL;

@@ -28,7 +28,7 @@ static void zloss_bwd(at_node *n) {
     if (b.d) at_run_par(n->run, at_rows(n->in[0]), GRAIN, bwd_part, &b);
 }
 
-const at_op at_op_zloss = {"zloss", zloss_fwd, zloss_bwd};
+const at_op at_op_zloss = {"zloss", zloss_fwd, zloss_bwd, NULL};
 
 at_tensor *at_zloss(at_run *r, at_tensor *logits, const at_routing *ro) {
     return at_router_loss_apply(r, &at_op_zloss, logits, ro, NULL);

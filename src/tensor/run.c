@@ -30,6 +30,12 @@ void *at_run_alloc(at_run *r, size_t bytes) {
     return p ? p : at_fail(r, AT_OOM, "%s", r->ctx->message);
 }
 
+void *at_run_values(at_run *r, size_t bytes) {
+    if (!r->dry || bytes <= sizeof(void *)) return at_run_alloc(r, bytes);
+    r->tally->bytes += (double)(bytes - sizeof(void *)) / 64 * 64;
+    return at_run_alloc(r, sizeof(void *));
+}
+
 /* A tensor without values. */
 static at_tensor *shape(at_run *r, int rank, const int64_t *dim) {
     at_tensor *t = at_run_alloc(r, sizeof *t);
@@ -51,7 +57,7 @@ static at_tensor *alias(at_run *r, const at_tensor *t, int rank, const int64_t *
 
 at_tensor *at_new(at_run *r, int rank, const int64_t *dim) {
     at_tensor *t = shape(r, rank, dim);
-    if (t) t->data = at_run_alloc(r, (size_t)at_numel(t) * sizeof(at_real));
+    if (t) t->data = at_run_values(r, (size_t)at_numel(t) * sizeof(at_real));
     return t && t->data ? t : NULL;
 }
 
@@ -76,7 +82,7 @@ at_tensor *at_detach(at_run *r, at_tensor *t) { return t ? alias(r, t, t->rank, 
 static at_tensor *const *widened(at_run *r, at_tensor *const *in, int n_in) {
     at_tensor **all = NULL;
     for (int i = 0; i < n_in; i++) {
-        if (!in[i] || !in[i]->bf16) continue;
+        if (!in[i] || !in[i]->bf16 || r->dry) continue;
         if (!all) {
             if (!(all = at_run_alloc(r, (size_t)n_in * sizeof *all))) return NULL;
             memcpy(all, in, (size_t)n_in * sizeof *all);
@@ -93,6 +99,16 @@ at_tensor *at_apply(at_run *r, const at_op *op, at_tensor *const *in, int n_in, 
     if (r->status != AT_OK || !out) return NULL;
     in = widened(r, in, n_in);
     return in ? at_apply_bf16(r, op, in, n_in, out, attr) : NULL;
+}
+
+static void tally(const at_node *n, bool record) {
+    at_tally *y = n->run->tally;
+    at_cost c = {.share = 1};
+    if (n->op->cost) n->op->cost(n, &c);
+    y->forward += c.forward;
+    if (record) y->backward += c.backward;
+    for (int i = 0; i < n->n_in; i++) /* parameters have names */
+        if (n->in[i] && n->in[i]->name) y->active += c.share * (double)at_numel(n->in[i]);
 }
 
 at_tensor *at_apply_bf16(at_run *r, const at_op *op, at_tensor *const *in, int n_in, at_tensor *out,
@@ -112,7 +128,8 @@ at_tensor *at_apply_bf16(at_run *r, const at_op *op, at_tensor *const *in, int n
     } else {
         n->in = (at_tensor **)(uintptr_t)in; /* only read, and only during fwd */
     }
-    op->fwd(n);
+    if (r->tally) tally(n, record);
+    if (!r->dry) op->fwd(n);
     if (r->status != AT_OK) return NULL;
     if (record) {
         n->prev = r->tape;
@@ -141,7 +158,7 @@ static size_t grad_bytes(const at_tensor *t) {
 static at_real *pool_take(at_run *r, const at_tensor *t) {
     const size_t bytes = grad_bytes(t);
     const int i = pool_class(&r->pool, bytes);
-    if (i < 0 || !r->pool.free[i]) return at_run_alloc(r, bytes);
+    if (i < 0 || !r->pool.free[i]) return at_run_values(r, bytes);
     void *p = r->pool.free[i];
     memcpy(&r->pool.free[i], p, sizeof(void *)); /* links the list of free buffers */
     return p;
@@ -175,6 +192,18 @@ at_real *at_grad(at_node *n, int i) {
     return g;
 }
 
+/* Gradients that the op would collect; those of parameters have memory of their own. */
+static void dry_backward(at_node *n) {
+    bool fresh;
+    at_cost c = {0};
+    at_tally *y = n->run->tally;
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i] && !at_root(n->in[i])->keep_grad) (void)at_grad_fresh(n, i, &fresh);
+    if (n->op->cost) n->op->cost(n, &c);
+    const double now = y->bytes + (double)n->run->arena->used + c.scratch;
+    if (now > y->peak) y->peak = now;
+}
+
 at_status at_backward_from(at_run *r, at_tensor *t) {
     if (r->status != AT_OK) return at_run_status(r);
     if (!t || !t->grad) {
@@ -184,8 +213,11 @@ at_status at_backward_from(at_run *r, at_tensor *t) {
     for (at_node *n = r->tape; n && r->status == AT_OK; n = n->prev) {
         at_tensor *y = n->out;
         if (!y->grad) continue; /* no gradient reached this node */
-        n->op->bwd(n);
-        for (int i = 0; i < n->n_in; i++)
+        if (r->dry)
+            dry_backward(n);
+        else
+            n->op->bwd(n);
+        for (int i = 0; i < n->n_in && !r->dry; i++)
             if (n->in[i]) at_root(n->in[i])->has_grad = true;
         if (!y->keep_grad && y != t) pool_give(r, y);
     }

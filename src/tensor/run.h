@@ -20,10 +20,19 @@
 typedef struct at_run at_run;
 typedef struct at_node at_node;
 
+/** What an op costs. */
+typedef struct at_cost {
+    double forward, backward; /* floating-point operations of its products; backward: of the inputs
+                                 that need a gradient */
+    double share;             /* of its parameters that one token uses */
+    double scratch;           /* bytes that its backward takes and gives back */
+} at_cost;
+
 typedef struct at_op {
     const char *name;
-    void (*fwd)(at_node *n); /* fill n->out from n->in                         */
-    void (*bwd)(at_node *n); /* at_grad(n,i)[...] += ...; NULL: no gradient    */
+    void (*fwd)(at_node *n);                    /* fill n->out from n->in                         */
+    void (*bwd)(at_node *n);                    /* at_grad(n,i)[...] += ...; NULL: no gradient    */
+    void (*cost)(const at_node *n, at_cost *c); /* NULL: no products, all its parameters used */
 } at_op;
 
 struct at_node {
@@ -42,17 +51,27 @@ typedef struct at_pool { /* gradient buffers waiting for reuse, by size */
     int n;
 } at_pool;
 
+/** What the ops of a run cost together. */
+typedef struct at_tally {
+    double forward, backward; /* floating-point operations of products                 */
+    double active;            /* parameters that one token uses, embedding rows apart  */
+    double bytes;             /* of values, which a dry run counts and does not have   */
+    double peak;              /* of these and what is in the arena, with an op's scratch */
+} at_tally;
+
 struct at_run {
     at_ctx *ctx;
     at_compute *cp;  /* kernels and workers                              */
     at_arena *arena; /* activations, nodes and gradients (borrowed)      */
     at_pool pool;
-    at_node *tape;  /* last node recorded; NULL when not training         */
-    bool train;     /* record                                             */
-    at_parts parts; /* of the tokens, when several sequences are continued: products give each the
+    at_node *tape;   /* last node recorded; NULL when not training         */
+    bool train;      /* record                                             */
+    bool dry;        /* shapes only: nothing is computed, values have no memory. Needs a tally   */
+    at_tally *tally; /* counts what ops cost, or NULL                       */
+    at_parts parts;  /* of the tokens, when several sequences are continued: products give each the
                        bits that it gets alone; n = 0: one part           */
-    uint64_t seed;  /* of dropout, and of experts drawn                   */
-    uint64_t draw;  /* times that either was drawn so far                 */
+    uint64_t seed;   /* of dropout, and of experts drawn                   */
+    uint64_t draw;   /* times that either was drawn so far                 */
     int n_nodes;
     at_status status; /* the first error sticks                          */
     char message[512];
@@ -74,6 +93,10 @@ at_tensor *at_view(at_run *r, at_tensor *t, int rank, const int64_t *dim);
 at_tensor *at_detach(at_run *r, at_tensor *t);
 /** Arena memory that lives as long as the run: an op's attributes, values saved for backward. */
 void *at_run_alloc(at_run *r, size_t bytes);
+
+/** The same for values that ops alone write and read: in a dry run they are counted, and there is
+    room for a pointer. */
+void *at_run_values(at_run *r, size_t bytes);
 
 /**
  * Evaluate op now; record it when training and some input needs a gradient.

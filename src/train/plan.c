@@ -1,7 +1,7 @@
-/* plan.c - computes sizes, estimates time from a measured peak, and warns about unusual
+/* plan.c - estimates sizes by a dry run and time from a measured peak, and warns about unusual
    settings. */
 #include "train/plan.h"
-#include "arch/model.h"
+#include "arch/estimate.h"
 #include "kernel/peak.h"
 #include "train/recipe.h"
 #include <math.h>
@@ -15,11 +15,12 @@ static const double REACHED = 0.5;
 typedef struct {
     at_ctx *c;
     const at_recipe *r;
-    const at_model *m, *teacher;
+    at_model *m, *teacher;
     const at_dataset *data;
     at_json *j;
     double numel, trained; /* parameters in all; those that are not frozen */
     double tokens, have;   /* have: tokens of the data */
+    at_estimate step;      /* of one micro-batch */
     bool timed;
 } plan;
 
@@ -39,7 +40,7 @@ static void sizes(plan *p) {
     const at_dims *d = &p->m->dims;
     at_json_put_string(p->j, "arch", p->m->arch->name);
     at_json_put_number(p->j, "parameters", p->numel);
-    at_json_put_number(p->j, "active", (double)d->active);
+    at_json_put_number(p->j, "active", p->step.active);
     at_json_put_number(p->j, "vocabulary", (double)d->vocab);
     at_json_put_number(p->j, "steps", (double)p->r->train.steps);
     at_json_put_number(p->j, "tokens_per_step", p->tokens / (double)p->r->train.steps);
@@ -50,24 +51,19 @@ static void sizes(plan *p) {
 
 static void memory(plan *p) {
     const double size = sizeof(at_real);
-    const double batch = (double)(p->r->train.batch * p->r->train.context);
     const double values = size * p->numel, moments = 2 * size * p->trained;
     const double grads = size * p->trained;
-    double activations = size * batch * (double)p->m->dims.activations;
-    const double head = size * (embedding(p->m) + (double)(8 << 20)); /* see head_loss */
-    /* two buffers, and the keys of a step with their history */
+    /* two buffers */
     const double kinds = p->m->dims.one_cache ? 1 : 2, history = (double)p->r->train.history;
     const double a_key = size * (double)(p->m->dims.layers * p->m->dims.cache_width) * kinds;
     const double kept = 2 * a_key * (double)(p->r->train.batch * p->r->train.accumulate) * history;
-    if (history > 0) activations += a_key * (batch + (double)p->r->train.batch * history);
-    if (p->teacher) activations += size * batch * (double)p->teacher->dims.activations;
     const double teacher = p->teacher ? size * (double)at_model_numel(p->teacher) : 0;
-    const double total = values + grads + moments + activations + head + teacher + kept;
+    const double total = values + grads + moments + p->step.bytes + teacher + kept;
     at_json_begin_object(p->j, "memory_bytes");
     at_json_put_number(p->j, "parameters", values);
     at_json_put_number(p->j, "gradients", grads);
     at_json_put_number(p->j, "moments", moments);
-    at_json_put_number(p->j, "activations", activations + head);
+    at_json_put_number(p->j, "activations", p->step.bytes);
     if (p->teacher) at_json_put_number(p->j, "teacher", teacher);
     if (history > 0) at_json_put_number(p->j, "history", kept);
     at_json_put_number(p->j, "total", total);
@@ -78,15 +74,9 @@ static void memory(plan *p) {
                            kept / 2 * (double)p->r->train.keep);
 }
 
-static double flops_a_token(const at_model *m, double context, double passes) {
-    return passes * (2 * (double)m->dims.active + m->dims.attention_flops * (context + 1) / 2);
-}
-
 static void work(plan *p) {
-    const double context = (double)(p->r->train.context + 2 * p->r->train.history);
-    double a_token = flops_a_token(p->m, context, 3);
-    if (p->teacher) a_token += flops_a_token(p->teacher, context, 1);
-    const double flops = a_token * p->tokens;
+    const double passes = (double)(p->r->train.steps * p->r->train.accumulate);
+    const double flops = (p->step.forward + p->step.backward) * passes;
     at_json_put_number(p->j, "flops", flops);
     if (!p->timed) return;
     const double peak = 1e9 * at_fma_peak(p->c, p->c->threads);
@@ -151,6 +141,30 @@ static at_status open_parts(at_ctx *c, at_conf *f, const at_recipe *r, at_datase
     return s == AT_OK ? at_conf_finish(c, f) : s;
 }
 
+/* What a micro-batch costs, with all that is read beside it. */
+static at_status try_step(plan *p) {
+    const at_workload w = {.B = p->r->train.batch,
+                           .T = p->r->train.context,
+                           .train = true,
+                           .history = p->m->dims.history ? p->r->train.history : 0,
+                           .teacher = p->teacher};
+    at_compute cp;
+    at_status s = at_compute_open(&cp, p->c);
+    if (s != AT_OK) return s;
+    s = at_model_estimate(&cp, p->m, &w, &p->step);
+    at_compute_close(&cp);
+    return s;
+}
+
+/* With the sizes known. */
+static void tell(plan *p) {
+    sizes(p);
+    about_data(p);
+    memory(p);
+    work(p);
+    suspect(p);
+}
+
 at_status at_plan(at_ctx *c, at_conf *f, bool distilling, bool timed, at_json *j) {
     at_recipe r;
     at_dataset *data = NULL;
@@ -164,11 +178,8 @@ at_status at_plan(at_ctx *c, at_conf *f, bool distilling, bool timed, at_json *j
         p.trained = (double)at_store_trained(&m->store);
         p.tokens =
             (double)r.train.steps * (double)(r.train.batch * r.train.context * r.train.accumulate);
-        sizes(&p);
-        about_data(&p);
-        memory(&p);
-        work(&p);
-        suspect(&p);
+        s = try_step(&p);
+        if (s == AT_OK) tell(&p);
     }
     at_model_close(m);
     at_model_close(teacher);

@@ -498,7 +498,7 @@ static void tanh_bwd(at_node *n) {
     for (int64_t i = 0; i < at_numel(n->out); i++)
         d[i] += n->out->grad[i] * (1 - n->out->data[i] * n->out->data[i]);
 }
-static const at_op test_tanh = {"tanh", tanh_fwd, tanh_bwd};
+static const at_op test_tanh = {"tanh", tanh_fwd, tanh_bwd, NULL};
 
 static void one_layer(const char *name, bool feed_forward) {
     char path[128];

@@ -439,8 +439,7 @@ static void defaults_are_those_of_the_reference(void **state) {
     defaults_of("mixture.yaml", ARTEL_TRAIN, "losses");
 }
 
-/* The reference counts what its products multiply, plan also counts biases and norms: a few
-   percent. */
+/* Both count what products multiply; the reference is rounded to six digits. */
 static void plans_agree(void **state) {
     (void)state;
     const cJSON *p;
@@ -453,7 +452,7 @@ static void plans_agree(void **state) {
         const cJSON *got = cJSON_GetArrayItem(said, 0), *want;
         cJSON_ArrayForEach(want, field(p, "expect")) {
             const double w = want->valuedouble, g = field(got, want->string)->valuedouble;
-            const double bound = !strcmp(want->string, "flops") ? 0.03 : 0;
+            const double bound = !strcmp(want->string, "flops") ? 1e-5 : 0;
             if (!(fabs(g - w) <= bound * w))
                 fail_msg("plan of %s: %s is %.6g, counted were %.6g", text_of(p, "name"),
                          want->string, g, w);
