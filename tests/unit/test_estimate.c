@@ -120,6 +120,9 @@ static void frozen_is_cheaper(void **state) {
     const at_workload w = {.B = B, .T = T, .train = true};
     at_estimate all, some;
     OK(at_model_estimate(&cp, m, &w, &all));
+    assert_int_equal(at_store_freeze(&m->store, "*.attn.c_attn.weight"), 2);
+    OK(at_model_estimate(&cp, m, &w, &some)); /* which others need the gradient through */
+    assert_true(some.backward == all.backward - 2 * (2.0 * B * T * 32 * 96));
     for (int64_t i = 0; i < m->store.n; i++) m->store.p[i]->frozen = i < m->store.n - 2;
     OK(at_model_estimate(&cp, m, &w, &some)); /* the last norm alone */
     assert_true(some.forward == all.forward);
