@@ -46,17 +46,9 @@ double at_grad_squares(at_compute *cp, const at_store *s) {
     return total;
 }
 
-static at_status make_space(const at_store *s, at_optim *o) {
-    int64_t most = 0;
-    for (int64_t i = 0; i < s->n && o->rule->space; i++)
-        if (s->p[i]->moment >= 0) most = at_max(most, o->rule->space(s->p[i]));
-    const bool ok = at_reserve(s->ctx, &o->space, &o->n_space, most, sizeof *o->space);
-    return ok ? AT_OK : AT_OOM;
-}
-
-at_status at_optim_step(at_compute *cp, at_store *s, at_optim *o, double lr, double norm) {
-    if (!o->rule) o->rule = &at_optimiser_adamw;
-    at_status status = make_space(s, o);
+at_status at_optim_step(at_compute *cp, at_store *s, const at_optim *o, double lr, double norm) {
+    const at_optimiser *rule = o->rule ? o->rule : &at_optimiser_adamw;
+    at_status status = AT_OK;
     at_update u = {.cp = cp, .o = o, .lr = lr};
     u.clip = o->clip > 0 && norm > o->clip ? o->clip / norm : 1;
     for (int64_t i = 0, n; i < s->n && status == AT_OK; i += n > 0 ? n : 1) {
@@ -65,13 +57,7 @@ at_status at_optim_step(at_compute *cp, at_store *s, at_optim *o, double lr, dou
         u.m = s->m + u.e->moment;
         u.v = s->v + u.e->moment;
         for (int64_t k = 0; k < n; k++) s->p[i + k]->steps++;
-        status = o->rule->step(&u);
+        status = rule->step(&u);
     }
     return status;
-}
-
-void at_optim_close(at_optim *o) {
-    at_free(o->space);
-    o->space = NULL;
-    o->n_space = 0;
 }

@@ -19,8 +19,6 @@ typedef struct at_optim {
     double beta1, beta2, eps, weight_decay; /* decay on tensors of rank >= 2 in files */
     double momentum, muon_scale;            /* of Muon, see optim_muon.c              */
     double clip;                            /* largest gradient norm; 0: no clipping  */
-    at_real *space;                         /* owned; working memory of the optimiser */
-    int64_t n_space;
 } at_optim;
 
 /** One parameter in one step, or several of a stack, one after the other in memory. */
@@ -36,8 +34,7 @@ typedef struct at_update {
 
 struct at_optimiser {
     const char *name, *help;
-    int64_t (*space)(const at_param_entry *e); /* values of o->space it works in; NULL: none */
-    at_status (*step)(const at_update *u);     /* e->steps counts this one                   */
+    at_status (*step)(const at_update *u); /* e->steps counts this one */
 };
 
 #define X(name) extern const at_optimiser at_optimiser_##name;
@@ -48,10 +45,9 @@ extern const at_optimiser *const at_optimisers[];
 
 /** Sum of squares of all gradients, in double, in a fixed order: the square of their norm. */
 double at_grad_squares(at_compute *cp, const at_store *s);
-/** One step with learning rate lr; norm: that of all gradients of the step, for clipping.  AT_OOM
-    before anything was changed, or in a product of Muon: then the step is incomplete. */
-at_status at_optim_step(at_compute *cp, at_store *s, at_optim *o, double lr, double norm);
-void at_optim_close(at_optim *o);
+/** One step with learning rate lr; norm: that of all gradients of the step, for clipping.  AT_OOM: no
+    memory for Muon to work in; then the step is incomplete. */
+at_status at_optim_step(at_compute *cp, at_store *s, const at_optim *o, double lr, double norm);
 
 /** Values that a worker takes at a time from loops over a parameter. */
 enum { AT_OPTIM_CHUNK = 1 << 16 };

@@ -32,4 +32,4 @@ static at_status step(const at_update *u) {
     return AT_OK;
 }
 
-const at_optimiser at_optimiser_adamw = {"adamw", "AdamW for every parameter", NULL, step};
+const at_optimiser at_optimiser_adamw = {"adamw", "AdamW for every parameter", step};

@@ -98,7 +98,6 @@ at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_mode
 }
 
 void at_trainer_close(at_trainer *t) {
-    at_optim_close(&t->optim);
     at_loads_close(&t->loads);
     at_usage_close(&t->usage);
     at_arena_close(&t->arena);

@@ -143,7 +143,6 @@ static void train(at_model *m, int steps) {
         OK(at_optim_step(&cp, &m->store, &o, 0.01, sqrt(at_grad_squares(&cp, &m->store))));
         at_arena_rewind(&arena, (at_mark){0});
     }
-    at_optim_close(&o);
 }
 
 static void digests(at_model *m, at_digest out[LAYERS][AT_LAYER_KINDS][MLP]) {

@@ -263,7 +263,6 @@ static void give(at_store *s) {
 static void step(at_store *s) {
     at_optim o = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1};
     OK(at_optim_step(&cp, s, &o, 0.01, 1));
-    at_optim_close(&o);
 }
 
 /* Steps, norm and moments of slots are those of one parameter. */
