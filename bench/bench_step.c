@@ -48,10 +48,13 @@ static at_status with_model(at_ctx *c, at_compute *cp, const at_recipe *r, at_mo
     domain.shard[AT_TRAIN] = (at_shard){.width = 2, .token = ids, .n_tokens = n};
     const at_dataset data = {
         .path = "random", .tokenizer_hash = "", .vocab = vocab, .n_domains = 1, .domain = &domain};
-    at_trainer t;
-    at_status s = at_trainer_open(c, cp, r, m, NULL, &data, &t);
+    at_learner l;
+    at_trainer t = {0};
+    at_status s = at_learner_open(c, r, m, (at_teacher){0}, &data, &l);
+    if (s == AT_OK) s = at_trainer_open(c, cp, r, &l, 1, &t);
     if (s == AT_OK) s = measure(&t, steps, out);
     at_trainer_close(&t);
+    at_learner_close(&l);
     at_free(ids);
     return s;
 }

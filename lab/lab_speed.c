@@ -8,6 +8,7 @@
 #include "infer/session.h"
 #include "lab/lab_trial.h"
 #include "lab/stats.h"
+#include "train/task_lm.h"
 #include "train/trainer.h"
 #include <math.h>
 #include <string.h>
@@ -18,10 +19,10 @@ typedef struct {
     at_conf *conf;
     at_recipe recipe;
     at_model *model;
+    at_learner learner;
     at_trainer trainer;
     at_session session;
     at_arena arena;
-    bool open;
     double train[ROUNDS_MAX], forward[ROUNDS_MAX], decode[ROUNDS_MAX]; /* seconds a token */
 } timed_model;
 
@@ -35,8 +36,8 @@ static at_status timed_open(at_lab_session *l, const at_trial *t, timed_model *r
     r->recipe.train.lr = 0; /* the weights stay */
     r->recipe.train.spike = 0;
     if (s == AT_OK) {
-        s = at_trainer_open(l->c, &l->cp, &r->recipe, r->model, NULL, l->data, &r->trainer);
-        r->open = true;
+        s = at_learner_open(l->c, &r->recipe, r->model, (at_teacher){0}, l->data, &r->learner);
+        if (s == AT_OK) s = at_trainer_open(l->c, &l->cp, &r->recipe, &r->learner, 1, &r->trainer);
     }
     const int64_t batch = r->recipe.train.batch * r->recipe.train.context; /* tokens */
     if (s == AT_OK)
@@ -46,7 +47,8 @@ static at_status timed_open(at_lab_session *l, const at_trial *t, timed_model *r
 }
 
 static void timed_close(timed_model *r) {
-    if (r->open) at_trainer_close(&r->trainer);
+    at_trainer_close(&r->trainer);
+    at_learner_close(&r->learner);
     if (r->session.model) at_session_close(&r->session);
     at_arena_close(&r->arena);
     at_model_close(r->model);
@@ -67,10 +69,10 @@ static at_status run_train(timed_model *r, double *seconds) {
 
 /* Forward pass and loss of the last training batch, without a tape. */
 static at_status run_forward(at_lab_session *l, timed_model *r, double *seconds) {
-    const at_input in = {
-        .ids = r->trainer.input, .B = r->recipe.train.batch, .T = r->recipe.train.context};
+    const at_lm_batches *b = at_lm_batches_of(&r->learner);
+    const at_input in = {.ids = b->input, .B = r->recipe.train.batch, .T = r->recipe.train.context};
     at_head_report rep;
-    const at_readout what = {.label = r->trainer.target, .parts = 1, .report = &rep};
+    const at_readout what = {.label = b->target, .parts = 1, .report = &rep};
     const double began = at_now();
     const at_status s = at_model_read(&l->cp, &r->arena, r->model, &in, NULL, &what);
     *seconds = (at_now() - began) / (double)(in.B * in.T);
@@ -80,11 +82,12 @@ static at_status run_forward(at_lab_session *l, timed_model *r, double *seconds)
 static at_status run_decode(timed_model *r, double *seconds) {
     const at_real *logits;
     const int64_t n = r->session.cap, prompt = n / 3;
+    const int32_t *ids = at_lm_batches_of(&r->learner)->input;
     at_session_rewind(&r->session, 0);
-    at_status s = at_session_feed(&r->session, r->trainer.input, prompt, &logits);
+    at_status s = at_session_feed(&r->session, ids, prompt, &logits);
     const double began = at_now();
     for (int64_t i = prompt; i < n && s == AT_OK; i++)
-        s = at_session_feed(&r->session, r->trainer.input + i, 1, &logits);
+        s = at_session_feed(&r->session, ids + i, 1, &logits);
     *seconds = (at_now() - began) / (double)(n - prompt);
     return s;
 }

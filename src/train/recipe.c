@@ -1,6 +1,8 @@
 /* recipe.c - tables of keys. */
 #include "train/recipe.h"
 #include "arch/model.h"
+#include "train/alpha.h"
+#include "train/task.h"
 #include <stddef.h>
 
 /* The names of a table as the choices of a key: "a|b". */
@@ -15,7 +17,7 @@
 
 static const at_key top_keys[] = {
     {"seed", AT_KEY_INT, TOP(seed), "0", 0, 9e15, NULL, "of every draw"},
-    {"task", AT_KEY_CHOICE, TOP(task), "lm", 0, 0, "lm", "what is learned"},
+    {"task", AT_KEY_CHOICE, TOP(task), "lm", 0, 0, CHOICES(AT_TASKS), "what is learned"},
     {"init", AT_KEY_STRING, TOP(init), "", 0, 0, NULL, "model folder to start from"},
     {"freeze", AT_KEY_STRINGS, TOP(freeze), "", 0, 0, NULL, "parameter paths that stay (globs)"},
     {0},
@@ -71,9 +73,10 @@ static const at_key distill_keys[] = {
     {"temperature", AT_KEY_REAL, KD(temperature), "2.0", 0.01, 1000, NULL, "of both softmaxes"},
     {"alpha", AT_KEY_REAL, KD(alpha), "0.5", 0, 1, NULL,
      "weight of the cross entropy; the rest is the teacher's"},
-    {"alpha_rule", AT_KEY_CHOICE, KD(alpha_rule), "fixed", 0, 0, "fixed", "how alpha moves"},
-    {"schedule", AT_KEY_CHOICE, KD(schedule), "combined", 0, 0, "combined",
-     "both losses in every step"},
+    {"alpha_rule", AT_KEY_CHOICE, KD(alpha_rule), "fixed", 0, 0, CHOICES(AT_ALPHA_RULES),
+     "how alpha moves"},
+    {"schedule", AT_KEY_CHOICE, KD(schedule), "combined", 0, 0, CHOICES(AT_DISTILL_SCHEDULES),
+     "which losses a step has"},
     {0},
 };
 

@@ -12,7 +12,7 @@ typedef enum at_scope { AT_SCOPE_MICRO_BATCH, AT_SCOPE_STEP } at_scope;
 typedef struct at_recipe {
     struct {
         int64_t seed;
-        int task;          /* 0: lm */
+        int task;          /* index into at_tasks */
         char *init;        /* a model folder to start from, or NULL */
         at_strings freeze; /* globs over parameter paths */
     } top;
@@ -29,7 +29,7 @@ typedef struct at_recipe {
     } train;
     struct {
         char *teacher;
-        int loss, alpha_rule, schedule;
+        int loss, alpha_rule, schedule; /* indices into at_alpha_rules, at_distill_schedules */
         double temperature, alpha;
     } distill;
     bool distilling;

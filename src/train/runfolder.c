@@ -183,20 +183,20 @@ static at_status sweep_checkpoints(at_runfolder *r) {
 
 /* ---- removing the oldest ---- */
 
-static const char history_name[] = "history.safetensors";
 static const char *const moments_name[2] = {"adam_m.safetensors", "adam_v.safetensors"};
 
 /* Whether a folder holds nothing but files of a checkpoint.  One with a file of the user's is never
    removed. */
 static bool all_ours(at_ctx *c, const char *dir) {
-    const char *const name[] = {"config.json",   "model.safetensors", "tokenizer.json",
-                                moments_name[0], moments_name[1],     history_name,
-                                AT_RUNSTATE_FILE};
+    const char *name[32] = {"config.json",   "model.safetensors", "tokenizer.json",
+                            moments_name[0], moments_name[1],     AT_RUNSTATE_FILE};
+    int64_t n = 6;
+    for (int i = 0; at_tasks[i] && n < 32; i++)
+        if (at_tasks[i]->file) name[n++] = at_tasks[i]->file;
     struct stat st;
     at_ctx quiet = *c;
     return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) &&
-           at_check_replaceable(&quiet, dir, "checkpoint", name, sizeof name / sizeof *name) ==
-               AT_OK;
+           at_check_replaceable(&quiet, dir, "checkpoint", name, n) == AT_OK;
 }
 
 /* Renames before removing, so that a checkpoint that is half removed is never taken for a whole
@@ -257,54 +257,6 @@ static at_status moments(at_ctx *c, const char *dir, at_store *s, bool save) {
     return st;
 }
 
-/* ---- history ---- */
-
-static at_status save_history(at_ctx *c, const char *dir, const at_history *h, int64_t n) {
-    if (!h) return AT_OK;
-    at_st_writer *w = NULL;
-    char *path = at_join(c, dir, history_name);
-    at_status s = path ? at_st_writer_open(c, path, &w) : AT_OOM;
-    const at_dtype type = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
-    for (int64_t i = 0; i < n && s == AT_OK; i++) {
-        const int64_t dim[] = {h[i].layers * h[i].kinds, h[i].B, h[i].length, h[i].width};
-        char name[40];
-        (void)snprintf(name, sizeof name, "micro_batch.%lld", (long long)i);
-        s = at_st_writer_add(c, w, name, type, 4, dim, h[i].now);
-    }
-    if (s == AT_OK) s = at_st_writer_commit(c, w);
-    at_st_writer_close(w);
-    at_free(path);
-    return s;
-}
-
-static at_status read_history(at_ctx *c, const at_st *st, int64_t i, at_history *h) {
-    char name[40];
-    (void)snprintf(name, sizeof name, "micro_batch.%lld", (long long)i);
-    const at_st_tensor *t = at_st_find(st, name);
-    const int64_t dim[] = {h->layers * h->kinds, h->B, h->length, h->width};
-    bool same = t && t->rank == 4;
-    for (int k = 0; same && k < 4; k++) same = t->dim[k] == dim[k];
-    if (!same)
-        return at_error(c, AT_FORMAT, "%s: expected a tensor `%s` of shape [%lld,%lld,%lld,%lld]",
-                        at_st_path(st), name, (long long)dim[0], (long long)dim[1],
-                        (long long)dim[2], (long long)dim[3]);
-    const at_status s = sizeof(at_real) == 4 ? at_st_to_f32(c, t, (float *)(void *)h->now)
-                                             : at_st_to_f64(c, t, (double *)(void *)h->now);
-    return s == AT_OK ? s : at_error_in(c, at_st_path(st));
-}
-
-static at_status load_history(at_ctx *c, const char *dir, at_history *h, int64_t n) {
-    if (!h) return AT_OK;
-    at_st *st = NULL;
-    char *path = at_join(c, dir, history_name);
-    at_status s = path ? at_st_open(c, path, &st) : AT_OOM;
-    if (s == AT_OK) s = at_st_verify(c, st);
-    for (int64_t i = 0; i < n && s == AT_OK; i++) s = read_history(c, st, i, &h[i]);
-    at_st_close(st);
-    at_free(path);
-    return s;
-}
-
 /* A folder of this name that is no checkpoint is the user's: it is renamed, not removed. */
 static at_status make_way(at_ctx *c, const char *dir) {
     char *kept = NULL;
@@ -321,16 +273,15 @@ static at_status sync_log(at_runfolder *r) {
     return at_error(r->ctx, AT_IO, "%s: cannot write: %s", r->metrics, strerror(errno));
 }
 
-at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_train_state *p,
-                            const at_history *history, int64_t histories, const char *tokenizer,
-                            int64_t keep) {
+at_status at_runfolder_save(at_runfolder *r, const at_learner *l, const at_train_state *p,
+                            const char *tokenizer, int64_t keep) {
     at_ctx *c = r->ctx;
     char *final = step_path(r, p->step), *made = NULL;
     at_status s = final ? at_partial_dir(c, final, &made) : AT_OOM;
-    if (s == AT_OK) s = at_model_write(c, m, made, tokenizer);
-    if (s == AT_OK) s = moments(c, made, (at_store *)(uintptr_t)&m->store, true);
-    if (s == AT_OK) s = save_history(c, made, history, histories);
-    if (s == AT_OK) s = at_runstate_write(c, made, &m->store, p);
+    if (s == AT_OK) s = at_model_write(c, l->model, made, tokenizer);
+    if (s == AT_OK) s = moments(c, made, &l->model->store, true);
+    if (s == AT_OK && l->state && l->task->save) s = l->task->save(l, c, made);
+    if (s == AT_OK) s = at_runstate_write(c, made, &l->model->store, &l->alpha, p);
     if (s == AT_OK) s = sync_log(r);
     if (s == AT_OK) s = make_way(c, final);
     if (s == AT_OK) s = at_partial_commit(c, made, final);
@@ -339,19 +290,19 @@ at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_train_s
     return s == AT_OK ? tidy(r, keep) : s;
 }
 
-at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_train_state *p,
-                            at_history *history, int64_t histories) {
+at_status at_runfolder_load(at_runfolder *r, int64_t step, at_learner *l, at_train_state *p) {
     at_ctx *c = r->ctx;
+    at_model *m = l->model;
     char *dir = step_path(r, step);
     if (!dir) return AT_OOM;
     at_weights w = {0};
-    at_status s = at_runstate_read(c, dir, step, &m->store, p);
+    at_status s = at_runstate_read(c, dir, step, &m->store, &l->alpha, p);
     if (s == AT_OK) s = at_weights_open(c, dir, SIZE_MAX, &w);
     const at_load_options how = {.prefix = m->arch->prefix, .ignore = m->arch->ignore};
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &w, &how);
     at_weights_close(&w);
     if (s == AT_OK) s = moments(c, dir, &m->store, false);
-    if (s == AT_OK) s = load_history(c, dir, history, histories);
+    if (s == AT_OK && l->state && l->task->load) s = l->task->load(l, c, dir);
     at_free(dir);
     return s;
 }

@@ -3,15 +3,14 @@
  * model/.
  *
  * A checkpoint is a folder checkpoints/step-NNNNNNNN that appears complete or not at all: a model
- * folder plus Adam's moments, state.json, and history.safetensors with train.history.  Only folders
- * of exactly such a name that hold nothing else are ever removed; anything else in the folder of a
- * run is the user's, and stays.
+ * folder plus the optimiser's moments, state.json, and what the task keeps (train/task.h).  Only
+ * folders of exactly such a name that hold nothing else are ever removed; anything else in the folder
+ * of a run is the user's, and stays.
  */
 #ifndef AT_RUNFOLDER_H
 #define AT_RUNFOLDER_H
-#include "arch/history.h"
-#include "arch/model.h"
 #include "base/lock.h"
+#include "train/learner.h"
 #include "train/runstate.h"
 #include <stdio.h>
 
@@ -34,15 +33,14 @@ at_status at_runfolder_recipe(at_runfolder *r, const char *text, bool resume);
 
 /** Step of the newest checkpoint, or -1. */
 at_status at_runfolder_latest(at_runfolder *r, int64_t *step);
-/** Save, then remove all but the newest `keep`.  history [histories]: of the micro-batches, or
-    NULL. AT_NUMERIC: a parameter is not finite, nothing is written or removed. */
-at_status at_runfolder_save(at_runfolder *r, const at_model *m, const at_train_state *p,
-                            const at_history *history, int64_t histories, const char *tokenizer,
-                            int64_t keep);
-/** Fill parameters, moments and step counts of m, *p and the histories from the checkpoint of
-    `step`. What at_runstate_read refuses is refused, and what at_model_load does. */
-at_status at_runfolder_load(at_runfolder *r, int64_t step, at_model *m, at_train_state *p,
-                            at_history *history, int64_t histories);
+/** Save the learner, then remove all but the newest `keep`.
+    AT_NUMERIC: a parameter is not finite, nothing is written or removed. */
+at_status at_runfolder_save(at_runfolder *r, const at_learner *l, const at_train_state *p,
+                            const char *tokenizer, int64_t keep);
+/** Fill parameters, moments and step counts of the learner's model, its alpha, what its task keeps,
+    and *p from the checkpoint of `step`.  What at_runstate_read refuses is refused, and what
+    at_model_load does. */
+at_status at_runfolder_load(at_runfolder *r, int64_t step, at_learner *l, at_train_state *p);
 /** Append one line to metrics.jsonl (closes j). */
 at_status at_runfolder_log(at_runfolder *r, at_json *j);
 /** Drop the lines beyond `step` (a resume will write them again), then append. */

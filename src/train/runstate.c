@@ -21,6 +21,12 @@ static void put_exact(at_json *j, const char *key, double v) {
     at_json_put_string(j, key, text);
 }
 
+static void put_alpha(at_json *j, const at_alpha *a) {
+    at_json_begin_list(j, "alpha");
+    for (int64_t i = 0; i < a->n_state; i++) put_exact(j, NULL, a->state[i]);
+    at_json_end(j);
+}
+
 static at_status put_hashes(at_ctx *c, const char *dir, at_json *j) {
     at_list l = {0};
     at_json_begin_object(j, "files");
@@ -62,7 +68,7 @@ static void put_steps(at_json *j, const at_store *store) {
     at_json_end(j);
 }
 
-static at_status describe(at_ctx *c, const char *dir, const at_store *store,
+static at_status describe(at_ctx *c, const char *dir, const at_store *store, const at_alpha *a,
                           const at_train_state *p, at_json *j) {
     at_json_put_number(j, "step", (double)p->step);
     at_json_put_number(j, "tokens", (double)p->tokens);
@@ -70,17 +76,18 @@ static at_status describe(at_ctx *c, const char *dir, const at_store *store,
     at_json_put_number(j, "losses", (double)p->loss_n);
     put_exact(j, "loss_mean", p->loss_mean);
     put_exact(j, "seconds", p->seconds);
+    put_alpha(j, a);
     at_json_put_string(j, "data", p->data);
     at_json_put_string(j, "arithmetic", AT_ARITHMETIC);
     return put_hashes(c, dir, j);
 }
 
-at_status at_runstate_write(at_ctx *c, const char *dir, const at_store *store,
+at_status at_runstate_write(at_ctx *c, const char *dir, const at_store *store, const at_alpha *a,
                             const at_train_state *p) {
     char hash[AT_HASH_TEXT], *path = at_join(c, dir, AT_RUNSTATE_FILE);
     at_json j;
     at_json_open(&j, c);
-    at_status s = path ? describe(c, dir, store, p, &j) : AT_OOM;
+    at_status s = path ? describe(c, dir, store, a, p, &j) : AT_OOM;
     cJSON *state = s == AT_OK ? at_json_value(&j, dir) : NULL;
     at_json_close(&j);
     if (s == AT_OK) s = state ? hash_of(c, state, hash) : c->status;
@@ -98,15 +105,34 @@ at_status at_runstate_write(at_ctx *c, const char *dir, const at_store *store,
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
+static at_status parse_exact(at_ctx *c, const char *path, const char *key, const char *text,
+                             double *out) {
+    char *end = NULL;
+    *out = strtod(text, &end);
+    if (end != text && !*end && isfinite(*out)) return AT_OK;
+    return at_error(c, AT_FORMAT, "%s: field \"%s\": expected a finite number, found \"%.40s\"",
+                    path, key, text);
+}
+
 static at_status read_exact(at_ctx *c, const char *path, const cJSON *o, const char *key,
                             double *out) {
     const char *text = NULL;
-    at_status s = at_json_string(c, path, o, key, &text);
-    char *end = NULL;
-    if (s == AT_OK) *out = strtod(text, &end);
-    if (s == AT_OK && (end == text || *end || !isfinite(*out)))
-        s = at_error(c, AT_FORMAT, "%s: field \"%s\": expected a finite number, found \"%.40s\"",
-                     path, key, text);
+    const at_status s = at_json_string(c, path, o, key, &text);
+    return s == AT_OK ? parse_exact(c, path, key, text, out) : s;
+}
+
+/* Those of before, when rules kept nothing, have no such field. */
+static at_status read_alpha(at_ctx *c, const char *path, const cJSON *o, at_alpha *a) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, "alpha");
+    const int n = cJSON_GetArraySize(list);
+    if (n != a->n_state)
+        return at_error(c, AT_FORMAT, "%s: field \"alpha\": expected %lld numbers, found %d", path,
+                        (long long)a->n_state, n);
+    at_status s = AT_OK;
+    for (int i = 0; i < n && s == AT_OK; i++) {
+        const char *text = cJSON_GetStringValue(cJSON_GetArrayItem(list, i));
+        s = parse_exact(c, path, "alpha", text ? text : "", &a->state[i]);
+    }
     return s;
 }
 
@@ -196,7 +222,7 @@ static at_status read_steps(at_ctx *c, const char *path, const cJSON *o, at_stor
     return s;
 }
 
-at_status at_runstate_read(at_ctx *c, const char *dir, int64_t step, at_store *store,
+at_status at_runstate_read(at_ctx *c, const char *dir, int64_t step, at_store *store, at_alpha *a,
                            at_train_state *p) {
     char *path = at_join(c, dir, AT_RUNSTATE_FILE);
     cJSON *j = path ? at_json_read(c, path) : NULL;
@@ -207,6 +233,7 @@ at_status at_runstate_read(at_ctx *c, const char *dir, int64_t step, at_store *s
     if (s == AT_OK) s = at_json_int(c, path, j, "losses", 0, MOST, &p->loss_n);
     if (s == AT_OK) s = read_exact(c, path, j, "loss_mean", &p->loss_mean);
     if (s == AT_OK) s = read_exact(c, path, j, "seconds", &p->seconds);
+    if (s == AT_OK) s = read_alpha(c, path, j, a);
     if (s == AT_OK) s = same_data(c, path, j, p->data);
     if (s == AT_OK) s = check_self(c, path, j);
     if (s == AT_OK) s = check_files(c, dir, path, j);

@@ -5,6 +5,7 @@
 #ifndef AT_RUNSTATE_H
 #define AT_RUNSTATE_H
 #include "tensor/store.h"
+#include "train/alpha.h"
 
 #define AT_RUNSTATE_FILE "state.json"
 
@@ -17,11 +18,13 @@ typedef struct at_train_state {
     char data[65];    /* SHA-256 of the data set's manifest.json, which names every shard's */
 } at_train_state;
 
-/** Into the folder, whose other files are all there.  s: for how often each parameter was stepped. */
-at_status at_runstate_write(at_ctx *c, const char *dir, const at_store *s, const at_train_state *p);
+/** Into the folder, whose other files are all there.  s: for how often each parameter was stepped;
+    a: for what its rule keeps. */
+at_status at_runstate_write(at_ctx *c, const char *dir, const at_store *s, const at_alpha *a,
+                            const at_train_state *p);
 /** AT_MISMATCH: another arithmetic (base/arithmetic.h), or another data set than p->data says.
     AT_FORMAT names the file, and the tensor in it, that is not what was written. */
-at_status at_runstate_read(at_ctx *c, const char *dir, int64_t step, at_store *s,
+at_status at_runstate_read(at_ctx *c, const char *dir, int64_t step, at_store *s, at_alpha *a,
                            at_train_state *p);
 
 #endif

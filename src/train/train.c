@@ -2,8 +2,6 @@
 #include "train/train.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/sha256.h"
-#include "infer/evaluate.h"
 #include "report/report.h"
 #include <math.h>
 #include <stdio.h>
@@ -13,67 +11,38 @@ typedef struct {
     at_ctx *c;
     const at_train_options *o;
     at_recipe recipe;
+    const at_task *task;
     at_compute cp;
-    at_dataset *data;
+    at_data data;
     at_model *model, *teacher;
     at_runfolder run;
+    at_learner learner;
     at_trainer trainer;
-    char *tokenizer; /* path of the data set's tokenizer.json, or NULL */
-    double said;     /* when progress was last logged                  */
+    double said; /* when progress was last logged */
     at_train_result *out;
 } loop;
 
 /* ---- parts ------------------------------------------------------------------------ */
 
-static at_status open_data(loop *l) {
-    at_ctx *c = l->c;
-    at_status s = at_dataset_open_checked(c, l->recipe.data.train, &l->data);
-    if (s != AT_OK) return s;
-    char *tok = at_join(c, l->recipe.data.train, "tokenizer.json");
-    if (!tok) return AT_OOM;
-    if (at_exists(tok))
-        l->tokenizer = tok;
-    else
-        at_free(tok);
-    return AT_OK;
-}
-
-static at_status fits(loop *l, const at_model *m, const char *what) {
-    return at_lm_check_data(l->c, what, m->tokenizer, m->dims.vocab, l->recipe.data.train,
-                            l->data->tokenizer_hash, l->data->vocab);
-}
-
-/* The token that ends a text goes into config.json, for other programs. */
-static at_status name_end_token(loop *l) {
-    at_tokenizer *t = NULL;
-    if (!l->tokenizer) return AT_OK;
-    const at_status s = at_tokenizer_load(l->c, l->tokenizer, &t);
-    if (s == AT_OK) at_model_end_token(l->model, at_tokenizer_eot(t));
-    at_tokenizer_close(t);
-    return s;
-}
-
 static at_status open_model(loop *l, at_conf *f) {
     at_ctx *c = l->c;
     const at_recipe *r = &l->recipe;
-    at_status s =
-        r->top.init ? at_model_load(c, r->top.init, true, &l->model)
-                    : at_model_new(c, f, "model", l->data->vocab, (uint64_t)r->top.seed, &l->model);
-    if (s == AT_OK) s = fits(l, l->model, r->top.init ? r->top.init : "the model");
-    if (s != AT_OK) return s;
-    at_free(l->model->tokenizer);
-    if (!(l->model->tokenizer = at_strdup(c, l->data->tokenizer_hash))) return AT_OOM;
-    s = at_recipe_freeze(c, f, r, &l->model->store);
+    at_status s = r->top.init ? at_model_load(c, r->top.init, true, &l->model)
+                              : at_model_new(c, f, "model", l->data.outputs, (uint64_t)r->top.seed,
+                                             &l->model);
+    if (s == AT_OK)
+        s = l->task->check_model(c, r, &l->data, l->model, r->top.init ? r->top.init : "the model");
+    if (s == AT_OK) s = at_recipe_freeze(c, f, r, &l->model->store);
     if (s != AT_OK) return s;
     l->out->numel = at_model_numel(l->model);
-    return name_end_token(l);
+    return l->task->sign_model(c, &l->data, l->model);
 }
 
 static at_status open_teacher(loop *l) {
     if (!l->o->distilling) return AT_OK;
     const char *path = l->recipe.distill.teacher;
     at_status s = at_model_load(l->c, path, false, &l->teacher);
-    if (s == AT_OK) s = fits(l, l->teacher, path);
+    if (s == AT_OK) s = l->task->check_model(l->c, &l->recipe, &l->data, l->teacher, path);
     if (s == AT_OK && l->teacher->dims.vocab != l->model->dims.vocab)
         s = at_error(l->c, AT_MISMATCH,
                      "the teacher %s has %lld tokens, the student %lld: logits "
@@ -94,26 +63,17 @@ static at_status resume(loop *l, int64_t *step) {
     }
     at_log(l->c, AT_LOG_INFO, "resuming %s at step %lld of %lld", l->run.path, (long long)*step,
            (long long)l->recipe.train.steps);
-    at_trainer *t = &l->trainer;
-    return at_runfolder_load(&l->run, *step, l->model, &t->progress, t->history,
-                             l->recipe.train.accumulate);
-}
-
-static at_status hash_data(loop *l) {
-    char *manifest = at_join(l->c, l->recipe.data.train, "manifest.json");
-    const at_status s =
-        manifest ? at_sha256_file(l->c, manifest, l->trainer.progress.data) : AT_OOM;
-    at_free(manifest);
-    return s;
+    return at_runfolder_load(&l->run, *step, &l->learner, &l->trainer.progress);
 }
 
 /* The trainer is opened first: a recipe it refuses leaves no folder behind. */
 static at_status open_run(loop *l, at_conf *f, const char *path) {
     at_ctx *c = l->c;
     int64_t step = 0;
-    at_status s =
-        at_trainer_open(c, &l->cp, &l->recipe, l->model, l->teacher, l->data, &l->trainer);
-    if (s == AT_OK) s = hash_data(l);
+    at_status s = at_learner_open(c, &l->recipe, l->model, at_teacher_live(l->teacher), l->data.set,
+                                  &l->learner);
+    if (s == AT_OK) s = at_trainer_open(c, &l->cp, &l->recipe, &l->learner, 1, &l->trainer);
+    memcpy(l->trainer.progress.data, l->data.hash, sizeof l->data.hash);
     if (s == AT_OK) s = at_runfolder_open(c, path, l->o->resume, &l->run);
     char *text = s == AT_OK ? at_conf_dump(c, f, false) : NULL;
     if (s == AT_OK) s = text ? at_runfolder_recipe(&l->run, text, l->o->resume) : AT_OOM;
@@ -136,7 +96,7 @@ static at_status log_step(loop *l, const at_step_report *r) {
         at_json_put_number(&j, "ce", r->ce);
         at_json_put_number(&j, "kd", r->kd);
     }
-    if (at_aux_wanted(&l->trainer.aux)) {
+    if (at_aux_wanted(&l->learner.aux)) {
         if (!l->teacher) at_json_put_number(&j, "ce", r->ce);
         at_json_put_number(&j, "aux", r->aux);
     }
@@ -161,42 +121,29 @@ static void say_progress(loop *l, const at_step_report *r) {
            (double)r->tokens / r->seconds, (int)(eta / 60), (int)eta % 60);
 }
 
-static at_status log_eval(loop *l, const char *domain, const at_eval *e) {
+static at_status log_score(void *user, const char *part, double loss) {
+    loop *l = user;
     at_json j;
     at_json_open(&j, l->c);
     at_json_put_number(&j, "step", (double)l->trainer.progress.step);
     at_json_put_number(&j, "tokens", (double)l->trainer.progress.tokens);
-    at_json_put_string(&j, "domain", domain);
-    at_json_put_number(&j, "val_loss", e->nats / (double)e->tokens);
+    at_json_put_string(&j, "domain", part);
+    at_json_put_number(&j, "val_loss", loss);
+    if (!strcmp(part, "all")) {
+        l->out->val_loss = loss;
+        at_log(l->c, AT_LOG_INFO, "step %lld: validation loss %.4f (perplexity %.2f)",
+               (long long)l->trainer.progress.step, loss, exp(loss));
+    }
     return at_runfolder_log(&l->run, &j);
 }
 
 static at_status validate(loop *l) {
-    const at_sampler *smp = &l->trainer.sampler;
-    at_eval all = {0};
-    at_status s = AT_OK;
-    for (int i = 0; i < smp->n_domains && s == AT_OK; i++) {
-        const at_domain *d = &l->data->domain[smp->domain[i]];
-        at_eval e = {0};
-        if (d->shard[AT_VALIDATION].n_tokens < 2) continue;
-        s = at_eval_model(&l->cp, l->model, &d->shard[AT_VALIDATION], l->recipe.train.context,
-                          l->recipe.train.eval_windows, NULL, &e);
-        s = at_dataset_error(l->c, l->data, s);
-        if (s == AT_OK) s = log_eval(l, d->name, &e);
-        all.nats += e.nats;
-        all.tokens += e.tokens;
-    }
-    if (s != AT_OK || !all.tokens) return s;
-    l->out->val_loss = all.nats / (double)all.tokens;
-    at_log(l->c, AT_LOG_INFO, "step %lld: validation loss %.4f (perplexity %.2f)",
-           (long long)l->trainer.progress.step, l->out->val_loss, exp(l->out->val_loss));
-    return log_eval(l, "all", &all);
+    return l->task->evaluate(&l->learner, l->c, &l->cp, log_score, l);
 }
 
 static at_status save(loop *l) {
-    const at_trainer *t = &l->trainer;
-    return at_runfolder_save(&l->run, l->model, &t->progress, t->history,
-                             l->recipe.train.accumulate, l->tokenizer, l->recipe.train.keep);
+    return at_runfolder_save(&l->run, &l->learner, &l->trainer.progress, l->data.tokenizer,
+                             l->recipe.train.keep);
 }
 
 static bool due(int64_t step, int64_t every) { return every > 0 && step % every == 0; }
@@ -233,7 +180,7 @@ static at_status steps(loop *l) {
 
 static at_status finish(loop *l) {
     char *model = at_join(l->c, l->run.path, "model");
-    at_status s = model ? at_model_save(l->c, l->model, model, l->tokenizer) : AT_OOM;
+    at_status s = model ? at_model_save(l->c, l->model, model, l->data.tokenizer) : AT_OOM;
     at_free(model);
     if (l->run.log) (void)fclose(l->run.log);
     l->run.log = NULL;
@@ -250,7 +197,10 @@ at_status at_train(at_ctx *c, at_conf *recipe, const char *run, const at_train_o
     at_status s = at_recipe_bind_all(c, recipe, o->distilling, &l.recipe);
     if (s == AT_OK) s = at_compute_open(&l.cp, c);
     const bool computing = s == AT_OK;
-    if (s == AT_OK) s = open_data(&l);
+    if (s == AT_OK) {
+        l.task = at_tasks[l.recipe.top.task];
+        s = l.task->open_data(c, &l.recipe, &l.data);
+    }
     if (s == AT_OK) s = open_model(&l, recipe);
     if (s == AT_OK) s = open_teacher(&l);
     if (s == AT_OK) s = open_run(&l, recipe, run);
@@ -258,11 +208,11 @@ at_status at_train(at_ctx *c, at_conf *recipe, const char *run, const at_train_o
     if (s == AT_OK) s = finish(&l);
     out->progress = l.trainer.progress;
     at_trainer_close(&l.trainer);
+    at_learner_close(&l.learner);
     at_runfolder_close(&l.run);
     at_model_close(l.model);
     at_model_close(l.teacher);
-    at_dataset_close(l.data);
-    at_free(l.tokenizer);
+    if (l.task) l.task->close_data(&l.data);
     if (computing) at_compute_close(&l.cp);
     return s;
 }

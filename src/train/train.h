@@ -1,6 +1,7 @@
 /* train.h - a whole run: from a recipe to a run folder with a model in it. */
 #ifndef AT_TRAIN_H
 #define AT_TRAIN_H
+#include "train/runfolder.h"
 #include "train/trainer.h"
 
 typedef struct at_train_options {

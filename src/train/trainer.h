@@ -1,51 +1,36 @@
 /*
- * trainer.h - one optimiser step: batches, forward, backward, guard, AdamW.
+ * trainer.h - one optimiser step of one or several learners: micro-batches, guard, optimiser.
  *
- * A step is a function of (parameters, moments, history, step number, recipe): batches and dropout
- * come from counter-based draws, so a resumed run repeats an uninterrupted one bit for bit.
+ * A step is a function of (parameters, moments, what a task keeps, step number, recipes): batches and
+ * dropout come from counter-based draws, so a resumed run repeats an uninterrupted one bit for bit.
+ *
+ * Learners may share stores.  Each store occurs once: it collects the gradients of every learner that
+ * uses it and is stepped once.  The loss is the mean of the learners'.
  */
 #ifndef AT_TRAINER_H
 #define AT_TRAINER_H
-#include "arch/read.h"
-#include "train/recipe.h"
-#include "train/runfolder.h"
-
-typedef struct at_step_report {
-    double loss, ce, kd; /* means over the step's tokens; kd 0 without a teacher */
-    double aux;          /* of the routers, weighted, part of loss; 0 without    */
-    double norm;         /* of the gradient, before clipping                     */
-    double load_entropy; /* of the experts' load, mean over routers; see arch/usage.h */
-    int64_t dead;        /* experts the step did without, all routers together        */
-    bool mixture;        /* there are routers: the two above say something            */
-    double lr;
-    double seconds;
-    int64_t tokens;
-} at_step_report;
+#include "tensor/optim.h"
+#include "train/learner.h"
+#include "train/runstate.h"
 
 typedef struct at_trainer {
     at_ctx *ctx;
     at_compute *cp;
-    const at_recipe *recipe;
-    at_model *model;   /* borrowed */
-    at_model *teacher; /* borrowed, or NULL */
-    at_sampler sampler;
+    const at_recipe *recipe; /* of optimiser, schedule, guard, accumulate */
+    at_learner *learner;     /* [n_learners], borrowed                    */
+    int n_learners;
+    at_store **store; /* [n_stores], each once */
+    int n_stores;
     at_arena arena;
     at_optim optim;
     at_train_state progress;
-    int32_t *input, *target; /* [batch, context] */
-    at_history *history;     /* [accumulate], where the recipe has train.history */
-    int32_t *kept;           /* [batch] */
-    at_aux aux;              /* weights of the routers' losses */
-    at_loads loads;          /* of a whole step, where `whole` */
-    bool whole;
-    at_usage usage; /* of a step's experts            */
 } at_trainer;
 
-/** Prepares gradients and moments of the model; the data set stays borrowed. */
-at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_model *model,
-                          at_model *teacher, const at_dataset *data, at_trainer *t);
-/** One optimiser step.  AT_NUMERIC when the loss or the gradient is not finite, or the loss jumps
-    (recipe key train.spike): then nothing was changed. */
+/** Prepares gradients and moments of the learners' stores. */
+at_status at_trainer_open(at_ctx *c, at_compute *cp, const at_recipe *r, at_learner *learner,
+                          int n_learners, at_trainer *t);
+/** One optimiser step of the learners that are not idle.  AT_NUMERIC when the loss or the gradient
+    is not finite, or the loss jumps (recipe key train.spike): then nothing was changed. */
 at_status at_trainer_step(at_trainer *t, at_step_report *out);
 void at_trainer_close(at_trainer *t);
 

@@ -94,7 +94,7 @@ static void of_checkpoints(void **state) {
     OK(at_runfolder_log_open(&r, 0));
     n_seen = 0;
     const at_train_state p = {.step = 1, .data = "d"};
-    OK(at_runfolder_save(&r, m, &p, NULL, 0, NULL, 1));
+    OK(at_runfolder_save(&r, &(at_learner){.model = m}, &p, NULL, 1));
     char *step = at_join(&ctx, r.checkpoints, "step-00000001");
     const int named = renamed_to(step);
     assert_true(named > 0);

@@ -385,6 +385,7 @@ static at_status step_with(const char *yaml, bool distilling, int64_t history) {
     at_compute cp = {0};
     at_model *m = NULL, *teacher = NULL;
     at_dataset *d = NULL;
+    at_learner l = {0};
     at_trainer t = {0};
     at_step_report rep;
     at_recipe r = step_recipe();
@@ -394,10 +395,12 @@ static at_status step_with(const char *yaml, bool distilling, int64_t history) {
     if (s == AT_OK) s = model_of(yaml, &m);
     if (s == AT_OK && distilling) s = at_model_load(&ctx, in_root("plain"), false, &teacher);
     if (s == AT_OK) s = at_dataset_open(&ctx, in_root("data"), &d);
-    if (s == AT_OK) s = at_trainer_open(&ctx, &cp, &r, m, teacher, d, &t);
+    if (s == AT_OK) s = at_learner_open(&ctx, &r, m, at_teacher_live(teacher), d, &l);
+    if (s == AT_OK) s = at_trainer_open(&ctx, &cp, &r, &l, 1, &t);
     t.progress.step = history > 0; /* the second one has something before it */
     if (s == AT_OK) s = at_trainer_step(&t, &rep);
     at_trainer_close(&t);
+    at_learner_close(&l);
     at_dataset_close(d);
     at_model_close(m);
     at_model_close(teacher);

@@ -54,14 +54,16 @@ static at_train_state state_of(int64_t step) {
     return (at_train_state){.step = step, .tokens = 8 * step, .data = "d"};
 }
 
-static at_status save_step(at_runfolder *r, const at_model *m, int64_t step, int64_t keep) {
+static at_status save_step(at_runfolder *r, at_model *m, int64_t step, int64_t keep) {
+    const at_learner l = {.model = m};
     const at_train_state p = state_of(step);
-    return at_runfolder_save(r, m, &p, NULL, 0, NULL, keep);
+    return at_runfolder_save(r, &l, &p, NULL, keep);
 }
 
 static at_status load_step(at_runfolder *r, at_model *m, int64_t step) {
     at_train_state p = state_of(0);
-    return at_runfolder_load(r, step, m, &p, NULL, 0);
+    at_learner l = {.model = m};
+    return at_runfolder_load(r, step, &l, &p);
 }
 
 static int setup(void **state) {

@@ -5,6 +5,7 @@
  */
 #include "base/rng.h"
 #include "check.h"
+#include "train/task_lm.h"
 #include "train/trainer.h"
 #include <math.h>
 
@@ -51,6 +52,7 @@ typedef struct {
     at_recipe recipe;
     at_compute cp;
     at_model *model, *teacher;
+    at_learner learner;
     at_trainer t;
 } bench;
 
@@ -59,14 +61,28 @@ static void bench_open(bench *b, const at_recipe *r, at_model *model, at_model *
     *b = (bench){.recipe = *r, .model = model, .teacher = teacher};
     ctx.threads = threads;
     OK(at_compute_open(&b->cp, &ctx));
-    OK(at_trainer_open(&ctx, &b->cp, &b->recipe, model, teacher, &data, &b->t));
+    OK(at_learner_open(&ctx, &b->recipe, model, at_teacher_live(teacher), &data, &b->learner));
+    OK(at_trainer_open(&ctx, &b->cp, &b->recipe, &b->learner, 1, &b->t));
 }
 
 static void bench_close(bench *b) {
     at_trainer_close(&b->t);
+    at_learner_close(&b->learner);
     at_model_close(b->model);
     at_model_close(b->teacher);
     at_compute_close(&b->cp);
+}
+
+static at_history *history_of(const bench *b) { return at_lm_batches_of(&b->learner)->history; }
+
+/* Closes the models. */
+static void refuse(const at_recipe *r, at_model *m, at_model *teacher, const char *says) {
+    at_learner l;
+    assert_int_equal(at_learner_open(&ctx, r, m, at_teacher_live(teacher), &data, &l), AT_CONFIG);
+    expect_says(&ctx, says);
+    at_learner_close(&l);
+    at_model_close(m);
+    at_model_close(teacher);
 }
 
 static at_step_report steps(bench *b, int n) {
@@ -168,16 +184,11 @@ static void loss_spike(void **state) {
 static void context_too_long(void **state) {
     (void)state;
     at_recipe r = plain;
-    at_compute cp;
-    at_trainer t;
-    at_model *m = model_of(small, 1);
-    OK(at_compute_open(&cp, &ctx));
     r.train.context = 41;
-    assert_int_equal(at_trainer_open(&ctx, &cp, &r, m, NULL, &data, &t), AT_CONFIG);
-    expect_says(&ctx, "train.context is 41, but the model takes at most 40 tokens");
-    at_trainer_close(&t);
-    at_model_close(m);
-    at_compute_close(&cp);
+    refuse(&r, model_of(small, 1), NULL,
+           "train.context is 41, but the model takes at most 40 tokens");
+    refuse(&r, model_of(wide, 1), model_of(small, 1),
+           "train.context is 41, but the teacher takes at most 40 tokens");
 }
 
 /* ---- what a step computes --------------------------------------------------------------- */
@@ -343,10 +354,11 @@ static at_recipe reading_on(void) {
 }
 
 static void same_history(const bench *a, const bench *b) {
-    const int64_t n = at_history_numel(&a->t.history[0]);
-    assert_int_equal(n, at_history_numel(&b->t.history[0]));
+    const int64_t n = at_history_numel(&history_of(a)[0]);
+    assert_int_equal(n, at_history_numel(&history_of(b)[0]));
     for (int i = 0; i < 2; i++)
-        assert_memory_equal(a->t.history[i].now, b->t.history[i].now, (size_t)n * sizeof(at_real));
+        assert_memory_equal(history_of(a)[i].now, history_of(b)[i].now,
+                            (size_t)n * sizeof(at_real));
 }
 
 /* 4 sequences read stretches of 32 blocks; the first one begins another stretch meanwhile. */
@@ -360,9 +372,9 @@ static void history_on_any_threads(void **state) {
         (void)steps(&b[i], 4);
         if (i > 0) same_state(&b[i].model->store, &b[0].model->store, "other threads");
         if (i > 0) same_history(&b[i], &b[0]);
-        assert_int_equal(b[i].t.history[0].ahead, 50);
-        assert_int_equal(b[i].t.history[0].from[0], 50 - 37); /* one block into it */
-        assert_int_equal(b[i].t.history[0].from[1], 0);
+        assert_int_equal(history_of(&b[i])[0].ahead, 50);
+        assert_int_equal(history_of(&b[i])[0].from[0], 50 - 37); /* one block into it */
+        assert_int_equal(history_of(&b[i])[0].from[1], 0);
     }
     for (int i = 0; i < 3; i++) bench_close(&b[i]);
 }
@@ -386,8 +398,8 @@ static void history_is_read(void **state) {
     bench_open(&blind, &many, model_of(calm, 1), NULL, 2);
     for (int step = 0; step < 3; step++) {
         for (int i = 0; i < 2; i++) /* forgets each time */
-            memset(blind.t.history[i].now, 0,
-                   (size_t)at_history_numel(&blind.t.history[i]) * sizeof(at_real));
+            memset(history_of(&blind)[i].now, 0,
+                   (size_t)at_history_numel(&history_of(&blind)[i]) * sizeof(at_real));
         const at_step_report ra = steps(&a, 1), rb = steps(&b, 1), rc = steps(&blind, 1);
         assert_true(fabs(ra.loss - rb.loss) < 2e-5 * rb.loss);
         assert_true((ra.loss == rc.loss) == (step == 0));
@@ -420,47 +432,26 @@ static void history_of_a_refused_step(void **state) {
     bench_close(&calm);
 }
 
-static void refuse_history(const at_recipe *r, at_model *m, at_model *teacher, const char *says) {
-    at_compute cp;
-    at_trainer t;
-    OK(at_compute_open(&cp, &ctx));
-    assert_int_equal(at_trainer_open(&ctx, &cp, r, m, teacher, &data, &t), AT_CONFIG);
-    expect_says(&ctx, says);
-    at_trainer_close(&t);
-    at_model_close(m);
-    at_model_close(teacher);
-    at_compute_close(&cp);
-}
-
 static void history_refused(void **state) {
     (void)state;
     at_recipe r = plain;
     r.train.history = 50;
-    refuse_history(&r, model_of(small, 1), NULL,
-                   "train.history: gpt2 reads each sequence by itself");
-    refuse_history(&r, model_of(mixture, 1), model_of(small, 1), "train.history: a teacher");
+    refuse(&r, model_of(small, 1), NULL, "train.history: gpt2 reads each sequence by itself");
+    refuse(&r, model_of(mixture, 1), model_of(small, 1), "train.history: a teacher");
     r.train.history = 1 << 15;
-    refuse_history(&r, model_of(mixture, 1), NULL,
-                   "train.history is 32768 and train.context 37, together more than the 32768");
+    refuse(&r, model_of(mixture, 1), NULL,
+           "train.history is 32768 and train.context 37, together more than the 32768");
     r.train.history = 50;
     r.train.context = 2500;
-    refuse_history(&r, model_of(mixture, 1), NULL,
-                   "domain \"random\": expected more than 5000 training tokens");
+    refuse(&r, model_of(mixture, 1), NULL,
+           "domain \"random\": expected more than 5000 training tokens");
 }
 
 static void losses_need_routers(void **state) {
     (void)state;
     at_recipe r = plain;
-    at_compute cp;
-    at_trainer t;
-    at_model *m = model_of(small, 1);
-    OK(at_compute_open(&cp, &ctx));
     r.with_losses = true;
-    assert_int_equal(at_trainer_open(&ctx, &cp, &r, m, NULL, &data, &t), AT_CONFIG);
-    expect_says(&ctx, "losses: architecture gpt2 has no routers");
-    at_trainer_close(&t);
-    at_model_close(m);
-    at_compute_close(&cp);
+    refuse(&r, model_of(small, 1), NULL, "losses: architecture gpt2 has no routers");
 }
 
 /* Loss of one step on text that is the same in every window, with fixed parameters, so that two
@@ -476,7 +467,8 @@ static double monotonous(const char *yaml, uint64_t seed, int64_t step, int64_t 
     b.recipe.train.accumulate = accumulate;
     ctx.threads = 2;
     OK(at_compute_open(&b.cp, &ctx));
-    OK(at_trainer_open(&ctx, &b.cp, &b.recipe, b.model, NULL, &text, &b.t));
+    OK(at_learner_open(&ctx, &b.recipe, b.model, (at_teacher){0}, &text, &b.learner));
+    OK(at_trainer_open(&ctx, &b.cp, &b.recipe, &b.learner, 1, &b.t));
     b.t.progress.step = step;
     const double loss = steps(&b, 1).loss;
     bench_close(&b);

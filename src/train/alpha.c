@@ -1,0 +1,40 @@
+/* alpha.c - the tables, and their simplest rows. */
+#include "train/alpha.h"
+#include <stddef.h>
+
+static double first(const at_alpha *a) { return a->first; }
+const at_alpha_rule at_alpha_rule_fixed = {"fixed", "alpha stays", NULL, first, NULL};
+
+static double both(double alpha, int64_t step) {
+    (void)step;
+    return alpha;
+}
+const at_distill_schedule at_distill_schedule_combined = {"combined", "both losses in every step",
+                                                          both};
+
+#define X(name) &at_alpha_rule_##name,
+const at_alpha_rule *const at_alpha_rules[] = {AT_ALPHA_RULES(X) NULL};
+#undef X
+#define X(name) &at_distill_schedule_##name,
+const at_distill_schedule *const at_distill_schedules[] = {AT_DISTILL_SCHEDULES(X) NULL};
+#undef X
+
+at_status at_alpha_open(at_ctx *c, at_alpha *a, int64_t steps) {
+    a->n_state = a->rule->n_state ? a->rule->n_state(steps) : 0;
+    if (!a->n_state) return AT_OK;
+    a->state = at_calloc(c, (size_t)a->n_state, sizeof *a->state);
+    return a->state ? AT_OK : AT_OOM;
+}
+
+void at_alpha_close(at_alpha *a) {
+    at_free(a->state);
+    *a = (at_alpha){0};
+}
+
+double at_alpha_weight(const at_alpha *a, int64_t step) {
+    return a->schedule->weight(a->rule->weight(a), step);
+}
+
+void at_alpha_observe(at_alpha *a, double ce, double kd) {
+    if (a->rule->observe) a->rule->observe(a, ce, kd);
+}

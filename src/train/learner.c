@@ -1,0 +1,115 @@
+/* learner.c - from a micro-batch to gradients. */
+#include "train/learner.h"
+#include "base/rng.h"
+
+/* The recipe's weights, or those of the model's configuration. */
+static at_status aux_weights(at_ctx *c, const at_recipe *r, const at_model *m, at_aux *a) {
+    *a = (at_aux){.factor = {1, 1}};
+    if (!r->with_losses) {
+        const double w = m->arch->aux ? m->arch->aux(m->config, a) : 0;
+        for (int i = 0; i < AT_AUX_KINDS; i++) a->weight[i] *= w;
+        return AT_OK;
+    }
+    if (!m->arch->aux)
+        return at_error(c, AT_CONFIG, "losses: architecture %s has no routers", m->arch->name);
+    a->weight[AT_AUX_MUTUAL] = r->losses.mutual_information;
+    a->weight[AT_AUX_CONCENTRATION] = r->losses.concentration;
+    a->weight[AT_AUX_SWITCH] = r->losses.balance;
+    a->weight[AT_AUX_Z] = r->losses.z;
+    a->factor[AT_LAYER_ATTENTION] = r->losses.attention;
+    a->factor[AT_LAYER_FEED_FORWARD] = r->losses.feed_forward;
+    return AT_OK;
+}
+
+at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher teacher,
+                          const void *set, at_learner *l) {
+    *l = (at_learner){.recipe = r,
+                      .task = at_tasks[r->top.task],
+                      .model = m,
+                      .store = {&m->store},
+                      .n_stores = 1,
+                      .teacher = teacher,
+                      .alpha = {.rule = at_alpha_rules[r->distill.alpha_rule],
+                                .schedule = at_distill_schedules[r->distill.schedule],
+                                .first = r->distill.alpha}};
+    at_status s = l->task->open(l, c, set);
+    if (s == AT_OK) s = aux_weights(c, r, m, &l->aux);
+    if (s == AT_OK) s = at_alpha_open(c, &l->alpha, r->train.steps);
+    l->whole =
+        r->losses.scope == AT_SCOPE_STEP && r->train.accumulate > 1 && at_aux_wanted(&l->aux);
+    l->usage.slots_only = true;
+    return s;
+}
+
+void at_learner_close(at_learner *l) {
+    if (l->task) l->task->close(l);
+    at_alpha_close(&l->alpha);
+    at_loads_close(&l->loads);
+    at_usage_close(&l->usage);
+    *l = (at_learner){0};
+}
+
+/* Micro-batch i of the step, the same one each time; what it came to is in the arena. */
+static at_tensor *read(at_learner *l, const at_place *at, int64_t i, at_run *run, at_pass *pass,
+                       at_losses *losses) {
+    const int64_t index = at->step * l->recipe->train.accumulate + i;
+    const uint64_t seed = at_rand64((uint64_t)l->recipe->top.seed, AT_STREAM_DROPOUT,
+                                    (uint64_t)(index * at->n + at->k));
+    at_run_init(run, at->cp, at->arena, true, seed);
+    pass->aux = &l->aux;
+    pass->loads = l->whole ? &l->loads : NULL;
+    return l->task->loss(l, run, index, at_alpha_weight(&l->alpha, at->step), pass, losses);
+}
+
+static at_status explained(const at_learner *l, const at_place *at, at_run *run) {
+    const at_status s = at_run_status(run);
+    return l->task->explain ? l->task->explain(l, at->ctx, s) : s;
+}
+
+/* Collects the loads of the routers over all micro-batches in an extra forward pass, with the
+   dropout of the step. */
+at_status at_learner_begin_step(at_learner *l, const at_place *at) {
+    at_status s = AT_OK;
+    at_usage_reset(&l->usage);
+    l->mean = (at_losses){0};
+    if (!l->whole) return AT_OK;
+    at_loads_reset(&l->loads);
+    for (int64_t i = 0; i < l->recipe->train.accumulate && s == AT_OK; i++) {
+        const at_mark mark = at_arena_mark(at->arena);
+        at_run run;
+        at_losses losses;
+        (void)read(l, at, i, &run, &(at_pass){.collect = true}, &losses);
+        s = explained(l, at, &run);
+        at_arena_rewind(at->arena, mark);
+    }
+    at_loads_finish(&l->loads);
+    return s;
+}
+
+at_status at_learner_micro_batch(at_learner *l, const at_place *at, int64_t i, double share,
+                                 at_step_report *out) {
+    const at_mark mark = at_arena_mark(at->arena);
+    at_run run;
+    at_pass pass = {.usage = &l->usage};
+    at_losses losses = {0};
+    at_tensor *loss = read(l, at, i, &run, &pass, &losses);
+    if (pass.loss)
+        loss = at_weighted_sum(&run, (at_tensor *[]){loss, pass.loss}, (double[]){1, 1}, 2);
+    at_status s = explained(l, at, &run);
+    if (s == AT_OK) {
+        out->loss += share * (double)loss->data[0];
+        out->ce += share * losses.ce;
+        out->kd += share * losses.kd;
+        l->mean.ce += losses.ce / (double)l->recipe->train.accumulate;
+        l->mean.kd += losses.kd / (double)l->recipe->train.accumulate;
+        if (pass.loss) out->aux += share * (double)pass.loss->data[0];
+        s = at_backward(&run, loss, (at_real)share);
+    }
+    at_arena_rewind(at->arena, mark);
+    return s;
+}
+
+void at_learner_end_step(at_learner *l) {
+    if (l->teacher.kind) at_alpha_observe(&l->alpha, l->mean.ce, l->mean.kd);
+    if (l->task->stepped) l->task->stepped(l);
+}

@@ -1,0 +1,68 @@
+/*
+ * learner.h - a model, its task and data, its teacher, and how much it listens to the teacher.
+ *
+ * A learner trains the parameters of its stores.  Usually that is the one of its model; learners
+ * that share parts, trunks over one embedding for instance, have the store of the shared part in
+ * common.  at_trainer steps every store once, with the gradients of all that use it.
+ */
+#ifndef AT_LEARNER_H
+#define AT_LEARNER_H
+#include "train/alpha.h"
+#include "train/task.h"
+#include "train/teacher.h"
+
+enum { AT_LEARNER_STORES = 8 };
+
+struct at_learner {
+    const at_recipe *recipe; /* borrowed                                       */
+    const at_task *task;
+    at_model *model; /* borrowed; NULL where the task makes do without */
+    at_store *store[AT_LEARNER_STORES];
+    int n_stores;
+    at_teacher teacher;
+    at_alpha alpha;
+    at_losses mean; /* of the step that is made, over its micro-batches */
+    bool idle;      /* sits the next steps out: what is its alone is not touched */
+    void *state;    /* of the task */
+    at_aux aux;     /* weights of the routers' losses */
+    at_loads loads; /* of a whole step, where `whole` */
+    bool whole;
+    at_usage usage; /* of a step's experts            */
+};
+
+/** What a step of one or several learners came to: means. */
+typedef struct at_step_report {
+    double loss, ce, kd; /* means over the step's tokens; kd 0 without a teacher */
+    double aux;          /* of the routers, weighted, part of loss; 0 without    */
+    double norm;         /* of the gradient, before clipping                     */
+    double load_entropy; /* of the experts' load, mean over routers; see arch/usage.h */
+    int64_t dead;        /* experts the step did without, all routers together        */
+    bool mixture;        /* there are routers: the two above say something            */
+    double lr;
+    double seconds;
+    int64_t tokens;
+} at_step_report;
+
+/** The recipe's task over data of its kind (at_data.set), which stays borrowed.  AT_CONFIG: recipe,
+    model, teacher and data do not go together.  Closed in any case. */
+at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher teacher,
+                          const void *set, at_learner *l);
+void at_learner_close(at_learner *l);
+
+/** Where a learner runs. */
+typedef struct at_place {
+    at_ctx *ctx;
+    at_compute *cp;
+    at_arena *arena;
+    int64_t step; /* of the run, from 0 */
+    int k, n;     /* the k-th of n learners: dropout differs between them */
+} at_place;
+/** Before the micro-batches of a step: what all of them are to know of it. */
+at_status at_learner_begin_step(at_learner *l, const at_place *at);
+/** Micro-batch i of the step: adds share times its gradients and its losses. */
+at_status at_learner_micro_batch(at_learner *l, const at_place *at, int64_t i, double share,
+                                 at_step_report *out);
+/** The step was made. */
+void at_learner_end_step(at_learner *l);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * task.h - what is learned: a table, one file a row.
+ *
+ * A task opens the data of a recipe, makes a learner's batches and their loss, measures a learner on
+ * what was held back.  What it keeps for a learner is its own (at_learner.state).
+ */
+#ifndef AT_TASK_H
+#define AT_TASK_H
+#include "arch/read.h"
+#include "base/sha256.h"
+#include "train/recipe.h"
+
+typedef struct at_learner at_learner;
+
+/** The data of a run. */
+typedef struct at_data {
+    void *set;                 /* what the task opened                                   */
+    int64_t outputs;           /* classes that a model tells apart: its vocabulary       */
+    char *tokenizer;           /* owned: a file that belongs to the model, or NULL       */
+    char hash[AT_SHA256_TEXT]; /* of what names all of it: a resumed run has the same    */
+} at_data;
+
+/** Losses of a micro-batch, means over its parts. */
+typedef struct at_losses {
+    double ce, kd;
+} at_losses;
+
+/** Loss of a part of the held back data ("all": of all of it). */
+typedef at_status (*at_score_fn)(void *user, const char *part, double loss);
+
+typedef struct at_task {
+    const char *name, *help;
+
+    at_status (*open_data)(at_ctx *c, const at_recipe *r, at_data *out);
+    void (*close_data)(at_data *d);
+    /** AT_MISMATCH: this model, called `what` in the sentence, cannot read this data. */
+    at_status (*check_model)(at_ctx *c, const at_recipe *r, const at_data *d, const at_model *m,
+                             const char *what);
+    /** What a model's folder says of the data it was trained on. */
+    at_status (*sign_model)(at_ctx *c, const at_data *d, at_model *m);
+
+    /** l->state, from recipe, model, teacher and data; AT_CONFIG: they do not go together. */
+    at_status (*open)(at_learner *l, at_ctx *c, const void *set);
+    void (*close)(at_learner *l);
+    /** Micro-batch `index`, always the same, is read and put through the model; text_weight: of
+        at_alpha_weight.  Returns the loss [1] without that of routers, which goes into the pass;
+        with p->collect only the hidden states are wanted. */
+    at_tensor *(*loss)(at_learner *l, at_run *r, int64_t index, double text_weight, at_pass *p,
+                       at_losses *out);
+    /** A reason for a failed micro-batch that the task knows better; returns s.  May be NULL. */
+    at_status (*explain)(const at_learner *l, at_ctx *c, at_status s);
+    /** A step was made; may be NULL. */
+    void (*stepped)(at_learner *l);
+    /** All its parts, then "all"; nothing where nothing was held back. */
+    at_status (*evaluate)(at_learner *l, at_ctx *c, at_compute *cp, at_score_fn f, void *user);
+    /** What a resumed run needs of the state, in `file` of a checkpoint; all may be NULL. */
+    const char *file;
+    at_status (*save)(const at_learner *l, at_ctx *c, const char *dir);
+    at_status (*load)(at_learner *l, at_ctx *c, const char *dir);
+} at_task;
+
+#define AT_TASKS(X) X(lm)
+#define X(name)     extern const at_task at_task_##name;
+AT_TASKS(X)
+#undef X
+/** By index; NULL ends it. */
+extern const at_task *const at_tasks[];
+
+#endif

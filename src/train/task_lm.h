@@ -1,0 +1,17 @@
+/* task_lm.h - what the language model's task keeps for a learner. */
+#ifndef AT_TASK_LM_H
+#define AT_TASK_LM_H
+#include "arch/history.h"
+#include "train/learner.h"
+
+typedef struct at_lm_batches {
+    at_sampler sampler;      /* its data: at_data.set is an at_dataset            */
+    int32_t *input, *target; /* [batch, context] of the last micro-batch          */
+    at_history *history;     /* [histories], where the recipe has train.history   */
+    int64_t histories;       /* micro-batches of a step                           */
+    int32_t *kept;           /* [batch]                                           */
+} at_lm_batches;
+
+static inline at_lm_batches *at_lm_batches_of(const at_learner *l) { return l->state; }
+
+#endif
