@@ -124,7 +124,8 @@ awk 'BEGIN { for (i = 0; i < 120000; i++)
 command_line="data build, interrupted"
 "$ARTEL" data build --threads 1 -d a="$work/large.jsonl" --vocab 2000 -o "$work/stopped" >"$work/.out" 2>"$work/.err" &
 builder=$!
-sleep 0.3
+tries=0 # once its folder is being made the program listens to signals
+until ls -d "$work"/.stopped.artel-* >/dev/null 2>&1 || [ $((tries += 1)) -gt 600 ]; do sleep 0.05; done
 kill -INT $builder
 rc=0
 wait $builder || rc=$?
