@@ -106,25 +106,6 @@ at_tensor *at_attention_cached(at_run *r, at_tensor *qkv, const at_spans *s, int
     return r->status == AT_OK ? y : NULL;
 }
 
-/* The same in tiles over all cached keys of a span, as for a whole sequence; not recorded. */
-static void many(const cached *a, const at_stretch *s) {
-    at_run *r = a->r;
-    at_tensor keys = {.data = s->kv.k, .rank = 2, .dim = {s->all, a->A}}, values = keys;
-    const int64_t at = s->row * a->slots * a->A;
-    at_tensor q = {.data = (at_real *)(uintptr_t)(a->q + at), .rank = 2};
-    q.dim[0] = s->n * a->slots;
-    q.dim[1] = a->A;
-    values.data = s->kv.v;
-    const bool train = r->train;
-    r->train = false;
-    const at_mark mark = at_arena_mark(r->arena);
-    const at_tensor *y =
-        at_attention_slots(r, &q, &keys, &values, 1, s->n, a->slots, (int)a->heads);
-    if (y) memcpy(a->y + at, y->data, (size_t)at_numel(y) * sizeof *y->data);
-    at_arena_rewind(r->arena, mark);
-    r->train = train;
-}
-
 at_tensor *at_attention_slots_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v,
                                      const at_spans *s, int64_t layer, int64_t slots, int heads) {
     if (!q || !k || !v) return NULL;
@@ -140,6 +121,7 @@ at_tensor *at_attention_slots_cached(at_run *r, at_tensor *q, at_tensor *k, at_t
     for (int64_t i = 0; i < s->n; i++) at_stretch_keep(&all[i], A, k->data, v->data, A);
     few(&a);
     for (int64_t i = 0; i < s->n; i++)
-        if (is_many(&a, &all[i])) many(&a, &all[i]);
+        if (is_many(&a, &all[i]))
+            at_stretch_tiled(r, &all[i], slots, heads, at_attention_slots, q, y);
     return r->status == AT_OK ? y : NULL;
 }

@@ -40,4 +40,24 @@ static inline void at_stretch_keep(const at_stretch *s, int64_t A, const at_real
     }
 }
 
+/** Attention over a whole sequence: at_attention_slots or at_stickbreak. */
+typedef at_tensor *(*at_whole_fn)(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v, int64_t B,
+                                  int64_t T, int64_t slots, int heads);
+/** The queries of a span, of all q [T slots, A], in tiles over all cached keys, as for a whole
+    sequence, to y; not recorded. */
+static inline void at_stretch_tiled(at_run *r, const at_stretch *s, int64_t slots, int heads,
+                                    at_whole_fn f, const at_tensor *q, at_tensor *y) {
+    const int64_t A = at_cols(q), at = s->row * slots * A;
+    at_tensor keys = {.data = s->kv.k, .rank = 2, .dim = {s->all, A}}, values = keys;
+    at_tensor mine = {.data = q->data + at, .rank = 2, .dim = {s->n * slots, A}};
+    values.data = s->kv.v;
+    const bool train = r->train;
+    const at_mark mark = at_arena_mark(r->arena);
+    r->train = false;
+    const at_tensor *z = f(r, &mine, &keys, &values, 1, s->n, slots, heads);
+    if (z) memcpy(y->data + at, z->data, (size_t)at_numel(z) * sizeof *z->data);
+    at_arena_rewind(r->arena, mark);
+    r->train = train;
+}
+
 #endif

@@ -142,22 +142,6 @@ static void few(at_run *r, cached *a, int64_t n) {
     at_arena_rewind(r->arena, mark);
 }
 
-/* A span in tiles over all cached keys; not recorded. */
-static void many(const cached *a) {
-    at_run *r = a->r;
-    at_tensor keys = {.data = a->kv->k, .rank = 2, .dim = {a->all, a->A}}, values = keys;
-    at_tensor q = {.data = (at_real *)(uintptr_t)a->q, .rank = 2, .dim = {a->U, a->A}};
-    values.data = a->kv->v;
-    const bool train = r->train;
-    r->train = false;
-    const at_mark mark = at_arena_mark(r->arena);
-    const at_tensor *y =
-        at_stickbreak(r, &q, &keys, &values, 1, a->U / a->slots, a->slots, (int)a->H);
-    if (y) memcpy(a->y, y->data, (size_t)at_numel(y) * sizeof *y->data);
-    at_arena_rewind(r->arena, mark);
-    r->train = train;
-}
-
 at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor *v,
                                 const at_spans *s, int64_t layer, int64_t slots, int heads) {
     if (!q || !k || !v) return NULL;
@@ -181,6 +165,6 @@ at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor
     }
     few(r, a, s->n);
     for (int64_t i = 0; i < s->n; i++)
-        if (a[i].U >= MANY) many(&a[i]);
+        if (a[i].U >= MANY) at_stretch_tiled(r, &each[i], slots, heads, at_stickbreak, q, y);
     return r->status == AT_OK ? y : NULL;
 }
