@@ -13,7 +13,7 @@ enum {
     AT_KC = 384,       /* most terms in a block of k.  With fewer, C is read and written more often;
                         with more, a panel of B leaves the first-level cache */
     AT_MC = 168,       /* most rows of A in a block; whole panels of 4, 6, 12 and 14 rows      */
-    AT_MC_GROUP = 336, /* most rows of one expert in a task of a grouped product               */
+    AT_MC_GROUP = 672, /* most rows of one expert in a task of a grouped product               */
     AT_NC = 4096,      /* most columns of B packed for all workers                             */
     AT_NC_OWN = 256,   /* most columns of B that a worker packs for itself                     */
     AT_PANEL_MAX = 64, /* rows or columns of a panel (mr, nr) are fewer              */

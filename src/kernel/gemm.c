@@ -28,7 +28,7 @@ at_blocking at_blocking_for(int64_t second, int64_t third) {
     if (second <= 0) second = 512 << 10;
     if (third <= 0) third = 8 << 20;
     return (at_blocking){.mc = at_clamp(second / 3 / column / 84 * 84, 84, AT_MC),
-                         .mc_group = at_clamp(second / 4 / column / 84 * 84, AT_MC, AT_MC_GROUP),
+                         .mc_group = at_clamp(second / 2 / column / 84 * 84, AT_MC, AT_MC_GROUP),
                          .nc_own = at_clamp(second / 4 / column / 64 * 64, 64, AT_NC_OWN),
                          .nc = AT_NC,
                          .shared = at_clamp(third / 8 / value, 1 << 18, 1 << 20),

@@ -246,10 +246,23 @@ static void run(at_compute *cp, job *w, int64_t count, int64_t work, at_par_fn f
     at_par_for(w->threads, count, 1, f, w);
 }
 
-/* All matrices with more rows than few; they have `blocks` blocks of rows, `total` rows. */
-static at_status many(at_compute *cp, const at_gemm_group *g, int64_t blocks, int64_t total) {
+/* Blocks of at most `most` rows of the matrices with more rows than few. */
+static int64_t blocks_of(const at_gemm_group *g, int64_t most) {
+    int64_t blocks = 0;
+    for (int64_t x = 0; x < g->of.e; x++) {
+        const int64_t rows = g->of.first[x + 1] - g->of.first[x];
+        if (!at_is_few(g->tb, rows)) blocks += at_div_up(rows, most);
+    }
+    return blocks;
+}
+
+/* All matrices with more rows than few; they have `total` rows.  Each block of rows packs the matrix
+   for itself, so blocks are as large as the cache allows if all workers still have enough of them. */
+static at_status many(at_compute *cp, const at_gemm_group *g, int64_t total) {
     const int64_t *first = g->of.first, nr = cp->k.nr;
-    int64_t count = 0;
+    int64_t count = 0, most = cp->block.mc_group, blocks = blocks_of(g, most);
+    if (cp->threads > 1 && blocks < (int64_t)cp->threads * AT_TASKS)
+        blocks = blocks_of(g, most = AT_MC);
     /* Columns are divided only where there are too few blocks of rows for the workers, since A is
        packed again for each part. */
     const int64_t wanted =
@@ -263,7 +276,7 @@ static at_status many(at_compute *cp, const at_gemm_group *g, int64_t blocks, in
         return AT_OOM;
     }
     for (int64_t x = 0; x < g->of.e; x++) {
-        const int64_t rows = first[x + 1] - first[x], size = even(rows, cp->block.mc_group);
+        const int64_t rows = first[x + 1] - first[x], size = even(rows, most);
         if (at_is_few(g->tb, rows)) continue;
         for (int64_t j = 0; j < g->n; j += cols)
             for (int64_t i = first[x]; i < first[x + 1]; i += size)
@@ -276,17 +289,16 @@ static at_status many(at_compute *cp, const at_gemm_group *g, int64_t blocks, in
 }
 
 at_status at_gemm_group_run(at_compute *cp, const at_gemm_group *g) {
-    int64_t blocks = 0, total = 0, few = 0;
+    int64_t total = 0, few = 0;
     for (int64_t x = 0; x < g->of.e && g->n > 0; x++) {
         const int64_t rows = g->of.first[x + 1] - g->of.first[x];
-        if (!at_is_few(g->tb, rows)) {
-            blocks += at_div_up(rows, cp->block.mc_group);
+        if (!at_is_few(g->tb, rows))
             total += rows;
-        } else if (rows > 0)
+        else if (rows > 0)
             few++;
     }
     at_status s = few > 0 ? few_rows(cp, g) : AT_OK;
-    if (s == AT_OK && blocks > 0) s = many(cp, g, blocks, total);
+    if (s == AT_OK && total > 0) s = many(cp, g, total);
     return s;
 }
 
