@@ -26,7 +26,7 @@ typedef struct at_arch {
     const char *prefix;   /* part of paths that a checkpoint may leave out, or ""    */
     const at_key *keys;   /* of config.json and of a recipe's model section          */
     size_t config_bytes;  /* of the struct the keys fill                             */
-    /** Refuses invalid and unsupported settings; messages name the key. */
+    /** Refuses invalid and unsupported settings; messages name the key.  NULL: there are none. */
     at_status (*check)(at_ctx *c, const at_conf *f, const char *section, const void *config);
     /** Declare parameters; *model from the heap. */
     at_status (*init)(at_store *s, const void *config, void **model);

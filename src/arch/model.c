@@ -74,7 +74,7 @@ static at_status outline(at_ctx *c, at_conf *f, const char *section, const at_ke
     s = (m->config = at_calloc(c, 1, arch->config_bytes)) ? AT_OK : AT_OOM;
     if (s == AT_OK) s = at_conf_bind(c, f, section, arch->keys, m->config);
     if (s == AT_OK) fill_number(arch, m->config, "vocab_size", 0, vocab);
-    if (s == AT_OK) s = arch->check(c, f, section, m->config);
+    if (s == AT_OK && arch->check) s = arch->check(c, f, section, m->config);
     if (s == AT_OK) arch->dims(m->config, &m->dims);
     if (s == AT_OK && m->dims.vocab < 1)
         s = at_conf_error(c, f, section, "vocab_size: expected at least 1 token, found %lld",

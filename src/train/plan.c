@@ -92,7 +92,7 @@ static void suspect(plan *p) {
     if (p->have > 0 && p->tokens > 8 * p->have)
         doubt(p, "the data is read %.1f times: the model will learn it by heart",
               p->tokens / p->have);
-    if (d->head_size < 16)
+    if (d->head_size > 0 && d->head_size < 16)
         doubt(p, "heads of size %lld are small: fewer, wider heads learn and run better",
               (long long)d->head_size);
     if (d->layers > d->width / 4)
