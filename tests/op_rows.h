@@ -151,10 +151,22 @@ static at_tensor *fixed(at_run *r, int64_t rows, int64_t cols) {
     return t;
 }
 static at_tensor *b_distill(at_run *r, at_tensor **t) {
-    return at_distill(r, t[0], fixed(r, 3, 5), AT_KD_FORWARD, 2);
+    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_FORWARD, 2, 0});
 }
 static at_tensor *b_distill_reverse(at_run *r, at_tensor **t) {
-    return at_distill(r, t[0], fixed(r, 3, 5), AT_KD_REVERSE, 1.5);
+    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_REVERSE, 1.5, 0});
+}
+static at_tensor *b_distill_soft(at_run *r, at_tensor **t) {
+    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_SOFT, 1.5, 0});
+}
+static at_tensor *b_distill_js(at_run *r, at_tensor **t) {
+    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_JS, 1.5, 0});
+}
+static at_tensor *b_distill_skew(at_run *r, at_tensor **t) {
+    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_SKEW, 1.5, 0.2});
+}
+static at_tensor *b_distill_skew_reverse(at_run *r, at_tensor **t) {
+    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_SKEW_REVERSE, 1.5, 0.3});
 }
 static at_tensor *b_head(at_run *r, at_tensor **t) {
     const at_head_spec s = {.label = (int32_t[]){1, -1, 3, 0}};
@@ -166,13 +178,18 @@ static at_tensor *head_kd(at_run *r, at_tensor **t, at_kd_kind kind, int64_t row
     const at_head_spec s = {.label = label,
                             .teacher_x = fixed(r, rows, 3),
                             .teacher_w = fixed(r, 6, 3),
-                            .kind = kind,
-                            .tau = 2,
+                            .kd = {kind, 2, 0.1},
                             .alpha = 0.3};
     return at_head_loss(r, t[0], t[1], &s, NULL);
 }
 static at_tensor *b_head_kd(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_FORWARD, 4); }
 static at_tensor *b_head_rkd(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_REVERSE, 70); }
+static at_tensor *b_head_soft(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_SOFT, 4); }
+static at_tensor *b_head_js(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_JS, 70); }
+static at_tensor *b_head_skew(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_SKEW, 4); }
+static at_tensor *b_head_skew_reverse(at_run *r, at_tensor **t) {
+    return head_kd(r, t, AT_KD_SKEW_REVERSE, 70);
+}
 
 /* A routing that nothing differentiates: token i to experts by fixed logits; with `idle` the first
    expert is never chosen. */
@@ -325,9 +342,17 @@ static const row rows[] = {
     {"xent/skip",         b_xent,           1, {{3, 5}}},
     {"distill/forward",   b_distill,        1, {{3, 5}}},
     {"distill/reverse",   b_distill_reverse,1, {{3, 5}}},
+    {"distill/soft",      b_distill_soft,   1, {{3, 5}}},
+    {"distill/js",        b_distill_js,     1, {{3, 5}}},
+    {"distill/skew",      b_distill_skew,   1, {{3, 5}}},
+    {"distill/skewed reverse", b_distill_skew_reverse, 1, {{3, 5}}},
     {"head_loss/xent",    b_head,           2, {{2, 2, 3}, {5, 3}}},
     {"head_loss/forward", b_head_kd,        2, {{4, 3}, {6, 3}}},
     {"head_loss/reverse", b_head_rkd,       2, {{70, 3}, {6, 3}}},
+    {"head_loss/soft",    b_head_soft,      2, {{4, 3}, {6, 3}}},
+    {"head_loss/js",      b_head_js,        2, {{70, 3}, {6, 3}}},
+    {"head_loss/skew",    b_head_skew,      2, {{4, 3}, {6, 3}}},
+    {"head_loss/skewed reverse", b_head_skew_reverse, 2, {{70, 3}, {6, 3}}},
     {"route",             b_route,          1, {{7, 5}}},
     {"route/all",         b_route_all,      1, {{3, 4}}},
     {"route/renormalise", b_route_norm,     1, {{7, 5}}},

@@ -41,7 +41,7 @@ DEFAULTS = {
                   schedule="cosine", warmup=0.05, floor=0.1, weight_decay=0.1, beta1=0.9, beta2=0.95, eps=1e-8,
                   momentum=0.95, muon_scale=0.2, clip=1.0, spike=3.0, eval_every=200, eval_windows=32, save_every=200,
                   keep=2),
-    "distill": dict(loss="forward_kl", temperature=2.0, alpha=0.5, alpha_rule="fixed", schedule="combined"),
+    "distill": dict(loss="forward_kl", temperature=2.0, skew=0.1, alpha=0.5, alpha_rule="fixed", schedule="combined"),
     "losses": dict(mutual_information=0.0, concentration=0.0, switch=0.0, z=0.0, attention=1.0, feed_forward=1.0,
                    scope="micro_batch"),
 }
@@ -76,9 +76,23 @@ def cross_entropy(logp, label):
     return -np.mean(logp[numpy.arange(label.size), label.reshape(-1)])
 
 
-def divergence(student, teacher, kind, tau):
+def divergence(student, teacher, kind, tau, skew):
     p, q = log_softmax(student / tau), log_softmax(teacher / tau)
-    each = np.exp(q) * (q - p) if kind == "forward_kl" else np.exp(p) * (p - q)
+
+    def kl(x, y):
+        return np.exp(x) * (x - y)
+
+    def mixed(x, y, share):
+        return np.logaddexp(x + np.log(share), y + np.log(1 - share))
+
+    each = {
+        "forward_kl": lambda: kl(q, p),
+        "reverse_kl": lambda: kl(p, q),
+        "soft_ce": lambda: -np.exp(q) * p,
+        "js": lambda: (kl(p, mixed(p, q, 0.5)) + kl(q, mixed(p, q, 0.5))) / 2,
+        "skew_kl": lambda: kl(q, mixed(q, p, skew)),
+        "skew_reverse_kl": lambda: kl(p, mixed(p, q, skew)),
+    }[kind]()
     return tau * tau * np.mean(np.sum(each, 1))
 
 
@@ -185,7 +199,7 @@ class Run:
             loss = ce
             if self.teacher:
                 taught = self.teacher.logits(Pass(False), self.teacher.p, ids)
-                kd = divergence(logits, taught, self.d["loss"], self.d["temperature"])
+                kd = divergence(logits, taught, self.d["loss"], self.d["temperature"], self.d["skew"])
                 loss = self.d["alpha"] * ce + (1 - self.d["alpha"]) * kd
             passes.append(r)
             losses.append(loss)

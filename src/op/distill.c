@@ -1,10 +1,10 @@
-/* distill.c - divergence between a teacher's and a student's rows; recomputed in backward. */
+/* distill.c - loss between a teacher's and a student's rows; recomputed in backward. */
 #include "op/softmax_row.h"
 
 typedef struct {
-    at_kd_kind kind;
-    double tau, *loss; /* loss: [rows] */
-    at_real *tmp;      /* [threads, 2, V] */
+    at_kd how;
+    double *loss; /* [rows] */
+    at_real *tmp; /* [threads, 2, V] */
     double coef;
     at_real *d; /* NULL in forward */
 } distill_attr;
@@ -14,9 +14,9 @@ static void part(void *arg, int64_t begin, int64_t end, int worker) {
     const distill_attr *a = n->attr;
     const int64_t v = at_cols(n->in[0]);
     for (int64_t i = begin; i < end; i++)
-        a->loss[i] = at_row_kd(&n->run->cp->k, v, a->kind, a->tau, n->in[0]->data + i * v,
-                               n->in[1]->data + i * v, a->tmp + worker * 2 * v, a->coef,
-                               a->d ? a->d + i * v : NULL);
+        a->loss[i] =
+            at_row_kd(&n->run->cp->k, v, &a->how, n->in[0]->data + i * v, n->in[1]->data + i * v,
+                      a->tmp + worker * 2 * v, a->coef, a->d ? a->d + i * v : NULL);
 }
 
 static void distill_fwd(at_node *n) {
@@ -38,19 +38,21 @@ static void distill_bwd(at_node *n) { /* the student's gradient alone */
 
 const at_op at_op_distill = {"distill", distill_fwd, distill_bwd, NULL};
 
-at_tensor *at_distill(at_run *r, at_tensor *student, at_tensor *teacher, at_kd_kind kind,
-                      double tau) {
+at_tensor *at_distill(at_run *r, at_tensor *student, at_tensor *teacher, const at_kd *how) {
     if (!student || !teacher) return NULL;
     if (at_cols(student) != at_cols(teacher) || at_rows(student) != at_rows(teacher)) {
         char ss[96], st[96];
         return at_fail(r, AT_SHAPE, "distill: student %s and teacher %s",
                        at_shape_text(student, ss), at_shape_text(teacher, st));
     }
-    if (!(tau > 0)) return at_fail(r, AT_ARG, "distill: temperature %g is not positive", tau);
+    if (!(how->tau > 0))
+        return at_fail(r, AT_ARG, "distill: temperature %g is not positive", how->tau);
+    if (!(how->skew >= 0 && how->skew < 1))
+        return at_fail(r, AT_ARG, "distill: skew %g is outside [0,1)", how->skew);
     const int64_t rows = at_rows(student), v = at_cols(student);
     distill_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
-    *a = (distill_attr){.kind = kind, .tau = tau};
+    *a = (distill_attr){.how = *how};
     if (!(a->loss = at_run_values(r, (size_t)rows * sizeof *a->loss)) ||
         !(a->tmp = at_run_values(r, (size_t)r->cp->threads * 2 * (size_t)v * sizeof(at_real))))
         return NULL;

@@ -35,8 +35,8 @@ static void row_part(void *arg, int64_t begin, int64_t end, int worker) {
         const at_real at_label = label >= 0 ? l[label] : 0;
         if (tmp) {
             memset(tmp, 0, (size_t)v * sizeof *tmp);
-            a->kd[a->begin + i] = at_row_kd(k, v, a->spec.kind, a->spec.tau, l, a->teacher + i * v,
-                                            tmp + v, wkd, tmp);
+            a->kd[a->begin + i] =
+                at_row_kd(k, v, &a->spec.kd, l, a->teacher + i * v, tmp + v, wkd, tmp);
         }
         const double lse = at_row_softmax(k, v, 1, l, l);
         a->ce[a->begin + i] = label >= 0 ? lse - (double)at_label : 0;

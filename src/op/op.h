@@ -161,27 +161,39 @@ at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor
     AT_ARG: a label >= V, or every label is skipped. */
 at_tensor *at_xent(at_run *r, at_tensor *logits, const int32_t *label);
 
+/** Losses between q = softmax(teacher/tau) and p = softmax(student/tau), and their slopes: the
+    gradient of a row is tau (h - p sum h).  All are multiplied by tau^2. */
 typedef enum at_kd_kind {
-    AT_KD_FORWARD, /* tau^2 KL(q || p): the teacher's q weighs  */
-    AT_KD_REVERSE, /* tau^2 KL(p || q): the student's p weighs  */
+    AT_KD_FORWARD,     /* KL(q || p): the teacher's q weighs;  h = -q                          */
+    AT_KD_REVERSE,     /* KL(p || q): the student's p weighs;  h = p log(p/q)                  */
+    AT_KD_SOFT,        /* - sum q log p: forward plus the teacher's entropy;  h = -q           */
+    AT_KD_JS,          /* KL(p || m)/2 + KL(q || m)/2, m = (p+q)/2;  h = p log(p/m)/2          */
+    AT_KD_SKEW,        /* KL(q || m), m = a q + (1-a) p;  h = (1-a)^2 p (p-q)/m                */
+    AT_KD_SKEW_REVERSE /* KL(p || m), m = a p + (1-a) q;  h = p log(p/m) - a (1-a) p (p-q)/m   */
 } at_kd_kind;
+enum { AT_KD_KINDS = AT_KD_SKEW_REVERSE + 1 };
+/** One of them with its numbers. */
+typedef struct at_kd {
+    at_kd_kind kind;
+    double tau;  /* > 0 */
+    double skew; /* a of the last two, in [0, 1); at 0 they are forward and reverse to the bit */
+} at_kd;
 /**
- * Mean over rows of tau^2 KL between q = softmax(teacher/tau) and p = softmax(student/tau) -> [1].
- * student, teacher [N, V]; no gradient reaches the teacher.
- * Gradient a row: forward tau (p - q); reverse tau p (log p - log q - KL).
- * Source: Hinton et al. 2015, arXiv 1503.02531; Gu et al. 2023, arXiv 2306.08543.
+ * Mean over rows of the loss `how` -> [1].  student, teacher [N, V]; no gradient reaches the teacher.
+ * Numerics: JS, and the skewed ones with a > 0, are finite wherever the probabilities are, zero
+ * ones included: no ratio to a mixture is above 2, or 1/a.
+ * Source: Hinton et al. 2015, arXiv 1503.02531; Gu et al. 2023, arXiv 2306.08543; Lin 1991, IEEE
+ * Trans. Inf. Theory 37(1) (JS); Ko et al. 2024, arXiv 2402.03898 (skewed).
  */
-at_tensor *at_distill(at_run *r, at_tensor *student, at_tensor *teacher, at_kd_kind kind,
-                      double tau);
+at_tensor *at_distill(at_run *r, at_tensor *student, at_tensor *teacher, const at_kd *how);
 
 /** What head_loss measures and how; fields after `label` are for distillation. */
 typedef struct at_head_spec {
     const int32_t *label; /* [N], negative: skipped in the cross entropy       */
     at_tensor *teacher_x; /* [N, Ct] teacher's last hidden states, or NULL     */
     at_tensor *teacher_w; /* [V, Ct] teacher's output embedding                */
-    at_kd_kind kind;
-    double tau;
-    double alpha; /* weight of the cross entropy; 1 - alpha of the KD  */
+    at_kd kd;             /* the loss to the teacher                         */
+    double alpha;         /* weight of the cross entropy; 1 - alpha of the KD  */
 } at_head_spec;
 typedef struct at_head_report {
     double ce, kd;    /* means, nats per token                                 */

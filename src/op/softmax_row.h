@@ -7,9 +7,9 @@
 /** log sum_j exp(a x_j); y (v values, may be x) receives softmax(a x). */
 double at_row_softmax(const at_kernels *k, int64_t v, double a, const at_real *x, at_real *y);
 
-/** tau^2 KL between teacher z and student s, see at_distill; when ds is not NULL,
+/** The loss `how` between teacher z and student s, see at_kd_kind; when ds is not NULL,
     ds += coef * gradient.  tmp: 2 v values. */
-double at_row_kd(const at_kernels *k, int64_t v, at_kd_kind kind, double tau, const at_real *s,
+double at_row_kd(const at_kernels *k, int64_t v, const at_kd *how, const at_real *s,
                  const at_real *z, at_real *tmp, double coef, at_real *ds);
 
 /** Number of labels >= 0.  Fails the run and returns -1 when one is not below v, or none is >=

@@ -68,9 +68,12 @@ static const at_key train_keys[] = {
 
 static const at_key distill_keys[] = {
     {"teacher", AT_KEY_STRING, KD(teacher), NULL, 0, 0, NULL, "model folder"},
-    {"loss", AT_KEY_CHOICE, KD(loss), "forward_kl", 0, 0, "forward_kl|reverse_kl",
-     "divergence between teacher and student"},
+    {"loss", AT_KEY_CHOICE, KD(loss), "forward_kl", 0, 0,
+     "forward_kl|reverse_kl|soft_ce|js|skew_kl|skew_reverse_kl", /* at_kd_kind */
+     "between teacher and student"},
     {"temperature", AT_KEY_REAL, KD(temperature), "2.0", 0.01, 1000, NULL, "of both softmaxes"},
+    {"skew", AT_KEY_REAL, KD(skew), "0.1", 0, 0.99, NULL,
+     "of skew_kl and skew_reverse_kl: share of the first distribution in what it is compared with"},
     {"alpha", AT_KEY_REAL, KD(alpha), "0.5", 0, 1, NULL,
      "weight of the cross entropy; the rest is the teacher's"},
     {"alpha_rule", AT_KEY_CHOICE, KD(alpha_rule), "fixed", 0, 0, CHOICES(AT_ALPHA_RULES),

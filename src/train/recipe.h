@@ -29,8 +29,9 @@ typedef struct at_recipe {
     } train;
     struct {
         char *teacher;
-        int loss, alpha_rule, schedule; /* indices into at_alpha_rules, at_distill_schedules */
-        double temperature, alpha;
+        int loss;                 /* at_kd_kind */
+        int alpha_rule, schedule; /* indices into at_alpha_rules, at_distill_schedules */
+        double temperature, skew, alpha;
     } distill;
     bool distilling;
     struct { /* weights of what routers add to the loss, see arch/aux.h */

@@ -145,8 +145,9 @@ static at_tensor *loss(at_learner *l, at_run *run, int64_t index, double text_we
     }
     at_head_spec spec = {.label = b->target,
                          .alpha = text_weight,
-                         .kind = (at_kd_kind)r->distill.loss,
-                         .tau = r->distill.temperature};
+                         .kd = {.kind = (at_kd_kind)r->distill.loss,
+                                .tau = r->distill.temperature,
+                                .skew = r->distill.skew}};
     if (l->teacher.kind && !p->collect) l->teacher.kind->give(&l->teacher, run, &in, index, &spec);
     at_tensor *x = at_model_hidden(l->model, run, &in, p);
     if (p->collect) return x;

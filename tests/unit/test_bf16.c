@@ -331,7 +331,7 @@ static void through(void **state) {
                                    .teacher_x = &teacher,
                                    .teacher_w = &t[i],
                                    .alpha = 0.5,
-                                   .tau = 2};
+                                   .kd.tau = 2};
         at_tensor *loss = at_head_loss(&r, &in, &t[i], &spec, &rep);
         at_tensor *ce = at_xent(&r, a, (int32_t[]){0, 1, 2, 3});
         loss = at_weighted_sum(&r, (at_tensor *[]){loss, ce}, (double[]){1, 1}, 2);

@@ -42,7 +42,7 @@ static void really(at_model *m, const at_workload *w, at_estimate *out) {
     r.tally = &tally;
     const at_input in = {.ids = ids, .B = B, .T = T};
     at_pass p = {.aux = w->aux, .history = w->history ? &h : NULL};
-    at_head_spec spec = {.label = ids, .alpha = 0.5, .tau = 1};
+    at_head_spec spec = {.label = ids, .alpha = 0.5, .kd.tau = 1};
     if (w->teacher) {
         spec.teacher_x = at_model_hidden(w->teacher, &r, &in, &(at_pass){.still = true});
         spec.teacher_w = at_model_head(w->teacher);

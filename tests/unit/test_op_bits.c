@@ -21,16 +21,18 @@ static at_tensor *b_longer_stick(at_run *r, at_tensor **t) { /* several rounds, 
     return at_stickbreak(r, t[0], t[1], t[1], 1, 700, 1, 1);
 }
 
-static at_tensor *b_large_head(at_run *r, at_tensor **t) {
+static at_tensor *large_head(at_run *r, at_tensor **t, at_kd_kind kind) {
     int32_t label[90];
     for (int i = 0; i < 90; i++) label[i] = i * 37 % 900;
     const at_head_spec s = {.label = label,
                             .teacher_x = at_detach(r, t[2]),
                             .teacher_w = at_detach(r, t[3]),
-                            .tau = 2,
+                            .kd = {kind, 2, 0.1},
                             .alpha = 0.3};
     return at_head_loss(r, t[0], t[1], &s, NULL);
 }
+static at_tensor *b_large_head(at_run *r, at_tensor **t) { return large_head(r, t, AT_KD_FORWARD); }
+static at_tensor *b_large_js(at_run *r, at_tensor **t) { return large_head(r, t, AT_KD_JS); }
 
 /* clang-format off */
 static const row large[] = {
@@ -46,6 +48,7 @@ static const row large[] = {
     {"stickbreak/several",  b_long_stick,     3, {{150, 2, 38}, {150, 38}, {150, 38}}},
     {"stickbreak/rounds",   b_longer_stick,   2, {{700, 1, 24}, {700, 24}}},
     {"head_loss/blocks",    b_large_head,     4, {{90, 120}, {900, 120}, {90, 70}, {900, 70}}},
+    {"head_loss/js",        b_large_js,       4, {{90, 120}, {900, 120}, {90, 70}, {900, 70}}},
     {"expert_linear/many",  b_expert,         2, {{400, 40}, {5, 40, 70}}},
     {"expert_linear/deep",  b_expert,         2, {{90, 520}, {3, 520, 33}}},
     {"expert_linear/few",   b_expert,         2, {{30, 200}, {8, 200, 150}}},

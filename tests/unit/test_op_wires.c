@@ -108,9 +108,16 @@ static void rms_norm_by_hand(void **state) {
 
 /* ---- divergences ---- */
 
+enum { V = 5 };
+static double kd(at_kd_kind kind, double tau, double skew, const at_real *s, const at_real *z,
+                 at_real *ds) {
+    at_real tmp[2 * V];
+    memset(ds, 0, V * sizeof *ds);
+    return at_row_kd(&cp.k, V, &(at_kd){kind, tau, skew}, s, z, tmp, 1, ds);
+}
+
 static void divergences_by_hand(void **state) {
     (void)state;
-    enum { V = 5 };
     static const at_real s[V] = {1, -2, 0.5f, 3, 0}, z[V] = {0, 1, 2, -1, 0.25f};
     const double tau = 2.5;
     double p[V], q[V], sp = 0, sq = 0, forward = 0, reverse = 0;
@@ -124,13 +131,88 @@ static void divergences_by_hand(void **state) {
         forward += q[i] * log(q[i] / p[i]);
         reverse += p[i] * log(p[i] / q[i]);
     }
-    at_real tmp[2 * V], ds[V] = {0};
-    near(at_row_kd(&cp.k, V, AT_KD_FORWARD, tau, s, z, tmp, 1, ds), tau * tau * forward, "forward");
+    at_real ds[V];
+    near(kd(AT_KD_FORWARD, tau, 0, s, z, ds), tau * tau * forward, "forward");
     for (int i = 0; i < V; i++) near((double)ds[i], tau * (p[i] - q[i]), "slope of forward");
-    memset(ds, 0, sizeof ds);
-    near(at_row_kd(&cp.k, V, AT_KD_REVERSE, tau, s, z, tmp, 1, ds), tau * tau * reverse, "reverse");
+    near(kd(AT_KD_REVERSE, tau, 0, s, z, ds), tau * tau * reverse, "reverse");
     for (int i = 0; i < V; i++)
         near((double)ds[i], tau * p[i] * (log(p[i] / q[i]) - reverse), "slope of reverse");
+
+    const double a = 0.2; /* one that is not its own complement */
+    double soft = 0, js = 0, half = 0, skew = 0, overlap = 0, back = 0, weight = 0;
+    for (int i = 0; i < V; i++) {
+        const double m = (p[i] + q[i]) / 2, mq = a * q[i] + (1 - a) * p[i],
+                     mp = a * p[i] + (1 - a) * q[i];
+        soft -= q[i] * log(p[i]);
+        half += p[i] * log(p[i] / m);
+        js += (p[i] * log(p[i] / m) + q[i] * log(q[i] / m)) / 2;
+        skew += q[i] * log(q[i] / mq);
+        overlap += p[i] * q[i] / mq;
+        back += p[i] * log(p[i] / mp);
+        weight += p[i] * p[i] / mp;
+    }
+    near(kd(AT_KD_SOFT, tau, 0, s, z, ds), tau * tau * soft, "soft");
+    for (int i = 0; i < V; i++) near((double)ds[i], tau * (p[i] - q[i]), "slope of soft");
+    near(kd(AT_KD_JS, tau, 0, s, z, ds), tau * tau * js, "js");
+    for (int i = 0; i < V; i++)
+        near((double)ds[i], tau / 2 * p[i] * (log(2 * p[i] / (p[i] + q[i])) - half), "slope of js");
+    near(kd(AT_KD_SKEW, tau, a, s, z, ds), tau * tau * skew, "skew");
+    for (int i = 0; i < V; i++)
+        near((double)ds[i], tau * (1 - a) * p[i] * (overlap - q[i] / (a * q[i] + (1 - a) * p[i])),
+             "slope of skew");
+    near(kd(AT_KD_SKEW_REVERSE, tau, a, s, z, ds), tau * tau * back, "skewed reverse");
+    for (int i = 0; i < V; i++) {
+        const double ratio = p[i] / (a * p[i] + (1 - a) * q[i]);
+        near((double)ds[i], tau * p[i] * (log(ratio) - back - a * (ratio - weight)),
+             "slope of skewed reverse");
+    }
+}
+
+static void divergences_that_are_the_same(void **state) {
+    (void)state;
+    static const at_real s[V] = {1, -2, 0.5f, 3, 0}, z[V] = {0, 1, 2, -1, 0.25f};
+    static const at_kd_kind pair[][2] = {{AT_KD_SKEW, AT_KD_FORWARD},
+                                         {AT_KD_SKEW_REVERSE, AT_KD_REVERSE}};
+    at_real d[V], e[V];
+    for (int i = 0; i < 2; i++) { /* nothing is mixed in */
+        assert_true(kd(pair[i][0], 1.5, 0, s, z, d) == kd(pair[i][1], 1.5, 0, s, z, e));
+        assert_memory_equal(d, e, sizeof d);
+    }
+    const double entropy = kd(AT_KD_SOFT, 1.5, 0, z, z, d);
+    near(kd(AT_KD_SOFT, 1.5, 0, s, z, d) - entropy, kd(AT_KD_FORWARD, 1.5, 0, s, z, e), "soft");
+    assert_memory_equal(d, e, sizeof d);
+    assert_true(kd(AT_KD_JS, 1.5, 0, s, z, d) == kd(AT_KD_JS, 1.5, 0, z, s, e));
+}
+
+/* Where one row leaves nothing of what the other is sure of. */
+static void divergences_from_mixtures_are_bounded(void **state) {
+    (void)state;
+    static const at_real s[V] = {900, -900, 0, 0, 0}, z[V] = {-900, 900, 0, 0, 0};
+    static const at_real far[V] = {-900, -900, -900, 0, 0};
+    at_real ds[V];
+    near(kd(AT_KD_JS, 2, 0, s, z, ds), 4 * log(2), "js");
+    for (int i = 0; i < V; i++) near((double)ds[i], 0, "slope of js");
+    near(kd(AT_KD_SKEW, 2, 0.1, s, z, ds), 4 * log(10), "skew");
+    for (int i = 0; i < V; i++) near((double)ds[i], 0, "slope of skew");
+    near(kd(AT_KD_SKEW_REVERSE, 2, 0.1, s, z, ds), 4 * log(10), "skewed reverse");
+    for (int i = 0; i < V; i++) near((double)ds[i], 0, "slope of skewed reverse");
+    for (int kind = AT_KD_JS; kind < AT_KD_KINDS; kind++) {
+        near(kd((at_kd_kind)kind, 1, 0.1, far, far, ds), 0, "of itself");
+        for (int i = 0; i < V; i++) near((double)ds[i], 0, "slope of itself");
+    }
+}
+
+static void numbers_of_a_divergence_are_checked(void **state) {
+    (void)state;
+    static const at_kd bad[] = {{AT_KD_JS, 0, 0}, {AT_KD_SKEW, 1, 1}, {AT_KD_SKEW, 1, -0.1}};
+    static const char *const says[] = {"temperature 0", "skew 1", "skew -0.1"};
+    for (int i = 0; i < 3; i++) {
+        fresh(false, 0);
+        at_tensor *s = filled(2, 3, 0), *t = filled(2, 3, 1);
+        assert_null(at_distill(&run, s, t, &bad[i]));
+        assert_int_equal(at_run_status(&run), AT_ARG);
+        expect_says(&ctx, says[i]);
+    }
 }
 
 /* ---- labels ---- */
@@ -185,6 +267,9 @@ int main(void) {
         cmocka_unit_test(nothing_is_dropped_outside_training),
         cmocka_unit_test(rms_norm_by_hand),
         cmocka_unit_test(divergences_by_hand),
+        cmocka_unit_test(divergences_that_are_the_same),
+        cmocka_unit_test(divergences_from_mixtures_are_bounded),
+        cmocka_unit_test(numbers_of_a_divergence_are_checked),
         cmocka_unit_test(labels_outside_are_refused_and_skipped_ones_left_out),
         cmocka_unit_test(losses_of_routers_by_hand),
     };

@@ -81,7 +81,7 @@ static void step(at_model *student, at_model *teacher, bool first, outcome *out)
     const at_head_spec spec = {.label = label,
                                .teacher_x = y,
                                .teacher_w = at_model_head(teacher),
-                               .tau = 2,
+                               .kd.tau = 2,
                                .alpha = 0.5};
     at_tensor *loss = at_head_loss(&r, x, at_model_head(student), &spec, NULL);
     loss = at_weighted_sum(&r, (at_tensor *[]){loss, pass.loss}, (double[]){1, 1}, 2);

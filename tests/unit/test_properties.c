@@ -397,24 +397,31 @@ static void distill_of_rows(void **state) {
         const double tau = 0.5 * (double)between(1, 8);
         at_tensor *s = normal2(n, V, 2), *t = normal2(n, V, 2);
         at_tensor *s2 = copy_of(s), *t2 = copy_of(t);
-        double value[2];
+        const double skew = 0.1 * (double)between(1, 9);
+        double value[AT_KD_KINDS];
         shift_rows(s2);
         shift_rows(t2);
-        for (int kind = 0; kind < 2; kind++) {
+        for (int kind = 0; kind < AT_KD_KINDS; kind++) {
+            const at_kd how = {(at_kd_kind)kind, tau, skew};
             at_run_init(&run, &cp, &arena, true, 3);
             wanted(s);
-            at_tensor *y = computed(at_distill(&run, s, t, (at_kd_kind)kind, tau));
+            at_tensor *y = computed(at_distill(&run, s, t, &how));
             value[kind] = (double)y->data[0];
             assert_true(value[kind] > 0);
-            const at_tensor *z = computed(at_distill(&run, s2, t2, (at_kd_kind)kind, tau));
+            const at_tensor *z = computed(at_distill(&run, s2, t2, &how));
             /* tau^2 multiplies what rounding leaves of the shifts */
             near1((double)z->data[0] / (tau * tau), value[kind] / (tau * tau), "shifted");
             assert_int_equal(at_backward(&run, y, 1), AT_OK);
             rows_of_gradient_sum_to_zero(s, "gradient of a row");
         }
         /* the divergence seen from the other side */
-        near1((double)at_distill(&run, t, s, AT_KD_REVERSE, tau)->data[0], value[0], "reversed");
-        near1((double)at_distill(&run, t, s, AT_KD_FORWARD, tau)->data[0], value[1], "reversed");
+        static const at_kd_kind other[AT_KD_KINDS] = {
+            AT_KD_REVERSE, AT_KD_FORWARD, AT_KD_SOFT, AT_KD_JS, AT_KD_SKEW_REVERSE, AT_KD_SKEW};
+        for (int kind = 0; kind < AT_KD_KINDS; kind++) {
+            if (kind == AT_KD_SOFT) continue; /* has no other side */
+            const at_kd how = {other[kind], tau, skew};
+            near1((double)at_distill(&run, t, s, &how)->data[0], value[kind], "reversed");
+        }
     }
 }
 
@@ -427,8 +434,7 @@ static void head_loss_is_its_parts(void **state) {
         at_tensor *x = normal2(n, C, 1), *w = normal2(V, C, 0.3);
         at_head_spec h = {.teacher_x = normal2(n, Ct, 1),
                           .teacher_w = normal2(V, Ct, 0.3),
-                          .kind = round_ % 2 ? AT_KD_REVERSE : AT_KD_FORWARD,
-                          .tau = 2,
+                          .kd = {(at_kd_kind)(round_ % AT_KD_KINDS), 2, 0.3},
                           .alpha = 0.3};
         int32_t label[150];
         for (int64_t i = 0; i < n; i++) label[i] = (int32_t)between(i ? -1 : 0, V - 1);
@@ -438,7 +444,7 @@ static void head_loss_is_its_parts(void **state) {
         at_tensor *s = at_linear(&run, x, w, NULL),
                   *t = at_linear(&run, h.teacher_x, h.teacher_w, NULL);
         const double ce = (double)computed(at_xent(&run, s, label))->data[0];
-        const double kd = (double)computed(at_distill(&run, s, t, h.kind, 2))->data[0];
+        const double kd = (double)computed(at_distill(&run, s, t, &h.kd))->data[0];
         near1(rep.ce, ce, "cross entropy");
         near1(rep.kd, kd, "divergence");
         near1(y, 0.3 * ce + 0.7 * kd, "together");
