@@ -41,7 +41,8 @@ DEFAULTS = {
                   schedule="cosine", warmup=0.05, floor=0.1, weight_decay=0.1, beta1=0.9, beta2=0.95, eps=1e-8,
                   momentum=0.95, muon_scale=0.2, clip=1.0, spike=3.0, eval_every=200, eval_windows=32, save_every=200,
                   keep=2),
-    "distill": dict(loss="forward_kl", temperature=2.0, skew=0.1, alpha=0.5, alpha_rule="fixed", schedule="combined"),
+    "distill": dict(loss="forward_kl", temperature=2.0, skew=0.1, alpha=0.5, alpha_rule="fixed", alpha_end=1.0,
+                    schedule="combined", scope="step"),
     "losses": dict(mutual_information=0.0, concentration=0.0, switch=0.0, z=0.0, attention=1.0, feed_forward=1.0,
                    scope="micro_batch"),
 }
@@ -131,6 +132,55 @@ def aux_loss(weights, passes):
     return sum((router_loss(weights, *router) for r in passes for router in r.routers), 0.0) / len(passes)
 
 
+# ---- alpha ----------------------------------------------------------------------------------------------------------
+
+
+def follower(values, k):
+    """Exponential mean: what is k values old has about a seventh of the newest one's weight."""
+    out = [values[0]]
+    for x in values[1:]:
+        out.append(out[-1] + 2 / (k + 1) * (x - out[-1]))
+    return out
+
+
+class Alpha:
+    """Weight of the text, from all losses so far."""
+
+    def __init__(self, distill, steps):
+        self.d, self.steps, self.ce, self.kd = distill, steps, [], []
+
+    def observe(self, ces, kds):
+        one = self.d["scope"] == "micro_batch"
+        self.ce += ces if one else [numpy.mean(ces)]
+        self.kd += kds if one else [numpy.mean(kds)]
+
+    def adaptive(self, first):
+        k = max(20, self.steps // 100)
+        if len(self.ce) < k:
+            return first
+        w = [1 - numpy.clip((h[-1] - h[-k]) / numpy.mean(h[-k:]), 0, 1) for h in (self.ce, self.kd)]
+        return w[0] / sum(w) if any(w) else 0.5
+
+    def slopes(self, first):
+        k, change = max(20, self.steps // 10), []
+        for h in (self.ce, self.kd):
+            if not h:
+                return first
+            u = follower(h, k)
+            v = follower(u, k)[-1]
+            change.append(numpy.clip(2 * k / (k - 1) * (u[-1] - v) / v, -1, 1))
+        odds = first * numpy.exp(change[0]) / (1 - first) / numpy.exp(change[1])
+        return odds / (1 + odds)
+
+    def at(self, step, index):
+        d, first = self.d, self.d["alpha"]
+        if d["schedule"] == "alternating":
+            return 1.0 - (step if d["scope"] == "step" else index) % 2
+        if d["alpha_rule"] == "anneal":
+            return first + (d["alpha_end"] - first) * step / (self.steps - 1)
+        return {"fixed": lambda a: a, "adaptive": self.adaptive, "slopes": self.slopes}[d["alpha_rule"]](first)
+
+
 # ---- a run ----------------------------------------------------------------------------------------------------------
 
 
@@ -173,6 +223,7 @@ class Run:
             self.model.randomise(self.seed)
         self.d = {**DEFAULTS["distill"], **recipe["distill"]} if "distill" in recipe else None
         self.teacher = models[self.d["teacher"]] if self.d else None
+        self.alpha = Alpha(self.d, t["steps"]) if self.d else None
         self.weights = aux_weights(recipe, self.model)
         globs = recipe.get("freeze", [])
         self.frozen = {k for k in self.model.p if any(fnmatch.fnmatchcase(k, g) for g in globs)}
@@ -186,7 +237,7 @@ class Run:
         self.mean = 0.0
 
     def step_loss(self, p, step, report):
-        t, passes, losses, ces, kds = self.t, [], [], [], []
+        t, passes, losses, ces, kds, alphas = self.t, [], [], [], [], []
         for i in range(t["accumulate"]):
             index = step * t["accumulate"] + i
             ids, label, walked = self.sampler.batch_at(index)
@@ -200,13 +251,17 @@ class Run:
             if self.teacher:
                 taught = self.teacher.logits(Pass(False), self.teacher.p, ids)
                 kd = divergence(logits, taught, self.d["loss"], self.d["temperature"], self.d["skew"])
-                loss = self.d["alpha"] * ce + (1 - self.d["alpha"]) * kd
+                alphas.append(self.alpha.at(step, index))
+                loss = alphas[-1] * ce + (1 - alphas[-1]) * kd
             passes.append(r)
             losses.append(loss)
             ces.append(getval(ce))
             kds.append(getval(kd))
         aux = aux_loss(self.weights, passes)
         report.update(ce=float(np.mean(ces)), kd=float(np.mean(kds)), aux=float(getval(aux)), passes=passes)
+        if self.teacher:  # the guard against spikes sees the loss as if alpha had stayed
+            by_first = [(self.d["alpha"] - a) * (c - k) for a, c, k in zip(alphas, ces, kds)]
+            report.update(alpha=float(numpy.mean(alphas)), ces=ces, kds=kds, by_first=float(numpy.mean(by_first)))
         return sum(losses) / len(losses) + aux
 
     def update(self, gradient, norm, lr, step):
@@ -232,7 +287,7 @@ class Run:
     def log(self, step, loss, report, lr, norm):
         line = dict(step=step + 1, tokens=(step + 1) * self.per_step, loss=loss)
         if self.teacher:
-            line.update(ce=report["ce"], kd=report["kd"])
+            line.update(ce=report["ce"], kd=report["kd"], alpha=report["alpha"])
         kinds = [self.weights[k] * self.weights[f] for k in ("mutual_information", "concentration", "switch", "z")
                  for f in ("attention", "feed_forward")]
         if any(kinds):
@@ -295,9 +350,11 @@ class Run:
             loss = float(loss)
             norm = float(numpy.sqrt(sum(numpy.sum(g * g) for k, g in gradient.items() if k not in self.frozen)))
             self.margin = min([self.margin] + [r.margin for r in report["passes"]])
-            above = loss - self.mean - t["spike"]
+            steady = loss + report.get("by_first", 0.0)
+            above = steady - self.mean - t["spike"]
             if show:
-                print(f"  {step + 1:4d}  loss {loss:.4f}  norm {norm:.3f}  above the mean {loss - self.mean:+.4f}")
+                print(f"  {step + 1:4d}  loss {loss:.4f}  norm {norm:.3f}  above the mean {steady - self.mean:+.4f}"
+                      f"  alpha {report.get('alpha', 1):.4f}")
             if t["spike"] > 0 and step >= 20:
                 assert abs(above) > CALM, f"step {step + 1}: {above} from the limit of the spike guard"
                 if above > 0:
@@ -307,7 +364,9 @@ class Run:
             if t["history"]:
                 for i, r in enumerate(report["passes"]):
                     self.history[i] = r.history["new"]
-            self.mean += (loss - self.mean) / min(step + 1, 50)
+            self.mean += (steady - self.mean) / min(step + 1, 50)
+            if self.teacher:
+                self.alpha.observe(report["ces"], report["kds"])
             metrics.append(self.log(step, loss, report, lr, norm))
             last = step + 1 == t["steps"]
             if last or (t["eval_every"] and (step + 1) % t["eval_every"] == 0):

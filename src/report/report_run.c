@@ -201,6 +201,7 @@ static const char *title_of(const char *key) {
                                           {"grad_norm", "Gradient norm"},
                                           {"ce", "Cross-entropy"},
                                           {"kd", "Distillation loss"},
+                                          {"alpha", "Alpha, the weight of the cross-entropy"},
                                           {"aux", "Auxiliary loss of the routers"},
                                           {"load_entropy", "Evenness of the experts' load"},
                                           {"dead_experts", "Dead experts"}};

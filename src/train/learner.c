@@ -31,8 +31,13 @@ at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher
                       .teacher = teacher,
                       .alpha = {.rule = at_alpha_rules[r->distill.alpha_rule],
                                 .schedule = at_distill_schedules[r->distill.schedule],
-                                .first = r->distill.alpha}};
+                                .first = r->distill.alpha,
+                                .last = r->distill.alpha_end}};
     at_status s = l->task->open(l, c, set);
+    if (s == AT_OK && teacher.kind) {
+        l->seen = at_calloc(c, (size_t)r->train.accumulate, sizeof *l->seen);
+        if (!l->seen) s = AT_OOM;
+    }
     if (s == AT_OK) s = aux_weights(c, r, m, &l->aux);
     if (s == AT_OK) s = at_alpha_open(c, &l->alpha, r->train.steps);
     l->whole =
@@ -44,21 +49,27 @@ at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher
 void at_learner_close(at_learner *l) {
     if (l->task) l->task->close(l);
     at_alpha_close(&l->alpha);
+    at_free(l->seen);
     at_loads_close(&l->loads);
     at_usage_close(&l->usage);
     *l = (at_learner){0};
 }
 
+static bool turns_are_steps(const at_learner *l) {
+    return l->recipe->distill.scope == AT_SCOPE_STEP;
+}
+
 /* Micro-batch i of the step, the same one each time; what it came to is in the arena. */
 static at_tensor *read(at_learner *l, const at_place *at, int64_t i, at_run *run, at_pass *pass,
-                       at_losses *losses) {
+                       double *text_weight, at_losses *losses) {
     const int64_t index = at->step * l->recipe->train.accumulate + i;
     const uint64_t seed = at_rand64((uint64_t)l->recipe->top.seed, AT_STREAM_DROPOUT,
                                     (uint64_t)(index * at->n + at->k));
     at_run_init(run, at->cp, at->arena, true, seed);
     pass->aux = &l->aux;
     pass->loads = l->whole ? &l->loads : NULL;
-    return l->task->loss(l, run, index, at_alpha_weight(&l->alpha, at->step), pass, losses);
+    *text_weight = at_alpha_weight(&l->alpha, at->step, turns_are_steps(l) ? at->step : index);
+    return l->task->loss(l, run, index, *text_weight, pass, losses);
 }
 
 static at_status explained(const at_learner *l, const at_place *at, at_run *run) {
@@ -70,15 +81,15 @@ static at_status explained(const at_learner *l, const at_place *at, at_run *run)
    dropout of the step. */
 at_status at_learner_begin_step(at_learner *l, const at_place *at) {
     at_status s = AT_OK;
+    double text_weight;
     at_usage_reset(&l->usage);
-    l->mean = (at_losses){0};
     if (!l->whole) return AT_OK;
     at_loads_reset(&l->loads);
     for (int64_t i = 0; i < l->recipe->train.accumulate && s == AT_OK; i++) {
         const at_mark mark = at_arena_mark(at->arena);
         at_run run;
         at_losses losses;
-        (void)read(l, at, i, &run, &(at_pass){.collect = true}, &losses);
+        (void)read(l, at, i, &run, &(at_pass){.collect = true}, &text_weight, &losses);
         s = explained(l, at, &run);
         at_arena_rewind(at->arena, mark);
     }
@@ -92,16 +103,19 @@ at_status at_learner_micro_batch(at_learner *l, const at_place *at, int64_t i, d
     at_run run;
     at_pass pass = {.usage = &l->usage};
     at_losses losses = {0};
-    at_tensor *loss = read(l, at, i, &run, &pass, &losses);
+    double alpha;
+    at_tensor *loss = read(l, at, i, &run, &pass, &alpha, &losses);
     if (pass.loss)
         loss = at_weighted_sum(&run, (at_tensor *[]){loss, pass.loss}, (double[]){1, 1}, 2);
     at_status s = explained(l, at, &run);
     if (s == AT_OK) {
+        const double by_first = (l->alpha.first - alpha) * (losses.ce - losses.kd);
         out->loss += share * (double)loss->data[0];
+        out->steady += share * ((double)loss->data[0] + by_first);
+        out->alpha += share * alpha;
         out->ce += share * losses.ce;
         out->kd += share * losses.kd;
-        l->mean.ce += losses.ce / (double)l->recipe->train.accumulate;
-        l->mean.kd += losses.kd / (double)l->recipe->train.accumulate;
+        if (l->seen) l->seen[i] = losses;
         if (pass.loss) out->aux += share * (double)pass.loss->data[0];
         s = at_backward(&run, loss, (at_real)share);
     }
@@ -109,7 +123,18 @@ at_status at_learner_micro_batch(at_learner *l, const at_place *at, int64_t i, d
     return s;
 }
 
+static void observe(at_learner *l) {
+    const int64_t n = l->recipe->train.accumulate;
+    at_losses mean = {0};
+    for (int64_t i = 0; i < n; i++) {
+        mean.ce += l->seen[i].ce / (double)n;
+        mean.kd += l->seen[i].kd / (double)n;
+        if (!turns_are_steps(l)) at_alpha_observe(&l->alpha, l->seen[i].ce, l->seen[i].kd);
+    }
+    if (turns_are_steps(l)) at_alpha_observe(&l->alpha, mean.ce, mean.kd);
+}
+
 void at_learner_end_step(at_learner *l) {
-    if (l->teacher.kind) at_alpha_observe(&l->alpha, l->mean.ce, l->mean.kd);
+    if (l->seen) observe(l);
     if (l->task->stepped) l->task->stepped(l);
 }

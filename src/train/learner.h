@@ -21,11 +21,11 @@ struct at_learner {
     int n_stores;
     at_teacher teacher;
     at_alpha alpha;
-    at_losses mean; /* of the step that is made, over its micro-batches */
-    bool idle;      /* sits the next steps out: what is its alone is not touched */
-    void *state;    /* of the task */
-    at_aux aux;     /* weights of the routers' losses */
-    at_loads loads; /* of a whole step, where `whole` */
+    at_losses *seen; /* [accumulate], owned: of the step that is made; NULL: no teacher */
+    bool idle;       /* sits the next steps out: what is its alone is not touched */
+    void *state;     /* of the task */
+    at_aux aux;      /* weights of the routers' losses */
+    at_loads loads;  /* of a whole step, where `whole` */
     bool whole;
     at_usage usage; /* of a step's experts            */
 };
@@ -33,6 +33,8 @@ struct at_learner {
 /** What a step of one or several learners came to: means. */
 typedef struct at_step_report {
     double loss, ce, kd; /* means over the step's tokens; kd 0 without a teacher */
+    double alpha;        /* weight of ce; the rest is that of kd                  */
+    double steady;       /* the loss if alpha were still the recipe's: no schedule makes it jump */
     double aux;          /* of the routers, weighted, part of loss; 0 without    */
     double norm;         /* of the gradient, before clipping                     */
     double load_entropy; /* of the experts' load, mean over routers; see arch/usage.h */

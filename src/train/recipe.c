@@ -78,8 +78,11 @@ static const at_key distill_keys[] = {
      "weight of the cross entropy; the rest is the teacher's"},
     {"alpha_rule", AT_KEY_CHOICE, KD(alpha_rule), "fixed", 0, 0, CHOICES(AT_ALPHA_RULES),
      "how alpha moves"},
+    {"alpha_end", AT_KEY_REAL, KD(alpha_end), "1.0", 0, 1, NULL, "anneal: alpha of the last step"},
     {"schedule", AT_KEY_CHOICE, KD(schedule), "combined", 0, 0, CHOICES(AT_DISTILL_SCHEDULES),
-     "which losses a step has"},
+     "which losses a turn has"},
+    {"scope", AT_KEY_CHOICE, KD(scope), "step", 0, 0, "micro_batch|step",
+     "what a turn is, and what the windows of rules count"},
     {0},
 };
 

@@ -31,7 +31,8 @@ typedef struct at_recipe {
         char *teacher;
         int loss;                 /* at_kd_kind */
         int alpha_rule, schedule; /* indices into at_alpha_rules, at_distill_schedules */
-        double temperature, skew, alpha;
+        int scope;                /* of a turn: at_scope */
+        double temperature, skew, alpha, alpha_end;
     } distill;
     bool distilling;
     struct { /* weights of what routers add to the loss, see arch/aux.h */

@@ -125,13 +125,15 @@ static at_status read_exact(at_ctx *c, const char *path, const cJSON *o, const c
 static at_status read_alpha(at_ctx *c, const char *path, const cJSON *o, at_alpha *a) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, "alpha");
     const int n = cJSON_GetArraySize(list);
+    const cJSON *item;
     if (n != a->n_state)
         return at_error(c, AT_FORMAT, "%s: field \"alpha\": expected %lld numbers, found %d", path,
                         (long long)a->n_state, n);
     at_status s = AT_OK;
-    for (int i = 0; i < n && s == AT_OK; i++) {
-        const char *text = cJSON_GetStringValue(cJSON_GetArrayItem(list, i));
-        s = parse_exact(c, path, "alpha", text ? text : "", &a->state[i]);
+    double *out = a->state;
+    cJSON_ArrayForEach(item, list) {
+        const char *text = cJSON_GetStringValue(item);
+        if (s == AT_OK) s = parse_exact(c, path, "alpha", text ? text : "", out++);
     }
     return s;
 }

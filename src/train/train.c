@@ -95,6 +95,7 @@ static at_status log_step(loop *l, const at_step_report *r) {
     if (l->teacher) {
         at_json_put_number(&j, "ce", r->ce);
         at_json_put_number(&j, "kd", r->kd);
+        at_json_put_number(&j, "alpha", r->alpha);
     }
     if (at_aux_wanted(&l->learner.aux)) {
         if (!l->teacher) at_json_put_number(&j, "ce", r->ce);

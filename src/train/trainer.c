@@ -80,12 +80,12 @@ static at_status guard(at_trainer *t, const at_step_report *out) {
                         "step %lld: loss %g, gradient norm %g; the parameters are as they were "
                         "before it.  Try a lower train.lr, or train.clip",
                         step, out->loss, out->norm);
-    if (limit > 0 && p->loss_n >= 20 && out->loss > p->loss_mean + limit)
+    if (limit > 0 && p->loss_n >= 20 && out->steady > p->loss_mean + limit)
         return at_error(t->ctx, AT_NUMERIC,
                         "step %lld: the loss jumped to %.4f from a running mean of %.4f (more than "
                         "train.spike = %g); the parameters are as they were before it.  Try a "
                         "lower train.lr, or train.clip",
-                        step, out->loss, p->loss_mean, limit);
+                        step, out->steady, p->loss_mean, limit);
     return AT_OK;
 }
 
@@ -127,7 +127,7 @@ static at_status change(at_trainer *t, at_step_report *out) {
     for (int k = 0; k < t->n_learners; k++)
         if (!t->learner[k].idle) at_learner_end_step(&t->learner[k]);
     const double weight = p->loss_n < 50 ? 1 / (double)(p->loss_n + 1) : 0.02;
-    p->loss_mean += weight * (out->loss - p->loss_mean);
+    p->loss_mean += weight * (out->steady - p->loss_mean);
     p->loss_n++;
     p->step++;
     p->tokens += out->tokens;

@@ -20,18 +20,19 @@ static const at_dataset data = {
     .path = "random", .tokenizer_hash = "", .vocab = IDS, .n_domains = 2, .domain = domain};
 static char *one_name[] = {"one"}, *two_name[] = {"two"};
 
-static const at_recipe plain = {.top = {.seed = 5},
-                                .train = {.steps = 100,
-                                          .batch = 2,
-                                          .context = 15,
-                                          .accumulate = 2,
-                                          .lr = 1e-2,
-                                          .weight_decay = 0.1,
-                                          .beta1 = 0.9,
-                                          .beta2 = 0.95,
-                                          .eps = 1e-8,
-                                          .clip = 0},
-                                .distill = {.temperature = 2, .alpha = 0.5}};
+static const at_recipe plain = {
+    .top = {.seed = 5},
+    .train = {.steps = 100,
+              .batch = 2,
+              .context = 15,
+              .accumulate = 2,
+              .lr = 1e-2,
+              .weight_decay = 0.1,
+              .beta1 = 0.9,
+              .beta2 = 0.95,
+              .eps = 1e-8,
+              .clip = 0},
+    .distill = {.temperature = 2, .alpha = 0.5, .scope = AT_SCOPE_STEP}};
 
 static at_model *model_of(uint64_t seed) {
     static const char yaml[] =
@@ -286,14 +287,17 @@ static int64_t two_numbers(int64_t steps) {
     assert_int_equal(steps, plain.train.steps);
     return 2;
 }
-static double moved(const at_alpha *a) { return a->first + a->state[0]; }
+static double moved(const at_alpha *a, int64_t step) {
+    assert_int_equal(step, (int64_t)a->state[1]);
+    return a->first + a->state[0];
+}
 static void move(at_alpha *a, double ce, double kd) {
     a->state[0] += (ce / (ce + kd) - a->first - a->state[0]) / 2;
     a->state[1]++;
 }
 static const at_alpha_rule moving = {"moving", "", two_numbers, moved, move};
 
-static double in_turns(double alpha, int64_t step) { return step % 2 ? 0 : alpha; }
+static double in_turns(double alpha, int64_t turn) { return turn % 2 ? 0 : alpha; }
 static const at_distill_schedule turns = {"turns", "", in_turns};
 
 /* A live one that looks at what it is asked for. */
@@ -324,14 +328,19 @@ typedef struct {
     at_trainer t;
 } pupil;
 
-static void open_pupil(pupil *p, const at_alpha_rule *rule, const at_distill_schedule *schedule) {
+static void open_pupil_of(const at_recipe *r, pupil *p, const at_alpha_rule *rule,
+                          const at_distill_schedule *schedule) {
     *p = (pupil){.m = model_of(1), .teacher = model_of(2)};
     p->w = (watched){.m = p->teacher};
-    OK(at_learner_open(&ctx, &plain, p->m, (at_teacher){&watching, &p->w}, &data, &p->l));
+    OK(at_learner_open(&ctx, r, p->m, (at_teacher){&watching, &p->w}, &data, &p->l));
     at_alpha_close(&p->l.alpha);
     p->l.alpha = (at_alpha){.rule = rule, .schedule = schedule, .first = 0.5};
     OK(at_alpha_open(&ctx, &p->l.alpha, plain.train.steps));
-    OK(at_trainer_open(&ctx, &cp, &plain, &p->l, 1, &p->t));
+    OK(at_trainer_open(&ctx, &cp, r, &p->l, 1, &p->t));
+}
+
+static void open_pupil(pupil *p, const at_alpha_rule *rule, const at_distill_schedule *schedule) {
+    open_pupil_of(&plain, p, rule, schedule);
 }
 
 static void close_pupil(pupil *p) {
@@ -360,12 +369,34 @@ static void alpha_moves(void **state) {
         OK(at_trainer_step(&p.t, &r));
         const double a = i % 2 ? 0 : alpha;
         assert_true(fabs(r.loss - a * r.ce - (1 - a) * r.kd) < 1e-6);
+        assert_true(fabs(r.alpha - a) < 1e-12);
+        assert_true(fabs(r.steady - (r.ce + r.kd) / 2) < 1e-6);
         alpha += (r.ce / (r.ce + r.kd) - alpha) / 2;
         assert_true(fabs(p.l.alpha.state[0] - (alpha - 0.5)) < 1e-12);
         assert_true(fabs(p.l.alpha.state[1] - (i + 1)) < 1e-12);
     }
     assert_true(fabs(alpha - 0.5) > 0.01);
     assert_int_equal(p.w.asked, 2 * 5); /* once for each micro-batch */
+    close_pupil(&p);
+}
+
+/* Where micro-batches are the turns, a step has both losses, and the rule hears of each. */
+static void micro_batches_are_turns(void **state) {
+    (void)state;
+    pupil p;
+    at_recipe by_micro_batch = plain;
+    by_micro_batch.distill.scope = AT_SCOPE_MICRO_BATCH;
+    open_pupil_of(&by_micro_batch, &p, &at_alpha_rule_adaptive, &at_distill_schedule_alternating);
+    for (int i = 0; i < 3; i++) {
+        at_step_report r;
+        OK(at_trainer_step(&p.t, &r));
+        assert_true(r.alpha == 0.5);
+        const double *seen = p.l.alpha.state;
+        assert_true(seen[0] == 2 * (i + 1));
+        const double *ce = &seen[1 + 2 * i], *kd = &seen[21 + 2 * i];
+        assert_true(fabs(ce[0] + ce[1] - 2 * r.ce) < 1e-12 && ce[0] != ce[1]);
+        assert_true(fabs(r.loss - (ce[0] + kd[1]) / 2) < 1e-6);
+    }
     close_pupil(&p);
 }
 
@@ -406,10 +437,12 @@ static void tables(void **state) {
     (void)state;
     assert_string_equal(at_tasks[0]->name, "lm");
     assert_null(at_tasks[1]);
-    assert_string_equal(at_alpha_rules[0]->name, "fixed");
-    assert_null(at_alpha_rules[1]);
+    static const char *const rule[] = {"fixed", "adaptive", "slopes", "anneal"};
+    for (int i = 0; i < 4; i++) assert_string_equal(at_alpha_rules[i]->name, rule[i]);
+    assert_null(at_alpha_rules[4]);
     assert_string_equal(at_distill_schedules[0]->name, "combined");
-    assert_null(at_distill_schedules[1]);
+    assert_string_equal(at_distill_schedules[1]->name, "alternating");
+    assert_null(at_distill_schedules[2]);
     static const char *const schedule[] = {"constant", "linear", "cosine"};
     for (int i = 0; i < 3; i++) assert_string_equal(at_schedules[i]->name, schedule[i]);
     assert_null(at_schedules[3]);
@@ -431,6 +464,7 @@ int main(void) {
         cmocka_unit_test(trunks_take_turns),
         cmocka_unit_test(steps_must_agree),
         cmocka_unit_test(alpha_moves),
+        cmocka_unit_test(micro_batches_are_turns),
         cmocka_unit_test(alpha_is_resumed),
         cmocka_unit_test(tables),
     };

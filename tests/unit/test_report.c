@@ -279,7 +279,8 @@ static int drop_dir(void **state) {
 static const char metrics[] =
     "{\"step\":1,\"tokens\":100,\"loss\":4.5,\"lr\":0.001,\"tok_s\":5000,\"other\":0.5}\n"
     "\n"
-    "{\"step\":2,\"tokens\":200,\"loss\":4.0,\"lr\":0.001,\"tok_s\":5100,\"other\":0.4}\n"
+    "{\"step\":2,\"tokens\":200,\"loss\":4.0,\"lr\":0.001,\"tok_s\":5100,\"other\":0.4,\"alpha\":0."
+    "5}\n"
     "{\"step\":2,\"val_loss\":4.2,\"domain\":\"all\"}\n"
     "{\"step\":2,\"val_loss\":4.1,\"domain\":\"en\"}\n"
     "{\"step\":2,\"val_loss\":4.3,\"domain\":\"fr\"}\n"
@@ -320,6 +321,7 @@ static void a_run_has_its_page(void **state) {
     assert_non_null(strstr(s, "Loss"));
     assert_non_null(strstr(s, "Validation loss by domain"));
     assert_non_null(strstr(s, "Learning rate"));
+    assert_non_null(strstr(s, "Alpha, the weight of the cross-entropy"));
     assert_non_null(strstr(s, "<figcaption>other</figcaption>"));
     assert_non_null(strstr(s, "seed: 7 # &lt;here&gt;"));
     assert_non_null(strstr(s, "66.69")); /* exp(4.2) */
