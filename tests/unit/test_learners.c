@@ -9,6 +9,7 @@
 #include "train/task_lm.h"
 #include "train/trainer.h"
 #include <math.h>
+#include <stdio.h>
 
 enum { TOKENS = 3000, IDS = 50, WIDTH = 12, ROWS = 30 };
 
@@ -401,34 +402,43 @@ static void micro_batches_are_turns(void **state) {
 }
 
 /* What the rule keeps is saved: a resumed run goes on with the same bits. */
-static void alpha_is_resumed(void **state) {
-    (void)state;
+static void resumed(const at_alpha_rule *rule) {
     pupil whole, again, other;
+    char says[80];
     at_step_report r;
     at_runfolder f;
     char *root = temporary_folder(), *run = at_join(&ctx, root, "run");
     assert_non_null(run);
-    open_pupil(&whole, &moving, &turns);
+    open_pupil(&whole, rule, &turns);
     OK(at_runfolder_open(&ctx, run, false, &f));
     for (int i = 0; i < 5; i++) {
         OK(at_trainer_step(&whole.t, &r));
         if (i == 2) OK(at_runfolder_save(&f, &whole.l, &whole.t.progress, NULL, 1));
     }
-    open_pupil(&again, &moving, &turns);
+    open_pupil(&again, rule, &turns);
     OK(at_runfolder_load(&f, 3, &again.l, &again.t.progress));
     again.w.next = 2 * 3;
     for (int i = 3; i < 5; i++) OK(at_trainer_step(&again.t, &r));
     same_parameters(&whole.m->store, &again.m->store);
-    assert_memory_equal(whole.l.alpha.state, again.l.alpha.state, 2 * sizeof(double));
+    const int64_t n = whole.l.alpha.n_state;
+    assert_memory_equal(whole.l.alpha.state, again.l.alpha.state, (size_t)n * sizeof(double));
     open_pupil(&other, &at_alpha_rule_fixed, &turns); /* it keeps nothing */
     assert_int_equal(at_runfolder_load(&f, 3, &other.l, &other.t.progress), AT_FORMAT);
-    expect_says(&ctx, "field \"alpha\": expected 0 numbers, found 2");
+    (void)snprintf(says, sizeof says, "field \"alpha\": expected 0 numbers, found %d", (int)n);
+    expect_says(&ctx, says);
     close_pupil(&whole);
     close_pupil(&again);
     close_pupil(&other);
     at_runfolder_close(&f);
     at_free(run);
     OK(at_remove_tree(&ctx, root));
+}
+
+static void alpha_is_resumed(void **state) {
+    (void)state;
+    resumed(&moving);
+    resumed(&at_alpha_rule_adaptive);
+    resumed(&at_alpha_rule_slopes);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------- */
