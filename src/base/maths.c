@@ -43,29 +43,32 @@ double at_exp(double x) {
     return y * power_of_two(half) * power_of_two(whole - half);
 }
 
+/* Bits of sqrt 2 behind the point. */
+static const uint64_t SQRT2_FRACTION = 0x6a09e667f3bcd;
+
 /* x = 2^e m, sqrt(1/2) <= m < sqrt(2);  log m = 2 atanh s, s = (m - 1) / (m + 1). */
 double at_ln(double x) {
-    if (isnan(x) || x == (double)INFINITY) return x;
-    if (x == 0) return (double)-INFINITY;
-    if (x < 0) return (double)NAN;
     int shift = 0;
-    if (x < 0x1p-1022) {
+    if (!(x >= 0x1p-1022 && x < (double)INFINITY)) {
+        if (isnan(x) || x == (double)INFINITY) return x;
+        if (x == 0) return (double)-INFINITY;
+        if (x < 0) return (double)NAN;
         x *= 0x1p54;
         shift = -54;
     }
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
-    int e = (int)(bits >> 52) - 1023;
-    bits = (bits & (((uint64_t)1 << 52) - 1)) | (uint64_t)1023 << 52;
+    /* No branch on the fraction, which no processor could foresee. */
+    const uint64_t fraction = bits & (((uint64_t)1 << 52) - 1), above = fraction > SQRT2_FRACTION;
+    const int e = (int)(bits >> 52) - 1023 + (int)above;
+    bits = fraction | (1023 - above) << 52;
     double m;
     memcpy(&m, &bits, sizeof m);
-    if (m > 1.41421356237309504880) {
-        m *= 0.5;
-        e++;
-    }
     const double f = m - 1, s = f / (m + 1), z = s * s, k = e + shift;
+    static const double over_odd[] = {1.0 / 23, 1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13,
+                                      1.0 / 11, 1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3};
     double p = 0; /* (atanh s - s) / s^3 */
-    for (int i = 23; i >= 3; i -= 2) p = p * z + 1.0 / i;
+    for (int i = 0; i < 11; i++) p = p * z + over_odd[i];
     /* 2 s = f - s f: the rounding of s then counts only in its product with f */
     const double tail = 2 * s * z * p;
     return k * LN2_HIGH + (f + (tail - s * f + k * LN2_LOW));
