@@ -38,8 +38,7 @@ static kd_term skew_reverse_term(double a, double p, double q) {
 /* Losses against a mixture of both rows; q becomes the slopes, *slopes their sum. */
 static double against_mixture(int64_t v, const at_kd *how, const at_real *p, at_real *q,
                               double *slopes) {
-    double value = 0;
-    *slopes = 0;
+    double value = 0, sum = 0;
     for (int64_t j = 0; j < v; j++) {
         const double x = (double)p[j], y = (double)q[j];
         if (x == 0 && y == 0) continue;
@@ -47,9 +46,10 @@ static double against_mixture(int64_t v, const at_kd *how, const at_real *p, at_
                           : how->kind == AT_KD_SKEW ? skew_term(how->skew, x, y)
                                                     : skew_reverse_term(how->skew, x, y);
         value += t.value;
-        *slopes += t.slope;
+        sum += t.slope;
         q[j] = (at_real)t.slope;
     }
+    *slopes = sum;
     return value;
 }
 
