@@ -26,6 +26,18 @@ static void draw_confusion(const cJSON *o) {
     }
 }
 
+static void draw_short(const cJSON *o) {
+    const cJSON *row, *name;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(o, "per_length")) {
+        const cJSON *list = cJSON_GetObjectItemCaseSensitive(row, "short");
+        if (!cJSON_GetArraySize(list)) continue;
+        printf("%.0f tokens: the %s split is shorter for", row_number(row, "length"),
+               row_text(o, "split"));
+        cJSON_ArrayForEach(name, list) printf(" %s", name->valuestring);
+        printf(row_number(row, "sequences") > 0 ? "\n" : ": not measured\n");
+    }
+}
+
 static void draw_score(const cJSON *o) {
     static const column classes[] = {
         {"class", "class", -12, CELL_TEXT, 12, 0, NULL},
@@ -39,6 +51,9 @@ static void draw_score(const cJSON *o) {
         {"length", "tokens", -12, CELL_NUMBER, 0, 0, NULL},
         {"accuracy", "accuracy", 10, CELL_NUMBER, 4, 0, NULL},
         {"f1", "f1", 10, CELL_NUMBER, 4, 0, NULL},
+        {"weighted_f1", "weighted", 10, CELL_NUMBER, 4, 0, NULL},
+        {"ece_before", "ece at 1", 10, CELL_NUMBER, 4, 0, NULL},
+        {"ece", "ece", 10, CELL_NUMBER, 4, 0, NULL},
         {"sequences", "sequences", 10, CELL_NUMBER, 0, 0, NULL},
         {0},
     };
@@ -47,11 +62,19 @@ static void draw_score(const cJSON *o) {
     printf("accuracy %.4f  precision %.4f  recall %.4f  f1 %.4f (means over classes)\n",
            row_number(o, "accuracy"), row_number(o, "precision"), row_number(o, "recall"),
            row_number(o, "f1"));
+    printf("f1 weighted by sequences %.4f; calibration error %.4f at temperature %.3f, %.4f at 1\n",
+           row_number(o, "weighted_f1"), row_number(o, "ece"), row_number(o, "temperature"),
+           row_number(o, "ece_before"));
     printf("\n");
     table_draw(classes, cJSON_GetObjectItemCaseSensitive(o, "per_class"));
     draw_confusion(o);
     printf("\n");
-    table_draw(lengths, cJSON_GetObjectItemCaseSensitive(o, "per_length"));
+    const cJSON *row;
+    table_head(lengths);
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(
+                                o, "per_length")) if (row_number(row, "sequences") > 0)
+        table_row(lengths, row);
+    draw_short(o);
 }
 
 static void draw(void *user, const char *json) {
@@ -60,10 +83,12 @@ static void draw(void *user, const char *json) {
     if (cJSON_GetObjectItemCaseSensitive(o, "split"))
         draw_score(o);
     else
-        printf("%s: %d classes, %.0f tokens known, from %.0f sequences in %.1f s\n\n",
+        printf("%s: %d classes, %.0f tokens known, temperature %.3f, from %.0f sequences in %.1f "
+               "s\n\n",
                row_text(o, "router"),
                cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(o, "classes")),
-               row_number(o, "features"), row_number(o, "sequences"), row_number(o, "seconds"));
+               row_number(o, "features"), row_number(o, "temperature"), row_number(o, "sequences"),
+               row_number(o, "seconds"));
     cJSON_Delete(o);
 }
 
@@ -80,6 +105,11 @@ static int lengths(const char *text, int64_t out[LENGTHS_MAX]) {
         s = *end ? end + 1 : end;
     }
     return n ? n : -1;
+}
+
+static int bad_lengths(const char *verb, const char *text) {
+    return ui_usage(verb, "--lengths %s: expected up to %d numbers such as 8,64,512", text,
+                    LENGTHS_MAX);
 }
 
 static int router_train(int argc, char **argv) {
@@ -102,14 +132,13 @@ static int router_train(int argc, char **argv) {
                            1,
                            1,
                            "Fits a router on the training split of a data set, one class a domain, "
-                           "and measures it on the\nvalidation split.",
+                           "and on the validation\nsplit a temperature of its probabilities, and "
+                           "measures it there.",
                            table};
     const int rc = opt_parse(&verb, &argc, argv);
     if (rc >= 0) return rc;
     o.n_lengths = lengths(mixed, length);
-    if (o.n_lengths < 0)
-        return ui_usage("router train", "--lengths %s: expected up to %d numbers such as 8,64,512",
-                        mixed, LENGTHS_MAX);
+    if (o.n_lengths < 0) return bad_lengths("router train", mixed);
     if (!ui_open(&u, "router train")) return 1;
     if (u.seed > 0) o.seed = (uint64_t)u.seed;
     return ui_close(&u, artel_router_train(u.a, argv[0], out, &o, u.json ? ui_json : draw, &u));
@@ -119,12 +148,15 @@ static int router_train(int argc, char **argv) {
 
 static int router_eval(int argc, char **argv) {
     ui u = {0};
-    const char *data = NULL, *split = NULL;
-    int64_t length = 0;
+    const char *data = NULL, *split = NULL, *list = NULL;
+    int64_t each[LENGTHS_MAX];
+    artel_router_lengths o = {.lengths = each};
     const opt table[] = {
         {"data", 'd', OPT_STRING, &data, OPT_REQUIRED, "DIR", "data set to measure on", 0, 0},
         {"split", 0, OPT_STRING, &split, "test", "NAME", "train, validation or test", 0, 0},
-        {"length", 0, OPT_INT, &length, "128", "N", "tokens of a sequence", 1, 1 << 20},
+        {"length", 0, OPT_INT, &o.length, "128", "N", "tokens of a sequence", 1, 1 << 20},
+        {"lengths", 0, OPT_STRING, &list, NULL, "N,N",
+         "lengths of the table by length; else 8,16,...,1024 as far as the split goes", 0, 0},
         UI_OPTIONS(&u),
         {0}};
     const opt_verb verb = {
@@ -132,15 +164,18 @@ static int router_eval(int argc, char **argv) {
         "ROUTER",
         1,
         1,
-        "Accuracy, precision, recall, F1 (means over classes), confusion and the "
-        "same by length.\nROUTER: a folder with router.safetensors (a model is "
-        "one), or that file.",
+        "Accuracy, precision, recall, F1 (means over classes), confusion, and a table by length.\n"
+        "Calibration error: expected calibration error in 15 bins of equal width of the "
+        "probability of\nthe class, at the router's temperature and at 1.\n"
+        "ROUTER: a folder with router.safetensors (a model is one), or that file.",
         table};
     const int rc = opt_parse(&verb, &argc, argv);
     if (rc >= 0) return rc;
+    o.n_lengths = list ? lengths(list, each) : 0;
+    if (o.n_lengths < 0) return bad_lengths("router eval", list);
     if (!ui_open(&u, "router eval")) return 1;
-    return ui_close(
-        &u, artel_router_eval(u.a, argv[0], data, split, length, u.json ? ui_json : draw, &u));
+    return ui_close(&u,
+                    artel_router_eval(u.a, argv[0], data, split, &o, u.json ? ui_json : draw, &u));
 }
 
 /* ---- explain ---- */

@@ -399,21 +399,35 @@ typedef struct artel_router_options {
     int n_lengths;
 } artel_router_options;
 
-/** One class a domain, from the training split; makes the folder out_dir with router.safetensors
+/** One class a domain, from the training split, and a temperature for its probabilities from the
+    validation split (1 without one); makes the folder out_dir with router.safetensors
     and tokenizer.json (a router there and nothing else is replaced).  Emits
-    {"router","classes","sequences","features","seconds"} and, when there is a validation split, the
-    line of artel_router_eval. */
+    {"router","classes","sequences","features","temperature","seconds"} and, when there is a
+    validation split, the line of artel_router_eval. */
 ARTEL_API artel_status artel_router_train(artel *a, const char *data_dir, const char *out_dir,
                                           const artel_router_options *o, artel_emit emit,
                                           void *user);
-/** split: "train", "validation" or "test"; length: tokens of a sequence, 0: 128.  Emits
-    {"split","length","sequences","accuracy","precision","recall","f1","classes","confusion",
+/** Zero means the default in brackets. */
+typedef struct artel_router_lengths {
+    int64_t length;         /* tokens of a sequence (128)                                 */
+    const int64_t *lengths; /* n_lengths lengths of the rows of "per_length" (8, 16, ... 1024, as
+                               long as the split has one such sequence)                   */
+    int n_lengths;
+} artel_router_lengths;
+
+/** split: "train", "validation" or "test"; o: NULL for the defaults.  Emits
+    {"split","length","sequences","accuracy","precision","recall","f1","weighted_f1","temperature",
+     "ece","ece_before","classes","confusion",
      "per_class":[{"class","precision","recall","f1","sequences"}],
-     "per_length":[{"length","sequences","accuracy","f1"}]}
-    with means over classes; rows of confusion are the truth. */
+     "per_length":[{"length","sequences","accuracy","f1","weighted_f1","ece","ece_before","short"}]}
+    with means over classes ("weighted_f1": over sequences); rows of confusion are the truth.  "ece":
+    the expected calibration error of the class's probability, in 15 bins of equal width;
+    "ece_before": the same at temperature 1.  "short": domains whose split has fewer tokens than the
+    length, so that theirs is one sequence of all; where every domain is, "sequences" is 0 and there
+    are no figures. */
 ARTEL_API artel_status artel_router_eval(artel *a, const char *router, const char *data_dir,
-                                         const char *split, int64_t length, artel_emit emit,
-                                         void *user);
+                                         const char *split, const artel_router_lengths *o,
+                                         artel_emit emit, void *user);
 /** Emits {"class","probabilities":{class: p},"tokens","known","reasons":[{"token","id","count",
     "contribution"}]}: at most `top` reasons, those with the largest say first.  tokenizer: a
     tokenizer.json or its folder; NULL: the one beside the router. */

@@ -50,29 +50,58 @@ static bool fills(const at_dataset *d, at_split split, int64_t length) {
     return length <= most;
 }
 
-static at_status per_length(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
-                            at_json *j) {
-    at_json_begin_list(j, "per_length");
-    for (int64_t length = SHORTEST; length <= LONGEST && fills(d, split, length); length *= 2) {
-        at_router_score s;
-        const at_status status = at_router_eval(c, r, d, split, length, EVAL_WINDOWS, &s);
-        if (status) return status;
-        at_json_begin_object(j, NULL);
-        at_json_put_number(j, "length", (double)length);
-        at_json_put_number(j, "sequences", (double)s.total);
+static void calibration(at_json *j, const at_router_score *s) {
+    at_json_put_number(j, "ece", at_router_bins_error(&s->tempered));
+    at_json_put_number(j, "ece_before", at_router_bins_error(&s->raw));
+}
+
+/* Domains whose split is shorter than a window: theirs is one window of what there is. */
+static void short_domains(at_json *j, const at_dataset *d, at_split split, int64_t length) {
+    at_json_begin_list(j, "short");
+    for (int k = 0; k < d->n_domains; k++)
+        if (d->domain[k].shard[split].n_tokens < length)
+            at_json_put_string(j, NULL, d->domain[k].name);
+    at_json_end(j);
+}
+
+static at_status one_length(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
+                            int64_t length, at_json *j) {
+    at_router_score s = {0};
+    const bool whole = fills(d, split, length);
+    const at_status status =
+        whole ? at_router_eval(c, r, d, split, length, EVAL_WINDOWS, &s) : AT_OK;
+    if (status) return status;
+    at_json_begin_object(j, NULL);
+    at_json_put_number(j, "length", (double)length);
+    at_json_put_number(j, "sequences", (double)s.total);
+    if (whole) {
         at_json_put_number(j, "accuracy", s.accuracy);
         at_json_put_number(j, "f1", s.f1);
-        at_json_end(j);
-        at_router_score_free(&s);
+        at_json_put_number(j, "weighted_f1", s.weighted_f1);
+        calibration(j, &s);
     }
+    short_domains(j, d, split, length);
     at_json_end(j);
+    at_router_score_free(&s);
     return AT_OK;
 }
 
+static at_status per_length(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
+                            const artel_router_lengths *o, at_json *j) {
+    at_status s = AT_OK;
+    at_json_begin_list(j, "per_length");
+    for (int i = 0; !s && i < o->n_lengths; i++) s = one_length(c, r, d, split, o->lengths[i], j);
+    if (!o->n_lengths)
+        for (int64_t n = SHORTEST; !s && n <= LONGEST && fills(d, split, n); n *= 2)
+            s = one_length(c, r, d, split, n, j);
+    at_json_end(j);
+    return s;
+}
+
 static at_status measure(artel *a, const at_router *r, const at_dataset *d, at_split split,
-                         int64_t length, artel_emit emit, void *user) {
+                         const artel_router_lengths *o, artel_emit emit, void *user) {
     at_router_score s;
-    if (!length) length = EVAL_LENGTH;
+    const int64_t length = o->length ? o->length : EVAL_LENGTH;
     at_status status = at_router_eval(&a->ctx, r, d, split, length, 0, &s);
     if (status) return status;
     at_json j;
@@ -84,18 +113,23 @@ static at_status measure(artel *a, const at_router *r, const at_dataset *d, at_s
     at_json_put_number(&j, "precision", s.precision);
     at_json_put_number(&j, "recall", s.recall);
     at_json_put_number(&j, "f1", s.f1);
+    at_json_put_number(&j, "weighted_f1", s.weighted_f1);
+    at_json_put_number(&j, "temperature", r->temperature);
+    calibration(&j, &s);
     class_names(&j, r);
     confusion(&j, &s);
     per_class(&j, r, &s);
     at_router_score_free(&s);
-    status = per_length(&a->ctx, r, d, split, &j);
+    status = per_length(&a->ctx, r, d, split, o, &j);
     if (!status) return (at_status)at_emit(a, emit, user, &j);
     at_json_close(&j);
     return status;
 }
 
 artel_status artel_router_eval(artel *a, const char *router, const char *data_dir,
-                               const char *split, int64_t length, artel_emit emit, void *user) {
+                               const char *split, const artel_router_lengths *o, artel_emit emit,
+                               void *user) {
+    static const artel_router_lengths usual = {0};
     int which = 0;
     while (which < AT_SPLITS && strcmp(at_split_name[which], split) != 0) which++;
     if (which == AT_SPLITS)
@@ -105,7 +139,7 @@ artel_status artel_router_eval(artel *a, const char *router, const char *data_di
     at_dataset *d = NULL;
     at_status s = at_router_load(&a->ctx, router, &r);
     if (!s) s = at_dataset_open_checked(&a->ctx, data_dir, &d);
-    if (!s) s = measure(a, r, d, (at_split)which, length, emit, user);
+    if (!s) s = measure(a, r, d, (at_split)which, o ? o : &usual, emit, user);
     at_dataset_close(d);
     at_router_close(r);
     return at_answer(a, s);
@@ -184,6 +218,7 @@ static at_status tell(artel *a, const at_router *r, const char *dir, double seco
     class_names(&j, r);
     at_json_put_number(&j, "sequences", (double)r->sequences);
     at_json_put_number(&j, "features", (double)features);
+    at_json_put_number(&j, "temperature", r->temperature);
     at_json_put_number(&j, "seconds", seconds);
     return (at_status)at_emit(a, emit, user, &j);
 }
@@ -204,9 +239,11 @@ artel_status artel_router_train(artel *a, const char *data_dir, const char *out_
     if (!s) s = tokenizer_of(c, d, &t);
     const int32_t end = t ? at_tokenizer_eot(t) : -1;
     if (!s) s = at_router_train(c, d, &end, end >= 0, &o, &r);
+    if (!s) s = at_router_calibrate(c, r, d, AT_VALIDATION);
     if (!s) s = save(c, r, t, out);
     if (!s) s = tell(a, r, out_dir, at_now() - begin, emit, user);
-    if (!s && fills(d, AT_VALIDATION, 1)) s = measure(a, r, d, AT_VALIDATION, 0, emit, user);
+    const artel_router_lengths usual = {0};
+    if (!s && fills(d, AT_VALIDATION, 1)) s = measure(a, r, d, AT_VALIDATION, &usual, emit, user);
     at_router_close(r);
     at_tokenizer_close(t);
     at_dataset_close(d);
@@ -273,6 +310,7 @@ static at_status explain(artel *a, const at_router *r, const at_tokenizer *t, co
     at_json j;
     at_json_open(&j, &a->ctx);
     if (!s) {
+        at_router_temper(r, p);
         at_json_put_string(&j, "class", r->name[best]);
         at_json_begin_object(&j, "probabilities");
         for (int k = 0; k < r->n_classes; k++) at_json_put_number(&j, r->name[k], p[k]);

@@ -183,9 +183,10 @@ at_status at_lm_route(at_ctx *c, const at_lm *m, const int32_t *ids, int64_t n, 
     *best = -1;
     for (int i = 0; i < m->n_experts && s == AT_OK; i++) {
         const double v = p[m->class_of[i]];
-        if (probs) probs[i] = v;
         if ((!allowed || allowed[i]) && (*best < 0 || v > p[m->class_of[*best]])) *best = i;
     }
+    if (s == AT_OK && probs) at_router_temper(m->router, p);
+    for (int i = 0; i < m->n_experts && probs && s == AT_OK; i++) probs[i] = p[m->class_of[i]];
     at_free(p);
     if (s == AT_OK && *best < 0) return at_error(c, AT_ARG, "every expert is excluded");
     return s;

@@ -27,6 +27,7 @@ at_status at_router_new(at_ctx *c, int n_classes, const char *const *name, int64
     if (!r) return AT_OOM;
     const size_t cells = (size_t)vocab, k = (size_t)n_classes;
     r->vocab = vocab;
+    r->temperature = 1;
     r->name = at_calloc(c, k, sizeof *r->name);
     if (r->name) r->n_classes = n_classes;
     r->idf = at_calloc(c, cells, sizeof *r->idf);

@@ -5,7 +5,8 @@
  *     x_t   = count_t * idf_t / norm,   norm: Euclidean length of the vector
  *     idf_t = ln((1 + sequences) / (1 + sequences with t)) + 1, 0 for a token never seen in training
  *     f_c   = w_c . x + b_c,            probability of c = sigmoid(f_c) / sum of sigmoid(f_k)
- * The class is the one with the largest f_c.  `drop` lists ids that are ignored (end of text).
+ * The class is the one with the largest f_c.  A temperature T, fitted on sequences that training did
+ * not see, makes the probabilities honest: each to the power 1 / T, divided by their sum.  `drop` lists ids that are ignored (end of text).
  * For a sequence without a known token the biases decide.
  *
  * Everything is deterministic: the same sequences and options give the same weights, for any number
@@ -18,6 +19,8 @@
 #include "data/dataset.h"
 
 #define AT_ROUTER_FILE "router.safetensors"
+/** A temperature is between 1 / AT_ROUTER_HOTTEST and AT_ROUTER_HOTTEST. */
+#define AT_ROUTER_HOTTEST 10.0
 enum { AT_ROUTER_LENGTHS_MAX = 16, AT_ROUTER_CLASSES_MAX = 1024, AT_ROUTER_DROP_MAX = 64 };
 
 typedef struct at_router_options {
@@ -41,6 +44,7 @@ typedef struct at_router {
     int32_t drop[AT_ROUTER_DROP_MAX];
     char tokenizer_hash[65]; /* hex SHA-256 of the tokenizer the ids come from, or ""       */
     int64_t sequences;       /* sequences it was fitted on                                  */
+    double temperature;      /* 1: probabilities as they come                               */
     at_router_options trained;
 } at_router;
 
@@ -81,10 +85,21 @@ at_status at_router_check(at_ctx *c, const at_router *r, const char *what,
 /** Index of a class by name, or -1. */
 int at_router_class(const at_router *r, const char *name);
 
-/** Probabilities [n_classes] (may be NULL) and the class of a sequence; *known (may be NULL): how
+/** Probabilities [n_classes] (may be NULL), not yet tempered, and the class of a sequence; *known (may be NULL): how
     many of its tokens counted.  AT_ARG names the position of an id out of range. */
 at_status at_router_predict(at_ctx *c, const at_router *r, const int32_t *id, int64_t n,
                             double *probability, int *best, int64_t *known);
+
+/** Probabilities that at_router_predict gave, at the router's temperature: for people and for
+    thresholds.  Their order stays, but small ones may become 0, so that choices are made before. */
+void at_router_temper(const at_router *r, double *p);
+
+/** The temperature at which labels are likeliest, by halving the interval of 1 / T; p [n,
+    n_classes], probabilities, are overwritten. */
+double at_router_temperature(double *p, const int32_t *label, int64_t n, int n_classes);
+/** Sets the temperature by windows of all lengths of training, evenly spread over a split.  It
+    stays when the split is empty. */
+at_status at_router_calibrate(at_ctx *c, at_router *r, const at_dataset *d, at_split split);
 
 /** The contribution of a token to a class: x_t * (w_ct - largest other w_ot). */
 typedef struct at_router_reason {
@@ -98,6 +113,17 @@ at_status at_router_explain(at_ctx *c, const at_router *r, const int32_t *id, in
 
 /* ---- measuring ---- */
 
+enum { AT_ROUTER_BINS = 15 };
+/** Sequences by the probability of their class, in bins of equal width. */
+typedef struct at_router_bins {
+    double sum[AT_ROUTER_BINS]; /* of the probabilities */
+    int64_t n[AT_ROUTER_BINS], right[AT_ROUTER_BINS];
+} at_router_bins;
+void at_router_bins_add(at_router_bins *b, double probability, bool right);
+/** Expected calibration error: mean over sequences of |mean probability - share that is right| of
+    their bin. */
+double at_router_bins_error(const at_router_bins *b);
+
 /** Counts and what follows from them.  Precision, recall and F1 of nothing are 0. */
 typedef struct at_router_score {
     int n_classes;
@@ -105,6 +131,8 @@ typedef struct at_router_score {
     int64_t total;
     double accuracy;
     double precision, recall, f1; /* means over the classes that occur on either side   */
+    double weighted_f1;           /* mean over sequences of the F1 of their class       */
+    at_router_bins raw, tempered; /* for at_router_bins_error                           */
     double *class_precision, *class_recall, *class_f1; /* [n_classes]                       */
     int64_t *support; /* [n_classes] sequences of the class                 */
 } at_router_score;

@@ -113,8 +113,14 @@ at_status at_router_train(at_ctx *c, const at_dataset *d, const int32_t *drop, i
     return s;
 }
 
-static at_status eval_domain(at_ctx *c, const at_router *r, const at_domain *dom, at_split split,
-                             int64_t length, int64_t limit, int32_t *id, at_router_score *score) {
+/* ---- measuring ---- */
+
+typedef void window_seen(void *user, int truth, int predicted, double *p);
+
+/* Windows of one domain, evenly spread; p [n_classes] and id [length] are scratch. */
+static at_status see_domain(at_ctx *c, const at_router *r, const at_domain *dom, at_split split,
+                            int64_t length, int64_t limit, int32_t *id, double *p,
+                            window_seen *seen, void *user) {
     const at_shard *shard = &dom->shard[split];
     const int truth = at_router_class(r, dom->name);
     int64_t all = shard->n_tokens / length;
@@ -126,11 +132,46 @@ static at_status eval_domain(at_ctx *c, const at_router *r, const at_domain *dom
         const int64_t n = shard->n_tokens - begin < length ? shard->n_tokens - begin : length;
         at_shard_read(shard, begin, n, id);
         int predicted = 0;
-        const at_status s = at_router_predict(c, r, id, n, NULL, &predicted, NULL);
+        const at_status s = at_router_predict(c, r, id, n, p, &predicted, NULL);
         if (s) return at_error_in(c, dom->name);
-        at_router_score_add(score, truth, predicted);
+        seen(user, truth, predicted, p);
     }
     return AT_OK;
+}
+
+/* Windows of all domains. */
+static at_status see_windows(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
+                             int64_t length, int64_t limit, window_seen *seen, void *user) {
+    int32_t *id = at_malloc(c, (size_t)length * sizeof *id);
+    double *p = at_malloc(c, (size_t)r->n_classes * sizeof *p);
+    at_status s = id && p ? AT_OK : AT_OOM;
+    for (int k = 0; !s && k < d->n_domains; k++)
+        s = see_domain(c, r, &d->domain[k], split, length, limit, id, p, seen, user);
+    at_free(p);
+    at_free(id);
+    return s;
+}
+
+static at_status check_data(at_ctx *c, const at_router *r, const at_dataset *d) {
+    at_status s = at_router_check(c, r, d->path, d->tokenizer_hash);
+    for (int k = 0; !s && k < d->n_domains; k++)
+        if (at_router_class(r, d->domain[k].name) < 0)
+            s = at_error(c, AT_MISMATCH, "%s: the router does not know the domain \"%s\"", d->path,
+                         d->domain[k].name);
+    return s;
+}
+
+typedef struct scoring {
+    const at_router *r;
+    at_router_score *score;
+} scoring;
+
+static void score_window(void *user, int truth, int predicted, double *p) {
+    const scoring *x = user;
+    at_router_score_add(x->score, truth, predicted);
+    at_router_bins_add(&x->score->raw, p[predicted], truth == predicted);
+    at_router_temper(x->r, p);
+    at_router_bins_add(&x->score->tempered, p[predicted], truth == predicted);
 }
 
 at_status at_router_eval(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
@@ -138,20 +179,53 @@ at_status at_router_eval(at_ctx *c, const at_router *r, const at_dataset *d, at_
     *score = (at_router_score){0};
     if (length < 1 || length > 1 << 20)
         return at_error(c, AT_ARG, "router: sequences of %lld tokens", (long long)length);
-    at_status s = at_router_check(c, r, d->path, d->tokenizer_hash);
-    for (int k = 0; !s && k < d->n_domains; k++)
-        if (at_router_class(r, d->domain[k].name) < 0)
-            s = at_error(c, AT_MISMATCH, "%s: the router does not know the domain \"%s\"", d->path,
-                         d->domain[k].name);
+    at_status s = check_data(c, r, d);
+    if (!s) s = at_router_score_init(c, score, r->n_classes);
     if (s) return s;
-    int32_t *id = at_malloc(c, (size_t)length * sizeof *id);
-    s = id ? at_router_score_init(c, score, r->n_classes) : AT_OOM;
-    for (int k = 0; !s && k < d->n_domains; k++)
-        s = eval_domain(c, r, &d->domain[k], split, length, limit, id, score);
+    scoring x = {r, score};
+    s = see_windows(c, r, d, split, length, limit, score_window, &x);
     if (!s && !score->total)
         s = at_error(c, AT_FORMAT, "%s: the %s split is empty", d->path, at_split_name[split]);
     if (!s) at_router_score_finish(score);
     if (s) at_router_score_free(score);
-    at_free(id);
+    return s;
+}
+
+/* ---- the temperature ---- */
+
+/* Windows a domain and length, and numbers kept of all of them. */
+enum { CALIBRATION_WINDOWS = 500, CALIBRATION_NUMBERS = 1 << 22 };
+
+typedef struct sample {
+    double *p;      /* [n, n_classes] */
+    int32_t *label; /* [n]            */
+    int64_t n;
+    int n_classes;
+} sample;
+
+static void keep_window(void *user, int truth, int predicted, double *p) {
+    sample *x = user;
+    (void)predicted;
+    memcpy(x->p + x->n * x->n_classes, p, (size_t)x->n_classes * sizeof *p);
+    x->label[x->n++] = (int32_t)truth;
+}
+
+at_status at_router_calibrate(at_ctx *c, at_router *r, const at_dataset *d, at_split split) {
+    const at_router_options *o = &r->trained;
+    at_status s = check_data(c, r, d);
+    if (s) return s;
+    const int64_t groups = (int64_t)o->n_lengths * d->n_domains;
+    int64_t each = CALIBRATION_NUMBERS / (groups * r->n_classes + 1);
+    if (each > CALIBRATION_WINDOWS) each = CALIBRATION_WINDOWS;
+    if (each < 1) each = 1;
+    sample x = {.n_classes = r->n_classes};
+    x.p = at_malloc(c, (size_t)(groups * each * r->n_classes) * sizeof *x.p);
+    x.label = at_malloc(c, (size_t)(groups * each) * sizeof *x.label);
+    if (!x.p || !x.label) s = AT_OOM;
+    for (int l = 0; !s && l < o->n_lengths; l++)
+        s = see_windows(c, r, d, split, o->length[l], each, keep_window, &x);
+    if (!s && x.n) r->temperature = at_router_temperature(x.p, x.label, x.n, r->n_classes);
+    at_free(x.p);
+    at_free(x.label);
     return s;
 }

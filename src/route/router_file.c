@@ -33,15 +33,24 @@ static char *describe_classes(at_ctx *c, const at_router *r) {
     return at_json_take(&j);
 }
 
+static char *describe_temperature(at_ctx *c, const at_router *r) {
+    at_json j;
+    at_json_open_value(&j, c);
+    at_json_put_number(&j, NULL, r->temperature);
+    return at_json_take(&j);
+}
+
 at_status at_router_save(at_ctx *c, const at_router *r, const char *path) {
     char *options = describe_options(c, r), *classes = describe_classes(c, r);
+    char *temperature = describe_temperature(c, r);
     at_st_writer *w = NULL;
     const int64_t shape[2] = {r->n_classes, r->vocab}, drops = r->n_drop;
-    at_status s = options && classes ? at_st_writer_open(c, path, &w) : AT_OOM;
+    at_status s = options && classes && temperature ? at_st_writer_open(c, path, &w) : AT_OOM;
     if (!s) s = at_st_writer_meta(c, w, "format", AT_ROUTER_FORMAT);
     if (!s) s = at_st_writer_meta(c, w, "classes", classes);
     if (!s) s = at_st_writer_meta(c, w, "tokenizer", r->tokenizer_hash);
     if (!s) s = at_st_writer_meta(c, w, "options", options);
+    if (!s) s = at_st_writer_meta(c, w, "temperature", temperature);
     if (!s) s = at_st_writer_add(c, w, "idf", AT_DT_F32, 1, shape + 1, r->idf);
     if (!s) s = at_st_writer_add(c, w, "weight", AT_DT_F32, 2, shape, r->weight);
     if (!s) s = at_st_writer_add(c, w, "bias", AT_DT_F32, 1, shape, r->bias);
@@ -50,6 +59,7 @@ at_status at_router_save(at_ctx *c, const at_router *r, const char *path) {
     at_st_writer_close(w);
     at_free(options);
     at_free(classes);
+    at_free(temperature);
     return s;
 }
 
@@ -104,6 +114,20 @@ static at_status read_options(at_ctx *c, const at_st *st, at_router *r) {
             o->length[o->n_lengths++] = (int64_t)x;
     }
     cJSON_Delete(v);
+    return AT_OK;
+}
+
+/* Routers of before have none: 1. */
+static at_status read_temperature(at_ctx *c, const at_st *st, at_router *r) {
+    const char *text = at_st_meta(st, "temperature");
+    if (!text) return AT_OK;
+    cJSON *v = at_json_parse(c, at_st_path(st), text, strlen(text));
+    if (!v) return c->status;
+    const double t = cJSON_GetNumberValue(v);
+    cJSON_Delete(v);
+    if (!(t >= 1 / AT_ROUTER_HOTTEST && t <= AT_ROUTER_HOTTEST))
+        return missing(c, st, "temperature", "is not a number from 0.1 to 10");
+    r->temperature = t;
     return AT_OK;
 }
 
@@ -163,6 +187,7 @@ at_status at_router_load(at_ctx *c, const char *path, at_router **out) {
         if (!s) s = floats(c, st, "weight", 2, shape, r->weight);
         if (!s) s = floats(c, st, "bias", 1, shape, r->bias);
         if (!s) s = read_drop(c, st, r);
+        if (!s) s = read_temperature(c, st, r);
         if (!s) s = read_options(c, st, r);
     }
     at_st_close(st);

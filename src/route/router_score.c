@@ -1,5 +1,24 @@
-/* router_score.c - confusion counts and what follows from them. */
+/* router_score.c - confusion counts and what follows from them; calibration. */
 #include "route/router.h"
+#include <math.h>
+
+void at_router_bins_add(at_router_bins *b, double probability, bool right) {
+    int i = (int)(probability * AT_ROUTER_BINS);
+    if (i >= AT_ROUTER_BINS) i = AT_ROUTER_BINS - 1;
+    b->sum[i] += probability;
+    b->n[i]++;
+    b->right[i] += right;
+}
+
+double at_router_bins_error(const at_router_bins *b) {
+    double error = 0;
+    int64_t n = 0;
+    for (int i = 0; i < AT_ROUTER_BINS; i++) {
+        error += fabs(b->sum[i] - (double)b->right[i]);
+        n += b->n[i];
+    }
+    return n ? error / (double)n : 0;
+}
 
 at_status at_router_score_init(at_ctx *c, at_router_score *s, int n_classes) {
     const size_t n = (size_t)n_classes;
@@ -25,7 +44,7 @@ static double ratio(double part, double whole) { return whole > 0 ? part / whole
 void at_router_score_finish(at_router_score *s) {
     const int n = s->n_classes;
     int64_t right = 0, occur = 0;
-    s->precision = s->recall = s->f1 = 0;
+    s->precision = s->recall = s->f1 = s->weighted_f1 = 0;
     for (int k = 0; k < n; k++) {
         int64_t truth = 0, predicted = 0;
         for (int j = 0; j < n; j++) {
@@ -38,6 +57,7 @@ void at_router_score_finish(at_router_score *s) {
         s->class_precision[k] = ratio(hit, (double)predicted);
         s->class_recall[k] = ratio(hit, (double)truth);
         s->class_f1[k] = ratio(2 * hit, (double)(truth + predicted));
+        s->weighted_f1 += s->class_f1[k] * (double)truth;
         if (!truth && !predicted) continue;
         occur++;
         s->precision += s->class_precision[k];
@@ -48,6 +68,7 @@ void at_router_score_finish(at_router_score *s) {
     s->precision = ratio(s->precision, (double)occur);
     s->recall = ratio(s->recall, (double)occur);
     s->f1 = ratio(s->f1, (double)occur);
+    s->weighted_f1 = ratio(s->weighted_f1, (double)s->total);
 }
 
 void at_router_score_free(at_router_score *s) {

@@ -46,8 +46,31 @@ prints '"confusion":[['
 prints '"per_class":[{"class":'
 prints '"per_length":[{"length":8'
 check "one line" test "$(wc -l <"$work/.out")" -eq 1
+prints '"weighted_f1":1'
+prints '"ece":'
 run 0 "$ARTEL" router eval "$work/router/router.safetensors" --data "$work/data"
 prints "precision"
+prints "ece at 1"
+
+# The lengths that are asked for; one that a split is too short for is said.
+run 0 "$ARTEL" router eval "$work/router" --data "$work/data" --lengths 12,100000 --json
+prints '"per_length":[{"length":12,'
+prints '"short":[]},{"length":100000,"sequences":0,"short":["en","fr","de"]}]'
+run 0 "$ARTEL" router eval "$work/router" --data "$work/data" --lengths 12,100000
+prints "100000 tokens: the test split is shorter for en fr de: not measured"
+check "one row" test "$(grep -c '^12  *1.0000' "$work/.out")" -eq 1
+run 2 "$ARTEL" router eval "$work/router" --data "$work/data" --lengths 8,x
+says "--lengths"
+
+# The temperature of training is in the file, and in what is said.
+run 0 "$ARTEL" router train "$work/data" -o "$work/again" --seed 3 --json
+temperature=$(sed -n 's/.*"temperature":\([0-9.]*\),"seconds".*/\1/p' "$work/.out")
+check "fitted: not 1" test "$temperature" != 1
+run 0 "$ARTEL" router eval "$work/router" --data "$work/data" --json
+prints "\"temperature\":$temperature,"
+before=$(sed -n 's/.*"ece_before":\([0-9.e-]*\),"classes".*/\1/p' "$work/.out")
+after=$(sed -n 's/.*"temperature":[^,]*,"ece":\([0-9.e-]*\),.*/\1/p' "$work/.out")
+check "calibration error $before falls to $after" awk "BEGIN { exit !($after < $before) }"
 
 run 0 "$ARTEL" router explain "$work/router" "die alten baeume und das haus"
 prints "de "
@@ -55,6 +78,8 @@ prints "tokens known"
 run 0 "$ARTEL" router explain "$work/router" "sous les vieux arbres" --json --top 2
 prints '{"class":"fr","probabilities":{'
 prints '"reasons":[{"token":'
+check "tempered: all but certain" \
+    awk 'match($0, /"fr":[0-9.e-]+/) { exit !(substr($0, RSTART + 5, RLENGTH - 5) > 0.9999) }' "$work/.out"
 run 0 "$ARTEL" router explain "$work/router/router.safetensors" "" --json
 prints '"tokens":0'
 

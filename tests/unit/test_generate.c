@@ -350,6 +350,16 @@ static void routing(void **state) {
         assert_string_equal(h.text, answer[row[i].expert] + 1);
         assert_true(h.probs[0] + h.probs[1] + h.probs[2] < 1);
         assert_true(h.probs[0] > 0 && h.probs[1] > 0 && h.probs[2] > 0);
+        /* at another temperature the same expert answers, and is told with another probability */
+        heard cool = {0};
+        r->temperature = 0.1;
+        OK(ask(&m,
+               (at_generation){
+                   .prompt = row[i].prompt, .n = 5, .sampling = cold, .allowed = row[i].allowed},
+               &cool, &out));
+        r->temperature = 1;
+        assert_int_equal(cool.expert, row[i].expert);
+        assert_true(fabs(cool.probs[row[i].expert] - h.probs[row[i].expert]) > 1e-3);
     }
     heard h = {0};
     at_generated out;

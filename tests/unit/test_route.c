@@ -247,7 +247,63 @@ static void scores_are_those_of_the_textbook(void **state) {
     assert_true(s.class_f1[2] == 0 && s.support[2] == 0 && s.support[3] == 0);
     assert_true(fabs(s.precision - (1 + 2.0 / 3 + 0) / 3) < 1e-15);
     assert_true(fabs(s.recall - (0.75 + 2.0 / 3 + 0) / 3) < 1e-15);
+    assert_true(fabs(s.weighted_f1 - (4 * 6.0 / 7 + 3 * 2.0 / 3) / 7) < 1e-15);
     at_router_score_free(&s);
+}
+
+static void calibration_error_is_that_of_fifteen_bins(void **state) {
+    (void)state;
+    at_router_bins b = {0};
+    assert_true(at_router_bins_error(&b) == 0);
+    at_router_bins_add(&b, 1, true); /* belongs to the last bin */
+    assert_true(b.n[14] == 1 && at_router_bins_error(&b) == 0);
+    at_router_bins_add(&b, 0.95, false);
+    at_router_bins_add(&b, 0.65, true); /* in two bins, so that they make up for nothing */
+    at_router_bins_add(&b, 0.68, false);
+    assert_true(fabs(at_router_bins_error(&b) - (0.95 + 0.35 + 0.68) / 4) < 1e-15);
+    at_router_bins_add(&b, 0.66, false); /* in one, so that they do */
+    assert_true(fabs(at_router_bins_error(&b) - (0.95 + 0.31 + 0.68) / 5) < 1e-15);
+}
+
+static void the_temperature_is_the_likeliest(void **state) {
+    (void)state;
+    /* three of four are right where 9 to 1 is said: 9 to the power 1 / T is 3 */
+    double p[] = {0.9, 0.1, 0.1, 0.9, 0.9, 0.1, 0.1, 0.9};
+    const double same[] = {0.9, 0.1, 0.1, 0.9, 0.9, 0.1, 0.1, 0.9};
+    const int32_t label[] = {0, 1, 0, 0}, right[] = {0, 1, 0, 1}, wrong[] = {1, 0, 1, 0};
+    assert_true(fabs(at_router_temperature(p, label, 4, 2) - 2) < 1e-9);
+    memcpy(p, same, sizeof p);
+    assert_true(fabs(at_router_temperature(p, right, 4, 2) - 0.1) < 1e-9);
+    memcpy(p, same, sizeof p);
+    assert_true(fabs(at_router_temperature(p, wrong, 4, 2) - 10) < 1e-9);
+    double zero[] = {1, 0, 1, 0};
+    assert_true(fabs(at_router_temperature(zero, wrong, 2, 2) - 10) < 1e-9);
+}
+
+static void tempering_keeps_the_order(void **state) {
+    (void)state;
+    at_ctx c;
+    at_ctx_init(&c, 1);
+    at_router *r;
+    assert_int_equal(at_router_new(&c, 3, three, 10, &r), AT_OK);
+    assert_true(r->temperature == 1);
+    const double given[] = {0.09, 0.01, 0.9};
+    double p[3];
+    memcpy(p, given, sizeof p);
+    at_router_temper(r, p);
+    assert_memory_equal(p, given, sizeof p);
+    r->temperature = 2;
+    at_router_temper(r, p);
+    const double sum = 0.3 + 0.1 + sqrt(0.9);
+    assert_true(fabs(p[0] - 0.3 / sum) < 1e-15 && fabs(p[1] - 0.1 / sum) < 1e-15);
+    assert_true(fabs(p[2] - sqrt(0.9) / sum) < 1e-15);
+    p[0] = 0.25;
+    p[1] = 0;
+    p[2] = 0.75;
+    r->temperature = 0.5;
+    at_router_temper(r, p);
+    assert_true(fabs(p[0] - 0.1) < 1e-15 && p[1] == 0 && fabs(p[2] - 0.9) < 1e-15);
+    at_router_close(r);
 }
 
 static void bad_input_is_named(void **state) {
@@ -384,6 +440,9 @@ int main(void) {
         cmocka_unit_test(explains_with_the_tokens_that_decided),
         cmocka_unit_test(an_empty_sequence_is_decided_by_the_biases),
         cmocka_unit_test(scores_are_those_of_the_textbook),
+        cmocka_unit_test(calibration_error_is_that_of_fifteen_bins),
+        cmocka_unit_test(the_temperature_is_the_likeliest),
+        cmocka_unit_test(tempering_keeps_the_order),
         cmocka_unit_test(bad_input_is_named),
         cmocka_unit_test(warns_of_a_fit_that_gave_up),
         cmocka_unit_test(stops_when_asked),

@@ -88,6 +88,48 @@ static void learns_domains(void **state) {
     at_router_close(r);
 }
 
+static void calibration_makes_probabilities_honest(void **state) {
+    (void)state;
+    at_ctx c;
+    at_ctx_init(&c, 2);
+    static plain p;
+    fill(&p);
+    const at_router_options o = quick();
+    at_router *r;
+    assert_int_equal(at_router_train(&c, &p.data, NULL, 0, &o, &r), AT_OK);
+    assert_true(r->temperature == 1);
+    assert_int_equal(at_router_calibrate(&c, r, &p.data, AT_VALIDATION), AT_OK);
+    const double fitted = r->temperature;
+    assert_true(fitted > 0.1 && fitted < 0.9); /* the penalty on weights made it too shy */
+    at_router_score s;
+    assert_int_equal(at_router_eval(&c, r, &p.data, AT_TEST, 8, 0, &s), AT_OK);
+    assert_true(at_router_bins_error(&s.tempered) < 0.5 * at_router_bins_error(&s.raw));
+    int64_t counted = 0;
+    for (int i = 0; i < AT_ROUTER_BINS; i++) counted += s.tempered.n[i];
+    assert_int_equal(counted, s.total);
+    const double accuracy = s.accuracy;
+    at_router_score_free(&s);
+    r->temperature = 1;
+    assert_int_equal(at_router_eval(&c, r, &p.data, AT_TEST, 8, 0, &s), AT_OK);
+    assert_true(s.accuracy == accuracy);
+    assert_true(at_router_bins_error(&s.tempered) == at_router_bins_error(&s.raw));
+    at_router_score_free(&s);
+    assert_int_equal(at_router_calibrate(&c, r, &p.data, AT_VALIDATION), AT_OK);
+    assert_true(r->temperature == fitted);
+    for (int k = 0; k < 3; k++) p.domain[k].shard[AT_VALIDATION].n_tokens = 0;
+    assert_int_equal(at_router_calibrate(&c, r, &p.data, AT_VALIDATION), AT_OK);
+    assert_true(r->temperature == fitted);
+    p.data.tokenizer_hash = "beef";
+    assert_int_equal(at_router_calibrate(&c, r, &p.data, AT_TEST), AT_MISMATCH);
+    p.data.tokenizer_hash = "feed";
+    for (int64_t n = 1; n <= 2; n++) {
+        c.fail_after = n;
+        assert_int_equal(at_router_calibrate(&c, r, &p.data, AT_TEST), AT_OOM);
+    }
+    c.fail_after = 0;
+    at_router_close(r);
+}
+
 static void refuses_data_that_does_not_fit(void **state) {
     (void)state;
     at_ctx c;
@@ -145,6 +187,7 @@ static void a_saved_router_is_the_same_router(void **state) {
     const int32_t drop[] = {0, 63};
     at_router *r, *back;
     assert_int_equal(at_router_train(&c, d, drop, 2, &o, &r), AT_OK);
+    r->temperature = 1.0 / 3;
     char *path = at_join(&c, dir, AT_ROUTER_FILE);
     assert_int_equal(at_router_save(&c, r, path), AT_OK);
     for (int by_folder = 0; by_folder < 2; by_folder++) {
@@ -152,6 +195,7 @@ static void a_saved_router_is_the_same_router(void **state) {
         assert_int_equal(back->n_classes, 3);
         assert_int_equal(back->vocab, VOCAB);
         assert_int_equal(back->sequences, r->sequences);
+        assert_true(back->temperature == 1.0 / 3);
         assert_int_equal(back->n_drop, 2);
         assert_int_equal(back->drop[1], 63);
         assert_string_equal(back->tokenizer_hash, FIXTURE_HASH);
@@ -176,6 +220,7 @@ typedef struct flaw {
     int64_t vocab, columns;
     float idf;
     bool drop;
+    const char *temperature;
 } flaw;
 
 static at_status load_flawed(at_ctx *c, const char *path, flaw f) {
@@ -187,6 +232,8 @@ static at_status load_flawed(at_ctx *c, const char *path, flaw f) {
     if (f.format) assert_int_equal(at_st_writer_meta(c, w, "format", f.format), AT_OK);
     if (f.classes) assert_int_equal(at_st_writer_meta(c, w, "classes", f.classes), AT_OK);
     if (f.tokenizer) assert_int_equal(at_st_writer_meta(c, w, "tokenizer", f.tokenizer), AT_OK);
+    if (f.temperature)
+        assert_int_equal(at_st_writer_meta(c, w, "temperature", f.temperature), AT_OK);
     assert_int_equal(at_st_writer_add(c, w, "idf", AT_DT_F32, 1, &f.vocab, idf), AT_OK);
     assert_int_equal(at_st_writer_add(c, w, "weight", AT_DT_F32, 2, wide, weight), AT_OK);
     assert_int_equal(at_st_writer_add(c, w, "bias", AT_DT_F32, 1, wide, bias), AT_OK);
@@ -208,25 +255,33 @@ static void files_that_lie_are_refused(void **state) {
     at_ctx_init(&c, 1);
     char *dir = temporary_folder();
     char *path = at_join(&c, dir, "r.safetensors");
-    const flaw whole = {"artel-router-1", "[\"a\",\"b\"]", "feed", 8, 8, 1, true};
+    const flaw whole = {"artel-router-1", "[\"a\",\"b\"]", "feed", 8, 8, 1, true, NULL};
     assert_int_equal(load_flawed(&c, path, whole), AT_OK);
+    at_router *old;
+    assert_int_equal(at_router_load(&c, path, &old), AT_OK);
+    assert_true(old->temperature == 1);
+    at_router_close(old);
     const struct {
         flaw f;
         const char *says;
     } bad[] = {
-        {{NULL, whole.classes, "feed", 8, 8, 1, true}, "artel-router-1"},
-        {{"artel-router-9", whole.classes, "feed", 8, 8, 1, true}, "artel-router-1"},
-        {{whole.format, NULL, "feed", 8, 8, 1, true}, "classes"},
-        {{whole.format, "[\"a\"", "feed", 8, 8, 1, true}, "r.safetensors"},
-        {{whole.format, "{\"a\":1}", "feed", 8, 8, 1, true}, "list of names"},
-        {{whole.format, "[\"a\",7]", "feed", 8, 8, 1, true}, "list of names"},
-        {{whole.format, "[\"a\"]", "feed", 8, 8, 1, true}, "1 classes"},
-        {{whole.format, "[\"a\",\"a\"]", "feed", 8, 8, 1, true}, "taken"},
-        {{whole.format, "[\"a\",\"b\",\"c\"]", "feed", 8, 8, 1, true}, "weight"},
-        {{whole.format, whole.classes, NULL, 8, 8, 1, true}, "tokenizer"},
-        {{whole.format, whole.classes, "feed", 8, 7, 1, true}, "weight"},
-        {{whole.format, whole.classes, "feed", 8, 8, NAN, true}, "not finite"},
-        {{whole.format, whole.classes, "feed", 8, 8, 1, false}, "drop"},
+        {{NULL, whole.classes, "feed", 8, 8, 1, true, NULL}, "artel-router-1"},
+        {{"artel-router-9", whole.classes, "feed", 8, 8, 1, true, NULL}, "artel-router-1"},
+        {{whole.format, NULL, "feed", 8, 8, 1, true, NULL}, "classes"},
+        {{whole.format, "[\"a\"", "feed", 8, 8, 1, true, NULL}, "r.safetensors"},
+        {{whole.format, "{\"a\":1}", "feed", 8, 8, 1, true, NULL}, "list of names"},
+        {{whole.format, "[\"a\",7]", "feed", 8, 8, 1, true, NULL}, "list of names"},
+        {{whole.format, "[\"a\"]", "feed", 8, 8, 1, true, NULL}, "1 classes"},
+        {{whole.format, "[\"a\",\"a\"]", "feed", 8, 8, 1, true, NULL}, "taken"},
+        {{whole.format, "[\"a\",\"b\",\"c\"]", "feed", 8, 8, 1, true, NULL}, "weight"},
+        {{whole.format, whole.classes, NULL, 8, 8, 1, true, NULL}, "tokenizer"},
+        {{whole.format, whole.classes, "feed", 8, 7, 1, true, NULL}, "weight"},
+        {{whole.format, whole.classes, "feed", 8, 8, NAN, true, NULL}, "not finite"},
+        {{whole.format, whole.classes, "feed", 8, 8, 1, false, NULL}, "drop"},
+        {{whole.format, whole.classes, "feed", 8, 8, 1, true, "0"}, "temperature"},
+        {{whole.format, whole.classes, "feed", 8, 8, 1, true, "10.5"}, "temperature"},
+        {{whole.format, whole.classes, "feed", 8, 8, 1, true, "\"hot\""}, "temperature"},
+        {{whole.format, whole.classes, "feed", 8, 8, 1, true, "{"}, "r.safetensors"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(load_flawed(&c, path, bad[i].f), AT_FORMAT);
@@ -245,6 +300,7 @@ static void files_that_lie_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(learns_domains),
+        cmocka_unit_test(calibration_makes_probabilities_honest),
         cmocka_unit_test(refuses_data_that_does_not_fit),
         cmocka_unit_test(a_saved_router_is_the_same_router),
         cmocka_unit_test(files_that_lie_are_refused),
