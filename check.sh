@@ -2,7 +2,7 @@
 # Builds artel in three ways and runs every test.  Needs nothing but a shell on Debian: see tools/setup.sh.
 #
 #   release   -O2, warnings are errors: all tests, once with each instruction set that this machine has
-#   debug     AddressSanitizer, UndefinedBehaviorSanitizer, leaks: all tests but the demo
+#   debug     AddressSanitizer, UndefinedBehaviorSanitizer, leaks: all tests but three that take minutes
 #   plain     no BLAS and no vector kernels, the reference loops alone: the unit tests
 #   clang     where there is a clang: whether it gives the bits that gcc gives
 #
@@ -109,8 +109,8 @@ done
 one "debug build" build debug || finish
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
 export UBSAN_OPTIONS=print_stacktrace=1
-# The demo takes minutes here; all that it calls has tests of its own.
-tests "debug tests" debug -E '^cli_demo$'
+# The demo takes minutes here, the lab and the runs of test_bits more than one; all that they call has tests of its own.
+tests "debug tests" debug -E '^(cli_demo|cli_lab|test_bits)$'
 unset ASAN_OPTIONS UBSAN_OPTIONS
 
 one "plain build" build plain -DARTEL_WERROR=ON || finish
