@@ -368,8 +368,8 @@ ARTEL_API void artel_session_close(artel_session *s);
 /** Reads n more token ids.  ARTEL_ARG: n < 1, more than there is room for, or an id outside the
     vocabulary; ARTEL_INTERRUPTED before it reads; ARTEL_NUMERIC.  On a failure the session is as before. */
 ARTEL_API artel_status artel_session_feed(artel_session *s, const int32_t *ids, int64_t n);
-/** The logits [V] of what follows the tokens read, until the next call for this session.  ARTEL_ARG:
-    nothing was read. */
+/** The logits [V] of what follows the tokens read; valid until s is used again.  ARTEL_ARG: nothing was
+    read. */
 ARTEL_API artel_status artel_session_logits(artel_session *s, const float **logits);
 /** Chooses the token that follows, and does not read it.  ARTEL_ARG: nothing was read. */
 ARTEL_API artel_status artel_session_sample(artel_session *s, const artel_sampling *how,
