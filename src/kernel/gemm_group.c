@@ -260,13 +260,13 @@ static int64_t blocks_of(const at_gemm_group *g, int64_t most) {
    for itself, so blocks are as large as the cache allows if all workers still have enough of them. */
 static at_status many(at_compute *cp, const at_gemm_group *g, int64_t total) {
     const int64_t *first = g->of.first, nr = cp->k.nr;
-    int64_t count = 0, most = cp->block.mc_group, blocks = blocks_of(g, most);
-    if (cp->threads > 1 && blocks < (int64_t)cp->threads * AT_TASKS)
-        blocks = blocks_of(g, most = AT_MC);
+    const int64_t tasks = (int64_t)cp->threads * AT_TASKS, large = cp->block.mc_group;
+    const int64_t most = cp->threads > 1 && blocks_of(g, large) < tasks ? AT_MC : large;
+    const int64_t blocks = blocks_of(g, most);
+    int64_t count = 0;
     /* Columns are divided only where there are too few blocks of rows for the workers, since A is
        packed again for each part. */
-    const int64_t wanted =
-        at_min(at_div_up((int64_t)cp->threads * AT_TASKS, blocks), at_div_up(g->n, 64));
+    const int64_t wanted = at_min(at_div_up(tasks, blocks), at_div_up(g->n, 64));
     const int64_t cols = cp->threads > 1 ? at_round_up(at_div_up(g->n, wanted), nr) : g->n;
     task *t = at_malloc(cp->ctx, (size_t)(blocks * at_div_up(g->n, cols)) * sizeof *t);
     job w = {.k = &cp->k, .g = g, .tasks = t};
