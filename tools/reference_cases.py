@@ -53,6 +53,7 @@ vary("gpt2", "all-eval_windows", "train.eval_windows=0")
 vary("gpt2", "save_every", "train.save_every=5")
 vary("gpt2", "keep", "train.keep=1")
 vary("gpt2", "domains", "data.domains=[cc, aa]")
+vary("gpt2", "weights", "data.weights=[2, 6, 4]")
 vary("gpt2", "freeze", "freeze=[transformer.wpe.*, transformer.h.0.*]")
 vary("gpt2", "init", recipe="init.yaml")
 vary("gpt2", "defaults", "train.schedule=", "train.warmup=", "train.floor=", "train.weight_decay=", "train.beta1=",

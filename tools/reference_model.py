@@ -3,7 +3,9 @@
 Nothing here is translated from src/: formulas come from the papers and from the comments of src/op/op.h, layouts from
 docs/format.md, draws from Philox4x32-10 as published.  tools/reference_runs.py says how to run it.
 """
+import fractions
 import json
+import math
 import pathlib
 
 import autograd.numpy as np
@@ -111,11 +113,22 @@ def window_start(seed, name, n_tokens, draw, length):
     return offset + length * permute(draw % n, n, key, stream)
 
 
+def turns(domains, weights):
+    """The domains of a round: each turn goes to the one that lags most behind its share of all turns so far."""
+    whole = sum(weights) // math.gcd(*weights)
+    order = []
+    for t in range(1, whole + 1):
+        lag = [fractions.Fraction(t * w, sum(weights)) - order.count(d) for d, w in zip(domains, weights)]
+        order.append(domains[lag.index(max(lag))])
+    return order
+
+
 class Sampler:
     """Windows drawn one by one, or (stretch above 0) sequences that read on."""
 
-    def __init__(self, data, domains, seed, batch, context, lanes=0, stretch=0):
+    def __init__(self, data, domains, seed, batch, context, lanes=0, stretch=0, weights=None):
         self.data, self.domains, self.seed, self.batch, self.context = data, domains, seed, batch, context
+        self.turns = turns(domains, weights or [1] * len(domains))
         self.lanes = lanes
         if lanes:
             self.stretch = max(2, min([stretch] + [(len(data.tokens[d, "train"]) - 1) // context for d in domains]))
@@ -134,9 +147,10 @@ class Sampler:
         length = self.context * (self.stretch if self.lanes else 1)
         for b in range(self.batch):
             draw, place, _ = self.place(index, b)
-            name = self.domains[draw % len(self.domains)]
+            name = self.turns[draw % len(self.turns)]
             tokens = self.data.tokens[name, "train"]
-            start = window_start(self.seed, name, len(tokens), draw // len(self.domains), length) + place * self.context
+            own = draw // len(self.turns) * self.turns.count(name) + self.turns[:draw % len(self.turns)].count(name)
+            start = window_start(self.seed, name, len(tokens), own, length) + place * self.context
             rows.append(tokens[start:start + self.context + 1])
         rows = numpy.array(rows)
         return rows[:, :-1], rows[:, 1:], [self.place(index, b)[2] for b in range(self.batch)]

@@ -230,7 +230,8 @@ class Run:
         self.domains = recipe["data"].get("domains") or data.names
         self.lanes = t["batch"] * t["accumulate"] if t["history"] else 0
         stretch = t["stretch"] or 4 * -(-t["history"] // t["context"])
-        self.sampler = Sampler(data, self.domains, self.seed, t["batch"], t["context"], self.lanes, stretch)
+        self.sampler = Sampler(data, self.domains, self.seed, t["batch"], t["context"], self.lanes, stretch,
+                               recipe["data"].get("weights"))
         self.history = [{} for _ in range(t["accumulate"])]
         self.m = {k: numpy.zeros_like(v) for k, v in self.model.p.items()}
         self.v = {k: numpy.zeros_like(v) for k, v in self.model.p.items()}

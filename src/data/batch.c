@@ -6,6 +6,7 @@
  * that over the epochs every token is seen at every place of a window.
  */
 #include "data/batch.h"
+#include "base/ints.h"
 #include "base/rng.h"
 #include <string.h>
 
@@ -36,6 +37,26 @@ static int64_t windows(const at_shard *s, int64_t length) {
     return fit > 1 ? fit - 1 : fit;
 }
 
+/* Fills the turns of a round from the shares; no shares: one each. */
+static void deal(at_sampler *s) {
+    int credit[SAMPLER_DOMAINS] = {0}, had[SAMPLER_DOMAINS] = {0};
+    s->n_turns = 0;
+    for (int i = 0; i < s->n_domains; i++) {
+        if (!s->share[i]) s->share[i] = 1;
+        s->n_turns += s->share[i];
+    }
+    for (int t = 0; t < s->n_turns; t++) {
+        int who = 0;
+        for (int i = 0; i < s->n_domains; i++) {
+            credit[i] += s->share[i];
+            if (credit[i] > credit[who]) who = i;
+        }
+        credit[who] -= s->n_turns;
+        s->turn[t] = (uint8_t)who;
+        s->before[t] = (uint16_t)had[who]++;
+    }
+}
+
 at_status at_sampler_init(at_ctx *c, at_sampler *s, const at_dataset *d, char *const *domains,
                           int64_t n, uint64_t seed, int64_t batch, int64_t context) {
     *s = (at_sampler){.data = d, .seed = seed, .batch = batch, .context = context};
@@ -60,6 +81,34 @@ at_status at_sampler_init(at_ctx *c, at_sampler *s, const at_dataset *d, char *c
                             d->path, d->domain[k].name, (long long)context, (long long)tokens);
         s->domain[s->n_domains++] = k;
     }
+    deal(s);
+    return AT_OK;
+}
+
+static int64_t common_factor(int64_t a, int64_t b) { return b ? common_factor(b, a % b) : a; }
+
+at_status at_sampler_weigh(at_ctx *c, at_sampler *s, const int64_t *weight, int64_t n) {
+    int64_t factor = 0, sum = 0;
+    if (n != s->n_domains)
+        return at_error(c, AT_CONFIG, "data.weights: expected %d, one for each domain, found %lld",
+                        s->n_domains, (long long)n);
+    for (int64_t i = 0; i < n; i++) {
+        if (weight[i] < 1)
+            return at_error(c, AT_CONFIG,
+                            "data.weights: expected whole numbers of at least 1, found %lld; leave "
+                            "a domain out of data.domains instead",
+                            (long long)weight[i]);
+        factor = common_factor(weight[i], factor);
+    }
+    for (int64_t i = 0; i < n && sum <= AT_SAMPLER_TURNS; i++)
+        sum += at_min(weight[i] / factor, AT_SAMPLER_TURNS + 1);
+    if (sum > AT_SAMPLER_TURNS)
+        return at_error(c, AT_CONFIG,
+                        "data.weights: divided by their common factor, %lld, they add up to more "
+                        "than %d; choose rounder ones",
+                        (long long)factor, AT_SAMPLER_TURNS);
+    for (int64_t i = 0; i < n; i++) s->share[i] = (int)(weight[i] / factor);
+    deal(s);
     return AT_OK;
 }
 
@@ -119,9 +168,12 @@ void at_sampler_batch(const at_sampler *s, int64_t index, int32_t *input, int32_
     for (int64_t b = 0; b < s->batch; b++) {
         walker w = {.sequence = (uint64_t)index * (uint64_t)s->batch + (uint64_t)b};
         if (s->lanes) w = walker_at(s, index, b);
-        const uint64_t domains = (uint64_t)s->n_domains;
-        const at_domain *d = &s->data->domain[s->domain[w.sequence % domains]];
-        const int64_t start = window_start(s, d, w.sequence / domains, length) + w.place * t;
+        const uint64_t rounds = w.sequence / (uint64_t)s->n_turns;
+        const uint64_t turn = w.sequence % (uint64_t)s->n_turns;
+        const int who = s->turn[turn];
+        const uint64_t draw = rounds * (uint64_t)s->share[who] + s->before[turn];
+        const at_domain *d = &s->data->domain[s->domain[who]];
+        const int64_t start = window_start(s, d, draw, length) + w.place * t;
         at_shard_read(&d->shard[AT_TRAIN], start, t, input + b * t);
         at_shard_read(&d->shard[AT_TRAIN], start + 1, t, target + b * t);
     }

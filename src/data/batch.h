@@ -9,23 +9,36 @@
 #define AT_BATCH_H
 #include "data/dataset.h"
 
+enum { AT_SAMPLER_TURNS = 1000 };
+
 typedef struct at_sampler {
     const at_dataset *data;
-    int domain[64],
-        n_domains; /* domains in use; sequences rotate over them, so each batch is balanced */
+    int domain[64], n_domains; /* domains in use; sequences rotate over them */
     uint64_t seed;
     int64_t batch, context;
     int64_t lanes;   /* sequences of a step, if they read consecutive windows; otherwise 0 */
     int64_t stretch; /* windows in a stretch                                               */
+    /* Domains take turns in rounds of n_turns sequences, of which domain i has share[i]. */
+    int n_turns, share[64];
+    uint8_t turn[AT_SAMPLER_TURNS];    /* index into domain[], of each turn of a round        */
+    uint16_t before[AT_SAMPLER_TURNS]; /* turns that the same domain had earlier in the round */
 } at_sampler;
 
 /** domains: names, or n = 0 for all.  AT_CONFIG names an unknown one or one whose training split is
     shorter than context + 1 tokens. */
 at_status at_sampler_init(at_ctx *c, at_sampler *s, const at_dataset *d, char *const *domains,
                           int64_t n, uint64_t seed, int64_t batch, int64_t context);
-/** input and target [batch, context]: target is input shifted by one.  Sequence b of micro-batch
-    `index` is a window of domain (index*batch + b) mod n_domains at a start drawn without
-    replacement within an epoch (a keyed permutation of the windows). */
+/**
+ * How often each domain is read, in whole numbers w_i >= 1, divided by their common factor: of any
+ * W = sum w_i consecutive sequences w_i are of domain i.  A turn goes to the domain with the most
+ * credit (the first of several); every domain gains w_i a turn, and who has it pays W.  So turns are
+ * spread evenly, and equal numbers are the plain rotation of at_sampler_init.  AT_CONFIG: not as
+ * many numbers as domains, one below 1, W above AT_SAMPLER_TURNS.
+ */
+at_status at_sampler_weigh(at_ctx *c, at_sampler *s, const int64_t *weight, int64_t n);
+/** input and target [batch, context]: target is input shifted by one.  Sequence index*batch + b is
+    a window of the domain whose turn it is, at a start drawn without replacement within an epoch (a
+    keyed permutation of the windows). */
 void at_sampler_batch(const at_sampler *s, int64_t index, int32_t *input, int32_t *target);
 /** Switches to consecutive windows.  A step is `accumulate` micro-batches; each sequence of it
     reads the windows of a stretch, one a step, then those of another.  A stretch has as many

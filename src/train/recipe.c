@@ -4,6 +4,8 @@
 #include "train/alpha.h"
 #include "train/task.h"
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* The names of a table as the choices of a key: "a|b". */
 #define BAR(name)     "|" #name
@@ -26,6 +28,8 @@ static const at_key top_keys[] = {
 static const at_key data_keys[] = {
     {"train", AT_KEY_STRING, DATA(train), NULL, 0, 0, NULL, "data set folder"},
     {"domains", AT_KEY_STRINGS, DATA(domains), "", 0, 0, NULL, "domains used; none: all"},
+    {"weights", AT_KEY_STRINGS, DATA(weights), "", 0, 0, NULL,
+     "how often each domain is read, a whole number each; none: equally often"},
     {0},
 };
 
@@ -102,10 +106,26 @@ static const at_key loss_keys[] = {
     {0},
 };
 
+static at_status read_weights(at_ctx *c, at_conf *f, at_recipe *r) {
+    if (r->data.weights.n > AT_RECIPE_DOMAINS)
+        return at_conf_error(c, f, "data.weights", "expected at most %d numbers, found %lld",
+                             AT_RECIPE_DOMAINS, (long long)r->data.weights.n);
+    for (int64_t i = 0; i < r->data.weights.n; i++) {
+        const char *text = r->data.weights.item[i];
+        const size_t n = strlen(text);
+        if (!n || n > 9 || strspn(text, "0123456789") != n)
+            return at_conf_error(c, f, "data.weights",
+                                 "expected whole numbers below 10^9, found `%s`", text);
+        r->weight[i] = strtoll(text, NULL, 10);
+    }
+    return AT_OK;
+}
+
 at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     *r = (at_recipe){.distilling = distilling};
     at_status s = at_conf_bind(c, f, "", top_keys, &r->top);
     if (s == AT_OK) s = at_conf_bind(c, f, "data", data_keys, &r->data);
+    if (s == AT_OK) s = read_weights(c, f, r);
     if (s == AT_OK) s = at_conf_bind(c, f, "train", train_keys, &r->train);
     if (s == AT_OK && distilling) s = at_conf_bind(c, f, "distill", distill_keys, &r->distill);
     r->with_losses = at_conf_has(f, "losses");

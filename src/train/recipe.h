@@ -9,6 +9,8 @@
 
 typedef enum at_scope { AT_SCOPE_MICRO_BATCH, AT_SCOPE_STEP } at_scope;
 
+enum { AT_RECIPE_DOMAINS = 64 };
+
 typedef struct at_recipe {
     struct {
         int64_t seed;
@@ -18,8 +20,9 @@ typedef struct at_recipe {
     } top;
     struct {
         char *train; /* data set folder */
-        at_strings domains;
+        at_strings domains, weights;
     } data;
+    int64_t weight[AT_RECIPE_DOMAINS]; /* data.weights as numbers */
     struct {
         int64_t steps, tokens, batch, context, history, stretch, accumulate, eval_every,
             eval_windows, save_every, keep;

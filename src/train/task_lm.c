@@ -111,6 +111,8 @@ static at_status open(at_learner *l, at_ctx *c, const void *set) {
     if (s == AT_OK)
         s = at_sampler_init(c, &b->sampler, set, r->data.domains.item, r->data.domains.n,
                             (uint64_t)r->top.seed, r->train.batch, context);
+    if (s == AT_OK && r->data.weights.n)
+        s = at_sampler_weigh(c, &b->sampler, r->weight, r->data.weights.n);
     if (s == AT_OK) s = open_history(c, l, b);
     const size_t bytes = (size_t)(r->train.batch * context) * sizeof *b->input;
     if (s == AT_OK && !((b->input = at_malloc(c, bytes)) && (b->target = at_malloc(c, bytes))))

@@ -48,6 +48,9 @@ refuse '`train.steps`: expected a whole number in' --set train.steps=many
 refuse '`train.schedule`: expected one of' --set train.schedule=cosin
 refuse '`model.n_head`: ' --set model.n_head=3
 refuse '`model.n_embd`: ' --set model.n_embd=1e15
+refuse '`data.weights`: expected whole numbers' --set 'data.weights=[0.5, 0.5]'
+refuse '`data.weights`: expected whole numbers' --set 'data.weights=[-1, 2]'
+refuse '`data.weights`: expected at most 64 numbers, found 65' --set "data.weights=[$(seq -s , 65)]"
 refuse 'gpt3' --set model.arch=gpt3
 refuse 'nowhere' --set train.steps=1
 run 2 "$ARTEL" train "$work/r.yaml" -o "$work/run" --set train.steps

@@ -83,6 +83,41 @@ static void test_balanced(void **state) {
     assert_int_equal(count[1], 15);
 }
 
+/* Turns by weights: whole rounds have exact shares, spread out; each domain's windows come in the
+   order they have when it is read alone; equal weights are no weights. */
+static void test_weights(void **state) {
+    (void)state;
+    at_sampler s, alone, plain;
+    char *a[] = {(char *)"a"};
+    assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 3, 1, CONTEXT), AT_OK);
+    assert_int_equal(at_sampler_init(&ctx, &alone, &data, a, 1, 3, 1, CONTEXT), AT_OK);
+    assert_int_equal(at_sampler_init(&ctx, &plain, &data, NULL, 0, 3, 1, CONTEXT), AT_OK);
+    assert_int_equal(at_sampler_weigh(&ctx, &s, (const int64_t[]){30, 20}, 2), AT_OK);
+    const char *order = "ababaababaababa"; /* credits 3 2, 1 4, 4 1, 2 3, 5 0 */
+    int64_t of_a = 0;
+    int32_t x[CONTEXT], y[CONTEXT], z[CONTEXT];
+    for (int64_t i = 0; order[i]; i++) {
+        at_sampler_batch(&s, i, x, y);
+        assert_int_equal(x[0] >= 2000, order[i] == 'b');
+        if (order[i] == 'b') continue;
+        at_sampler_batch(&alone, of_a++, z, y);
+        assert_memory_equal(x, z, sizeof x);
+    }
+    assert_int_equal(at_sampler_weigh(&ctx, &s, (const int64_t[]){7, 7}, 2), AT_OK);
+    for (int64_t i = 0; i < 12; i++) {
+        at_sampler_batch(&s, i, x, y);
+        at_sampler_batch(&plain, i, z, y);
+        assert_memory_equal(x, z, sizeof x);
+    }
+    assert_int_equal(at_sampler_weigh(&ctx, &s, (const int64_t[]){1}, 1), AT_CONFIG);
+    expect_says(&ctx, "data.weights: expected 2, one for each domain, found 1");
+    assert_int_equal(at_sampler_weigh(&ctx, &s, (const int64_t[]){1, 0}, 2), AT_CONFIG);
+    expect_says(&ctx, "at least 1, found 0");
+    assert_int_equal(at_sampler_weigh(&ctx, &s, (const int64_t[]){999, 2}, 2), AT_CONFIG);
+    expect_says(&ctx, "common factor, 1, they add up to more than 1000");
+    assert_int_equal(at_sampler_weigh(&ctx, &s, (const int64_t[]){999000000, 1000000}, 2), AT_OK);
+}
+
 /* The windows drawn from a domain do not depend on the other domains in use: an expert sees what
    the teacher saw. */
 static void test_independent(void **state) {
@@ -230,10 +265,10 @@ static void test_eval_windows(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_epoch),        cmocka_unit_test(test_pure),
-        cmocka_unit_test(test_balanced),     cmocka_unit_test(test_independent),
-        cmocka_unit_test(test_short),        cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_walk),         cmocka_unit_test(test_walk_refuses),
-        cmocka_unit_test(test_eval_windows),
+        cmocka_unit_test(test_balanced),     cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_independent),  cmocka_unit_test(test_short),
+        cmocka_unit_test(test_refuses),      cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_walk_refuses), cmocka_unit_test(test_eval_windows),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
