@@ -190,6 +190,61 @@ static at_tensor *b_head_skew(at_run *r, at_tensor **t) { return head_kd(r, t, A
 static at_tensor *b_head_skew_reverse(at_run *r, at_tensor **t) {
     return head_kd(r, t, AT_KD_SKEW_REVERSE, 70);
 }
+/* Rows of a teacher over 6 tokens by its n most probable: id i of row j is (2 i + j) mod 6 or the
+   next one. */
+static const at_top *top_of(at_run *r, int64_t rows, int64_t n) {
+    at_top *t = at_run_alloc(r, sizeof *t);
+    int32_t *id = at_run_alloc(r, (size_t)(rows * n) * sizeof *id);
+    at_real *logq = at_run_alloc(r, (size_t)(rows * n) * sizeof *logq);
+    at_real *left = at_run_alloc(r, (size_t)rows * sizeof *left);
+    for (int64_t i = 0; i < rows; i++) {
+        double sum = 0;
+        for (int64_t j = 0; j < n; j++) {
+            const double q =
+                (n < 6 ? 0.9 : 1) / (double)n * (j == 0 ? 1.3 : 1 - 0.3 / (double)(n - 1));
+            id[i * n + j] = (int32_t)((2 * j + j / 3 + i) % 6);
+            logq[i * n + j] = (at_real)log(q);
+            sum += q;
+        }
+        left[i] = (at_real)log(n < 6 ? 1 - sum : 1);
+    }
+    *t = (at_top){n, 6, id, logq, left};
+    return t;
+}
+/* With two teachers: one by its top, the other reads, and has 2 tokens more; rows of each, of both. */
+static at_tensor *head_top(at_run *r, at_tensor **t, at_kd_kind kind, int64_t rows, bool several) {
+    int32_t label[200];
+    int64_t of[2][200];
+    for (int i = 0, n[2] = {0}; i < 200; i++) {
+        label[i] = i % 7 == 2 ? -1 : i * 5 % 6;
+        of[0][i] = i % 4 != 1 ? n[0]++ : -1;
+        of[1][i] = i % 4 == 1 || i % 4 == 3 ? n[1]++ : -1;
+    }
+    const at_head_teacher teacher[2] = {
+        {.top = top_of(r, rows, 3), .row = several ? of[0] : NULL, .weight = 3},
+        {.x = fixed(r, rows, 3), .w = fixed(r, 8, 3), .row = of[1], .weight = 1}};
+    const at_head_spec s = {.label = label,
+                            .teacher = teacher,
+                            .n_teachers = several ? 2 : 1,
+                            .kd = {kind, 2, 0.1},
+                            .alpha = 0.3};
+    return at_head_loss(r, t[0], t[1], &s, NULL);
+}
+static at_tensor *b_head_top(at_run *r, at_tensor **t) {
+    return head_top(r, t, AT_KD_FORWARD, 4, false);
+}
+static at_tensor *b_head_top_soft(at_run *r, at_tensor **t) {
+    return head_top(r, t, AT_KD_SOFT, 70, false);
+}
+static at_tensor *b_head_top_js(at_run *r, at_tensor **t) {
+    return head_top(r, t, AT_KD_JS, 4, false);
+}
+static at_tensor *b_head_several(at_run *r, at_tensor **t) {
+    return head_top(r, t, AT_KD_FORWARD, 70, true);
+}
+static at_tensor *b_head_several_reverse(at_run *r, at_tensor **t) {
+    return head_top(r, t, AT_KD_REVERSE, 9, true);
+}
 
 /* A routing that nothing differentiates: token i to experts by fixed logits; with `idle` the first
    expert is never chosen. */
@@ -353,6 +408,11 @@ static const row rows[] = {
     {"head_loss/js",      b_head_js,        2, {{70, 3}, {6, 3}}},
     {"head_loss/skew",    b_head_skew,      2, {{4, 3}, {6, 3}}},
     {"head_loss/skewed reverse", b_head_skew_reverse, 2, {{70, 3}, {6, 3}}},
+    {"head_loss/top forward", b_head_top,   2, {{4, 3}, {6, 3}}},
+    {"head_loss/top soft", b_head_top_soft, 2, {{70, 3}, {6, 3}}},
+    {"head_loss/top js", b_head_top_js,     2, {{4, 3}, {6, 3}}},
+    {"head_loss/several", b_head_several,   2, {{70, 3}, {6, 3}}},
+    {"head_loss/several reverse", b_head_several_reverse, 2, {{9, 3}, {6, 3}}},
     {"route",             b_route,          1, {{7, 5}}},
     {"route/all",         b_route_all,      1, {{3, 4}}},
     {"route/renormalise", b_route_norm,     1, {{7, 5}}},

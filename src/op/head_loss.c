@@ -5,7 +5,7 @@
  * gradient, and adds that to dx and dw.  So the [N,V] logits are never stored, and backward only
  * multiplies dx and dw by the gradient of the loss, which is a single number.
  */
-#include "op/softmax_row.h"
+#include "op/taught.h"
 #include <string.h>
 
 typedef struct {
@@ -13,9 +13,9 @@ typedef struct {
     at_head_report *report;
     int32_t *label;
     int64_t n_labels, block;
-    double *ce, *kd;  /* [N] */
-    at_real *logits;  /* [block, V], becomes their gradient */
-    at_real *teacher; /* [block, V] or NULL */
+    double *ce, *kd; /* [N] */
+    at_real *logits; /* [block, V], becomes their gradient */
+    at_taught taught;
     at_real *tmp;     /* [threads, 3, V] with a teacher, else NULL */
     at_real *dx, *dw; /* gradients for a cotangent of 1, or NULL */
     int64_t begin;    /* first row of the block at hand */
@@ -26,9 +26,9 @@ static void row_part(void *arg, int64_t begin, int64_t end, int worker) {
     const at_node *n = arg;
     const head_attr *a = n->attr;
     const at_kernels *k = &n->run->cp->k;
-    const int64_t v = n->in[1]->dim[0], rows = at_rows(n->in[0]);
+    const int64_t v = n->in[1]->dim[0];
     const at_real wce = (at_real)(a->spec.alpha / (double)a->n_labels);
-    const double wkd = (1 - a->spec.alpha) / (double)rows;
+    const double wkd = a->tmp ? (1 - a->spec.alpha) / (double)a->taught.rows : 0;
     for (int64_t i = begin; i < end; i++) {
         at_real *l = a->logits + i * v, *tmp = a->tmp ? a->tmp + worker * 3 * v : NULL;
         const int32_t label = a->label[a->begin + i];
@@ -36,7 +36,7 @@ static void row_part(void *arg, int64_t begin, int64_t end, int worker) {
         if (tmp) {
             memset(tmp, 0, (size_t)v * sizeof *tmp);
             a->kd[a->begin + i] =
-                at_row_kd(k, v, &a->spec.kd, l, a->teacher + i * v, tmp + v, wkd, tmp);
+                at_taught_row(n->run, &a->taught, a->begin, i, l, tmp + v, wkd, tmp);
         }
         const double lse = at_row_softmax(k, v, 1, l, l);
         a->ce[a->begin + i] = label >= 0 ? lse - (double)at_label : 0;
@@ -100,8 +100,7 @@ static void head_loss_fwd(at_node *n) {
     for (a->begin = 0; a->begin < rows && s == AT_OK; a->begin += a->block) {
         const int64_t m = rows - a->begin < a->block ? rows - a->begin : a->block;
         s = project(n, n->in[0], n->in[1], a->begin, m, a->logits);
-        if (s == AT_OK && a->teacher)
-            s = project(n, a->spec.teacher_x, a->spec.teacher_w, a->begin, m, a->teacher);
+        if (s == AT_OK && a->taught.n) s = at_taught_block(n->run, &a->taught, a->begin, m);
         if (s != AT_OK) break;
         at_run_par(n->run, m, 8, row_part, n);
         s = block_gradient(n, m);
@@ -113,10 +112,10 @@ static void head_loss_fwd(at_node *n) {
     double ce = 0, kd = 0;
     for (int64_t i = 0; i < rows; i++) {
         ce += a->ce[i];
-        kd += a->teacher ? a->kd[i] : 0;
+        kd += a->kd ? a->kd[i] : 0;
     }
     ce /= (double)a->n_labels;
-    kd /= (double)rows;
+    if (a->kd) kd /= (double)a->taught.rows;
     n->out->data[0] = (at_real)(a->spec.alpha * ce + (1 - a->spec.alpha) * kd);
     if (a->report) *a->report = (at_head_report){ce, kd, a->n_labels};
 }
@@ -146,24 +145,18 @@ static void head_loss_bwd(at_node *n) {
 
 static void head_loss_cost(const at_node *n, at_cost *c) {
     const head_attr *a = n->attr;
-    const at_tensor *x = n->in[0], *w = n->in[1], *tx = a->spec.teacher_x;
-    const double rows = 2 * (double)(at_rows(x) * w->dim[0]), product = rows * (double)at_cols(x);
-    c->forward = product + (tx ? rows * (double)at_cols(tx) : 0);
+    const at_tensor *x = n->in[0], *w = n->in[1];
+    const double product = 2 * (double)(at_rows(x) * w->dim[0]) * (double)at_cols(x);
+    c->forward = product + at_taught_cost(&a->taught);
     c->backward = product * (x->need_grad + w->need_grad);
 }
 
 const at_op at_op_head_loss = {"head_loss", head_loss_fwd, head_loss_bwd, head_loss_cost};
 
-static bool agree(at_run *r, const at_tensor *x, const at_tensor *w, const at_head_spec *s) {
-    const at_tensor *tx = s->teacher_x, *tw = s->teacher_w;
-    if (w->rank == 2 && at_cols(x) == w->dim[1] &&
-        (!tx || (tw && tw->rank == 2 && tw->dim[0] == w->dim[0] && at_cols(tx) == tw->dim[1] &&
-                 at_rows(tx) == at_rows(x))))
-        return true;
-    char a[96], b[96], c[96], d[96];
-    at_fail(r, AT_SHAPE, "head_loss: x %s and w %s; teacher x %s and w %s", at_shape_text(x, a),
-            at_shape_text(w, b), tx ? at_shape_text(tx, c) : "none",
-            tx && tw ? at_shape_text(tw, d) : "none");
+static bool agree(at_run *r, const at_tensor *x, const at_tensor *w) {
+    if (w->rank == 2 && at_cols(x) == w->dim[1]) return true;
+    char a[96], b[96];
+    at_fail(r, AT_SHAPE, "head_loss: x %s and w %s", at_shape_text(x, a), at_shape_text(w, b));
     return false;
 }
 
@@ -183,19 +176,19 @@ static bool reserve(at_run *r, head_attr *a, const at_tensor *x, const at_tensor
         return false;
     if (grad && w->need_grad && !(a->dw = at_run_values(r, (size_t)at_numel(w) * sizeof(at_real))))
         return false;
-    if (!a->spec.teacher_x) return true;
-    return (a->teacher = at_run_values(r, block)) &&
-           (a->kd = at_run_values(r, (size_t)rows * sizeof *a->kd)) &&
+    if (!at_taught_open(r, &a->spec, x, v, a->block, &a->taught)) return false;
+    if (!a->taught.n) return true;
+    return (a->kd = at_run_values(r, (size_t)rows * sizeof *a->kd)) &&
            (a->tmp = at_run_values(r, (size_t)r->cp->threads * 3 * (size_t)v * sizeof(at_real)));
 }
 
 at_tensor *at_head_loss(at_run *r, at_tensor *x, at_tensor *w, const at_head_spec *spec,
                         at_head_report *report) {
-    if (!x || !w || r->status != AT_OK || !agree(r, x, w, spec)) return NULL;
+    if (!x || !w || r->status != AT_OK || !agree(r, x, w)) return NULL;
     head_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
     *a = (head_attr){.spec = *spec, .report = report};
-    if (!spec->teacher_x) a->spec.alpha = 1;
+    if (!spec->teacher_x && !spec->n_teachers) a->spec.alpha = 1;
     const int64_t rows = at_rows(x);
     if (!reserve(r, a, x, w)) return NULL;
     memcpy(a->label, spec->label, (size_t)rows * sizeof *a->label);

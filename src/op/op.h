@@ -187,13 +187,32 @@ typedef struct at_kd {
  */
 at_tensor *at_distill(at_run *r, at_tensor *student, at_tensor *teacher, const at_kd *how);
 
+/** Rows of a teacher who is known by its n most probable tokens, at the temperature of the loss. */
+typedef struct at_top {
+    int64_t n, v;        /* of v tokens                                              */
+    const int32_t *id;   /* [rows, n], below v, none twice in a row                  */
+    const at_real *logq; /* [rows, n] logarithms of their probabilities              */
+    const at_real *left; /* [rows] that of all others together; without meaning at n = v */
+} at_top;
+/** One of the teachers of a head_loss: hidden states and an output embedding, or top. */
+typedef struct at_head_teacher {
+    at_tensor *x, *w;   /* [n, Ct] last hidden states, [V, Ct]                     */
+    const at_top *top;  /* or NULL                                               */
+    const int64_t *row; /* [N] which of its rows speaks of each of the student's, -1: none; in
+                           order, none twice, and none left out between two rows that are neighbours
+                           of the student's.  NULL: the same row                         */
+    double weight;      /* where several speak of a row: share of their sum        */
+} at_head_teacher;
+
 /** What head_loss measures and how; fields after `label` are for distillation. */
 typedef struct at_head_spec {
-    const int32_t *label; /* [N], negative: skipped in the cross entropy       */
-    at_tensor *teacher_x; /* [N, Ct] teacher's last hidden states, or NULL     */
-    at_tensor *teacher_w; /* [V, Ct] teacher's output embedding                */
-    at_kd kd;             /* the loss to the teacher                         */
-    double alpha;         /* weight of the cross entropy; 1 - alpha of the KD  */
+    const int32_t *label;           /* [N], negative: skipped in the cross entropy       */
+    at_tensor *teacher_x;           /* [N, Ct] teacher's last hidden states, or NULL     */
+    at_tensor *teacher_w;           /* [V, Ct] teacher's output embedding                */
+    const at_head_teacher *teacher; /* [n_teachers], in place of teacher_x      */
+    int n_teachers;
+    at_kd kd;     /* the loss to the teacher                         */
+    double alpha; /* weight of the cross entropy; 1 - alpha of the KD  */
 } at_head_spec;
 typedef struct at_head_report {
     double ce, kd;    /* means, nats per token                                 */
@@ -203,7 +222,15 @@ typedef struct at_head_report {
  * Output projection and loss in one:  loss = alpha xent(x w^T) + (1 - alpha) distill(...) -> [1].
  * x [N, C], w [V, C].  Logits exist for a block of rows at a time; when the run trains their
  * gradient is turned into dx and dw on the spot, so neither logits nor probabilities are kept.
- * With teacher_x NULL alpha is taken as 1.  *report (may be NULL) is filled.
+ * Without a teacher alpha is taken as 1.  *report (may be NULL) is filled.  Several teachers: what
+ * those who speak of a row say of it is mixed, the weighted mean of their probabilities at the
+ * temperature; the mean of the KD is over the rows of which one speaks.  Where vocabularies differ in
+ * length, the KD compares the tokens that all have, each distribution renormalised over them.
+ * Of a teacher given by at_top, FORWARD and SOFT compare what is left as one token,
+ *   sum_top q (log q - log p) + q' (log q' - log p'),   p' = sum of p over the tokens that are not top,
+ * which is never above the divergence itself, and equal to it in the part of the top; its gradient by
+ * the logits is p - q there and p (1 - q'/p') elsewhere.  The other kinds spread q' evenly over the
+ * tokens that are not top, as does a mixture.
  */
 at_tensor *at_head_loss(at_run *r, at_tensor *x, at_tensor *w, const at_head_spec *spec,
                         at_head_report *report);

@@ -1,0 +1,53 @@
+/* top_row.c - see top_row.h. */
+#include "op/top_row.h"
+#include "base/maths.h"
+
+/* A student that gives less to all other tokens together is taken to give this: a logarithm of it
+   is finite, and so is what is left divided by it. */
+static const double LEAST = 1e-30;
+
+enum { LANES = 8 };
+
+/* Eight partial sums, added up in order. */
+static double sum_of(int64_t v, const at_real *p) {
+    double lane[LANES] = {0}, sum = 0;
+    int64_t j = 0;
+    for (; j + LANES <= v; j += LANES)
+        for (int i = 0; i < LANES; i++) lane[i] += (double)p[j + i];
+    for (int i = 0; j < v; i++, j++) lane[i] += (double)p[j];
+    for (int i = 0; i < LANES; i++) sum += lane[i];
+    return sum;
+}
+
+double at_row_kd_top(const at_kernels *k, int64_t v, const at_kd *how, const at_real *s,
+                     const at_top *top, int64_t i, at_real *tmp, double coef, at_real *ds) {
+    const int32_t *id = top->id + i * top->n;
+    const at_real *logq = top->logq + i * top->n;
+    const double tau = how->tau, own = how->kind == AT_KD_SOFT ? 0 : 1;
+    const double ls = at_row_softmax(k, v, 1 / tau, s, tmp);
+    double value = 0;
+    for (int64_t j = 0; j < top->n; j++) {
+        const double l = (double)logq[j], q = at_exp(l);
+        value += q * (own * l - ((double)s[id[j]] / tau - ls));
+        if (ds) ds[id[j]] += (at_real)(coef * tau * ((double)tmp[id[j]] - q));
+        tmp[id[j]] = 0;
+    }
+    if (top->n < v) {
+        const double l = (double)top->left[i], q = at_exp(l);
+        double p = sum_of(v, tmp);
+        if (p < LEAST) p = LEAST;
+        value += q * (own * l - at_ln(p));
+        if (ds) k->axpy(v, (at_real)(coef * tau * (1 - q / p)), tmp, ds);
+    }
+    return tau * tau * value;
+}
+
+void at_row_spread_top(int64_t v, double tau, const at_top *top, int64_t i, at_real *z) {
+    const int32_t *id = top->id + i * top->n;
+    const at_real *logq = top->logq + i * top->n;
+    if (top->n < v) {
+        const double each = (double)top->left[i] - at_ln((double)(v - top->n));
+        for (int64_t j = 0; j < v; j++) z[j] = (at_real)(tau * each);
+    }
+    for (int64_t j = 0; j < top->n; j++) z[id[j]] = (at_real)(tau * (double)logq[j]);
+}

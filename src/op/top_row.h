@@ -1,0 +1,15 @@
+/* top_row.h - a row of a teacher that is known by its most probable tokens and what is left. */
+#ifndef AT_TOP_ROW_H
+#define AT_TOP_ROW_H
+#include "op/softmax_row.h"
+
+/** The loss between row i of the teacher and student s over v tokens, where what is left is one
+    token: AT_KD_FORWARD, or AT_KD_SOFT.  When ds is not NULL, ds += coef * gradient.  tmp: v
+    values. */
+double at_row_kd_top(const at_kernels *k, int64_t v, const at_kd *how, const at_real *s,
+                     const at_top *top, int64_t i, at_real *tmp, double coef, at_real *ds);
+
+/** z with softmax(z / tau) equal to row i, what is left spread evenly over all other tokens. */
+void at_row_spread_top(int64_t v, double tau, const at_top *top, int64_t i, at_real *z);
+
+#endif
