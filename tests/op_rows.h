@@ -307,6 +307,35 @@ static at_tensor *b_expert_sum_twice(at_run *r, at_tensor **t) {
     at_tensor *z = at_expert_sum(r, t[0], t[1]);
     return at_add(r, y, z);
 }
+static at_tensor *b_mutual_variance(at_run *r, at_tensor **t) {
+    return at_mutual_distill(r, t[0], NULL, &(at_mutual){.form = AT_MUTUAL_VARIANCE});
+}
+static at_tensor *b_mutual_detached(at_run *r, at_tensor **t) {
+    return at_mutual_distill(r, t[0], NULL, &(at_mutual){AT_MUTUAL_VARIANCE, 0, true});
+}
+static at_tensor *b_mutual_kl(at_run *r, at_tensor **t) {
+    return at_mutual_distill(r, t[0], NULL, &(at_mutual){AT_MUTUAL_KL, 1.5, false});
+}
+static at_tensor *b_mutual_centred(at_run *r, at_tensor **t) {
+    return at_mutual_distill(r, t[0], NULL, &(at_mutual){.form = AT_MUTUAL_CENTRED});
+}
+/* Gates that an op made, above 0 and of any sum. */
+static at_tensor *with_gates(at_run *r, at_tensor **t, at_mutual_form form) {
+    at_routing ro;
+    at_tensor *g = at_route(r, t[1], t[0]->dim[1], false, &ro);
+    return at_mutual_distill(r, t[0], g, &(at_mutual){.form = form});
+}
+static at_tensor *b_mutual_gated(at_run *r, at_tensor **t) {
+    return with_gates(r, t, AT_MUTUAL_GATED);
+}
+static at_tensor *b_mutual_mixture(at_run *r, at_tensor **t) {
+    return with_gates(r, t, AT_MUTUAL_MIXTURE);
+}
+static at_tensor *b_mutual_even(at_run *r, at_tensor **t) { /* gates absent, gradients added to */
+    at_tensor *y = at_mutual_distill(r, t[0], NULL, &(at_mutual){.form = AT_MUTUAL_GATED});
+    at_tensor *z = at_mutual_distill(r, t[0], NULL, &(at_mutual){.form = AT_MUTUAL_MIXTURE});
+    return at_add(r, y, z);
+}
 typedef at_tensor *(*router_loss)(at_run *r, at_tensor *logits, const at_routing *ro,
                                   const at_batch_load *whole);
 static at_tensor *of_router(at_run *r, at_tensor *logits, router_loss f) {
@@ -429,6 +458,17 @@ static const row rows[] = {
     {"expert_linear/twice", b_expert_twice, 2, {{5, 2, 3}, {3, 3, 2}}},
     {"expert_sum",        b_expert_sum,     2, {{5, 2, 3}, {5, 2}}},
     {"expert_sum/twice",  b_expert_sum_twice, 2, {{5, 3, 2}, {5, 3}}},
+    {"mutual_distill",       b_mutual_variance, 1, {{5, 3, 4}}},
+    {"mutual_distill/pair",  b_mutual_variance, 1, {{5, 2, 4}}},
+    {"mutual_distill/detached", b_mutual_detached, 1, {{5, 4, 3}}},
+    {"mutual_distill/kl",    b_mutual_kl,       1, {{5, 3, 4}}},
+    {"mutual_distill/kl pair", b_mutual_kl,     1, {{5, 2, 4}}},
+    {"mutual_distill/centred", b_mutual_centred, 1, {{5, 3, 4}}},
+    {"mutual_distill/gated", b_mutual_gated,    2, {{5, 3, 4}, {5, 4}}},
+    {"mutual_distill/gated pair", b_mutual_gated, 2, {{5, 2, 4}, {5, 3}}},
+    {"mutual_distill/mixture", b_mutual_mixture, 2, {{5, 3, 4}, {5, 4}}},
+    {"mutual_distill/mixture of all", b_mutual_mixture, 2, {{40, 4, 3}, {40, 4}}},
+    {"mutual_distill/even",  b_mutual_even,     1, {{5, 3, 4}}},
     {"mutual_info",       b_mutual,         1, {{7, 5}}},
     {"mutual_info/blocks", b_mutual,        1, {{300, 3}}},
     {"load_concentration", b_concentration, 1, {{7, 5}}},

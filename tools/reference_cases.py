@@ -99,6 +99,17 @@ base("mixture", "mixture.yaml", eval=[("test", 12, 6)])
 for key, value in dict(mutual_information=0, concentration=0.3, switch=0, z=0.1, attention=0, feed_forward=0.5).items():
     vary("mixture", key, f"losses.{key}={value}")
 vary("mixture", "scope", "losses.scope=step")
+vary("mixture", "mutual", "losses.mutual_distillation=500", "losses.scope=step")
+vary("mixture-mutual", "alpha", "losses.mutual_distillation=-100")
+for key, value in dict(end=0, form="kl", layers="[1]").items():
+    vary("mixture-mutual", key, f"losses.mutual_{key}={value}")
+vary("mixture-mutual-form", "temperature", "losses.mutual_temperature=0.02")
+vary("mixture-mutual-form", "detach", "losses.mutual_detach=false")
+for form in ("gated", "mixture", "centred"):
+    vary("mixture-mutual", form, f"losses.mutual_form={form}")
+for form in ("gated", "mixture"):
+    vary(f"mixture-mutual-{form}", "through", "losses.mutual_detach=false", "model.k_mlp=3")
+vary("mixture", "mutual-alone", "losses.mutual_distillation=500", "model.k_mlp=3", recipe="own.yaml")
 vary("mixture", "own-mi", recipe="own.yaml")
 vary("mixture", "own-switch", "model.aux_loss_type=switch", recipe="own.yaml")
 vary("mixture", "no-losses", "model.aux_loss_weight=0", recipe="own.yaml")

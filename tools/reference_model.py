@@ -173,6 +173,7 @@ class Pass:
         self.train, self.seed, self.draws = train, seed, 0
         self.flops, self.margin = 0, numpy.inf
         self.routers = []  # (kind, probabilities, log-sum-exp, choices) of each router
+        self.experts = []  # (outputs [N, k, C], gates) of each feed-forward mixture
         self.history = None
 
     def dropout(self, x, p):
@@ -434,6 +435,7 @@ def feed_forward(r, c, p, h, x):
     else:
         y = gelu(y, c["activation_function"])
     y = expert_linear(r, y, p[h + "mlpf.output_experts.weight"], pick)
+    r.experts.append((y, gates))
     return r.dropout(weigh(y, gates), c["resid_pdrop"])
 
 

@@ -44,7 +44,8 @@ DEFAULTS = {
     "distill": dict(loss="forward_kl", temperature=2.0, skew=0.1, alpha=0.5, alpha_rule="fixed", alpha_end=1.0,
                     schedule="combined", scope="step"),
     "losses": dict(mutual_information=0.0, concentration=0.0, switch=0.0, z=0.0, attention=1.0, feed_forward=1.0,
-                   scope="micro_batch"),
+                   scope="micro_batch", mutual_distillation=0.0, mutual_end=1.0, mutual_form="variance",
+                   mutual_temperature=1.0, mutual_detach=True, mutual_layers=[]),
 }
 
 
@@ -109,6 +110,31 @@ def router_loss(weights, kind, probability, logp, logits, pick):
         "z": lambda: np.mean(lse**2),
     }
     return weights[kind] * sum(weights[k] * f() for k, f in values.items() if weights[k])
+
+
+def peers_loss(weights, experts):
+    """Mutual distillation, mean over the layers that have it; every output against every other one, or a teacher."""
+    still = getval if weights["mutual_detach"] else lambda x: x
+    form, tau, values = weights["mutual_form"], weights["mutual_temperature"], []
+    for layer, (y, gates) in enumerate(experts):
+        if weights["mutual_layers"] and layer not in weights["mutual_layers"]:
+            continue
+        k, C = y.shape[1:]
+        share = (gates / np.sum(gates, 1, keepdims=True))[:, :, None]
+        kappa = 4.0 if k == 2 else 1.0
+        if form == "kl":
+            p = log_softmax(y / tau)
+            teacher = still(p)
+            values.append(tau * tau * sum(np.mean(np.sum(np.exp(teacher[:, i]) * (teacher[:, i] - p[:, j]), 1))
+                                          for i in range(k) for j in range(k) if i != j) / (k * (k - 1)))
+        elif form in ("variance", "centred"):  # over pairs
+            z = y - np.mean(y, 2, keepdims=True) if form == "centred" else y
+            values.append(kappa * sum(np.mean((z[:, i] - z[:, j]) ** 2) for i in range(k) for j in range(i)) / k**2)
+        elif form == "gated":
+            values.append(kappa * np.mean((1 - still(share)) * (y - still(np.mean(y, 1, keepdims=True))) ** 2))
+        else:
+            values.append(kappa * np.mean((y - still(np.sum(share * y, 1, keepdims=True))) ** 2))
+    return sum(values) / len(values)
 
 
 def aux_weights(recipe, model):
@@ -258,7 +284,12 @@ class Run:
             losses.append(loss)
             ces.append(getval(ce))
             kds.append(getval(kd))
-        aux = aux_loss(self.weights, passes)
+        aux, w = aux_loss(self.weights, passes), self.weights
+        if w["mutual_distillation"]:
+            mutual = sum(peers_loss(w, r.experts) for r in passes) / len(passes)
+            left = 1 + (w["mutual_end"] - 1) * step / (t["steps"] - 1)
+            aux = aux + w["mutual_distillation"] * left * mutual
+            report.update(mutual=float(getval(mutual)))
         report.update(ce=float(np.mean(ces)), kd=float(np.mean(kds)), aux=float(getval(aux)), passes=passes)
         if self.teacher:  # the guard against spikes sees the loss as if alpha had stayed
             by_first = [(self.d["alpha"] - a) * (c - k) for a, c, k in zip(alphas, ces, kds)]
@@ -293,6 +324,8 @@ class Run:
                  for f in ("attention", "feed_forward")]
         if any(kinds):
             line.update(ce=report["ce"], aux=report["aux"])
+        if "mutual" in report:
+            line.update(ce=report["ce"], aux=report["aux"], mutual=report["mutual"])
         passes = report["passes"]
         if passes[0].routers:
             entropy, dead = 0.0, 0

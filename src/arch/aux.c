@@ -11,12 +11,13 @@ at_tensor *at_aux_loss(at_run *r, at_aux_kind kind, at_tensor *logits, const at_
     }
 }
 
-bool at_aux_wanted(const at_aux *a) {
+bool at_aux_routed(const at_aux *a) {
     bool any = false;
     for (int i = 0; i < AT_AUX_KINDS; i++)
         for (int k = 0; k < AT_LAYER_KINDS; k++) any |= a->weight[i] * a->factor[k] != 0;
     return any;
 }
+bool at_aux_wanted(const at_aux *a) { return at_aux_routed(a) || a->peers.layer; }
 
 /* ---- loads ---- */
 

@@ -19,10 +19,19 @@ typedef enum at_aux_kind {
     AT_AUX_KINDS
 } at_aux_kind;
 
+/** Mutual distillation among the feed-forward experts of a token, see at_mutual_distill. */
+typedef struct at_peers {
+    const bool *layer; /* [layers] which take part, borrowed; NULL: none  */
+    int64_t n;         /* how many                                        */
+    double alpha;      /* weight of their mean                            */
+    at_mutual how;
+} at_peers;
+
 /** Weights of the auxiliary losses. */
 typedef struct at_aux {
     double weight[AT_AUX_KINDS];
     double factor[AT_LAYER_KINDS]; /* of all weights, by the kind of the router's layer */
+    at_peers peers;
 } at_aux;
 
 /** Loads of every router over several forward passes: sums of P and F, then means, as p and
@@ -39,7 +48,9 @@ void at_loads_close(at_loads *l);
 /** Adds the loads of a router in a pass. */
 void at_loads_add(at_run *r, at_loads *l, at_router_id id, const at_routing *ro);
 
-/** Whether any weight is not zero. */
+/** Whether any weight is not zero: of the losses of routers, which depend on loads; of any, or
+    of mutual distillation. */
+bool at_aux_routed(const at_aux *a);
 bool at_aux_wanted(const at_aux *a);
 /** One of the losses of a router; whole: its loads over a larger batch, or NULLs. */
 at_tensor *at_aux_loss(at_run *r, at_aux_kind kind, at_tensor *logits, const at_routing *ro,

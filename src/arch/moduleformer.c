@@ -347,6 +347,7 @@ static at_tensor *feed_forward(at_run *r, const moduleformer *m, const block *b,
     x = experts(r, &h, x, &b->ffn, IN);
     x = c->activation == SWIGLU ? at_swiglu(r, x) : at_gelu(r, x, (at_gelu_form)c->activation);
     x = experts(r, &h, x, &b->ffn, OUT);
+    if (!h.one) at_pass_experts(r, p, b->ffn.bank->id, x, h.gates);
     return join(r, c, &h, x);
 }
 

@@ -19,6 +19,7 @@ static bool find_real(at_run *r, at_pass *p, const at_input *in) {
 bool at_pass_begin(at_run *r, at_pass *p, const at_input *in) {
     p->loss = NULL;
     memset(p->value, 0, sizeof p->value);
+    p->peers = 0;
     if (r->status != AT_OK || !find_real(r, p, in)) return false;
     if (p->collect) p->loads->passes++;
     if (!in->spans.n) return true;
@@ -30,6 +31,11 @@ bool at_pass_begin(at_run *r, at_pass *p, const at_input *in) {
                 "one after the other, without padding or history",
                 (long long)n, (long long)in->B, (long long)in->T);
     return r->status == AT_OK;
+}
+
+static void add_loss(at_run *r, at_pass *p, at_tensor *x, double w) {
+    p->loss = p->loss ? at_weighted_sum(r, (at_tensor *[]){p->loss, x}, (double[]){1, w}, 2)
+                      : at_weighted_sum(r, &x, &w, 1);
 }
 
 void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
@@ -65,9 +71,29 @@ void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
         at_tensor *x = at_aux_loss(r, (at_aux_kind)i, logits, ro, &whole);
         if (!x) return;
         if (!r->dry) p->value[i] += (double)x->data[0];
-        p->loss = p->loss ? at_weighted_sum(r, (at_tensor *[]){p->loss, x}, (double[]){1, w}, 2)
-                          : at_weighted_sum(r, &x, &w, 1);
+        add_loss(r, p, x, w);
     }
+}
+
+/* The rows of x that are no padding. */
+static at_tensor *without_padding(at_run *r, const at_pass *p, at_tensor *x) {
+    if (!p->real || !x) return x;
+    const int64_t k = x->dim[1], c = x->rank == 3 ? x->dim[2] : 1;
+    at_tensor *row = at_view(r, x, 2, (int64_t[]){x->dim[0], k * c});
+    row = at_embed(r, row, p->real, p->n_real);
+    return row ? at_view(r, row, x->rank, (int64_t[]){p->n_real, k, c}) : NULL;
+}
+
+void at_pass_experts(at_run *r, at_pass *p, at_router_id id, at_tensor *x, at_tensor *gates) {
+    const at_peers *peers = p->aux ? &p->aux->peers : NULL;
+    if (!x || r->status != AT_OK || !peers || !peers->layer || p->collect) return;
+    if (id.kind != AT_LAYER_FEED_FORWARD || !peers->layer[id.layer]) return;
+    x = without_padding(r, p, x);
+    gates = without_padding(r, p, gates);
+    at_tensor *y = at_mutual_distill(r, x, gates, &peers->how);
+    if (!y) return;
+    if (!r->dry) p->peers += (double)y->data[0] / (double)peers->n;
+    add_loss(r, p, y, peers->alpha / (double)peers->n);
 }
 
 const int32_t *at_input_positions(at_run *r, const at_input *in) {

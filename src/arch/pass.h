@@ -4,7 +4,7 @@
  * The input is const, so that a pass can be repeated.  What is wanted of a pass and what comes out
  * of it is in an at_pass, one for each model, so that a teacher's routers cannot enter the loss of
  * its student. at_model_hidden and at_model_read (read.h) begin a pass; an architecture reports
- * each router with at_pass_router.
+ * each router with at_pass_router, its experts with at_pass_experts.
  */
 #ifndef AT_PASS_H
 #define AT_PASS_H
@@ -39,6 +39,7 @@ typedef struct at_pass {
     /* made */
     at_tensor *loss;            /* weighted sum over routers [1]; NULL: nothing weighs      */
     double value[AT_AUX_KINDS]; /* unweighted sums over routers, of those that weigh        */
+    double peers;               /* unweighted mean over layers of mutual distillation       */
     /* of the pass itself */
     const int32_t *real; /* rows that are no padding; NULL: all */
     int64_t n_real;
@@ -49,6 +50,10 @@ bool at_pass_begin(at_run *r, at_pass *p, const at_input *in);
 /** Called by architectures for each router: adds its loss and counts its choices, where wanted. */
 void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
                     const at_routing *ro);
+/** Called by architectures for each mixture of feed-forward layers: adds the loss of mutual
+    distillation, where wanted.  x [N, K, C]: outputs of the experts of a token, before their gates
+    [N, K].  Anything but K = 1 in a layer that takes part. */
+void at_pass_experts(at_run *r, at_pass *p, at_router_id id, at_tensor *x, at_tensor *gates);
 /** Positions of the B T tokens, each in its sequence; lives as long as the run. */
 const int32_t *at_input_positions(at_run *r, const at_input *in);
 

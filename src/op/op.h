@@ -28,6 +28,7 @@
     X(route)              \
     X(expert_linear)      \
     X(expert_sum)         \
+    X(mutual_distill)     \
     X(mutual_info)        \
     X(load_concentration) \
     X(switch_balance)     \
@@ -289,6 +290,36 @@ bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_
 at_tensor *at_expert_linear(at_run *r, at_tensor *x, at_tensor *const *w, const at_routing *ro);
 /** y[n,:] = sum_j gates[n,j] x[n,j,:].  x [N, K, C], gates [N, K] -> [N, C]. */
 at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates);
+
+/** What an output of an expert is held against, and how.  o_j is what output e_j is off from the mean
+    of the K outputs of its token, w_j its gate over the sum of the gates. */
+typedef enum at_mutual_form {
+    AT_MUTUAL_VARIANCE, /* c sum_j |o_j|^2, c = kappa / (K C), kappa = 4 where K = 2, else 1        */
+    AT_MUTUAL_KL, /* tau^2 / (K (K-1)) sum over ordered pairs KL(p_i || p_j), p = softmax(e/tau) */
+    AT_MUTUAL_GATED, /* c sum_j (1 - w_j) |o_j|^2: experts that are not asked move               */
+    AT_MUTUAL_MIXTURE, /* c sum_j |e_j - sum_i w_i e_i|^2: the mixture teaches                     */
+    AT_MUTUAL_CENTRED /* variance of outputs less their mean over C: shifts are no difference     */
+} at_mutual_form;
+enum { AT_MUTUAL_FORMS = AT_MUTUAL_CENTRED + 1 };
+typedef struct at_mutual {
+    at_mutual_form form;
+    double tau;  /* of KL, > 0                                                              */
+    bool detach; /* no gradient flows through the teacher or the gates: of KL through p_i, of
+                    the mixture through sum w e, of the gated one through w and the mean.
+                    Variance and centred have the same gradient either way, since the o_j
+                    sum to 0                                                                */
+} at_mutual;
+/**
+ * Mutual distillation among the experts of a token, mean over tokens -> [1].  x [N, K, C] outputs of
+ * the experts before their gates, as at_expert_sum takes them; gates [N, K], or NULL for even ones.
+ * With K = 1 it is 0.  kappa makes it mean |e_1 - e_2|^2 where K = 2, as published; the mean over
+ * all ordered pairs of |e_i - e_j|^2 / C is 2 K / (K - 1) times the variance.
+ * Numerics: differences are taken before squares; equal outputs give exactly 0, and no gradient.
+ * Source: Xie et al. 2024, arXiv 2402.00893; its loss is known from Yu et al. (ICLR 2026, CoEKS,
+ * eq. 6), who adopt it.  KL is the term of Zhang et al. 2018, arXiv 1706.00384, without labels;
+ * gated, mixture and centred are variants of ours.
+ */
+at_tensor *at_mutual_distill(at_run *r, at_tensor *x, at_tensor *gates, const at_mutual *how);
 
 /*
  * Losses of a router -> [1]; ro is what at_route made of the same logits [N, E].

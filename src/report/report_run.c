@@ -203,6 +203,7 @@ static const char *title_of(const char *key) {
                                           {"kd", "Distillation loss"},
                                           {"alpha", "Alpha, the weight of the cross-entropy"},
                                           {"aux", "Auxiliary loss of the routers"},
+                                          {"mutual", "Mutual distillation of the experts"},
                                           {"load_entropy", "Evenness of the experts' load"},
                                           {"dead_experts", "Dead experts"}};
     for (size_t i = 0; i < sizeof said / sizeof *said; i++)

@@ -1,6 +1,8 @@
 /* learner.c - from a micro-batch to gradients. */
 #include "train/learner.h"
 #include "base/rng.h"
+#include <stdio.h>
+#include <string.h>
 
 /* The recipe's weights, or those of the model's configuration. */
 static at_status aux_weights(at_ctx *c, const at_recipe *r, const at_model *m, at_aux *a) {
@@ -21,6 +23,59 @@ static at_status aux_weights(at_ctx *c, const at_recipe *r, const at_model *m, a
     return AT_OK;
 }
 
+/* "losses.mutual_layers" lists this layer, or nothing; *used counts the items that do. */
+static bool listed(const at_strings *l, int64_t layer, int64_t *used) {
+    char name[24];
+    (void)snprintf(name, sizeof name, "%lld", (long long)layer);
+    bool is = !l->n;
+    for (int64_t i = 0; i < l->n; i++) {
+        if (strcmp(l->item[i], name) != 0) continue;
+        is = true;
+        ++*used;
+    }
+    return is;
+}
+
+/* Which layers' experts distil. */
+static at_status open_peers(at_ctx *c, at_learner *l) {
+    const at_recipe *r = l->recipe;
+    const at_model *m = l->model;
+    const at_banks *banks = m && m->arch->banks ? m->arch->banks(m->impl) : NULL;
+    at_peers *p = &l->aux.peers;
+    int64_t used = 0;
+    l->mutual = r->with_losses ? r->losses.mutual_distillation : 0;
+    if (l->mutual == 0) return AT_OK;
+    *p = (at_peers){.alpha = l->mutual,
+                    .how = {.form = (at_mutual_form)r->losses.mutual_form,
+                            .tau = r->losses.mutual_temperature,
+                            .detach = r->losses.mutual_detach}};
+    p->layer = l->peers = at_calloc(c, (size_t)(m ? m->dims.layers : 0), sizeof *l->peers);
+    if (!p->layer) return AT_OOM;
+    for (int64_t i = 0; banks && i < banks->n; i++) {
+        const at_bank *b = &banks->bank[i];
+        if (b->id.kind != AT_LAYER_FEED_FORWARD || b->k < 2) continue;
+        l->peers[b->id.layer] = listed(&r->losses.mutual_layers, b->id.layer, &used);
+        p->n += l->peers[b->id.layer];
+    }
+    if (used < r->losses.mutual_layers.n)
+        return at_error(c, AT_CONFIG,
+                        "losses.mutual_layers: of its %lld items %lld are layers with two or more "
+                        "feed-forward experts a token; layers are numbered from 0",
+                        (long long)r->losses.mutual_layers.n, (long long)used);
+    if (!p->n)
+        return at_error(c, AT_CONFIG,
+                        "losses.mutual_distillation: no token of the model has two feed-forward "
+                        "experts that could learn from each other");
+    return AT_OK;
+}
+
+/* Alpha of mutual distillation in a step. */
+static double mutual_alpha(const at_learner *l, int64_t step) {
+    const int64_t steps = l->recipe->train.steps;
+    const double done = steps > 1 ? (double)step / (double)(steps - 1) : 0;
+    return l->mutual * (1 + (l->recipe->losses.mutual_end - 1) * done);
+}
+
 at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher teacher,
                           const void *set, at_learner *l) {
     *l = (at_learner){.recipe = r,
@@ -39,9 +94,10 @@ at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher
         if (!l->seen) s = AT_OOM;
     }
     if (s == AT_OK) s = aux_weights(c, r, m, &l->aux);
+    if (s == AT_OK) s = open_peers(c, l);
     if (s == AT_OK) s = at_alpha_open(c, &l->alpha, r->train.steps);
     l->whole =
-        r->losses.scope == AT_SCOPE_STEP && r->train.accumulate > 1 && at_aux_wanted(&l->aux);
+        r->losses.scope == AT_SCOPE_STEP && r->train.accumulate > 1 && at_aux_routed(&l->aux);
     l->usage.slots_only = true;
     return s;
 }
@@ -50,6 +106,7 @@ void at_learner_close(at_learner *l) {
     if (l->task) l->task->close(l);
     at_alpha_close(&l->alpha);
     at_free(l->seen);
+    at_free(l->peers);
     at_loads_close(&l->loads);
     at_usage_close(&l->usage);
     *l = (at_learner){0};
@@ -66,6 +123,7 @@ static at_tensor *read(at_learner *l, const at_place *at, int64_t i, at_run *run
     const uint64_t seed = at_rand64((uint64_t)l->recipe->top.seed, AT_STREAM_DROPOUT,
                                     (uint64_t)(index * at->n + at->k));
     at_run_init(run, at->cp, at->arena, true, seed);
+    if (l->peers) l->aux.peers.alpha = mutual_alpha(l, at->step);
     pass->aux = &l->aux;
     pass->loads = l->whole ? &l->loads : NULL;
     *text_weight = at_alpha_weight(&l->alpha, at->step, turns_are_steps(l) ? at->step : index);
@@ -117,6 +175,7 @@ at_status at_learner_micro_batch(at_learner *l, const at_place *at, int64_t i, d
         out->kd += share * losses.kd;
         if (l->seen) l->seen[i] = losses;
         if (pass.loss) out->aux += share * (double)pass.loss->data[0];
+        out->mutual += share * pass.peers;
         s = at_backward(&run, loss, (at_real)share);
     }
     at_arena_rewind(at->arena, mark);

@@ -25,6 +25,8 @@ struct at_learner {
     bool idle;       /* sits the next steps out: what is its alone is not touched */
     void *state;     /* of the task */
     at_aux aux;      /* weights of the routers' losses */
+    double mutual;   /* the recipe's alpha of mutual distillation */
+    bool *peers;     /* [layers] where experts distil, owned; NULL: nowhere */
     at_loads loads;  /* of a whole step, where `whole` */
     bool whole;
     at_usage usage; /* of a step's experts            */
@@ -35,7 +37,8 @@ typedef struct at_step_report {
     double loss, ce, kd; /* means over the step's tokens; kd 0 without a teacher */
     double alpha;        /* weight of ce; the rest is that of kd                  */
     double steady;       /* the loss if alpha were still the recipe's: no schedule makes it jump */
-    double aux;          /* of the routers, weighted, part of loss; 0 without    */
+    double aux;          /* of routers and experts, weighted, part of loss; 0 without */
+    double mutual;       /* mutual distillation, unweighted, mean over layers; 0 without */
     double norm;         /* of the gradient, before clipping                     */
     double load_entropy; /* of the experts' load, mean over routers; see arch/usage.h */
     int64_t dead;        /* experts the step did without, all routers together        */

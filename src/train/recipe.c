@@ -103,6 +103,18 @@ static const at_key loss_keys[] = {
      "factor of the above for routers of feed-forward layers"},
     {"scope", AT_KEY_CHOICE, LOSS(scope), "micro_batch", 0, 0, "micro_batch|step",
      "tokens the load is a mean over; step costs one more forward pass where accumulate > 1"},
+    {"mutual_distillation", AT_KEY_REAL, LOSS(mutual_distillation), "0", -1e6, 1e6, NULL,
+     "alpha: the feed-forward experts of a token learn from each other; below 0 they part"},
+    {"mutual_end", AT_KEY_REAL, LOSS(mutual_end), "1", 0, 1, NULL,
+     "share of this alpha that is left in the last step, along a line"},
+    {"mutual_form", AT_KEY_CHOICE, LOSS(mutual_form), "variance", 0, 0,
+     "variance|kl|gated|mixture|centred", /* at_mutual_form */
+     "what an expert's output is held against, and how"},
+    {"mutual_temperature", AT_KEY_REAL, LOSS(mutual_temperature), "1", 0.01, 1000, NULL, "of kl"},
+    {"mutual_detach", AT_KEY_BOOL, LOSS(mutual_detach), "true", 0, 0, NULL,
+     "no gradient flows through the teaching side; of variance and centred it is the same"},
+    {"mutual_layers", AT_KEY_STRINGS, LOSS(mutual_layers), "", 0, 0, NULL,
+     "layers whose experts do, from 0; none: all"},
     {0},
 };
 

@@ -41,6 +41,10 @@ typedef struct at_recipe {
     struct { /* weights of what routers add to the loss, see arch/aux.h */
         double mutual_information, concentration, balance, z, attention, feed_forward;
         int scope; /* of means over tokens: at_scope */
+        double mutual_distillation, mutual_end, mutual_temperature;
+        int mutual_form; /* at_mutual_form */
+        bool mutual_detach;
+        at_strings mutual_layers;
     } losses;
     bool with_losses; /* false: those of the model's configuration */
 } at_recipe;

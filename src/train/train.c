@@ -100,6 +100,7 @@ static at_status log_step(loop *l, const at_step_report *r) {
     if (at_aux_wanted(&l->learner.aux)) {
         if (!l->teacher) at_json_put_number(&j, "ce", r->ce);
         at_json_put_number(&j, "aux", r->aux);
+        if (l->learner.peers) at_json_put_number(&j, "mutual", r->mutual);
     }
     if (r->mixture) {
         at_json_put_number(&j, "load_entropy", r->load_entropy);

@@ -198,6 +198,12 @@ static const run_case runs[] = {
      "att_func: softmax, n_att_experts: 3, n_mlp_experts: 4, gate_type: linear, "
      "renormalise_gates: true, activation_function: gelu}",
      "train: {steps: 20, batch: 2, context: 50, lr: 1e-3, schedule: constant}\n", false},
+    {"moduleformer/mutual",
+     "{arch: moduleformer, n_layer: 2, n_embd: 40, n_head: 2, att_hidden: 40, ffd_hidden: 24, "
+     "n_att_experts: 3, n_mlp_experts: 5, k_mlp: 3, gate_type: linear}",
+     "losses: {mutual_distillation: 20, mutual_form: kl, mutual_end: 0.5, z: 0.001}\n"
+     "train: {steps: 20, batch: 2, context: 50, lr: 1e-3}\n",
+     false},
     {"moduleformer/from BF16", NULL,
      "init: %s/moduleformer.bf16\n"
      "train: {steps: 20, batch: 2, context: 45, lr: 1e-3}\n",

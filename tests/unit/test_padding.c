@@ -86,12 +86,14 @@ static void losses(void **state) {
     at_run r;
     at_run_init(&r, &cp, &arena, false, 0);
     at_usage usage = {0}, part = {0}, sum = {0};
-    const at_aux aux = {.factor = {1, 1}, .weight = {1, 1, 1, 1}},
-                 only_z = {.factor = {1, 1}, .weight = {[AT_AUX_Z] = 1}};
+    static const bool layer[16] = {true, true};
+    const at_peers peers = {.layer = layer, .n = 2, .alpha = 1, .how = {.form = AT_MUTUAL_MIXTURE}};
+    const at_aux aux = {.factor = {1, 1}, .weight = {1, 1, 1, 1}, .peers = peers},
+                 only_z = {.factor = {1, 1}, .weight = {[AT_AUX_Z] = 1}, .peers = peers};
     at_pass pass = {.aux = &aux, .usage = &usage};
     const at_input all = padded(&f);
     (void)logits_of(&r, f.m, &all, &pass);
-    double z = 0;
+    double z = 0, mutual = 0;
     for (int b = 0; b < 2; b++) {
         at_usage_reset(&part);
         at_pass one = {.aux = &only_z, .usage = &part};
@@ -99,6 +101,7 @@ static void losses(void **state) {
         const at_input alone = {.ids = f.ids + b * 11 + first[b], .B = 1, .T = n};
         (void)logits_of(&r, f.m, &alone, &one);
         z += one.value[AT_AUX_Z] * (double)n / REAL;
+        mutual += one.peers * (double)n / REAL;
         OK(at_usage_add(&ctx, &sum, &part));
     }
     double information = 0, concentration = 0;
@@ -118,6 +121,7 @@ static void losses(void **state) {
     assert_true(fabs(pass.value[AT_AUX_MUTUAL] + information) < tight);
     assert_true(fabs(pass.value[AT_AUX_CONCENTRATION] - concentration) < tight);
     assert_true(fabs(pass.value[AT_AUX_Z] - z) < tight * (1 + z));
+    assert_true(mutual > 0 && fabs(pass.peers - mutual) < tight * mutual);
     at_usage *u[] = {&usage, &part, &sum};
     for (int i = 0; i < 3; i++) at_usage_close(u[i]);
     at_arena_rewind(&arena, (at_mark){0});

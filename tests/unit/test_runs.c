@@ -421,10 +421,18 @@ static void defaults_of(const char *recipe, artel_task task, const char *section
     const artel_recipe r = {.path = path, .set = set, .n_set = n};
     at_conf *f = printed(&r, task);
     cJSON_ArrayForEach(v, field(field(expected, "defaults"), section)) {
-        const char *found = value_of(f, section, v->string);
         if (!strcmp(v->string, "steps")) continue;
+        if (cJSON_IsArray(v)) {
+            at_strings list = {0};
+            const at_key key[] = {{v->string, AT_KEY_STRINGS, 0, "", 0, 0, NULL, ""}, {0}};
+            OK(at_conf_bind(&ctx, f, section, key, &list));
+            assert_int_equal(list.n, cJSON_GetArraySize(v));
+            continue;
+        }
+        const char *found = value_of(f, section, v->string);
         assert_non_null(found);
         if (cJSON_IsString(v) ? strcmp(found, v->valuestring) != 0
+            : cJSON_IsBool(v) ? strcmp(found, cJSON_IsTrue(v) ? "true" : "false") != 0
                               : strtod(found, NULL) != v->valuedouble)
             fail_msg("%s.%s: the default is %s, the reference knows another", section, v->string,
                      found);

@@ -291,6 +291,75 @@ static void mutual_information_is_learnt(void **state) {
     bench_close(&b);
 }
 
+/* ---- mutual distillation ---- */
+
+static at_recipe with_peers(double alpha) {
+    at_recipe r = plain;
+    r.with_losses = true;
+    r.losses.z = 0.01;
+    r.losses.attention = r.losses.feed_forward = 1;
+    r.losses.mutual_distillation = alpha;
+    r.losses.mutual_end = r.losses.mutual_temperature = 1;
+    return r;
+}
+
+/* With alpha 0 it is the plain mixture, to the bit; with a large one its experts agree more. */
+static void peers(void **state) {
+    (void)state;
+    at_recipe r[] = {with_peers(0), with_peers(0), with_peers(300), with_peers(300)};
+    r[0].losses.mutual_form = AT_MUTUAL_KL;
+    r[3].losses.mutual_end = 0;
+    bench b[4];
+    double before[4], after[4];
+    for (int i = 0; i < 4; i++) {
+        bench_open(&b[i], &r[i], model_of(mixture, 1), NULL, 2);
+        before[i] = steps(&b[i], 1).mutual;
+        after[i] = steps(&b[i], 40).mutual;
+    }
+    same_state(&b[0].model->store, &b[1].model->store, "alpha 0");
+    assert_true(before[0] == 0 && after[0] == 0);
+    assert_true(before[2] > 0 && after[2] < 0.5 * before[2]);
+    assert_true(before[3] == before[2] && after[3] > after[2]);
+    for (int i = 0; i < 4; i++) bench_close(&b[i]);
+}
+
+static char first_layer[] = "0", third_layer[] = "2";
+
+/* The loss is the mean over layers, whichever are named. */
+static void peers_by_layer(void **state) {
+    (void)state;
+    char *name[] = {first_layer, first_layer};
+    char second_layer[] = "1";
+    double mutual[3], aux[3];
+    for (int i = 0; i < 3; i++) {
+        at_recipe r = with_peers(2);
+        r.losses.z = 0;
+        name[0] = i ? second_layer : first_layer;
+        if (i < 2) r.losses.mutual_layers = (at_strings){name, 1};
+        bench b;
+        bench_open(&b, &r, model_of(mixture, 1), NULL, 2);
+        const at_step_report rep = steps(&b, 1);
+        mutual[i] = rep.mutual;
+        aux[i] = rep.aux;
+        bench_close(&b);
+    }
+    assert_true(mutual[0] != mutual[1]);
+    for (int i = 0; i < 3; i++) assert_true(fabs(aux[i] - 2 * mutual[i]) < 1e-6 * aux[i]);
+    assert_true(fabs(mutual[2] - (mutual[0] + mutual[1]) / 2) < 1e-6 * mutual[2]);
+}
+
+static void peers_refused(void **state) {
+    (void)state;
+    char *name[] = {first_layer, third_layer};
+    at_recipe r = with_peers(1);
+    r.losses.mutual_layers = (at_strings){name, 2};
+    refuse(&r, model_of(mixture, 1), NULL, "losses.mutual_layers: of its 2 items 1 are");
+    r.losses.mutual_layers.n = 0;
+    static const char one[] = "model: {arch: moduleformer, n_layer: 2, n_embd: 24, att_hidden: 24, "
+                              "ffd_hidden: 20, gating_size: 8, k_mlp: 1}\n";
+    refuse(&r, model_of(one, 1), NULL, "losses.mutual_distillation: no token");
+}
+
 static void mixtures_on_any_threads(void **state) {
     (void)state;
     bench b[3];
@@ -299,6 +368,9 @@ static void mixtures_on_any_threads(void **state) {
     r.losses.mutual_information = 0.1;
     r.losses.z = 0.01;
     r.losses.attention = r.losses.feed_forward = 1;
+    r.losses.mutual_distillation = 3;
+    r.losses.mutual_end = r.losses.mutual_temperature = 1;
+    r.losses.mutual_form = AT_MUTUAL_MIXTURE;
     for (int i = 0; i < 3; i++) {
         bench_open(&b[i], &r, model_of(mixture, 1), NULL, i + 1);
         (void)steps(&b[i], 4);
@@ -676,6 +748,9 @@ int main(void) {
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(losses_of_routers),
         cmocka_unit_test(mutual_information_is_learnt),
+        cmocka_unit_test(peers),
+        cmocka_unit_test(peers_by_layer),
+        cmocka_unit_test(peers_refused),
         cmocka_unit_test(mixtures_on_any_threads),
         cmocka_unit_test(loads_of_a_whole_step),
         cmocka_unit_test(losses_need_routers),
