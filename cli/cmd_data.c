@@ -33,6 +33,7 @@ static void draw_row(table *t, const cJSON *row) {
         {"documents", "documents", 10, CELL_NUMBER, 0, 0, NULL},
         {"bytes", "bytes", 10, CELL_BYTES, 0, 0, NULL},
         {"characters", "chars", 10, CELL_COUNT, 0, 0, NULL},
+        {"words", "words", 10, CELL_COUNT, 0, 0, NULL},
         {"splits.train.tokens", "train tok", 12, CELL_NUMBER, 0, 0, NULL},
         {"splits.validation.tokens", "valid. tok", 12, CELL_NUMBER, 0, 0, NULL},
         {"splits.test.tokens", "test tok", 12, CELL_NUMBER, 0, 0, NULL},
@@ -44,16 +45,24 @@ static void draw_row(table *t, const cJSON *row) {
     draw_left(row, "paragraphs_dropped", "    paragraphs dropped: ");
 }
 
+/* The unit that was balanced first, then what follows from it in the others. */
+static void draw_reached(const cJSON *o) {
+    const cJSON *all = cJSON_GetObjectItemCaseSensitive(o, "reached_percent_by_unit"), *r;
+    const char *unit = row_text(o, "unit");
+    for (int others = 0; others < 2; others++) cJSON_ArrayForEach(r, all) {
+            if ((strcmp(r->string, unit) != 0) != others) continue;
+            printf("%s%s: train %.2f %%, validation %.2f %%, test %.2f %%\n",
+                   others ? "    in " : "largest above smallest domain, in ", r->string,
+                   row_number(r, "train"), row_number(r, "validation"), row_number(r, "test"));
+        }
+}
+
 static void draw_build(void *user, const char *json) {
     cJSON *o = printable_row(json, stdout);
     if (cJSON_GetObjectItemCaseSensitive(o, "domain")) {
         draw_row(user, o);
     } else {
-        const cJSON *r = cJSON_GetObjectItemCaseSensitive(o, "reached_percent");
-        printf("largest above smallest domain, in %s: train %.2f %%, validation %.2f %%, test %.2f "
-               "%%\n",
-               row_text(o, "unit"), row_number(r, "train"), row_number(r, "validation"),
-               row_number(r, "test"));
+        draw_reached(o);
         printf("%s: %.0f tokens in the vocabulary, tokenizer %.12s, %.1f s\n", row_text(o, "data"),
                row_number(o, "vocab"), row_text(o, "tokenizer"), row_number(o, "seconds"));
     }
@@ -90,9 +99,12 @@ static int build(int argc, char **argv) {
         {"tokenizer", 0, OPT_STRING, &d.tokenizer, NULL, "FILE", "or use this tokenizer.json", 0,
          0},
         {"unit", 0, OPT_STRING, &d.unit, NULL, "UNIT",
-         "what is balanced: tokens, bytes, chars, docs", 0, 0},
+         "what is balanced: tokens, bytes, chars, docs, words", 0, 0},
         {"max-diff", 0, OPT_REAL, &d.max_diff, NULL, "PCT",
          "percent the largest domain may be above the smallest (5)", 0, 1000},
+        {"share", 0, OPT_STRING, &d.share, NULL, "NAME=N,...",
+         "sizes of the domains relative to each other, as en=70,fr=30; otherwise all the same", 0,
+         0},
         {"no-balance", 0, OPT_FLAG, &all, NULL, NULL, "keep everything", 0, 0},
         {"limit", 0, OPT_INT, &d.limit, NULL, "N", "at most N units of training text a domain", 0,
          9e15},

@@ -156,8 +156,10 @@ typedef struct artel_data {
     const char *tokenizer;  /* a tokenizer.json or a folder with one, or NULL:          */
     int64_t vocab;          /* train one of so many tokens                              */
     double split[3];        /* shares of train, validation, test                        */
-    const char *unit;       /* what is balanced: "tokens", "bytes", "chars", "docs"     */
+    const char *unit;       /* what is balanced: "tokens", "bytes", "chars", "docs", "words" */
     double max_diff;        /* percent the largest domain may be above the smallest     */
+    const char *share;      /* "en=70,fr=10": sizes relative to each other, of all domains; NULL:
+                               the same for all.  max_diff is then of sizes over shares */
     int no_balance;         /* keep everything                                          */
     int64_t limit;          /* units of training text a domain at most; 0: no limit     */
     int64_t seed;           /* of the order documents are taken in                      */
@@ -171,12 +173,12 @@ ARTEL_API void artel_data_defaults(artel_data *o);
 /**
  * Text files, folders, JSON lines (plain, .gz, .zst), web pages and program sources -> a balanced,
  * deduplicated, split, tokenised data set.  Same sources, options and seed: the same bytes.
- * Emits an object a domain {"domain","licence","documents","bytes","characters","tokens","split_by"
+ * Emits an object a domain {"domain","licence","documents","bytes","characters","words","tokens","split_by"
  * ("file", or "stretch" where files were too few),"splits","read","files_left_out",
  * "paragraphs_dropped"}, then {"data","vocab","tokenizer","unit",
- * "max_diff_percent","reached_percent","seconds"}.
+ * "max_diff_percent","reached_percent","reached_percent_by_unit","seconds"}.
  * Fails leaving nothing behind: ARTEL_ARG wrong options or a folder that is no data set in the way,
- * ARTEL_IO missing files or a full disk, ARTEL_FORMAT bad text or a domain left empty,
+ * ARTEL_IO missing files or a full disk, ARTEL_FORMAT bad text, a domain left empty or max_diff out of reach,
  * ARTEL_INTERRUPTED.
  */
 ARTEL_API artel_status artel_data_build(artel *a, const artel_data *o, artel_emit emit, void *user);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "data/build.h"
 #include "data/progress.h"
+#include <stdlib.h>
 #include <string.h>
 
 void artel_data_defaults(artel_data *o) {
@@ -16,12 +17,12 @@ void artel_data_defaults(artel_data *o) {
     for (int k = 0; k < AT_SPLITS; k++) o->split[k] = b.balance.share[k];
 }
 
-/* "NAME=REST": the name from the heap, *rest behind the sign. */
-static char *name_of(at_ctx *c, const char *s, const char *what, const char **rest) {
+/* "NAME=REST": the name from the heap, *rest behind the sign.  form: what REST is. */
+static char *name_of(at_ctx *c, const char *s, const char *what, const char *form,
+                     const char **rest) {
     const char *sign = s ? strchr(s, '=') : NULL;
     if (!sign || sign == s || !sign[1]) {
-        (void)at_error(c, AT_ARG, "%s: expected NAME=%s, found \"%.200s\"", what,
-                       strcmp(what, "domain") == 0 ? "PATH" : "SPDX", s ? s : "");
+        (void)at_error(c, AT_ARG, "%s: expected NAME=%s, found \"%.200s\"", what, form, s ? s : "");
         return NULL;
     }
     char *name = at_malloc(c, (size_t)(sign - s) + 1);
@@ -35,8 +36,34 @@ static char *name_of(at_ctx *c, const char *s, const char *what, const char **re
 typedef struct lists {
     at_build_source *source;
     at_build_licence *licence;
-    int64_t n_source, n_licence;
+    at_build_share *share;
+    int64_t n_source, n_licence, n_share;
 } lists;
+
+/* "en=70,fr=10" */
+static at_status shares_fill(at_ctx *c, const char *text, lists *l) {
+    int64_t cap = 0;
+    for (const char *p = text; p; p = *p ? p + 1 : NULL) {
+        char one[160];
+        const size_t n = strcspn(p, ",");
+        if (n >= sizeof one)
+            return at_error(c, AT_ARG, "share: expected NAME=N, found \"%.40s...\"", p);
+        memcpy(one, p, n);
+        one[n] = 0;
+        const char *number;
+        char *end;
+        if (!at_reserve(c, &l->share, &cap, l->n_share + 1, sizeof *l->share)) return c->status;
+        at_build_share *s = &l->share[l->n_share];
+        if (!(s->domain = name_of(c, one, "share", "N", &number))) return c->status;
+        l->n_share++;
+        s->weight = strtod(number, &end);
+        if (end == number || *end)
+            return at_error(c, AT_ARG, "share: expected a number for \"%s\", found \"%s\"",
+                            s->domain, number);
+        p += n;
+    }
+    return AT_OK;
+}
 
 static at_status lists_fill(at_ctx *c, const artel_data *o, lists *l) {
     l->source = at_calloc(c, (size_t)o->n_domain, sizeof *l->source);
@@ -45,7 +72,7 @@ static at_status lists_fill(at_ctx *c, const artel_data *o, lists *l) {
     for (int i = 0; i < o->n_domain; i++) {
         at_build_source *s = &l->source[l->n_source++];
         const char *path;
-        if (!(s->domain = name_of(c, o->domain[i], "domain", &path))) return c->status;
+        if (!(s->domain = name_of(c, o->domain[i], "domain", "PATH", &path))) return c->status;
         const char *colon = strchr(path, ':');
         if (colon && at_source_kind_parse(path, (size_t)(colon - path), &s->kind)) path = colon + 1;
         if (!(s->path = at_strdup(c, path))) return c->status;
@@ -53,10 +80,10 @@ static at_status lists_fill(at_ctx *c, const artel_data *o, lists *l) {
     for (int i = 0; i < o->n_licence; i++) {
         at_build_licence *s = &l->licence[l->n_licence++];
         const char *spdx;
-        if (!(s->domain = name_of(c, o->licence[i], "licence", &spdx))) return c->status;
+        if (!(s->domain = name_of(c, o->licence[i], "licence", "SPDX", &spdx))) return c->status;
         if (!(s->spdx = at_strdup(c, spdx))) return c->status;
     }
-    return AT_OK;
+    return o->share ? shares_fill(c, o->share, l) : AT_OK;
 }
 
 static void lists_free(lists *l) {
@@ -68,8 +95,10 @@ static void lists_free(lists *l) {
         at_free(l->licence[i].domain);
         at_free(l->licence[i].spdx);
     }
+    for (int64_t i = 0; i < l->n_share; i++) at_free(l->share[i].domain);
     at_free(l->source);
     at_free(l->licence);
+    at_free(l->share);
 }
 
 static at_status options(at_ctx *c, const artel_data *o, const lists *l, at_build *b) {
@@ -78,12 +107,15 @@ static at_status options(at_ctx *c, const artel_data *o, const lists *l, at_buil
     b->n_sources = l->n_source;
     b->licence = l->licence;
     b->n_licences = l->n_licence;
+    b->share = l->share;
+    b->n_shares = l->n_share;
     b->out = o->out;
     b->tokenizer = o->tokenizer;
     b->vocab = o->vocab;
     for (int k = 0; k < AT_SPLITS; k++) b->balance.share[k] = o->split[k];
     if (o->unit && !at_unit_parse(o->unit, &b->balance.unit))
-        return at_error(c, AT_ARG, "unit: expected tokens, bytes, chars or docs, found \"%.40s\"",
+        return at_error(c, AT_ARG,
+                        "unit: expected tokens, bytes, chars, docs or words, found \"%.40s\"",
                         o->unit);
     if (o->seed < 0 || o->limit < 0 || o->min_chars < 0 || o->vocab < 0)
         return at_error(c, AT_ARG, "seed, limit, min_chars and vocab: expected 0 or more");
@@ -105,7 +137,7 @@ static void copy_item(at_json *j, const char *as, const cJSON *from, const char 
 }
 
 static artel_status emit_domain(artel *a, const cJSON *d, artel_emit emit, void *user) {
-    static const char *const counts[] = {"documents", "bytes", "characters", "tokens"};
+    static const char *const counts[] = {"documents", "bytes", "characters", "words", "tokens"};
     static const char *const copied[] = {"split_by", "splits", "read", "files_left_out",
                                          "paragraphs_dropped"};
     at_json j;
@@ -143,6 +175,7 @@ static artel_status emit_manifest(artel *a, const artel_data *o, const cJSON *m,
     copy_item(&j, "unit", balance, "unit");
     copy_item(&j, "max_diff_percent", balance, "max_diff_percent");
     copy_item(&j, "reached_percent", balance, "reached_percent");
+    copy_item(&j, "reached_percent_by_unit", balance, "reached_percent_by_unit");
     at_json_put_number(&j, "seconds", seconds);
     return at_emit(a, emit, user, &j);
 }

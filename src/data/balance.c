@@ -291,16 +291,24 @@ static at_status take_split(at_ctx *c, at_stage *s, at_split split, const at_bal
     return AT_OK;
 }
 
+double at_balance_weight(const at_balance *b, int domain) {
+    return b->weight ? b->weight[domain] : 1;
+}
+
 at_status at_balance_take(at_ctx *c, at_stage *domain, int n, const at_balance *b) {
     for (int k = 0; k < AT_SPLITS; k++) {
-        double smallest = HUGE_VAL;
-        for (int i = 0; i < n; i++)
-            smallest = fmin(smallest, total(&domain[i], (at_split)k, b->unit));
+        double smallest = HUGE_VAL, largest = 0; /* total over weight; weight */
+        for (int i = 0; i < n; i++) {
+            const double w = at_balance_weight(b, i);
+            smallest = fmin(smallest, total(&domain[i], (at_split)k, b->unit) / w);
+            largest = fmax(largest, w);
+        }
         const double limit =
             b->limit > 0 ? (double)b->limit * b->share[k] / b->share[AT_TRAIN] : HUGE_VAL;
+        smallest = fmin(smallest, limit / largest);
         for (int i = 0; i < n; i++) {
             const double all = total(&domain[i], (at_split)k, b->unit);
-            const double target = fmin(b->equal ? smallest : all, limit);
+            const double target = b->equal ? smallest * at_balance_weight(b, i) : fmin(all, limit);
             const at_status s = take_split(c, &domain[i], (at_split)k, b, target);
             if (s) return s;
         }

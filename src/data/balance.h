@@ -20,14 +20,18 @@ typedef struct at_balance {
     double max_diff; /* percent that the largest may be above the smallest    */
     int64_t limit;   /* units of training text a domain at most; 0: no limit  */
     double share[AT_SPLITS];
+    const double *weight; /* [domains] relative sizes asked for, above 0; NULL: all the same */
 } at_balance;
 
 /** Sets `split` and `order` of every document.  A split that would be empty in a domain gets one
     group (in all domains).  AT_FORMAT when a domain has fewer documents than there are splits. */
 at_status at_balance_split(at_ctx *c, at_stage *domain, int n, const at_balance *b, uint64_t seed);
 /** Sets `take` of every document.  They are taken in order; one that would exceed the target is
-    passed over.  If the domain then is too small, the first one passed over is cut to fit. */
+    passed over.  If the domain then is too small, the first one passed over is cut to fit.  With
+    weights, sizes over weights are made equal, and no domain exceeds the limit. */
 at_status at_balance_take(at_ctx *c, at_stage *domain, int n, const at_balance *b);
+/** The weight of a domain. */
+double at_balance_weight(const at_balance *b, int domain);
 /** Indices of the documents of one split by order, from the heap; *count how many. NULL: OOM. */
 int64_t *at_balance_order(at_ctx *c, const at_stage *s, at_split split, int64_t *count);
 

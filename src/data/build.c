@@ -1,6 +1,7 @@
 /* build.c - the steps of a build, and the folder it makes. */
 #include "data/build.h"
 #include "data/progress.h"
+#include "data/settle.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -124,12 +125,40 @@ static int domain_of(const at_builder *k, const char *name) {
     return -1;
 }
 
+/* The shares in the order of the domains. */
+static at_status weights_fill(at_ctx *c, at_builder *k) {
+    const at_build *b = k->b;
+    if (!b->n_shares) return AT_OK;
+    if (!b->balance.equal)
+        return at_error(c, AT_ARG, "share: sizes are kept only where domains are balanced");
+    if (!(k->weight = at_calloc(c, (size_t)k->n_domains, sizeof *k->weight))) return c->status;
+    for (int64_t i = 0; i < b->n_shares; i++) {
+        const at_build_share *s = &b->share[i];
+        const int d = domain_of(k, s->domain);
+        if (d < 0) return at_error(c, AT_ARG, "share: no domain \"%.80s\" has a source", s->domain);
+        if (!(s->weight > 0 && s->weight <= 1e12))
+            return at_error(c, AT_ARG, "share: domain \"%s\": expected a number above 0, found %g",
+                            s->domain, s->weight);
+        if (k->weight[d] > 0)
+            return at_error(c, AT_ARG, "share: domain \"%s\" is named twice", s->domain);
+        k->weight[d] = s->weight;
+    }
+    for (int i = 0; i < k->n_domains; i++)
+        if (!(k->weight[i] > 0))
+            return at_error(c, AT_ARG,
+                            "share: domain \"%s\" has none; expected one for each domain",
+                            k->stage[i].name);
+    k->balance.weight = k->weight;
+    return AT_OK;
+}
+
 static at_status sources_open(at_ctx *c, at_builder *k) {
     const at_build *b = k->b;
     k->source = at_calloc(c, (size_t)b->n_sources, sizeof *k->source);
     k->stage = at_calloc(c, DOMAINS_MAX, sizeof *k->stage);
     k->written = at_calloc(c, DOMAINS_MAX, sizeof *k->written);
-    if (!k->source || !k->stage || !k->written) return c->status;
+    k->words = at_calloc(c, DOMAINS_MAX, sizeof *k->words);
+    if (!k->source || !k->stage || !k->written || !k->words) return c->status;
     for (int64_t i = 0; i < b->n_sources; i++) {
         const at_build_source *s = &b->source[i];
         at_status status = at_source_open(c, s->path, s->domain, s->kind, &k->source[i]);
@@ -141,7 +170,7 @@ static at_status sources_open(at_ctx *c, at_builder *k) {
         if (status) return status;
         k->n_domains++;
     }
-    return AT_OK;
+    return weights_fill(c, k);
 }
 
 /* For progress inside a file: bytes read before it. */
@@ -200,6 +229,8 @@ static void builder_close(at_ctx *c, at_builder *k) {
     at_free(k->source);
     at_free(k->stage);
     at_free(k->written);
+    at_free(k->words);
+    at_free(k->weight);
     at_dedup_free(&k->seen);
     at_tokenizer_close(k->tokenizer);
     at_partial_drop(c, k->dir);
@@ -211,15 +242,16 @@ at_status at_build_run(at_ctx *c, const at_build *b, cJSON **manifest) {
     *manifest = NULL;
     at_status s = options_check(c, b);
     if (s) return s;
-    at_builder k = {.b = b};
+    at_builder k = {.b = b, .balance = b->balance};
     s = folder_open(c, &k);
     if (!s) s = sources_open(c, &k);
     if (!s) s = read_all(c, &k);
     at_dedup_free(&k.seen);
-    if (!s) s = at_balance_split(c, k.stage, k.n_domains, &b->balance, b->seed);
+    if (!s) s = at_balance_split(c, k.stage, k.n_domains, &k.balance, b->seed);
     if (!s) s = at_build_tokenizer(c, &k);
     if (!s) s = at_build_encode(c, &k);
-    if (!s) s = at_balance_take(c, k.stage, k.n_domains, &b->balance);
+    if (!s) s = at_balance_take(c, k.stage, k.n_domains, &k.balance);
+    if (!s) s = at_build_settle(c, &k);
     if (!s) s = at_build_write(c, &k);
     if (!s) s = at_build_manifest(c, &k, manifest);
     if (!s) s = folder_commit(c, &k);

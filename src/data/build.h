@@ -5,7 +5,7 @@
  *   split      by the hash of a document's key (balance.h)
  *   tokenizer  loaded, or trained on the same amount of training text from every domain
  *   encode     the staged text, in parallel
- *   balance    choose the documents
+ *   balance    choose the documents (balance.h), cut the last of them to the token (settle.h)
  *   write      shards, tokenizer.json, manifest.json
  *
  * The data set is made in a temporary folder (base/partial.h); an interrupt or an error leaves
@@ -29,11 +29,19 @@ typedef struct at_build_licence {
     char *domain, *spdx;
 } at_build_licence;
 
+/** Relative size of a domain. */
+typedef struct at_build_share {
+    char *domain;
+    double weight;
+} at_build_share;
+
 typedef struct at_build {
     const at_build_source *source; /* the same domain may come several times */
     int64_t n_sources;
     const at_build_licence *licence;
     int64_t n_licences;
+    const at_build_share *share; /* of every domain; none: all have the same */
+    int64_t n_shares;
     const char *out;
     const char *tokenizer; /* a tokenizer.json or its folder, or NULL: train one */
     int64_t vocab;         /* ... of so many tokens                              */
@@ -53,6 +61,7 @@ at_status at_build_run(at_ctx *c, const at_build *b, cJSON **manifest);
 
 typedef struct at_builder {
     const at_build *b;
+    at_balance balance;          /* b->balance with the weights */
     char *out, *dir, *stage_dir; /* the target; temporary folder; one in it for the staged text */
     at_source *source;           /* [b->n_sources] */
     at_stage *stage;             /* [n_domains], in order of first mention */
@@ -61,6 +70,8 @@ typedef struct at_builder {
     at_tokenizer *tokenizer;
     int32_t eot;
     at_shard (*written)[AT_SPLITS]; /* [n_domains]: counts of the shards */
+    int64_t (*words)[AT_SPLITS];    /* ... and words of their text      */
+    double *weight;                 /* [n_domains], or NULL: all the same */
 } at_builder;
 
 /** Load or train the tokenizer, save it into dir: encode.c. */

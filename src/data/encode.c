@@ -2,6 +2,7 @@
 #include "base/par.h"
 #include "data/build.h"
 #include "data/progress.h"
+#include "data/settle.h"
 #include "data/shard.h"
 #include <string.h>
 
@@ -167,31 +168,6 @@ at_status at_build_encode(at_ctx *c, at_builder *k) {
 
 /* ---- shards ---- */
 
-/* The part of a document that was taken: whole tokens up to d->take units, then end-of-text. */
-static void cut(const at_builder *k, const at_staged *d, int32_t *id, int64_t *n, int64_t *bytes,
-                int64_t *chars) {
-    *n = d->tokens;
-    *bytes = d->bytes;
-    *chars = d->chars;
-    if (d->take == INT64_MAX) return;
-    const at_unit unit = k->b->balance.unit;
-    const int64_t ending = k->eot >= 0;
-    *n = *bytes = *chars = 0;
-    while (*n < d->tokens - ending) {
-        size_t more = 0;
-        const char *text = at_tokenizer_bytes(k->tokenizer, id[*n], &more);
-        const int64_t letters = text ? at_utf8_count(text, more) : 0;
-        const int64_t units = unit == AT_UNIT_TOKENS  ? *n + 1 + ending
-                              : unit == AT_UNIT_BYTES ? *bytes + (int64_t)more
-                                                      : *chars + letters;
-        if (units > d->take) break;
-        (*n)++;
-        *bytes += (int64_t)more;
-        *chars += letters;
-    }
-    if (*n > 0 && ending) id[(*n)++] = k->eot;
-}
-
 static at_status write_split(at_ctx *c, at_builder *k, int domain, at_split split) {
     at_stage *s = &k->stage[domain];
     char leaf[128];
@@ -207,14 +183,14 @@ static at_status write_split(at_ctx *c, at_builder *k, int domain, at_split spli
     int64_t cap = 0;
     for (int64_t i = 0; !status && i < n; i++) {
         const at_staged *d = &s->doc[order[i]];
-        int64_t tokens, bytes, chars;
         if (d->take == 0) continue;
         status = stop_asked(c);
         if (!status && !at_reserve(c, &id, &cap, d->tokens, sizeof *id)) status = c->status;
         if (!status) status = at_stage_ids(c, s, d, id);
         if (status) break;
-        cut(k, d, id, &tokens, &bytes, &chars);
-        if (tokens > 0) status = at_shard_writer_add(c, w, id, tokens, bytes, chars);
+        const at_sizes z = at_build_cut(k, d, id);
+        if (z.tokens > 0) status = at_shard_writer_add(c, w, id, z.tokens, z.bytes, z.chars);
+        k->words[domain][split] += z.words;
     }
     at_free(id);
     at_free(order);

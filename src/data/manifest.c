@@ -1,11 +1,11 @@
 /* manifest.c - manifest.json: everything needed to judge a data set and to build it again. */
 #include "base/sha256.h"
-#include "data/build.h"
+#include "data/settle.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *const units[] = {"tokens", "bytes", "chars", "docs"};
+static const char *const units[] = {"tokens", "bytes", "chars", "docs", "words"};
 
 const char *at_unit_name(at_unit u) { return units[u]; }
 
@@ -25,44 +25,53 @@ static void put_some(at_json *j, const char *key, int64_t v) {
     if (v) put(j, key, v);
 }
 
-static int64_t units_of(const at_shard *s, at_unit u) {
-    switch (u) {
-    case AT_UNIT_TOKENS: return s->n_tokens;
-    case AT_UNIT_BYTES: return s->n_bytes;
-    case AT_UNIT_CHARS: return s->n_chars;
-    case AT_UNIT_DOCS: break;
-    }
-    return s->n_docs;
+static at_sizes sizes_of(const at_builder *k, int domain, int split) {
+    const at_shard *w = &k->written[domain][split];
+    return (at_sizes){w->n_tokens, w->n_bytes, w->n_chars, w->n_docs, k->words[domain][split]};
 }
 
-/* Percent that the largest domain is above the smallest. */
-static double reached(const at_builder *k, int split) {
+/* Percent that the largest domain is above the smallest, sizes divided by their shares. */
+static double reached(const at_builder *k, int split, at_unit unit) {
     double lo = HUGE_VAL, hi = 0;
     for (int i = 0; i < k->n_domains; i++) {
-        const double v = (double)units_of(&k->written[i][split], k->b->balance.unit);
+        const at_sizes z = sizes_of(k, i, split);
+        const double v = (double)at_sizes_units(&z, unit) / at_balance_weight(&k->balance, i);
         lo = fmin(lo, v);
         hi = fmax(hi, v);
     }
     return lo > 0 ? floor((hi / lo - 1) * 1e6 + 0.5) / 1e4 : hi > 0 ? 1e9 : 0;
 }
 
-static void put_balance(at_ctx *c, const at_builder *k, at_json *j) {
-    const at_balance *b = &k->b->balance;
+/* The same in every unit: what is even in tokens need not be in bytes. */
+static void put_reached(const at_builder *k, at_json *j) {
+    at_json_begin_object(j, "reached_percent");
+    for (int s = 0; s < AT_SPLITS; s++)
+        at_json_put_number(j, at_split_name[s], reached(k, s, k->balance.unit));
+    at_json_end(j);
+    at_json_begin_object(j, "reached_percent_by_unit");
+    for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+        at_json_begin_object(j, units[u]);
+        for (int s = 0; s < AT_SPLITS; s++)
+            at_json_put_number(j, at_split_name[s], reached(k, s, (at_unit)u));
+        at_json_end(j);
+    }
+    at_json_end(j);
+}
+
+static void put_balance(const at_builder *k, at_json *j) {
+    const at_balance *b = &k->balance;
     at_json_begin_object(j, "balance");
     at_json_put_bool(j, "asked", b->equal);
     at_json_put_string(j, "unit", units[b->unit]);
     at_json_put_number(j, "max_diff_percent", b->max_diff);
     if (b->limit > 0) put(j, "limit", b->limit);
-    at_json_begin_object(j, "reached_percent");
-    for (int s = 0; s < AT_SPLITS; s++) {
-        const double diff = reached(k, s);
-        at_json_put_number(j, at_split_name[s], diff);
-        if (b->equal && diff > b->max_diff)
-            at_log(c, AT_LOG_WARN,
-                   "%s: the largest domain is %.2f %% above the smallest, asked for %g %%",
-                   at_split_name[s], diff, b->max_diff);
+    if (b->weight) {
+        at_json_begin_object(j, "shares");
+        for (int i = 0; i < k->n_domains; i++)
+            at_json_put_number(j, k->stage[i].name, b->weight[i]);
+        at_json_end(j);
     }
-    at_json_end(j);
+    put_reached(k, j);
     at_json_end(j);
 }
 
@@ -136,6 +145,7 @@ static at_status put_domain(at_ctx *c, const at_builder *k, int i, at_json *j) {
         put(j, "documents", w->n_docs);
         put(j, "bytes", w->n_bytes);
         put(j, "characters", w->n_chars);
+        put(j, "words", k->words[i][p]);
         put(j, "tokens", w->n_tokens);
         at_json_put_string(j, "sha256", digest);
         at_json_end(j);
@@ -165,7 +175,7 @@ at_status at_build_manifest(at_ctx *c, const at_builder *k, cJSON **manifest) {
     for (int s = 0; s < AT_SPLITS; s++)
         at_json_put_number(&j, at_split_name[s], b->balance.share[s]);
     at_json_end(&j);
-    put_balance(c, k, &j);
+    put_balance(k, &j);
     at_json_begin_object(&j, "filter");
     put(&j, "min_chars", b->filter.min_chars);
     at_json_put_number(&j, "min_letters", b->filter.min_letters);

@@ -135,7 +135,9 @@ at_status at_stage_add(at_ctx *c, at_stage *s, const at_document *d, const at_fi
                                  .group = XXH3_64bits(group, strlen(group)),
                                  .text_at = s->text_bytes,
                                  .bytes = s->clean.n,
-                                 .chars = at_utf8_count(s->clean.p, (size_t)s->clean.n)};
+                                 .chars = at_utf8_count(s->clean.p, (size_t)s->clean.n),
+                                 .words = at_utf8_words(s->clean.p, (size_t)s->clean.n),
+                                 .gap = d->separator ? (int)strlen(d->separator) : 0};
     s->text_bytes += s->clean.n;
     return AT_OK;
 }
@@ -180,6 +182,7 @@ int64_t at_staged_units(const at_staged *d, at_unit unit) {
     case AT_UNIT_TOKENS: return d->tokens;
     case AT_UNIT_BYTES: return d->bytes;
     case AT_UNIT_CHARS: return d->chars;
+    case AT_UNIT_WORDS: return d->words;
     case AT_UNIT_DOCS: break;
     }
     return 1;

@@ -2,7 +2,7 @@
  * stage.h - staging: clean text of a domain between reading and encoding.
  *
  * Documents are filtered, deduplicated and appended to a temporary file of their domain; later
- * their ids are appended to another.  A record of 80 bytes for each document stays in memory.
+ * their ids are appended to another.  A record of 96 bytes for each document stays in memory.
  */
 #ifndef AT_STAGE_H
 #define AT_STAGE_H
@@ -11,15 +11,23 @@
 #include "data/source.h"
 #include <stdio.h>
 
-typedef enum at_unit { AT_UNIT_TOKENS, AT_UNIT_BYTES, AT_UNIT_CHARS, AT_UNIT_DOCS } at_unit;
+/** What sizes are counted in.  Words are what white space (of ASCII) separates. */
+typedef enum at_unit {
+    AT_UNIT_TOKENS,
+    AT_UNIT_BYTES,
+    AT_UNIT_CHARS,
+    AT_UNIT_DOCS,
+    AT_UNIT_WORDS
+} at_unit;
 
 typedef struct at_staged {
     uint64_t key, order; /* hash of the key; place in the shuffle          */
     uint64_t group;      /* documents of a group (a file) go into one split */
-    int64_t text_at, bytes, chars;
+    int64_t text_at, bytes, chars, words;
     int64_t ids_at, tokens; /* end-of-text included                           */
     int64_t take;           /* units taken: 0 none, INT64_MAX all             */
     at_split split;
+    int gap; /* length of the separator between paragraphs: 0 (one piece), 1 ("\n") or 2 */
 } at_staged;
 
 typedef struct at_filter {

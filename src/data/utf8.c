@@ -48,6 +48,14 @@ int64_t at_utf8_count(const char *s, size_t bytes) {
     return n;
 }
 
+static bool is_blank(char ch) { return ch == ' ' || (ch >= '\t' && ch <= '\r'); }
+
+int64_t at_utf8_words(const char *s, size_t bytes) {
+    int64_t n = bytes > 0 && !is_blank(s[0]);
+    for (size_t i = 1; i < bytes; i++) n += is_blank(s[i - 1]) && !is_blank(s[i]);
+    return n;
+}
+
 size_t at_utf8_cut(const char *s, size_t bytes, size_t max) {
     if (bytes <= max) return bytes;
     size_t n = max;

@@ -18,6 +18,8 @@ void at_bytes_free(at_bytes *t);
 int64_t at_utf8_error(const char *s, size_t bytes);
 /** Code points in valid UTF-8. */
 int64_t at_utf8_count(const char *s, size_t bytes);
+/** Words: runs of bytes that are no white space of ASCII. */
+int64_t at_utf8_words(const char *s, size_t bytes);
 /** Where to cut valid UTF-8 to at most `max` bytes without breaking a character. */
 size_t at_utf8_cut(const char *s, size_t bytes, size_t max);
 /** Code points that are letters, marks or white space in valid UTF-8. */

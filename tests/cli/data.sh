@@ -29,15 +29,15 @@ run 2 "$ARTEL" data build -o "$work/x" -d en="$text/en" --vocab 300 --split 0.5
 says "three shares"
 run 2 "$ARTEL" data build -o "$work/x" -d en="$text/en" --vocab 300 --split 0.5,0.1,0.1
 says "sum to 1"
-run 2 "$ARTEL" data build -o "$work/x" -d en="$text/en" --vocab 300 --unit words
-says "tokens, bytes, chars or docs"
+run 2 "$ARTEL" data build -o "$work/x" -d en="$text/en" --vocab 300 --unit lines
+says "tokens, bytes, chars, docs or words"
 run 2 "$ARTEL" data build -o "$work/x" -d "$text/en" --vocab 300
 says "NAME=PATH"
 
 # ---- a whole one ----
 run 0 "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --licence en=CC0-1.0 --vocab 400 -o "$work/set"
 prints "largest above smallest domain"
-prints "domain        documents      bytes      chars    train tok   valid. tok     test tok"
+prints "domain        documents      bytes      chars      words    train tok   valid. tok     test tok"
 awk '$1 == "fr" && $(NF - 2) > $NF && $(NF - 1) > 0 && $NF > 0 {found = 1} END {exit !found}' "$work/.out" ||
     complain "the row of fr does not say the tokens of each split"
 run 0 "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --licence en=CC0-1.0 --vocab 400 -o "$work/two" \
@@ -59,6 +59,26 @@ run 2 "$ARTEL" data show "$work/set" -d de
 says 'no domain "de"'
 run 1 "$ARTEL" data show "$work/nowhere"
 says "no such data set"
+
+# ---- sizes: shares, every unit, what cannot be reached ----
+run 0 "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --vocab 400 -o "$work/two" --share en=3,fr=1 --unit words \
+    --max-diff 2
+prints "largest above smallest domain, in words: train"
+prints "    in bytes: train"
+check "the manifest has the shares" grep -q '"shares":' "$work/two/manifest.json"
+en=$(sed -n '/"name":.*"en"/,/"tokens"/s/.*"words":[^0-9]*\([0-9]*\).*/\1/p' "$work/two/manifest.json" | head -1)
+fr=$(sed -n '/"name":.*"fr"/,/"tokens"/s/.*"words":[^0-9]*\([0-9]*\).*/\1/p' "$work/two/manifest.json" | head -1)
+check "three times as many words of en ($en, $fr)" test $((en * 100)) -ge $((fr * 294)) -a $((en * 100)) -le $((fr * 306))
+run 2 "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --vocab 400 -o "$work/x" --share en=3
+says 'share: domain "fr" has none'
+run 2 "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --vocab 400 -o "$work/x" --share en=3,fr=1,de=1
+says 'share: no domain "de" has a source'
+run 2 "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --vocab 400 -o "$work/x" --share en=3,fr=x
+says 'share: expected a number for "fr", found "x"'
+run 2 "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --vocab 400 -o "$work/x" --share en=3,fr=1 --no-balance
+says "only where domains are balanced"
+run 1 "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --vocab 400 -o "$work/x" --share en=700,fr=1 --unit docs
+says "split cannot be balanced within 5 %"
 
 # the tokenizer of one set serves another
 run 0 "$ARTEL" data build -q -d en="$text/en" --tokenizer "$work/set/tokenizer.json" -o "$work/three"
