@@ -83,7 +83,4 @@ at_status at_build_write(at_ctx *c, at_builder *k);
 /** manifest.json in dir: manifest.c. */
 at_status at_build_manifest(at_ctx *c, const at_builder *k, cJSON **manifest);
 
-const char *at_unit_name(at_unit u);
-bool at_unit_parse(const char *name, at_unit *out);
-
 #endif

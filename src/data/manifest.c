@@ -5,19 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const units[] = {"tokens", "bytes", "chars", "docs", "words"};
-
-const char *at_unit_name(at_unit u) { return units[u]; }
-
-bool at_unit_parse(const char *name, at_unit *out) {
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (strcmp(units[i], name) == 0) {
-            *out = (at_unit)i;
-            return true;
-        }
-    return false;
-}
-
 static void put(at_json *j, const char *key, int64_t v) { at_json_put_number(j, key, (double)v); }
 
 /* Adds a count unless it is zero. */
@@ -49,8 +36,8 @@ static void put_reached(const at_builder *k, at_json *j) {
         at_json_put_number(j, at_split_name[s], reached(k, s, k->balance.unit));
     at_json_end(j);
     at_json_begin_object(j, "reached_percent_by_unit");
-    for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
-        at_json_begin_object(j, units[u]);
+    for (int u = 0; u < AT_UNITS; u++) {
+        at_json_begin_object(j, at_unit_name((at_unit)u));
         for (int s = 0; s < AT_SPLITS; s++)
             at_json_put_number(j, at_split_name[s], reached(k, s, (at_unit)u));
         at_json_end(j);
@@ -62,7 +49,7 @@ static void put_balance(const at_builder *k, at_json *j) {
     const at_balance *b = &k->balance;
     at_json_begin_object(j, "balance");
     at_json_put_bool(j, "asked", b->equal);
-    at_json_put_string(j, "unit", units[b->unit]);
+    at_json_put_string(j, "unit", at_unit_name(b->unit));
     at_json_put_number(j, "max_diff_percent", b->max_diff);
     if (b->limit > 0) put(j, "limit", b->limit);
     if (b->weight) {

@@ -8,7 +8,8 @@ int64_t at_sizes_units(const at_sizes *s, at_unit unit) {
     case AT_UNIT_BYTES: return s->bytes;
     case AT_UNIT_CHARS: return s->chars;
     case AT_UNIT_WORDS: return s->words;
-    case AT_UNIT_DOCS: break;
+    case AT_UNIT_DOCS:
+    case AT_UNITS: break;
     }
     return s->docs;
 }

@@ -177,13 +177,27 @@ at_status at_stage_put_ids(at_ctx *c, at_stage *s, const int32_t *id, int64_t n)
     return AT_OK;
 }
 
+static const char *const units[AT_UNITS] = {"tokens", "bytes", "chars", "docs", "words"};
+
+const char *at_unit_name(at_unit u) { return units[u]; }
+
+bool at_unit_parse(const char *name, at_unit *out) {
+    for (int i = 0; i < AT_UNITS; i++)
+        if (strcmp(units[i], name) == 0) {
+            *out = (at_unit)i;
+            return true;
+        }
+    return false;
+}
+
 int64_t at_staged_units(const at_staged *d, at_unit unit) {
     switch (unit) {
     case AT_UNIT_TOKENS: return d->tokens;
     case AT_UNIT_BYTES: return d->bytes;
     case AT_UNIT_CHARS: return d->chars;
     case AT_UNIT_WORDS: return d->words;
-    case AT_UNIT_DOCS: break;
+    case AT_UNIT_DOCS:
+    case AT_UNITS: break;
     }
     return 1;
 }

@@ -17,8 +17,11 @@ typedef enum at_unit {
     AT_UNIT_BYTES,
     AT_UNIT_CHARS,
     AT_UNIT_DOCS,
-    AT_UNIT_WORDS
+    AT_UNIT_WORDS,
+    AT_UNITS
 } at_unit;
+const char *at_unit_name(at_unit u);
+bool at_unit_parse(const char *name, at_unit *out);
 
 typedef struct at_staged {
     uint64_t key, order; /* hash of the key; place in the shuffle          */
