@@ -249,6 +249,7 @@ class Run:
             self.model.randomise(self.seed)
         self.d = {**DEFAULTS["distill"], **recipe["distill"]} if "distill" in recipe else None
         self.teacher = models[self.d["teacher"]] if self.d else None
+        self.turns = self.d and self.d["schedule"] == "alternating"
         self.alpha = Alpha(self.d, t["steps"]) if self.d else None
         self.weights = aux_weights(recipe, self.model)
         globs = recipe.get("freeze", [])
@@ -276,24 +277,32 @@ class Run:
             ce, kd = cross_entropy(log_softmax(logits), label), 0.0
             loss = ce
             if self.teacher:
-                taught = self.teacher.logits(Pass(False), self.teacher.p, ids)
-                kd = divergence(logits, taught, self.d["loss"], self.d["temperature"], self.d["skew"])
                 alphas.append(self.alpha.at(step, index))
-                loss = alphas[-1] * ce + (1 - alphas[-1]) * kd
+                if self.turns and alphas[-1] == 1:  # the text's turn
+                    kd = None
+                else:
+                    taught = self.teacher.logits(Pass(False), self.teacher.p, ids)
+                    kd = divergence(logits, taught, self.d["loss"], self.d["temperature"], self.d["skew"])
+                    loss = alphas[-1] * ce + (1 - alphas[-1]) * kd
             passes.append(r)
             losses.append(loss)
             ces.append(getval(ce))
-            kds.append(getval(kd))
+            kds += [] if kd is None else [getval(kd)]
         aux, w = aux_loss(self.weights, passes), self.weights
         if w["mutual_distillation"]:
             mutual = sum(peers_loss(w, r.experts) for r in passes) / len(passes)
             left = 1 + (w["mutual_end"] - 1) * step / (t["steps"] - 1)
             aux = aux + w["mutual_distillation"] * left * mutual
             report.update(mutual=float(getval(mutual)))
-        report.update(ce=float(np.mean(ces)), kd=float(np.mean(kds)), aux=float(getval(aux)), passes=passes)
+        report.update(ce=float(np.mean(ces)), kd=float(np.mean(kds)) if kds else None, aux=float(getval(aux)),
+                      passes=passes)
         if self.teacher:  # the guard against spikes sees the loss as if alpha had stayed
-            by_first = [(self.d["alpha"] - a) * (c - k) for a, c, k in zip(alphas, ces, kds)]
-            report.update(alpha=float(numpy.mean(alphas)), ces=ces, kds=kds, by_first=float(numpy.mean(by_first)))
+            report.update(alpha=float(numpy.mean(alphas)), ces=ces, kds=kds)
+            if not self.turns:
+                by_first = [(self.d["alpha"] - a) * (c - k) for a, c, k in zip(alphas, ces, kds)]
+                report.update(by_first=float(numpy.mean(by_first)))
+            else:  # the text's
+                report.update(steady=report["ce"] + report["aux"])
         return sum(losses) / len(losses) + aux
 
     def update(self, gradient, norm, lr, step):
@@ -319,7 +328,8 @@ class Run:
     def log(self, step, loss, report, lr, norm):
         line = dict(step=step + 1, tokens=(step + 1) * self.per_step, loss=loss)
         if self.teacher:
-            line.update(ce=report["ce"], kd=report["kd"], alpha=report["alpha"])
+            line.update(ce=report["ce"], alpha=report["alpha"])
+            line.update({} if report["kd"] is None else dict(kd=report["kd"]))
         kinds = [self.weights[k] * self.weights[f] for k in ("mutual_information", "concentration", "switch", "z")
                  for f in ("attention", "feed_forward")]
         if any(kinds):
@@ -384,7 +394,7 @@ class Run:
             loss = float(loss)
             norm = float(numpy.sqrt(sum(numpy.sum(g * g) for k, g in gradient.items() if k not in self.frozen)))
             self.margin = min([self.margin] + [r.margin for r in report["passes"]])
-            steady = loss + report.get("by_first", 0.0)
+            steady = report.get("steady", loss + report.get("by_first", 0.0))
             above = steady - self.mean - t["spike"]
             if show:
                 print(f"  {step + 1:4d}  loss {loss:.4f}  norm {norm:.3f}  above the mean {steady - self.mean:+.4f}"
@@ -399,7 +409,7 @@ class Run:
                 for i, r in enumerate(report["passes"]):
                     self.history[i] = r.history["new"]
             self.mean += (steady - self.mean) / min(step + 1, 50)
-            if self.teacher:
+            if self.teacher and not self.turns:
                 self.alpha.observe(report["ces"], report["kds"])
             metrics.append(self.log(step, loss, report, lr, norm))
             last = step + 1 == t["steps"]

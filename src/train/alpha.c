@@ -20,14 +20,14 @@ static double both(double alpha, int64_t turn) {
     return alpha;
 }
 const at_distill_schedule at_distill_schedule_combined = {"combined", "both losses in every turn",
-                                                          both};
+                                                          both, false};
 
 static double in_turns(double alpha, int64_t turn) {
     (void)alpha;
     return turn % 2 ? 0 : 1;
 }
 const at_distill_schedule at_distill_schedule_alternating = {
-    "alternating", "the text's in even turns, the teacher's in odd ones", in_turns};
+    "alternating", "the text's in even turns, the teacher's in odd ones", in_turns, true};
 
 #define X(name) &at_alpha_rule_##name,
 const at_alpha_rule *const at_alpha_rules[] = {AT_ALPHA_RULES(X) NULL};

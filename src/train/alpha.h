@@ -23,6 +23,8 @@ typedef struct at_alpha_rule {
 typedef struct at_distill_schedule {
     const char *name, *help;
     double (*weight)(double alpha, int64_t turn); /* of the text in this turn, from 0 */
+    bool in_turns; /* a turn has one of the losses, whatever the rule says: in those of the text
+                      alone the teacher is not asked */
 } at_distill_schedule;
 
 struct at_alpha {

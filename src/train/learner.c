@@ -112,6 +112,10 @@ void at_learner_close(at_learner *l) {
     *l = (at_learner){0};
 }
 
+bool at_learner_asks(const at_learner *l, double text_weight) {
+    return l->teacher.kind && !(l->alpha.schedule->in_turns && text_weight >= 1);
+}
+
 static bool turns_are_steps(const at_learner *l) {
     return l->recipe->distill.scope == AT_SCOPE_STEP;
 }
@@ -167,12 +171,14 @@ at_status at_learner_micro_batch(at_learner *l, const at_place *at, int64_t i, d
         loss = at_weighted_sum(&run, (at_tensor *[]){loss, pass.loss}, (double[]){1, 1}, 2);
     at_status s = explained(l, at, &run);
     if (s == AT_OK) {
-        const double by_first = (l->alpha.first - alpha) * (losses.ce - losses.kd);
+        const double first = l->alpha.schedule->in_turns ? 1 : l->alpha.first;
+        const double by_first = (first - alpha) * (losses.ce - losses.kd);
         out->loss += share * (double)loss->data[0];
         out->steady += share * ((double)loss->data[0] + by_first);
         out->alpha += share * alpha;
         out->ce += share * losses.ce;
         out->kd += share * losses.kd;
+        if (losses.taught) out->taught += share;
         if (l->seen) l->seen[i] = losses;
         if (pass.loss) out->aux += share * (double)pass.loss->data[0];
         out->mutual += share * pass.peers;
@@ -182,7 +188,9 @@ at_status at_learner_micro_batch(at_learner *l, const at_place *at, int64_t i, d
     return s;
 }
 
+/* Where the losses take turns no rule is asked. */
 static void observe(at_learner *l) {
+    if (l->alpha.schedule->in_turns) return;
     const int64_t n = l->recipe->train.accumulate;
     at_losses mean = {0};
     for (int64_t i = 0; i < n; i++) {

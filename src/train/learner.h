@@ -32,14 +32,19 @@ struct at_learner {
     at_usage usage; /* of a step's experts            */
 };
 
+/** Whether the teacher is needed where the text has this weight. */
+bool at_learner_asks(const at_learner *l, double text_weight);
+
 /** What a step of one or several learners came to: means. */
 typedef struct at_step_report {
-    double loss, ce, kd; /* means over the step's tokens; kd 0 without a teacher */
+    double loss, ce, kd; /* means over the step's tokens; kd of those that were taught, 0 if none */
+    double taught;       /* share of the step's micro-batches for which a teacher was asked */
     double alpha;        /* weight of ce; the rest is that of kd                  */
-    double steady;       /* the loss if alpha were still the recipe's: no schedule makes it jump */
-    double aux;          /* of routers and experts, weighted, part of loss; 0 without */
-    double mutual;       /* mutual distillation, unweighted, mean over layers; 0 without */
-    double norm;         /* of the gradient, before clipping                     */
+    double steady; /* the loss if alpha were still the recipe's, or, where the losses take turns,
+                            1: no schedule makes it jump */
+    double aux;    /* of routers and experts, weighted, part of loss; 0 without */
+    double mutual; /* mutual distillation, unweighted, mean over layers; 0 without */
+    double norm;   /* of the gradient, before clipping                     */
     double load_entropy; /* of the experts' load, mean over routers; see arch/usage.h */
     int64_t dead;        /* experts the step did without, all routers together        */
     bool mixture;        /* there are routers: the two above say something            */

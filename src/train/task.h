@@ -23,6 +23,7 @@ typedef struct at_data {
 /** Losses of a micro-batch, means over its parts. */
 typedef struct at_losses {
     double ce, kd;
+    bool taught; /* a teacher was asked: kd is known */
 } at_losses;
 
 /** Loss of a part of the held back data ("all": of all of it). */

@@ -150,12 +150,13 @@ static at_tensor *loss(at_learner *l, at_run *run, int64_t index, double text_we
                          .kd = {.kind = (at_kd_kind)r->distill.loss,
                                 .tau = r->distill.temperature,
                                 .skew = r->distill.skew}};
-    if (l->teacher.kind && !p->collect) l->teacher.kind->give(&l->teacher, run, &in, index, &spec);
+    const bool taught = !p->collect && at_learner_asks(l, text_weight);
+    if (taught) l->teacher.kind->give(&l->teacher, run, &in, index, &spec);
     at_tensor *x = at_model_hidden(l->model, run, &in, p);
     if (p->collect) return x;
     at_head_report rep = {0};
     x = at_head_loss(run, x, at_model_head(l->model), &spec, &rep);
-    *out = (at_losses){rep.ce, rep.kd};
+    *out = (at_losses){rep.ce, rep.kd, taught};
     return x;
 }
 

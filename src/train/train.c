@@ -94,7 +94,7 @@ static at_status log_step(loop *l, const at_step_report *r) {
     at_json_put_number(&j, "loss", r->loss);
     if (l->teacher) {
         at_json_put_number(&j, "ce", r->ce);
-        at_json_put_number(&j, "kd", r->kd);
+        if (r->taught > 0) at_json_put_number(&j, "kd", r->kd);
         at_json_put_number(&j, "alpha", r->alpha);
     }
     if (at_aux_wanted(&l->learner.aux)) {

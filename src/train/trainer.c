@@ -149,6 +149,7 @@ at_status at_trainer_step(at_trainer *t, at_step_report *out) {
     at_status s = gradients(t, n, out);
     if (s != AT_OK) return s;
     report_usage(t, out);
+    if (out->taught > 0 && out->taught < 0.999) out->kd /= out->taught;
     out->norm = norm_of_gradients(t);
     s = guard(t, out);
     if (s == AT_OK) s = change(t, out);

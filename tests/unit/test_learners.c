@@ -299,7 +299,7 @@ static void move(at_alpha *a, double ce, double kd) {
 static const at_alpha_rule moving = {"moving", "", two_numbers, moved, move};
 
 static double in_turns(double alpha, int64_t turn) { return turn % 2 ? 0 : alpha; }
-static const at_distill_schedule turns = {"turns", "", in_turns};
+static const at_distill_schedule turns = {"turns", "", in_turns, false};
 
 /* A live one that looks at what it is asked for. */
 typedef struct {
@@ -381,7 +381,8 @@ static void alpha_moves(void **state) {
     close_pupil(&p);
 }
 
-/* Where micro-batches are the turns, a step has both losses, and the rule hears of each. */
+/* Where micro-batches are the turns, a step has both losses, each of half of it; in turns of the text
+   the teacher is not asked.  Where both losses count, the rule hears of each micro-batch. */
 static void micro_batches_are_turns(void **state) {
     (void)state;
     pupil p;
@@ -390,13 +391,25 @@ static void micro_batches_are_turns(void **state) {
     open_pupil_of(&by_micro_batch, &p, &at_alpha_rule_adaptive, &at_distill_schedule_alternating);
     for (int i = 0; i < 3; i++) {
         at_step_report r;
+        p.w.next = 2 * i + 1; /* the first micro-batch is the text's alone */
         OK(at_trainer_step(&p.t, &r));
-        assert_true(r.alpha == 0.5);
+        assert_true(r.alpha == 0.5 && r.taught == 0.5);
+        assert_int_equal(p.w.asked, i + 1);
+        assert_true(p.l.alpha.state[0] == 0); /* it has no say */
+        assert_true(fabs(r.loss - (p.l.seen[0].ce + p.l.seen[1].kd) / 2) < 1e-6);
+        assert_true(fabs(r.kd - p.l.seen[1].kd) < 1e-12 && p.l.seen[0].kd == 0);
+        assert_true(fabs(r.steady - r.ce) < 1e-6);
+    }
+    close_pupil(&p);
+    open_pupil_of(&by_micro_batch, &p, &at_alpha_rule_adaptive, &at_distill_schedule_combined);
+    for (int i = 0; i < 3; i++) {
+        at_step_report r;
+        OK(at_trainer_step(&p.t, &r));
         const double *seen = p.l.alpha.state;
         assert_true(seen[0] == 2 * (i + 1));
         const double *ce = &seen[1 + 2 * i], *kd = &seen[21 + 2 * i];
         assert_true(fabs(ce[0] + ce[1] - 2 * r.ce) < 1e-12 && ce[0] != ce[1]);
-        assert_true(fabs(r.loss - (ce[0] + kd[1]) / 2) < 1e-6);
+        assert_true(fabs(kd[0] + kd[1] - 2 * r.kd) < 1e-12 && kd[0] != kd[1]);
     }
     close_pupil(&p);
 }
