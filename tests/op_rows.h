@@ -151,22 +151,27 @@ static at_tensor *fixed(at_run *r, int64_t rows, int64_t cols) {
     return t;
 }
 static at_tensor *b_distill(at_run *r, at_tensor **t) {
-    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_FORWARD, 2, 0});
+    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_FORWARD, 2, 0, AT_TOKENS_ALIKE});
 }
 static at_tensor *b_distill_reverse(at_run *r, at_tensor **t) {
-    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_REVERSE, 1.5, 0});
+    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_REVERSE, 1.5, 0, AT_TOKENS_ALIKE});
 }
 static at_tensor *b_distill_soft(at_run *r, at_tensor **t) {
-    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_SOFT, 1.5, 0});
+    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_SOFT, 1.5, 0, AT_TOKENS_ALIKE});
 }
 static at_tensor *b_distill_js(at_run *r, at_tensor **t) {
-    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_JS, 1.5, 0});
+    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_JS, 1.5, 0, AT_TOKENS_ALIKE});
 }
 static at_tensor *b_distill_skew(at_run *r, at_tensor **t) {
-    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_SKEW, 1.5, 0.2});
+    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_SKEW, 1.5, 0.2, AT_TOKENS_ALIKE});
 }
 static at_tensor *b_distill_skew_reverse(at_run *r, at_tensor **t) {
-    return at_distill(r, t[0], fixed(r, 3, 5), &(at_kd){AT_KD_SKEW_REVERSE, 1.5, 0.3});
+    return at_distill(r, t[0], fixed(r, 3, 5),
+                      &(at_kd){AT_KD_SKEW_REVERSE, 1.5, 0.3, AT_TOKENS_ALIKE});
+}
+static at_tensor *b_distill_teacher(at_run *r, at_tensor **t) { /* the weights do not move */
+    const at_kd how = {AT_KD_REVERSE, 2, 0, AT_TOKEN_TEACHER};
+    return at_distill_tokens(r, t[0], fixed(r, 4, 5), &how, (int32_t[]){1, -1, 3, 0});
 }
 static at_tensor *b_head(at_run *r, at_tensor **t) {
     const at_head_spec s = {.label = (int32_t[]){1, -1, 3, 0}};
@@ -178,9 +183,36 @@ static at_tensor *head_kd(at_run *r, at_tensor **t, at_kd_kind kind, int64_t row
     const at_head_spec s = {.label = label,
                             .teacher_x = fixed(r, rows, 3),
                             .teacher_w = fixed(r, 6, 3),
-                            .kd = {kind, 2, 0.1},
+                            .kd = {kind, 2, 0.1, AT_TOKENS_ALIKE},
                             .alpha = 0.3};
     return at_head_loss(r, t[0], t[1], &s, NULL);
+}
+static double two_thirds(void *user, const at_head_report *known) {
+    (void)user;
+    (void)known;
+    return 2.0 / 3;
+}
+/* Two rounds, several blocks: weights of tokens, a weight that comes after the losses. */
+static at_tensor *head_weighed(at_run *r, at_tensor **t, at_token_weight weight, bool norms) {
+    int32_t label[8] = {3, 0, -1, 5, 1, 1, 4, 2};
+    const at_head_spec s = {.label = label,
+                            .teacher_x = fixed(r, 8, 3),
+                            .teacher_w = fixed(r, 6, 3),
+                            .kd = {AT_KD_SKEW, 2, 0.1, weight},
+                            .alpha = 0.3,
+                            .norms = norms,
+                            .weigh = norms ? two_thirds : NULL,
+                            .block = 3};
+    return at_head_loss(r, t[0], t[1], &s, NULL);
+}
+static at_tensor *b_head_teacher(at_run *r, at_tensor **t) {
+    return head_weighed(r, t, AT_TOKEN_TEACHER, false);
+}
+static at_tensor *b_head_weighed(at_run *r, at_tensor **t) {
+    return head_weighed(r, t, AT_TOKENS_ALIKE, true);
+}
+static at_tensor *b_head_both(at_run *r, at_tensor **t) {
+    return head_weighed(r, t, AT_TOKEN_TEACHER, true);
 }
 static at_tensor *b_head_kd(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_FORWARD, 4); }
 static at_tensor *b_head_rkd(at_run *r, at_tensor **t) { return head_kd(r, t, AT_KD_REVERSE, 70); }
@@ -430,6 +462,10 @@ static const row rows[] = {
     {"distill/js",        b_distill_js,     1, {{3, 5}}},
     {"distill/skew",      b_distill_skew,   1, {{3, 5}}},
     {"distill/skewed reverse", b_distill_skew_reverse, 1, {{3, 5}}},
+    {"distill/by teacher", b_distill_teacher, 1, {{4, 5}}},
+    {"head_loss/by teacher", b_head_teacher,  2, {{2, 4, 3}, {6, 3}}},
+    {"head_loss/weighed", b_head_weighed,   2, {{8, 3}, {6, 3}}},
+    {"head_loss/both",    b_head_both,      2, {{8, 3}, {6, 3}}},
     {"head_loss/xent",    b_head,           2, {{2, 2, 3}, {5, 3}}},
     {"head_loss/forward", b_head_kd,        2, {{4, 3}, {6, 3}}},
     {"head_loss/reverse", b_head_rkd,       2, {{70, 3}, {6, 3}}},

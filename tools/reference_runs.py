@@ -14,6 +14,7 @@ Choices of experts are steps: where two experts are nearly as probable, float32 
 So no run may come nearer to such a tie than MARGIN; take another seed where one does.
 """
 import argparse
+import copy
 import fnmatch
 import json
 import pathlib
@@ -41,8 +42,9 @@ DEFAULTS = {
                   schedule="cosine", warmup=0.05, floor=0.1, weight_decay=0.1, beta1=0.9, beta2=0.95, eps=1e-8,
                   momentum=0.95, muon_scale=0.2, clip=1.0, spike=3.0, eval_every=200, eval_windows=32, save_every=200,
                   keep=2),
-    "distill": dict(loss="forward_kl", temperature=2.0, skew=0.1, alpha=0.5, alpha_rule="fixed", alpha_end=1.0,
-                    schedule="combined", scope="step"),
+    "distill": dict(loss="forward_kl", warmup_loss="forward_kl", warmup_steps=0, token_weight="none", temperature=2.0,
+                    skew=0.1, alpha=0.5, alpha_rule="fixed", alpha_end=1.0, schedule="combined", scope="step",
+                    alpha_sees="past"),
     "losses": dict(mutual_information=0.0, concentration=0.0, switch=0.0, z=0.0, attention=1.0, feed_forward=1.0,
                    scope="micro_batch", mutual_distillation=0.0, mutual_end=1.0, mutual_form="variance",
                    mutual_temperature=1.0, mutual_detach=True, mutual_layers=[]),
@@ -78,7 +80,15 @@ def cross_entropy(logp, label):
     return -np.mean(logp[numpy.arange(label.size), label.reshape(-1)])
 
 
-def divergence(student, teacher, kind, tau, skew):
+def token_weights(student, teacher, kind, tau, label):
+    """How hard each token is, without a gradient."""
+    at = numpy.arange(label.size), label.reshape(-1)
+    if kind == "surprise":
+        return -log_softmax(getval(student))[at]
+    return 1 - numpy.exp(log_softmax(teacher / tau)[at]) if kind == "teacher" else numpy.ones(label.size)
+
+
+def divergence(student, teacher, kind, tau, skew, weight):
     p, q = log_softmax(student / tau), log_softmax(teacher / tau)
 
     def kl(x, y):
@@ -95,7 +105,7 @@ def divergence(student, teacher, kind, tau, skew):
         "skew_kl": lambda: kl(q, mixed(q, p, skew)),
         "skew_reverse_kl": lambda: kl(p, mixed(p, q, skew)),
     }[kind]()
-    return tau * tau * np.mean(np.sum(each, 1))
+    return tau * tau * np.sum(weight * np.sum(each, 1)) / np.sum(weight)
 
 
 def router_loss(weights, kind, probability, logp, logits, pick):
@@ -173,12 +183,19 @@ class Alpha:
     """Weight of the text, from all losses so far."""
 
     def __init__(self, distill, steps):
-        self.d, self.steps, self.ce, self.kd = distill, steps, [], []
+        self.d, self.steps, self.ce, self.kd, self.norms = distill, steps, [], [], []
 
-    def observe(self, ces, kds):
+    def observe(self, ces, kds, norms):
         one = self.d["scope"] == "micro_batch"
         self.ce += ces if one else [numpy.mean(ces)]
         self.kd += kds if one else [numpy.mean(kds)]
+        self.norms += norms if one else [numpy.mean(norms, 0)]
+
+    def gradient_norm(self, first):
+        if not self.norms:
+            return first
+        ce, kd = follower(self.norms, max(20, self.steps // 100))[-1]
+        return first / ce / (first / ce + (1 - first) / kd)
 
     def adaptive(self, first):
         k = max(20, self.steps // 100)
@@ -204,7 +221,8 @@ class Alpha:
             return 1.0 - (step if d["scope"] == "step" else index) % 2
         if d["alpha_rule"] == "anneal":
             return first + (d["alpha_end"] - first) * step / (self.steps - 1)
-        return {"fixed": lambda a: a, "adaptive": self.adaptive, "slopes": self.slopes}[d["alpha_rule"]](first)
+        rules = {"fixed": lambda a: a, "adaptive": self.adaptive, "slopes": self.slopes, "gradient_norm": self.gradient_norm}
+        return rules[d["alpha_rule"]](first)
 
 
 # ---- a run ----------------------------------------------------------------------------------------------------------
@@ -265,7 +283,8 @@ class Run:
         self.mean = 0.0
 
     def step_loss(self, p, step, report):
-        t, passes, losses, ces, kds, alphas = self.t, [], [], [], [], []
+        t, passes, losses, ces, kds, alphas, norms = self.t, [], [], [], [], [], []
+        trial = copy.deepcopy(self.alpha)
         for i in range(t["accumulate"]):
             index = step * t["accumulate"] + i
             ids, label, walked = self.sampler.batch_at(index)
@@ -277,12 +296,20 @@ class Run:
             ce, kd = cross_entropy(log_softmax(logits), label), 0.0
             loss = ce
             if self.teacher:
-                alphas.append(self.alpha.at(step, index))
-                if self.turns and alphas[-1] == 1:  # the text's turn
+                if self.turns and self.alpha.at(step, index) == 1:  # the text's turn
                     kd = None
+                    alphas.append(1.0)
                 else:
                     taught = self.teacher.logits(Pass(False), self.teacher.p, ids)
-                    kd = divergence(logits, taught, self.d["loss"], self.d["temperature"], self.d["skew"])
+                    kind = self.d["loss" if step >= self.d["warmup_steps"] else "warmup_loss"]
+                    weight = token_weights(logits, taught, self.d["token_weight"], self.d["temperature"], label)
+                    of_kd = lambda z: divergence(z, taught, kind, self.d["temperature"], self.d["skew"], weight)
+                    of_ce = lambda z: cross_entropy(log_softmax(z), label)
+                    norms.append(numpy.array([numpy.linalg.norm(autograd.grad(f)(getval(logits))) for f in (of_ce, of_kd)]))
+                    kd = of_kd(logits)
+                    if self.d["alpha_sees"] == "own":
+                        trial.observe([getval(ce)], [getval(kd)], norms[-1:])
+                    alphas.append(trial.at(step, index))
                     loss = alphas[-1] * ce + (1 - alphas[-1]) * kd
             passes.append(r)
             losses.append(loss)
@@ -297,7 +324,7 @@ class Run:
         report.update(ce=float(np.mean(ces)), kd=float(np.mean(kds)) if kds else None, aux=float(getval(aux)),
                       passes=passes)
         if self.teacher:  # the guard against spikes sees the loss as if alpha had stayed
-            report.update(alpha=float(numpy.mean(alphas)), ces=ces, kds=kds)
+            report.update(alpha=float(numpy.mean(alphas)), ces=ces, kds=kds, norms=norms)
             if not self.turns:
                 by_first = [(self.d["alpha"] - a) * (c - k) for a, c, k in zip(alphas, ces, kds)]
                 report.update(by_first=float(numpy.mean(by_first)))
@@ -410,7 +437,7 @@ class Run:
                     self.history[i] = r.history["new"]
             self.mean += (steady - self.mean) / min(step + 1, 50)
             if self.teacher and not self.turns:
-                self.alpha.observe(report["ces"], report["kds"])
+                self.alpha.observe(report["ces"], report["kds"], report["norms"])
             metrics.append(self.log(step, loss, report, lr, norm))
             last = step + 1 == t["steps"]
             if last or (t["eval_every"] and (step + 1) % t["eval_every"] == 0):

@@ -173,11 +173,20 @@ typedef enum at_kd_kind {
     AT_KD_SKEW_REVERSE /* KL(p || m), m = a p + (1-a) q;  h = p log(p/m) - a (1-a) p (p-q)/m   */
 } at_kd_kind;
 enum { AT_KD_KINDS = AT_KD_SKEW_REVERSE + 1 };
-/** One of them with its numbers. */
+/** What a token t with label y weighs among the others, w: the loss is sum w_t kd_t / sum w_t.  Weights
+    are constants to the gradient.  A token without a label weighs nothing; where nothing weighs
+    anything, the loss is 0. */
+typedef enum at_token_weight {
+    AT_TOKENS_ALIKE,   /* w = 1, whether there is a label or not                           */
+    AT_TOKEN_SURPRISE, /* w = -log p[y] at temperature 1: what the student finds hard      */
+    AT_TOKEN_TEACHER   /* w = 1 - q[y]: where the teacher says more than the text          */
+} at_token_weight;
+/** A loss with its numbers. */
 typedef struct at_kd {
     at_kd_kind kind;
     double tau;  /* > 0 */
     double skew; /* a of the last two, in [0, 1); at 0 they are forward and reverse to the bit */
+    at_token_weight weight;
 } at_kd;
 /**
  * Mean over rows of the loss `how` -> [1].  student, teacher [N, V]; no gradient reaches the teacher.
@@ -187,6 +196,11 @@ typedef struct at_kd {
  * Trans. Inf. Theory 37(1) (JS); Ko et al. 2024, arXiv 2402.03898 (skewed).
  */
 at_tensor *at_distill(at_run *r, at_tensor *student, at_tensor *teacher, const at_kd *how);
+/** The same with the weights that `how` names; label [N], negative: none.  AT_ARG: weights by label, but
+    label is NULL.  Source of 1 - q[y], which is half of |q - onehot(y)|_1: the unused loss of the code of
+    arXiv 2407.19610. */
+at_tensor *at_distill_tokens(at_run *r, at_tensor *student, at_tensor *teacher, const at_kd *how,
+                             const int32_t *label);
 
 /** Rows of a teacher who is known by its n most probable tokens, at the temperature of the loss. */
 typedef struct at_top {
@@ -205,6 +219,12 @@ typedef struct at_head_teacher {
     double weight;      /* where several speak of a row: share of their sum        */
 } at_head_teacher;
 
+typedef struct at_head_report {
+    double ce, kd;    /* means, nats per token                                 */
+    int64_t n_labels; /* labels >= 0                                           */
+    /* where the spec asks for them: |d ce / d logits|, |d kd / d logits| over all rows */
+    double ce_norm, kd_norm;
+} at_head_report;
 /** What head_loss measures and how; fields after `label` are for distillation. */
 typedef struct at_head_spec {
     const int32_t *label;           /* [N], negative: skipped in the cross entropy       */
@@ -214,11 +234,12 @@ typedef struct at_head_spec {
     int n_teachers;
     at_kd kd;     /* the loss to the teacher                         */
     double alpha; /* weight of the cross entropy; 1 - alpha of the KD  */
+    bool norms;   /* the report is to have the norms                 */
+    /* NULL, or: says alpha once both losses are known, in place of the above */
+    double (*weigh)(void *user, const at_head_report *known);
+    void *user;
+    int64_t block; /* rows of logits at a time; 0: about 32 MiB of them, 64 at least */
 } at_head_spec;
-typedef struct at_head_report {
-    double ce, kd;    /* means, nats per token                                 */
-    int64_t n_labels; /* labels >= 0                                           */
-} at_head_report;
 /**
  * Output projection and loss in one:  loss = alpha xent(x w^T) + (1 - alpha) distill(...) -> [1].
  * x [N, C], w [V, C].  Logits exist for a block of rows at a time; when the run trains their
@@ -232,6 +253,8 @@ typedef struct at_head_report {
  * which is never above the divergence itself, and equal to it in the part of the top; its gradient by
  * the logits is p - q there and p (1 - q'/p') elsewhere.  The other kinds spread q' evenly over the
  * tokens that are not top, as does a mixture.
+ * Weights of tokens (of a row that no teacher speaks of: 0) and `weigh` need the losses before the
+ * gradient: then the logits are made twice, unless all rows are one block.
  */
 at_tensor *at_head_loss(at_run *r, at_tensor *x, at_tensor *w, const at_head_spec *spec,
                         at_head_report *report);

@@ -95,6 +95,21 @@ double at_row_kd(const at_kernels *k, int64_t v, const at_kd *how, const at_real
     return tau * tau * kl;
 }
 
+double at_row_weight(const at_kernels *k, int64_t v, const at_kd *how, const at_real *s,
+                     const at_real *z, int32_t label, at_real *tmp) {
+    if (how->weight == AT_TOKENS_ALIKE) return 1;
+    if (label < 0) return 0;
+    if (how->weight == AT_TOKEN_SURPRISE) return at_row_softmax(k, v, 1, s, tmp) - (double)s[label];
+    (void)at_row_softmax(k, v, 1 / how->tau, z, tmp);
+    return 1 - (double)tmp[label];
+}
+
+void at_weight_shares(int64_t n, double *w) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += w[i] = w[i] > 0 ? w[i] : 0; /* rounding may go below */
+    for (int64_t i = 0; i < n && sum > 0; i++) w[i] /= sum;
+}
+
 int64_t at_count_labels(at_run *r, const char *op, const int32_t *label, int64_t n, int64_t v) {
     int64_t count = 0;
     for (int64_t i = 0; i < n; i++) {

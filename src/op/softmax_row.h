@@ -12,6 +12,12 @@ double at_row_softmax(const at_kernels *k, int64_t v, double a, const at_real *x
 double at_row_kd(const at_kernels *k, int64_t v, const at_kd *how, const at_real *s,
                  const at_real *z, at_real *tmp, double coef, at_real *ds);
 
+/** Unnormalised weight of a row among the others, see at_token_weight; tmp: v values. */
+double at_row_weight(const at_kernels *k, int64_t v, const at_kd *how, const at_real *s,
+                     const at_real *z, int32_t label, at_real *tmp);
+/** w[n] becomes each weight's share of their sum, or 0 where that is 0. */
+void at_weight_shares(int64_t n, double *w);
+
 /** Number of labels >= 0.  Fails the run and returns -1 when one is not below v, or none is >=
     0. */
 int64_t at_count_labels(at_run *r, const char *op, const int32_t *label, int64_t n, int64_t v);

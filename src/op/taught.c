@@ -203,6 +203,20 @@ double at_taught_row(const at_run *r, const at_taught *t, int64_t begin, int64_t
     return at_row_kd(&r->cp->k, t->v, &t->how, s, t->z + i * t->v, tmp, coef, ds);
 }
 
+double at_taught_weight(const at_run *r, const at_taught *t, int64_t begin, int64_t i,
+                        int64_t v_student, const at_real *s, int32_t label, at_real *tmp) {
+    const at_kernels *k = &r->cp->k;
+    int speakers;
+    const at_head_teacher *one = only(t, begin + i, &speakers);
+    if (!speakers || label < 0) return 0;
+    if (t->how.weight == AT_TOKEN_SURPRISE)
+        return at_row_weight(k, v_student, &t->how, s, NULL, label, tmp);
+    if (label >= t->v) return 1; /* not a token that teachers know */
+    if (one && lumped(t, one))
+        return 1 - at_row_top_probability(t->v, one->top, row_of(one, begin + i), label);
+    return at_row_weight(k, t->v, &t->how, NULL, t->z + i * t->v, label, tmp);
+}
+
 double at_taught_cost(const at_taught *t) {
     double flops = 0;
     for (int m = 0; m < t->n; m++)

@@ -29,6 +29,10 @@ at_status at_taught_block(at_run *r, const at_taught *t, int64_t begin, int64_t 
     is not NULL, ds += coef * gradient.  tmp: 2 v values. */
 double at_taught_row(const at_run *r, const at_taught *t, int64_t begin, int64_t i,
                      const at_real *s, at_real *tmp, double coef, at_real *ds);
+/** Unnormalised weight of that row in the loss, see at_token_weight, 0 where nobody speaks of it; the
+    student's logits s are of v_student tokens, and so is tmp. */
+double at_taught_weight(const at_run *r, const at_taught *t, int64_t begin, int64_t i,
+                        int64_t v_student, const at_real *s, int32_t label, at_real *tmp);
 /** Floating-point operations of the products of all rows. */
 double at_taught_cost(const at_taught *t);
 

@@ -42,6 +42,12 @@ double at_row_kd_top(const at_kernels *k, int64_t v, const at_kd *how, const at_
     return tau * tau * value;
 }
 
+double at_row_top_probability(int64_t v, const at_top *top, int64_t i, int32_t id) {
+    for (int64_t j = 0; j < top->n; j++)
+        if (top->id[i * top->n + j] == id) return at_exp((double)top->logq[i * top->n + j]);
+    return at_exp((double)top->left[i]) / (double)(v - top->n);
+}
+
 void at_row_spread_top(int64_t v, double tau, const at_top *top, int64_t i, at_real *z) {
     const int32_t *id = top->id + i * top->n;
     const at_real *logq = top->logq + i * top->n;

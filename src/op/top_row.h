@@ -9,6 +9,9 @@
 double at_row_kd_top(const at_kernels *k, int64_t v, const at_kd *how, const at_real *s,
                      const at_top *top, int64_t i, at_real *tmp, double coef, at_real *ds);
 
+/** Probability of a token below v, as at_row_spread_top has it. */
+double at_row_top_probability(int64_t v, const at_top *top, int64_t i, int32_t id);
+
 /** z with softmax(z / tau) equal to row i, what is left spread evenly over all other tokens. */
 void at_row_spread_top(int64_t v, double tau, const at_top *top, int64_t i, at_real *z);
 

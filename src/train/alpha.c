@@ -6,14 +6,14 @@ static double stay(const at_alpha *a, int64_t step) {
     (void)step;
     return a->first;
 }
-const at_alpha_rule at_alpha_rule_fixed = {"fixed", "alpha stays", NULL, stay, NULL};
+const at_alpha_rule at_alpha_rule_fixed = {"fixed", "alpha stays", NULL, stay, NULL, false};
 
 static double line(const at_alpha *a, int64_t step) {
     const double done = a->steps > 1 ? (double)step / (double)(a->steps - 1) : 0;
     return a->first + (a->last - a->first) * done;
 }
-const at_alpha_rule at_alpha_rule_anneal = {"anneal", "along a line to alpha_end", NULL, line,
-                                            NULL};
+const at_alpha_rule at_alpha_rule_anneal = {"anneal", "along a line to alpha_end", NULL, line, NULL,
+                                            false};
 
 static double both(double alpha, int64_t turn) {
     (void)turn;
@@ -53,8 +53,12 @@ double at_alpha_weight(const at_alpha *a, int64_t step, int64_t turn) {
     return a->schedule->weight(a->rule->weight(a, step), turn);
 }
 
-void at_alpha_observe(at_alpha *a, double ce, double kd) {
-    if (a->rule->observe) a->rule->observe(a, ce, kd);
+void at_alpha_observe(at_alpha *a, const at_losses *seen) {
+    if (a->rule->observe) a->rule->observe(a, seen);
+}
+
+void at_alpha_copy(at_alpha *a, const at_alpha *b) {
+    for (int64_t i = 0; i < b->n_state; i++) a->state[i] = b->state[i];
 }
 
 int64_t at_alpha_window(int64_t steps, int64_t share) {

@@ -33,12 +33,12 @@ static double weight(const at_alpha *a, int64_t step) {
     return ce + kd > 0 ? ce / (ce + kd) : 0.5;
 }
 
-static void observe(at_alpha *a, double ce, double kd) {
+static void observe(at_alpha *a, const at_losses *seen) {
     const int64_t k = window(a), n = count(a);
-    a->state[1 + n % k] = ce;
-    a->state[1 + k + n % k] = kd;
+    a->state[1 + n % k] = seen->ce;
+    a->state[1 + k + n % k] = seen->kd;
     a->state[0] = (double)(n + 1 < 2 * k ? n + 1 : k);
 }
 
-const at_alpha_rule at_alpha_rule_adaptive = {"adaptive", "less of a loss that rose over a window",
-                                              n_state, weight, observe};
+const at_alpha_rule at_alpha_rule_adaptive = {
+    "adaptive", "less of a loss that rose over a window", n_state, weight, observe, false};

@@ -29,8 +29,8 @@ static double weight(const at_alpha *a, int64_t step) {
     return ce / (ce + kd);
 }
 
-static void observe(at_alpha *a, double ce, double kd) {
-    const double loss[] = {ce, kd}, k = (double)at_alpha_window(a->steps, 10);
+static void observe(at_alpha *a, const at_losses *seen) {
+    const double loss[] = {seen->ce, seen->kd}, k = (double)at_alpha_window(a->steps, 10);
     const double g = a->state[0] > 0 ? 2 / (k + 1) : 1;
     a->state[0] = 1;
     for (int i = 0; i < 2; i++) {
@@ -40,5 +40,5 @@ static void observe(at_alpha *a, double ce, double kd) {
     }
 }
 
-const at_alpha_rule at_alpha_rule_slopes = {"slopes", "more of the loss that falls more slowly",
-                                            n_state, weight, observe};
+const at_alpha_rule at_alpha_rule_slopes = {
+    "slopes", "more of the loss that falls more slowly", n_state, weight, observe, false};

@@ -95,7 +95,9 @@ at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher
     }
     if (s == AT_OK) s = aux_weights(c, r, m, &l->aux);
     if (s == AT_OK) s = open_peers(c, l);
+    l->trial = l->alpha;
     if (s == AT_OK) s = at_alpha_open(c, &l->alpha, r->train.steps);
+    if (s == AT_OK) s = at_alpha_open(c, &l->trial, r->train.steps);
     l->whole =
         r->losses.scope == AT_SCOPE_STEP && r->train.accumulate > 1 && at_aux_routed(&l->aux);
     l->usage.slots_only = true;
@@ -105,6 +107,7 @@ at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher
 void at_learner_close(at_learner *l) {
     if (l->task) l->task->close(l);
     at_alpha_close(&l->alpha);
+    at_alpha_close(&l->trial);
     at_free(l->seen);
     at_free(l->peers);
     at_loads_close(&l->loads);
@@ -130,8 +133,25 @@ static at_tensor *read(at_learner *l, const at_place *at, int64_t i, at_run *run
     if (l->peers) l->aux.peers.alpha = mutual_alpha(l, at->step);
     pass->aux = &l->aux;
     pass->loads = l->whole ? &l->loads : NULL;
-    *text_weight = at_alpha_weight(&l->alpha, at->step, turns_are_steps(l) ? at->step : index);
-    return l->task->loss(l, run, index, *text_weight, pass, losses);
+    l->at_step = at->step;
+    l->turn = turns_are_steps(l) ? at->step : index;
+    *text_weight = at_alpha_weight(&l->alpha, at->step, l->turn);
+    at_tensor *loss = l->task->loss(l, run, index, *text_weight, pass, losses);
+    if (at_learner_weighs(l)) *text_weight = l->alpha_now;
+    return loss;
+}
+
+bool at_learner_weighs(const at_learner *l) {
+    return l->teacher.kind && l->recipe->distill.sees == AT_ALPHA_SEES_OWN &&
+           !l->alpha.schedule->in_turns;
+}
+
+double at_learner_weigh(void *learner, const at_head_report *known) {
+    at_learner *l = learner;
+    at_alpha_observe(&l->trial,
+                     &(at_losses){known->ce, known->kd, known->ce_norm, known->kd_norm, true});
+    l->alpha_now = at_alpha_weight(&l->trial, l->at_step, l->turn);
+    return l->alpha_now;
 }
 
 static at_status explained(const at_learner *l, const at_place *at, at_run *run) {
@@ -145,6 +165,7 @@ at_status at_learner_begin_step(at_learner *l, const at_place *at) {
     at_status s = AT_OK;
     double text_weight;
     at_usage_reset(&l->usage);
+    if (at_learner_weighs(l)) at_alpha_copy(&l->trial, &l->alpha);
     if (!l->whole) return AT_OK;
     at_loads_reset(&l->loads);
     for (int64_t i = 0; i < l->recipe->train.accumulate && s == AT_OK; i++) {
@@ -196,9 +217,11 @@ static void observe(at_learner *l) {
     for (int64_t i = 0; i < n; i++) {
         mean.ce += l->seen[i].ce / (double)n;
         mean.kd += l->seen[i].kd / (double)n;
-        if (!turns_are_steps(l)) at_alpha_observe(&l->alpha, l->seen[i].ce, l->seen[i].kd);
+        mean.ce_norm += l->seen[i].ce_norm / (double)n;
+        mean.kd_norm += l->seen[i].kd_norm / (double)n;
+        if (!turns_are_steps(l)) at_alpha_observe(&l->alpha, &l->seen[i]);
     }
-    if (turns_are_steps(l)) at_alpha_observe(&l->alpha, mean.ce, mean.kd);
+    if (turns_are_steps(l)) at_alpha_observe(&l->alpha, &mean);
 }
 
 void at_learner_end_step(at_learner *l) {

@@ -21,13 +21,17 @@ struct at_learner {
     int n_stores;
     at_teacher teacher;
     at_alpha alpha;
-    at_losses *seen; /* [accumulate], owned: of the step that is made; NULL: no teacher */
-    bool idle;       /* sits the next steps out: what is its alone is not touched */
-    void *state;     /* of the task */
-    at_aux aux;      /* weights of the routers' losses */
-    double mutual;   /* the recipe's alpha of mutual distillation */
-    bool *peers;     /* [layers] where experts distil, owned; NULL: nowhere */
-    at_loads loads;  /* of a whole step, where `whole` */
+    at_losses *seen;  /* [accumulate], owned: of the step that is made; NULL: no teacher */
+    at_alpha trial;   /* alpha with what micro-batches of the step under way have told, where the
+                        recipe's alpha_sees is own                                            */
+    double alpha_now; /* the weight that at_learner_weigh gave last                      */
+    int64_t turn, at_step; /* of the micro-batch under way */
+    bool idle;             /* sits the next steps out: what is its alone is not touched */
+    void *state;           /* of the task */
+    at_aux aux;            /* weights of the routers' losses */
+    double mutual;         /* the recipe's alpha of mutual distillation */
+    bool *peers;           /* [layers] where experts distil, owned; NULL: nowhere */
+    at_loads loads;        /* of a whole step, where `whole` */
     bool whole;
     at_usage usage; /* of a step's experts            */
 };
@@ -58,6 +62,12 @@ typedef struct at_step_report {
 at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher teacher,
                           const void *set, at_learner *l);
 void at_learner_close(at_learner *l);
+
+/** What a task that has a teacher asks of its loss: alpha_sees is own. */
+bool at_learner_weighs(const at_learner *l);
+/** at_head_spec.weigh of a learner: the weight of the text in the micro-batch under way, from its own
+    losses and those before it. */
+double at_learner_weigh(void *learner, const at_head_report *known);
 
 /** Where a learner runs. */
 typedef struct at_place {

@@ -70,11 +70,17 @@ static const at_key train_keys[] = {
     {0},
 };
 
+#define KD_KINDS "forward_kl|reverse_kl|soft_ce|js|skew_kl|skew_reverse_kl" /* at_kd_kind */
 static const at_key distill_keys[] = {
     {"teacher", AT_KEY_STRING, KD(teacher), NULL, 0, 0, NULL, "model folder"},
-    {"loss", AT_KEY_CHOICE, KD(loss), "forward_kl", 0, 0,
-     "forward_kl|reverse_kl|soft_ce|js|skew_kl|skew_reverse_kl", /* at_kd_kind */
-     "between teacher and student"},
+    {"loss", AT_KEY_CHOICE, KD(loss), "forward_kl", 0, 0, KD_KINDS, "between teacher and student"},
+    {"warmup_loss", AT_KEY_CHOICE, KD(warmup_loss), "forward_kl", 0, 0, KD_KINDS,
+     "in place of loss in the first steps"},
+    {"warmup_steps", AT_KEY_INT, KD(warmup_steps), "0", 0, 1e12, NULL,
+     "optimiser steps with warmup_loss"},
+    {"token_weight", AT_KEY_CHOICE, KD(token_weight), "none", 0, 0,
+     "none|surprise|teacher", /* at_token_weight */
+     "what a token counts for in the teacher's loss"},
     {"temperature", AT_KEY_REAL, KD(temperature), "2.0", 0.01, 1000, NULL, "of both softmaxes"},
     {"skew", AT_KEY_REAL, KD(skew), "0.1", 0, 0.99, NULL,
      "of skew_kl and skew_reverse_kl: share of the first distribution in what it is compared with"},
@@ -87,6 +93,8 @@ static const at_key distill_keys[] = {
      "which losses a turn has"},
     {"scope", AT_KEY_CHOICE, KD(scope), "step", 0, 0, "micro_batch|step",
      "what a turn is, and what the windows of rules count"},
+    {"alpha_sees", AT_KEY_CHOICE, KD(sees), "past", 0, 0, "past|own", /* at_alpha_sees */
+     "losses that alpha follows: of the past, or also the turn's own"},
     {0},
 };
 
@@ -149,6 +157,11 @@ at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
         return at_conf_error(c, f, "init", "give either `model` or `init`, not both");
     if (!r->top.init && !at_conf_has(f, "model"))
         return at_conf_error(c, f, "", "expected a section `model`, or `init: FOLDER`");
+    if (r->distill.sees == AT_ALPHA_SEES_OWN && r->distill.scope == AT_SCOPE_STEP &&
+        r->train.accumulate > 1)
+        return at_conf_error(c, f, "distill.alpha_sees",
+                             "a step's own losses are known after its last micro-batch: expected "
+                             "`distill.scope: micro_batch` or `train.accumulate: 1`");
     const int64_t a_step = r->train.batch * r->train.context * r->train.accumulate;
     if (!r->train.steps && !r->train.tokens)
         return at_conf_error(c, f, "train", "expected `steps` or `tokens`");

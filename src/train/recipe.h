@@ -8,6 +8,7 @@
 #include "train/schedule.h"
 
 typedef enum at_scope { AT_SCOPE_MICRO_BATCH, AT_SCOPE_STEP } at_scope;
+typedef enum at_alpha_sees { AT_ALPHA_SEES_PAST, AT_ALPHA_SEES_OWN } at_alpha_sees;
 
 enum { AT_RECIPE_DOMAINS = 64 };
 
@@ -32,9 +33,12 @@ typedef struct at_recipe {
     } train;
     struct {
         char *teacher;
-        int loss;                 /* at_kd_kind */
+        int loss, warmup_loss;    /* at_kd_kind */
+        int64_t warmup_steps;     /* that have warmup_loss */
+        int token_weight;         /* at_token_weight */
         int alpha_rule, schedule; /* indices into at_alpha_rules, at_distill_schedules */
         int scope;                /* of a turn: at_scope */
+        int sees;                 /* losses that a rule goes by: at_alpha_sees */
         double temperature, skew, alpha, alpha_end;
     } distill;
     bool distilling;

@@ -8,6 +8,7 @@
 #define AT_TASK_H
 #include "arch/read.h"
 #include "base/sha256.h"
+#include "train/alpha.h"
 #include "train/recipe.h"
 
 typedef struct at_learner at_learner;
@@ -19,12 +20,6 @@ typedef struct at_data {
     char *tokenizer;           /* owned: a file that belongs to the model, or NULL       */
     char hash[AT_SHA256_TEXT]; /* of what names all of it: a resumed run has the same    */
 } at_data;
-
-/** Losses of a micro-batch, means over its parts. */
-typedef struct at_losses {
-    double ce, kd;
-    bool taught; /* a teacher was asked: kd is known */
-} at_losses;
 
 /** Loss of a part of the held back data ("all": of all of it). */
 typedef at_status (*at_score_fn)(void *user, const char *part, double loss);

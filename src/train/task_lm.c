@@ -145,18 +145,24 @@ static at_tensor *loss(at_learner *l, at_run *run, int64_t index, double text_we
         p->history = &b->history[index % b->histories];
         at_history_begin(p->history, b->kept);
     }
-    at_head_spec spec = {.label = b->target,
-                         .alpha = text_weight,
-                         .kd = {.kind = (at_kd_kind)r->distill.loss,
-                                .tau = r->distill.temperature,
-                                .skew = r->distill.skew}};
+    const bool warm = index >= r->distill.warmup_steps * r->train.accumulate;
+    at_head_spec spec = {
+        .label = b->target,
+        .alpha = text_weight,
+        .norms = l->alpha.rule->norms,
+        .weigh = at_learner_weighs(l) ? at_learner_weigh : NULL,
+        .user = l,
+        .kd = {.kind = (at_kd_kind)(warm ? r->distill.loss : r->distill.warmup_loss),
+               .tau = r->distill.temperature,
+               .skew = r->distill.skew,
+               .weight = (at_token_weight)r->distill.token_weight}};
     const bool taught = !p->collect && at_learner_asks(l, text_weight);
     if (taught) l->teacher.kind->give(&l->teacher, run, &in, index, &spec);
     at_tensor *x = at_model_hidden(l->model, run, &in, p);
     if (p->collect) return x;
     at_head_report rep = {0};
     x = at_head_loss(run, x, at_model_head(l->model), &spec, &rep);
-    *out = (at_losses){rep.ce, rep.kd, taught};
+    *out = (at_losses){rep.ce, rep.kd, rep.ce_norm, rep.kd_norm, taught};
     return x;
 }
 

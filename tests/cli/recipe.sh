@@ -33,6 +33,13 @@ cp "$work/.out" "$work/again.yaml"
 run 0 "$ARTEL" train "$work/again.yaml" --print-config
 prints "seed: 9  # $work/again.yaml:1:1"
 
+run 1 "$ARTEL" distill "$work/r.yaml" --print-config --set distill.teacher=t --set distill.alpha_sees=own \
+    --set train.accumulate=2
+says "\`distill.alpha_sees\`: a step's own losses are known after its last micro-batch"
+run 0 "$ARTEL" distill "$work/r.yaml" --print-config --set distill.teacher=t --set distill.alpha_sees=own \
+    --set train.accumulate=2 --set distill.scope=micro_batch
+run 0 "$ARTEL" distill "$work/r.yaml" --print-config --set distill.teacher=t --set distill.alpha_sees=own
+
 refuse() { # what stderr says, then assignments
     reason=$1
     shift

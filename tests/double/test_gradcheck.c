@@ -77,7 +77,7 @@ static void distill_of_itself_is_zero(void **state) {
         at_run r;
         at_run_init(&r, &cp, &arena, true, 1);
         memset(t.grad, 0, 15 * sizeof(at_real));
-        const at_kd how = {(at_kd_kind)kind, 3, 0.2};
+        const at_kd how = {(at_kd_kind)kind, 3, 0.2, AT_TOKENS_ALIKE};
         at_tensor *y = at_distill(&r, &t, at_detach(&r, &t), &how);
         assert_non_null(y);
         assert_true(how.kind == AT_KD_SOFT ? (double)y->data[0] > 1

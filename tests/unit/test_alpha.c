@@ -20,10 +20,14 @@ static at_alpha opened(const at_alpha_rule *rule, double first, int64_t steps) {
     return a;
 }
 
+static void tell(at_alpha *a, int i) {
+    at_alpha_observe(a, &(at_losses){ce[i], kd[i], ce[i], kd[i], true});
+}
+
 /* After the first n losses of a run of so many steps. */
 static double after(const at_alpha_rule *rule, double first, int64_t steps, int n) {
     at_alpha a = opened(rule, first, steps);
-    for (int i = 0; i < n; i++) at_alpha_observe(&a, ce[i], kd[i]);
+    for (int i = 0; i < n; i++) tell(&a, i);
     const double w = at_alpha_weight(&a, n, n);
     at_alpha_close(&a);
     return w;
@@ -129,6 +133,41 @@ static void slopes_are_bounded(void **state) {
                 fabs(after(&at_alpha_rule_adaptive, 0.5, 100, 100) - 0.5) / 4);
 }
 
+/* ---- norms of gradients ------------------------------------------------------------------------- */
+
+static void gradient_norms(void **state) {
+    (void)state;
+    const at_alpha_rule *r = &at_alpha_rule_gradient_norm;
+    assert_true(r->norms);
+    is(0.3, after(r, 0.3, 100, 0));
+    lines(2, 2, 1, 1, MOST);
+    is(1.0 / 3, after(r, 0.5, 100, 30)); /* 1/3 of 2 is 2/3 of 1 */
+    is(0.25 / (0.25 + 1.5), after(r, 0.25, 100, 30));
+    is(0, after(r, 0, 100, 9));
+    is(1, after(r, 1, 100, 9));
+    lines(0, 0, 0, 0, 9);
+    is(0.3, after(r, 0.3, 100, 9));
+    noise();
+    for (int steps = 1000; steps <= 4000; steps += 3000) {
+        const double g = 2.0 / ((steps > 2000 ? 40 : 20) + 1);
+        double of_ce = ce[0], of_kd = kd[0];
+        for (int i = 1; i < 90; i++) {
+            of_ce = (1 - g) * of_ce + g * ce[i];
+            of_kd = (1 - g) * of_kd + g * kd[i];
+        }
+        is(0.3 * of_kd / (0.3 * of_kd + 0.7 * of_ce), after(r, 0.3, steps, 90));
+    }
+    at_alpha a = opened(r, 0.5, 100); /* the losses themselves do not matter */
+    at_alpha_observe(&a, &(at_losses){100, 1, 1, 3, true});
+    is(0.75, at_alpha_weight(&a, 1, 1));
+    at_alpha b = opened(r, 0.5, 100);
+    at_alpha_copy(&b, &a);
+    at_alpha_observe(&a, &(at_losses){1, 1, 9, 1, true});
+    is(0.75, at_alpha_weight(&b, 1, 1));
+    at_alpha_close(&a);
+    at_alpha_close(&b);
+}
+
 /* ---- the others ------------------------------------------------------------------------------------ */
 
 static void annealing(void **state) {
@@ -155,15 +194,15 @@ static void alternating(void **state) {
 /* Long runs: what is kept stays within its place, and goes on where it was. */
 static void what_is_kept(void **state) {
     (void)state;
-    static const int64_t numbers[] = {0, 41, 5, 0};
+    static const int64_t numbers[] = {0, 41, 5, 0, 3};
     noise();
     for (int i = 0; at_alpha_rules[i]; i++) {
         at_alpha a = opened(at_alpha_rules[i], 0.3, 100), b = opened(at_alpha_rules[i], 0.3, 100);
         assert_int_equal(a.n_state, numbers[i]);
         for (int n = 0; n < MOST; n++) {
-            at_alpha_observe(&a, ce[n], kd[n]);
+            tell(&a, n);
             if (n == 70 && a.n_state) memcpy(b.state, a.state, (size_t)a.n_state * sizeof *a.state);
-            if (n > 70) at_alpha_observe(&b, ce[n], kd[n]);
+            if (n > 70) tell(&b, n);
             if (n > 70) assert_true(at_alpha_weight(&a, n, n) == at_alpha_weight(&b, n, n));
         }
         at_alpha_close(&a);
@@ -179,7 +218,7 @@ static void made_up_counts(void **state) {
         at_alpha a = opened(&at_alpha_rule_adaptive, 0.3, 100);
         a.state[0] = count[i];
         is(0.3, at_alpha_weight(&a, 0, 0));
-        at_alpha_observe(&a, 2, 3);
+        at_alpha_observe(&a, &(at_losses){.ce = 2, .kd = 3});
         assert_true(a.state[0] == 1 && a.state[1] == 2 && a.state[21] == 3);
         at_alpha_close(&a);
     }
@@ -190,8 +229,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adaptive_cases),  cmocka_unit_test(adaptive_windows),
         cmocka_unit_test(slopes_on_lines), cmocka_unit_test(slopes_are_bounded),
-        cmocka_unit_test(annealing),       cmocka_unit_test(alternating),
-        cmocka_unit_test(what_is_kept),    cmocka_unit_test(made_up_counts),
+        cmocka_unit_test(gradient_norms),  cmocka_unit_test(annealing),
+        cmocka_unit_test(alternating),     cmocka_unit_test(what_is_kept),
+        cmocka_unit_test(made_up_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -292,11 +292,11 @@ static double moved(const at_alpha *a, int64_t step) {
     assert_int_equal(step, (int64_t)a->state[1]);
     return a->first + a->state[0];
 }
-static void move(at_alpha *a, double ce, double kd) {
-    a->state[0] += (ce / (ce + kd) - a->first - a->state[0]) / 2;
+static void move(at_alpha *a, const at_losses *seen) {
+    a->state[0] += (seen->ce / (seen->ce + seen->kd) - a->first - a->state[0]) / 2;
     a->state[1]++;
 }
-static const at_alpha_rule moving = {"moving", "", two_numbers, moved, move};
+static const at_alpha_rule moving = {"moving", "", two_numbers, moved, move, false};
 
 static double in_turns(double alpha, int64_t turn) { return turn % 2 ? 0 : alpha; }
 static const at_distill_schedule turns = {"turns", "", in_turns, false};
@@ -414,6 +414,57 @@ static void micro_batches_are_turns(void **state) {
     close_pupil(&p);
 }
 
+/* The share of the text in all losses so far. */
+static double in_all(const at_alpha *a, int64_t step) {
+    (void)step;
+    return a->state[0] > 0 ? a->state[0] / (a->state[0] + a->state[1]) : a->first;
+}
+static void add_up(at_alpha *a, const at_losses *seen) {
+    a->state[0] += seen->ce;
+    a->state[1] += seen->kd;
+}
+static const at_alpha_rule of_all = {"of all", "", two_numbers, in_all, add_up, false};
+
+/* Alpha follows from the micro-batch's own losses and those before it; what a refused step said is
+   forgotten. */
+static void alpha_sees_its_own(void **state) {
+    (void)state;
+    pupil p;
+    at_recipe own = plain;
+    own.distill.scope = AT_SCOPE_MICRO_BATCH;
+    own.distill.sees = AT_ALPHA_SEES_OWN;
+    open_pupil_of(&own, &p, &of_all, &at_distill_schedule_combined);
+    at_alpha_close(&p.l.trial);
+    p.l.trial = (at_alpha){.rule = &of_all, .schedule = p.l.alpha.schedule, .first = 0.5};
+    OK(at_alpha_open(&ctx, &p.l.trial, plain.train.steps));
+    double ce = 0, kd = 0;
+    for (int i = 0; i < 4; i++) {
+        at_step_report r;
+        if (i == 2) {
+            at_real *x = &p.m->store.p[0]->t.data[3];
+            const at_real was = *x;
+            *x = (at_real)INFINITY;
+            assert_int_equal(at_trainer_step(&p.t, &r), AT_NUMERIC);
+            *x = was;
+            p.w.next = 2 * i;
+        }
+        OK(at_trainer_step(&p.t, &r));
+        double alpha[2], loss = 0;
+        for (int j = 0; j < 2; j++) {
+            const at_losses *seen = &p.l.seen[j];
+            ce += seen->ce;
+            kd += seen->kd;
+            alpha[j] = ce / (ce + kd);
+            loss += (alpha[j] * seen->ce + (1 - alpha[j]) * seen->kd) / 2;
+        }
+        assert_true(fabs(r.alpha - (alpha[0] + alpha[1]) / 2) < 1e-12 && alpha[0] != alpha[1]);
+        assert_true(fabs(r.loss - loss) < 1e-6);
+        assert_true(fabs(p.l.alpha.state[0] - ce) < 1e-12);
+        assert_true(fabs(p.l.alpha.state[1] - kd) < 1e-12);
+    }
+    close_pupil(&p);
+}
+
 /* What the rule keeps is saved: a resumed run goes on with the same bits. */
 static void resumed(const at_alpha_rule *rule) {
     pupil whole, again, other;
@@ -452,6 +503,7 @@ static void alpha_is_resumed(void **state) {
     resumed(&moving);
     resumed(&at_alpha_rule_adaptive);
     resumed(&at_alpha_rule_slopes);
+    resumed(&at_alpha_rule_gradient_norm);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------- */
@@ -460,9 +512,9 @@ static void tables(void **state) {
     (void)state;
     assert_string_equal(at_tasks[0]->name, "lm");
     assert_null(at_tasks[1]);
-    static const char *const rule[] = {"fixed", "adaptive", "slopes", "anneal"};
-    for (int i = 0; i < 4; i++) assert_string_equal(at_alpha_rules[i]->name, rule[i]);
-    assert_null(at_alpha_rules[4]);
+    static const char *const rule[] = {"fixed", "adaptive", "slopes", "anneal", "gradient_norm"};
+    for (int i = 0; i < 5; i++) assert_string_equal(at_alpha_rules[i]->name, rule[i]);
+    assert_null(at_alpha_rules[5]);
     assert_string_equal(at_distill_schedules[0]->name, "combined");
     assert_string_equal(at_distill_schedules[1]->name, "alternating");
     assert_null(at_distill_schedules[2]);
@@ -488,6 +540,7 @@ int main(void) {
         cmocka_unit_test(steps_must_agree),
         cmocka_unit_test(alpha_moves),
         cmocka_unit_test(micro_batches_are_turns),
+        cmocka_unit_test(alpha_sees_its_own),
         cmocka_unit_test(alpha_is_resumed),
         cmocka_unit_test(tables),
     };

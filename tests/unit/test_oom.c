@@ -378,7 +378,11 @@ static at_recipe step_recipe(void) {
                                  .beta2 = 0.95,
                                  .eps = 1e-8,
                                  .clip = 1},
-                       .distill = {.temperature = 2, .alpha = 0.5}};
+                       .distill = {.temperature = 2,
+                                   .alpha = 0.5,
+                                   .alpha_rule = 4, /* gradient_norm */
+                                   .sees = AT_ALPHA_SEES_OWN,
+                                   .token_weight = AT_TOKEN_TEACHER}};
 }
 
 static at_status step_with(const char *yaml, bool distilling, int64_t history) {

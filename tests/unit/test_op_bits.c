@@ -27,7 +27,7 @@ static at_tensor *large_head(at_run *r, at_tensor **t, at_kd_kind kind) {
     const at_head_spec s = {.label = label,
                             .teacher_x = at_detach(r, t[2]),
                             .teacher_w = at_detach(r, t[3]),
-                            .kd = {kind, 2, 0.1},
+                            .kd = {kind, 2, 0.1, AT_TOKENS_ALIKE},
                             .alpha = 0.3};
     return at_head_loss(r, t[0], t[1], &s, NULL);
 }

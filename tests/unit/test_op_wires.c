@@ -113,7 +113,7 @@ static double kd(at_kd_kind kind, double tau, double skew, const at_real *s, con
                  at_real *ds) {
     at_real tmp[2 * V];
     memset(ds, 0, V * sizeof *ds);
-    return at_row_kd(&cp.k, V, &(at_kd){kind, tau, skew}, s, z, tmp, 1, ds);
+    return at_row_kd(&cp.k, V, &(at_kd){kind, tau, skew, AT_TOKENS_ALIKE}, s, z, tmp, 1, ds);
 }
 
 static void divergences_by_hand(void **state) {
@@ -204,9 +204,12 @@ static void divergences_from_mixtures_are_bounded(void **state) {
 
 static void numbers_of_a_divergence_are_checked(void **state) {
     (void)state;
-    static const at_kd bad[] = {{AT_KD_JS, 0, 0}, {AT_KD_SKEW, 1, 1}, {AT_KD_SKEW, 1, -0.1}};
-    static const char *const says[] = {"temperature 0", "skew 1", "skew -0.1"};
-    for (int i = 0; i < 3; i++) {
+    static const at_kd bad[] = {{AT_KD_JS, 0, 0, AT_TOKENS_ALIKE},
+                                {AT_KD_SKEW, 1, 1, AT_TOKENS_ALIKE},
+                                {AT_KD_SKEW, 1, -0.1, AT_TOKENS_ALIKE},
+                                {AT_KD_JS, 1, 0, AT_TOKEN_TEACHER}};
+    static const char *const says[] = {"temperature 0", "skew 1", "skew -0.1", "weighed by labels"};
+    for (int i = 0; i < 4; i++) {
         fresh(false, 0);
         at_tensor *s = filled(2, 3, 0), *t = filled(2, 3, 1);
         assert_null(at_distill(&run, s, t, &bad[i]));

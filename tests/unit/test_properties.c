@@ -402,7 +402,7 @@ static void distill_of_rows(void **state) {
         shift_rows(s2);
         shift_rows(t2);
         for (int kind = 0; kind < AT_KD_KINDS; kind++) {
-            const at_kd how = {(at_kd_kind)kind, tau, skew};
+            const at_kd how = {(at_kd_kind)kind, tau, skew, AT_TOKENS_ALIKE};
             at_run_init(&run, &cp, &arena, true, 3);
             wanted(s);
             at_tensor *y = computed(at_distill(&run, s, t, &how));
@@ -419,7 +419,7 @@ static void distill_of_rows(void **state) {
             AT_KD_REVERSE, AT_KD_FORWARD, AT_KD_SOFT, AT_KD_JS, AT_KD_SKEW_REVERSE, AT_KD_SKEW};
         for (int kind = 0; kind < AT_KD_KINDS; kind++) {
             if (kind == AT_KD_SOFT) continue; /* has no other side */
-            const at_kd how = {other[kind], tau, skew};
+            const at_kd how = {other[kind], tau, skew, AT_TOKENS_ALIKE};
             near1((double)at_distill(&run, t, s, &how)->data[0], value[kind], "reversed");
         }
     }
@@ -434,7 +434,7 @@ static void head_loss_is_its_parts(void **state) {
         at_tensor *x = normal2(n, C, 1), *w = normal2(V, C, 0.3);
         at_head_spec h = {.teacher_x = normal2(n, Ct, 1),
                           .teacher_w = normal2(V, Ct, 0.3),
-                          .kd = {(at_kd_kind)(round_ % AT_KD_KINDS), 2, 0.3},
+                          .kd = {(at_kd_kind)(round_ % AT_KD_KINDS), 2, 0.3, AT_TOKENS_ALIKE},
                           .alpha = 0.3};
         int32_t label[150];
         for (int64_t i = 0; i < n; i++) label[i] = (int32_t)between(i ? -1 : 0, V - 1);
@@ -448,6 +448,193 @@ static void head_loss_is_its_parts(void **state) {
         near1(rep.ce, ce, "cross entropy");
         near1(rep.kd, kd, "divergence");
         near1(y, 0.3 * ce + 0.7 * kd, "together");
+    }
+}
+
+/* Row i of t alone. */
+static at_tensor *row_of(const at_tensor *t, int64_t i) {
+    at_tensor *y = at_new2(&run, 1, at_cols(t));
+    assert_non_null(y);
+    memcpy(y->data, t->data + i * at_cols(t), (size_t)at_cols(t) * sizeof(at_real));
+    return y;
+}
+
+static double share_of(at_token_weight kind, double tau, const at_tensor *s, const at_tensor *t,
+                       int64_t i, int32_t label) {
+    const at_tensor *x = kind == AT_TOKEN_SURPRISE ? s : t;
+    const at_real *row = x->data + i * at_cols(x);
+    double sum = 0;
+    if (kind == AT_TOKEN_SURPRISE) tau = 1;
+    for (int64_t v = 0; v < at_cols(x); v++) sum += exp((double)row[v] / tau);
+    if (label < 0) return 0;
+    const double p = exp((double)row[label] / tau) / sum;
+    return kind == AT_TOKEN_SURPRISE ? -log(p) : 1 - p;
+}
+
+/* Loss and gradient of weighed rows are those of each row alone, by shares that add up to 1. */
+static void tokens_are_weighed(void **state) {
+    (void)state;
+    EVERY_ROUND {
+        const int64_t n = between(1, 20), V = between(2, 60);
+        at_tensor *s = normal2(n, V, 1.5), *t = normal2(n, V, 1.5);
+        const at_kd how = {(at_kd_kind)(round_ % AT_KD_KINDS), 1.5, 0.2,
+                           round_ % 2 ? AT_TOKEN_SURPRISE : AT_TOKEN_TEACHER};
+        at_kd alike = how;
+        alike.weight = AT_TOKENS_ALIKE;
+        int32_t label[20];
+        double w[20], sum = 0, loss = 0;
+        for (int64_t i = 0; i < n; i++) {
+            label[i] = (int32_t)between(i ? -1 : 0, V - 1);
+            sum += w[i] = share_of(how.weight, how.tau, s, t, i, label[i]);
+        }
+        wanted(s);
+        at_tensor *y = computed(at_distill_tokens(&run, s, t, &how, label));
+        assert_int_equal(at_backward(&run, y, 1), AT_OK);
+        at_real *expected = normal2(n, V, 0)->data;
+        for (int64_t i = 0; i < n; i++) {
+            at_run_init(&run, &cp, &arena, true, 3);
+            at_tensor *one = row_of(s, i);
+            wanted(one);
+            at_tensor *l = computed(at_distill_tokens(&run, one, row_of(t, i), &alike, NULL));
+            assert_int_equal(at_backward(&run, l, 1), AT_OK);
+            loss += w[i] / sum * (double)l->data[0];
+            for (int64_t v = 0; v < V; v++)
+                expected[i * V + v] = (at_real)(w[i] / sum * (double)one->grad[v]);
+        }
+        near1((double)y->data[0], loss, "loss");
+        near(s->grad, expected, n * V, "gradient");
+    }
+}
+
+static double norm_of_gradient(at_tensor *logits, at_tensor *loss) {
+    double squares = 0;
+    assert_int_equal(at_backward(&run, computed(loss), 1), AT_OK);
+    for (int64_t i = 0; i < at_numel(logits); i++)
+        squares += (double)logits->grad[i] * (double)logits->grad[i];
+    return sqrt(squares);
+}
+
+static int asked;
+static double by_norms(void *user, const at_head_report *known) {
+    *(at_head_report *)user = *known;
+    asked++;
+    return known->ce / (known->ce + known->kd);
+}
+
+/* Whatever the blocks: losses, norms and the gradient of the fused loss are those of its parts, with
+   weights of tokens and with a weight that follows from the losses. */
+static void weighed_head_loss_is_its_parts(void **state) {
+    (void)state;
+    EVERY_ROUND {
+        const int64_t n = between(1, 40), C = between(1, 20), V = between(2, 60);
+        at_tensor *x = normal2(n, C, 1), *w = normal2(V, C, 0.3);
+        at_tensor *x2 = copy_of(x), *w2 = copy_of(w);
+        int32_t label[40];
+        for (int64_t i = 0; i < n; i++) label[i] = (int32_t)between(i ? -1 : 0, V - 1);
+        at_head_report known = {0}, rep;
+        const at_head_spec h = {
+            .label = label,
+            .teacher_x = normal2(n, C, 1),
+            .teacher_w = normal2(V, C, 0.3),
+            .kd = {(at_kd_kind)(round_ % AT_KD_KINDS), 2, 0.3, (at_token_weight)(round_ % 3)},
+            .alpha = 0.3,
+            .norms = round_ % 5 != 0,
+            .weigh = round_ % 4 ? by_norms : NULL,
+            .user = &known,
+            .block = between(0, n)};
+        for (int i = 0; i < 2; i++) wanted(i ? w : x), wanted(i ? w2 : x2);
+        asked = 0;
+        at_tally tally = {0};
+        run.tally = &tally;
+        at_tensor *y = computed(at_head_loss(&run, x, w, &h, &rep));
+        run.tally = NULL;
+        const bool twice = (h.weigh || h.kd.weight) && h.block > 0 && h.block < n;
+        near1(tally.forward, (double)(n * V * C * 4 * (twice ? 2 : 1)), "operations");
+        assert_int_equal(asked, h.weigh ? 1 : 0);
+        assert_int_equal(at_backward(&run, y, 1), AT_OK);
+
+        at_run_init(&run, &cp, &arena, true, 3);
+        at_tensor *s = computed(at_linear(&run, x2, w2, NULL));
+        at_tensor *t = computed(at_linear(&run, h.teacher_x, h.teacher_w, NULL));
+        at_tensor *loss[] = {computed(at_xent(&run, s, label)),
+                             computed(at_distill_tokens(&run, s, t, &h.kd, label))};
+        const double ce = (double)loss[0]->data[0], kd = (double)loss[1]->data[0];
+        const double alpha = h.weigh ? ce / (ce + kd) : 0.3;
+        near1(rep.ce, ce, "cross entropy");
+        near1(rep.kd, kd, "divergence");
+        near1((double)y->data[0], alpha * ce + (1 - alpha) * kd, "together");
+        at_tensor *both = computed(at_weighted_sum(&run, loss, (double[]){alpha, 1 - alpha}, 2));
+        assert_int_equal(at_backward(&run, both, 1), AT_OK);
+        near(x->grad, x2->grad, n * C, "dx");
+        near(w->grad, w2->grad, V * C, "dw");
+        for (int i = 0; i < 2; i++) {
+            at_run_init(&run, &cp, &arena, true, 3);
+            at_tensor *copy = copy_of(s);
+            wanted(copy);
+            const double norm =
+                norm_of_gradient(copy, i ? at_distill_tokens(&run, copy, t, &h.kd, label)
+                                         : at_xent(&run, copy, label));
+            near1(i ? rep.kd_norm : rep.ce_norm, h.norms ? norm : 0, i ? "norm of kd" : "of ce");
+        }
+        if (h.weigh) {
+            near1(known.ce, rep.ce, "ce before");
+            near1(known.kd, rep.kd, "kd before");
+            near1(known.ce_norm, rep.ce_norm, "norm of ce before");
+            near1(known.kd_norm, rep.kd_norm, "norm of kd before");
+        }
+    }
+}
+
+/* Tokens weigh the same whether their teacher is read or listed, and those of whom no teacher speaks
+   nothing: the others weigh what they would without them. */
+static void taught_tokens_are_weighed(void **state) {
+    (void)state;
+    EVERY_ROUND {
+        enum { MOST = 20, V = 7, C = 3 };
+        const int64_t n = between(2, MOST);
+        at_tensor *x = normal2(n, C, 1), *w = normal2(V, C, 1), *tx = normal2(n, C, 1);
+        at_tensor *tw = normal2(V, C, 1), *few = normal2(n, C, 0), *few_tx = normal2(n, C, 0);
+        at_tensor *z = computed(at_linear(&run, tx, tw, NULL));
+        int32_t label[MOST], few_label[MOST], id[MOST * V];
+        at_real logq[MOST * V], left[MOST] = {0};
+        int64_t row[MOST], m = 0;
+        for (int64_t i = 0; i < n; i++) {
+            double sum = 0;
+            row[i] = i && between(0, 2) == 0 ? -1 : i;
+            label[i] = (int32_t)between(0, V - 1);
+            for (int v = 0; v < V; v++) sum += exp((double)z->data[i * V + v] / 2);
+            for (int v = 0; v < V; v++) { /* in any order */
+                id[i * V + v] = V - 1 - v;
+                logq[i * V + v] = (at_real)((double)z->data[i * V + V - 1 - v] / 2 - log(sum));
+            }
+            if (row[i] < 0) continue;
+            memcpy(few->data + m * C, x->data + i * C, C * sizeof(at_real));
+            memcpy(few_tx->data + m * C, tx->data + i * C, C * sizeof(at_real));
+            few_label[m++] = label[i];
+        }
+        few->dim[0] = few_tx->dim[0] = m;
+        const at_top top = {.n = V, .v = V, .id = id, .logq = logq, .left = left};
+        const at_head_teacher listed = {.top = &top, .row = row, .weight = 1},
+                              reads = {.x = tx, .w = tw, .row = row, .weight = 1};
+        at_head_spec h = {
+            .label = few_label,
+            .teacher_x = few_tx,
+            .teacher_w = tw,
+            .kd = {AT_KD_FORWARD, 2, 0, round_ % 2 ? AT_TOKEN_SURPRISE : AT_TOKEN_TEACHER},
+            .norms = true,
+            .alpha = 0.3};
+        at_head_report of_few, of_all;
+        (void)computed(at_head_loss(&run, few, w, &h, &of_few));
+        h.label = label;
+        h.teacher_x = NULL;
+        h.n_teachers = 1;
+        for (int i = 0; i < 2; i++) {
+            h.teacher = i ? &listed : &reads;
+            h.block = between(0, n);
+            (void)computed(at_head_loss(&run, x, w, &h, &of_all));
+            near1(of_all.kd, of_few.kd, "divergence");
+            near1(of_all.kd_norm, of_few.kd_norm, "norm");
+        }
     }
 }
 
@@ -518,6 +705,9 @@ int main(void) {
         cmocka_unit_test(xent_of_rows),
         cmocka_unit_test(distill_of_rows),
         cmocka_unit_test(head_loss_is_its_parts),
+        cmocka_unit_test(tokens_are_weighed),
+        cmocka_unit_test(weighed_head_loss_is_its_parts),
+        cmocka_unit_test(taught_tokens_are_weighed),
         cmocka_unit_test(gates_are_shares),
         cmocka_unit_test(equal_experts_are_one),
     };
