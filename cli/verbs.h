@@ -18,6 +18,7 @@
     X(plan, "what a training run would cost, before it runs")           \
     X(compose, "experts and a router into one model")                   \
     X(eval, "loss and perplexity on each domain of a data set")         \
+    X(atlas, "which experts of a mixture read what")                    \
     X(generate, "text from a model")                                    \
     X(logits, "raw logits of given token ids")                          \
     X(convert, "a model folder in another shape, proved by its logits") \

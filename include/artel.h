@@ -277,6 +277,25 @@ ARTEL_API artel_status artel_model_eval(artel *a, const artel_model *m, const ch
 ARTEL_API artel_status artel_eval(artel *a, const char *model, const char *data,
                                   const artel_eval_options *o, artel_emit emit, void *user);
 
+typedef struct artel_atlas_options {
+    const char *split; /* "train", "validation" or "test"; NULL: test              */
+    int64_t context;   /* tokens of a window; 0: the model's context, at most 1024 */
+    int64_t windows;   /* most windows a domain, evenly spread; 0: all             */
+    int64_t tokens;    /* told of each expert, at most 32; 0: 8                    */
+    const char *page;  /* a self-contained HTML page to write; NULL: none          */
+} artel_atlas_options;
+/** Who is used where: the experts of a mixture by domain, by token, and together.  ARTEL_ARG: the
+    model has no routers.  Emits an object a router, {"layer","kind","experts","chosen" (for a
+    token), "information" (between expert and domain, each domain with equal weight, nats: 0 when all
+    domains use the experts alike), "information_limit" (ln of the domains), "unused":[experts that
+    no token chose], "by_expert":[{"expert","home" (the domain that uses it most, or null), "part"
+    (of its use that is its home's; 1 / domains when all use it alike), "use":[{"domain","choices"
+    (a count),"share" (of the domain's choices),"half_width" (of the 95 % interval of the share, from
+    how much windows differ; null for one window)}],"tokens":[those that choose it most beyond what
+    is usual]}]}, then {"page","read":[{"domain","windows","tokens"}]}. */
+ARTEL_API artel_status artel_atlas(artel *a, const char *model, const char *data,
+                                   const artel_atlas_options *o, artel_emit emit, void *user);
+
 /** Logits F32 [B,T,V] of an integer tensor [B,T] into a safetensors file under "logits"; of a model
     with routers also their auxiliary loss over all tokens, unweighted, a scalar "aux_loss".  Where
     the file has a tensor "attention_mask" [B,T] of 0 and 1, tokens under 0 are padding, before or

@@ -104,15 +104,6 @@ static at_status emit_usage(const evaluation *v, const char *domain, const at_us
     return s;
 }
 
-static at_status find_split(at_ctx *c, const char *name, at_split *out) {
-    for (int i = 0; i < AT_SPLITS; i++)
-        if (!strcmp(name, at_split_name[i])) {
-            *out = (at_split)i;
-            return AT_OK;
-        }
-    return at_error(c, AT_ARG, "split `%s`: expected train, validation or test", name);
-}
-
 /* Tokens of a window, and how many of them are read but not scored. */
 static at_status choose_windows(evaluation *v) {
     const int64_t asked = v->o->route_on;
@@ -172,7 +163,7 @@ static at_status evaluate(artel *a, at_lm *m, const char *data, const artel_eval
     evaluation v = {.a = a, .m = m, .o = o, .emit = emit, .user = user};
     at_split split = AT_TEST;
     at_status s = at_compute_of(a, &v.cp);
-    if (s == AT_OK && o->split) s = find_split(c, o->split, &split);
+    if (s == AT_OK && o->split) s = at_split_find(c, o->split, &split);
     if (s == AT_OK) s = at_lm_finite(c, m);
     if (s == AT_OK) s = at_dataset_open_checked(c, data, &v.d);
     if (s == AT_OK)

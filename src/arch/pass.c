@@ -41,7 +41,7 @@ static void add_loss(at_run *r, at_pass *p, at_tensor *x, double w) {
 void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
                     const at_routing *ro) {
     at_routing real;
-    if (!logits || r->status != AT_OK || (!p->aux && !p->collect && !p->usage)) return;
+    if (!logits || r->status != AT_OK || (!p->aux && !p->collect && !p->usage && !p->watch)) return;
     if (p->real) {
         if (!p->n_real) {
             at_fail(r, AT_ARG, "routers: every token is padding");
@@ -56,6 +56,7 @@ void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
         return;
     }
     if (!r->dry) at_usage_router(r, p->usage, id, logits, ro);
+    if (!r->dry && p->watch) p->watch->see(p->watch->user, r, id, ro);
     at_batch_load whole = {0};
     if (p->loads) {
         const at_router_usage *u = at_usage_of(r->ctx, &p->loads->of, id, ro->e);

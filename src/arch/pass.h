@@ -28,14 +28,21 @@ typedef struct at_input {
                                    the other; none: sequences begin here                    */
 } at_input;
 
+/** Sees the choices of every router of a pass, router by router; rows of padding are left out. */
+typedef struct at_watch {
+    void (*see)(void *user, at_run *r, at_router_id id, const at_routing *ro);
+    void *user;
+} at_watch;
+
 typedef struct at_pass {
     /* wanted */
-    const at_aux *aux;   /* weights of the routers' losses, or NULL                         */
-    at_loads *loads;     /* of the whole batch, or NULL                                     */
-    bool collect;        /* add to the loads, make no loss                                  */
-    at_usage *usage;     /* count choices here, or NULL                                     */
-    at_history *history; /* of tokens before these, or NULL; at_dims.history                */
-    bool still;          /* no tape and no dropout, even where the run trains: a teacher    */
+    const at_aux *aux;     /* weights of the routers' losses, or NULL                         */
+    at_loads *loads;       /* of the whole batch, or NULL                                     */
+    bool collect;          /* add to the loads, make no loss                                  */
+    at_usage *usage;       /* count choices here, or NULL                                     */
+    const at_watch *watch; /* show choices to it, or NULL                                   */
+    at_history *history;   /* of tokens before these, or NULL; at_dims.history                */
+    bool still;            /* no tape and no dropout, even where the run trains: a teacher    */
     /* made */
     at_tensor *loss;            /* weighted sum over routers [1]; NULL: nothing weighs      */
     double value[AT_AUX_KINDS]; /* unweighted sums over routers, of those that weigh        */

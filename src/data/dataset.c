@@ -6,6 +6,15 @@
 
 const char *const at_split_name[AT_SPLITS] = {"train", "validation", "test"};
 
+at_status at_split_find(at_ctx *c, const char *name, at_split *out) {
+    for (int i = 0; i < AT_SPLITS; i++)
+        if (!strcmp(name, at_split_name[i])) {
+            *out = (at_split)i;
+            return AT_OK;
+        }
+    return at_error(c, AT_ARG, "split `%s`: expected train, validation or test", name);
+}
+
 enum { DOMAINS_MAX = 64 };
 
 typedef struct own {

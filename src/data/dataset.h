@@ -10,6 +10,8 @@
 
 typedef enum at_split { AT_TRAIN, AT_VALIDATION, AT_TEST, AT_SPLITS } at_split;
 extern const char *const at_split_name[AT_SPLITS]; /* "train", "validation", "test" */
+/** By name; AT_ARG lists the known ones. */
+at_status at_split_find(at_ctx *c, const char *name, at_split *out);
 
 typedef struct at_domain {
     const char *name;

@@ -41,4 +41,16 @@ void at_svg_bars(at_text *t, const at_bars *bars);
 void at_svg_confusion(at_text *t, const char *title, int n, const char *const *label,
                       const double *count);
 
+typedef struct at_tiles {
+    const char *title;
+    int rows, columns;
+    const char *const *row;    /* [rows]                                                   */
+    const char *const *column; /* [columns]                                                */
+    const double *value;       /* [rows, columns], not below 0                             */
+    const char *const *hint;   /* [rows, columns] shown when a reader points there, or NULL */
+} at_tiles;
+
+/** Small tiles without numbers: the largest value is the darkest. */
+void at_svg_tiles(at_text *t, const at_tiles *m);
+
 #endif
