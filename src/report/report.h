@@ -24,6 +24,7 @@ at_status at_report_run(at_ctx *c, const char *run_dir);
  *              one group for each value of key in the first file, one series for each of "from"
  *     "confusion": {"title", "labels": ["..."], "counts": [[...]]}   or   {"title", "file": F}
  *        F: a file whose first line with a field "confusion" has "classes" as well
+ *     "heat":    {"title", "rows": ["..."], "columns": ["..."], "values": [[...], ...]}, null: empty
  *     "samples": [{"label", "prompt", "text" or "file"}, ...]
  */
 at_status at_report_spec(at_ctx *c, const char *spec_path, const char *out_path);

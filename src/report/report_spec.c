@@ -365,6 +365,46 @@ static at_status confusion(page *p, const char *where, const cJSON *o) {
     return s ? s : counts(p, where, title, names, rows);
 }
 
+/* Row i of a matrix of numbers, null where there is none. */
+static at_status heat_row(page *p, const char *where, const cJSON *row, int i, int n, double *out) {
+    bool good = cJSON_GetArraySize(row) == n;
+    for (int j = 0; good && j < n; j++) {
+        const cJSON *v = cJSON_GetArrayItem(row, j);
+        good = cJSON_IsNumber(v) || cJSON_IsNull(v);
+        out[j] = cJSON_IsNumber(v) ? v->valuedouble : (double)NAN;
+    }
+    return good ? AT_OK
+                : at_error(p->c, AT_FORMAT, "%s: field \"values[%d]\": expected %d numbers or null",
+                           where, i, n);
+}
+
+static at_status heat(page *p, const char *where, const cJSON *o) {
+    const cJSON *rows, *columns, *values;
+    const char *row[LABELS_MAX], *column[LABELS_MAX];
+    at_heat h = {.row = row, .column = column};
+    at_status s = known_only(p, where, o, "title rows columns values");
+    if (!s) s = optional(p, where, o, "title", &h.title);
+    if (!s) s = filled(p, where, o, "rows", LABELS_MAX, &rows);
+    if (!s) s = filled(p, where, o, "columns", LABELS_MAX, &columns);
+    if (!s) s = at_json_array(p->c, where, o, "values", &values);
+    if (!s) s = strings(p, where, "rows", rows, row);
+    if (!s) s = strings(p, where, "columns", columns, column);
+    if (s) return s;
+    h.rows = cJSON_GetArraySize(rows);
+    h.columns = cJSON_GetArraySize(columns);
+    if (cJSON_GetArraySize(values) != h.rows)
+        return at_error(p->c, AT_FORMAT, "%s: field \"values\": %d rows for %d names", where,
+                        cJSON_GetArraySize(values), h.rows);
+    double *value = at_malloc(p->c, (size_t)(h.rows * h.columns) * sizeof *value);
+    if (!value) return AT_OOM;
+    for (int i = 0; !s && i < h.rows; i++)
+        s = heat_row(p, where, cJSON_GetArrayItem(values, i), i, h.columns, value + i * h.columns);
+    h.value = value;
+    if (!s) at_svg_heat(&p->t, &h);
+    at_free(value);
+    return s;
+}
+
 static at_status sample(page *p, const char *where, const cJSON *o) {
     const char *label, *prompt, *text, *file;
     at_status s = known_only(p, where, o, "label prompt text file");
@@ -424,11 +464,11 @@ static at_status section(page *p, const char *where, const cJSON *o) {
     static const struct {
         const char *key;
         at_status (*draw)(page *p, const char *where, const cJSON *o);
-    } part[] = {{"figures", figures}, {"chart", chart},         {"bars", bars},
-                {"table", table},     {"confusion", confusion}, {"samples", samples}};
+    } part[] = {{"figures", figures},     {"chart", chart}, {"bars", bars},      {"table", table},
+                {"confusion", confusion}, {"heat", heat},   {"samples", samples}};
     const char *heading, *text;
     at_status s =
-        known_only(p, where, o, "heading text figures chart bars table confusion samples");
+        known_only(p, where, o, "heading text figures chart bars table confusion heat samples");
     if (!s) s = optional(p, where, o, "heading", &heading);
     if (!s) s = optional(p, where, o, "text", &text);
     if (s) return s;

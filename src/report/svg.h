@@ -1,5 +1,5 @@
 /*
- * svg.h - drawings for a page of html.h, as <figure> with inline SVG: lines, bars, confusion.
+ * svg.h - drawings for a page of html.h, as <figure> with inline SVG: lines, bars, matrices.
  *
  * Colours come from the page's style sheet, so that one drawing serves light and dark.  Series are
  * told apart by colour and, from the fifth on, by dashes; at most 8 look different.  Values that
@@ -52,5 +52,16 @@ typedef struct at_tiles {
 
 /** Small tiles without numbers: the largest value is the darkest. */
 void at_svg_tiles(at_text *t, const at_tiles *m);
+
+typedef struct at_heat {
+    const char *title;
+    int rows, columns;
+    const char *const *row;    /* [rows]    */
+    const char *const *column; /* [columns] */
+    const double *value;       /* [rows, columns], NaN: an empty cell */
+} at_heat;
+
+/** The larger a value, the darker its cell: from the least to the largest. */
+void at_svg_heat(at_text *t, const at_heat *h);
 
 #endif

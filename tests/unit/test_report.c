@@ -357,7 +357,10 @@ static void a_spec_becomes_a_page(void **state) {
           "\"confusion\":{\"file\":\"r.json\"},"
           "\"samples\":[{\"label\":\"fr\",\"prompt\":\"Il\",\"file\":\"sample.txt\"}]},"
           "{\"table\":{\"columns\":[\"a\",\"b\"],\"rows\":[[\"x\",1.5],[null,true]]}},"
-          "{\"confusion\":{\"labels\":[\"p\"],\"counts\":[[3]]}}]}");
+          "{\"confusion\":{\"labels\":[\"p\"],\"counts\":[[3]]},"
+          "\"heat\":{\"title\":\"after "
+          "each\",\"rows\":[\"first\",\"second\"],\"columns\":[\"a\",\"b\",\"c\"],"
+          "\"values\":[[2,4,null],[3,2.5,6]]}}]}");
     assert_int_equal(at_report_spec(&ctx, in_dir("spec.json"), in_dir("out.html")), AT_OK);
     char *s = page_of("out.html");
     const char *const parts[] = {"<h1>T &amp; T</h1>",
@@ -369,7 +372,10 @@ static void a_spec_becomes_a_page(void **state) {
                                  ">\xE2\x80\x93</td>",
                                  "90.0 %",
                                  "<span class=\"prompt\">Il</span> " BAD " fait &lt;beau&gt;",
-                                 ">yes</td>"};
+                                 ">yes</td>",
+                                 "opacity=\"0.530\"",
+                                 "\"cell\" x=\"262\" y=\"135\">2.5</text>",
+                                 "\"cell on\" x=\"358\" y=\"135\">6</text>"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (!strstr(s, parts[i])) fail_msg("the page lacks %s", parts[i]);
     at_free(s);
@@ -408,6 +414,11 @@ static void mistakes_in_a_spec_are_named(void **state) {
         {"{\"confusion\":{\"labels\":[\"a\",\"b\"],\"counts\":[[1,2]]}}", "\"counts\": 1 rows"},
         {"{\"confusion\":{\"labels\":[\"a\"],\"counts\":[[-1]]}}", "\"counts[0]\""},
         {"{\"confusion\":{\"labels\":[\"a\"],\"counts\":[[1,2]]}}", "\"counts[0]\""},
+        {"{\"heat\":{\"rows\":[\"a\"],\"columns\":[\"b\"],\"values\":[]}}",
+         "\"values\": 0 rows for 1"},
+        {"{\"heat\":{\"rows\":[\"a\"],\"columns\":[\"b\"],\"values\":[[1,2]]}}", "\"values[0]\""},
+        {"{\"heat\":{\"rows\":[\"a\"],\"columns\":[\"b\"],\"values\":[[\"x\"]]}}", "\"values[0]\""},
+        {"{\"heat\":{\"rows\":[\"a\"],\"values\":[[1]]}}", "columns"},
         {"{\"confusion\":{\"file\":\"a.jsonl\"}}", "no line has a field \"confusion\""},
         {"{\"samples\":{}}", "samples: expected an array"},
         {"{\"samples\":[{\"label\":\"x\"}]}", "samples[0]: expected either"},
