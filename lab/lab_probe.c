@@ -34,13 +34,28 @@ static at_status group(prober *p, const int64_t *start, int64_t B, int64_t T, in
     return s;
 }
 
+static int64_t all_windows(const at_probe_spec *spec, const at_shard *s) {
+    return s->n_tokens > 0 ? (s->n_tokens - 1) / spec->stride : 0;
+}
+
+int64_t at_probe_windows(const at_probe_spec *spec, const at_shard *s) {
+    const int64_t all = all_windows(spec, s);
+    return spec->limit && spec->limit < all ? spec->limit : all;
+}
+
+int64_t at_probe_start(const at_probe_spec *spec, const at_shard *s, int64_t i) {
+    const int64_t all = all_windows(spec, s), n = at_probe_windows(spec, s);
+    const int64_t window = spec->spread ? i * all / n : i;
+    return (window + 1) * spec->stride - spec->context;
+}
+
 static at_status whole_windows(prober *p, const at_probe_spec *spec, at_probe *out) {
     const int64_t T = spec->context, most = T < ROWS ? ROWS / T : 1;
     int64_t start[ROWS];
     at_status s = AT_OK;
     for (int64_t w = 0; w < out->windows && s == AT_OK; w += most) {
         const int64_t B = out->windows - w < most ? out->windows - w : most;
-        for (int64_t b = 0; b < B; b++) start[b] = (w + b + 1) * spec->stride - T;
+        for (int64_t b = 0; b < B; b++) start[b] = at_probe_start(spec, p->s, w + b);
         if (at_interrupted(p->cp->ctx)) s = at_error(p->cp->ctx, AT_INTERRUPTED, "interrupted");
         if (s == AT_OK) s = group(p, start, B, T, spec->buckets, out->nats + w * spec->buckets);
     }
@@ -55,8 +70,7 @@ at_status at_probe_run(at_compute *cp, at_model *m, const at_shard *s, const at_
     if (T < 1 || T > spec->stride || T % spec->buckets || T > m->dims.context)
         return at_error(c, AT_ARG, "windows of %lld tokens in %lld parts do not fit", (long long)T,
                         (long long)spec->buckets);
-    out->windows = s->n_tokens > 0 ? (s->n_tokens - 1) / spec->stride : 0;
-    if (spec->limit && out->windows > spec->limit) out->windows = spec->limit;
+    out->windows = at_probe_windows(spec, s);
     prober p = {.cp = cp, .m = m, .s = s, .usage = usage};
     at_arena_init(&p.arena, c);
     p.ids = at_malloc(c, (size_t)(most * T) * sizeof *p.ids);

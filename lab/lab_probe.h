@@ -14,7 +14,8 @@
 typedef struct at_probe_spec {
     int64_t context, stride; /* context <= stride                                           */
     int64_t buckets;         /* parts of equal length a window's losses are told in         */
-    int64_t limit;           /* most windows, from the beginning; 0: all                    */
+    int64_t limit;           /* most windows; 0: all                                        */
+    bool spread;             /* these: evenly over the split, not from its beginning        */
     bool tail;               /* also the tokens after the last whole window, as one bucket  */
 } at_probe_spec;
 
@@ -30,6 +31,9 @@ typedef struct at_probe {
 at_status at_probe_run(at_compute *cp, at_model *m, const at_shard *s, const at_probe_spec *spec,
                        at_usage *usage, at_probe *out);
 void at_probe_close(at_probe *p);
+/** How many whole windows a probe has of a shard, and where window i of them begins. */
+int64_t at_probe_windows(const at_probe_spec *spec, const at_shard *s);
+int64_t at_probe_start(const at_probe_spec *spec, const at_shard *s, int64_t i);
 /** Nats a token over everything; over one bucket of all windows. */
 double at_probe_loss(const at_probe *p);
 double at_probe_bucket(const at_probe *p, int64_t bucket);

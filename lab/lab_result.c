@@ -30,13 +30,17 @@ static void keep_windows(at_json *j, const char *domain, const at_probe *p) {
     at_json_end(j);
 }
 
-/* Of a whole split; of the test split also the loss of each domain and of each window, and the use
+/* Of a whole split, or of the windows that the lab is content with; of the test split also the loss of each domain and of each window, and the use
    of the routers. */
 static at_status split_loss(measuring *w, at_split split) {
     const bool test = split == AT_TEST;
     at_lab_session *l = w->l;
-    const at_probe_spec spec = {
-        .context = w->context, .stride = w->context, .buckets = 1, .tail = true};
+    const at_probe_spec spec = {.context = w->context,
+                                .stride = w->context,
+                                .buckets = 1,
+                                .limit = l->windows,
+                                .spread = l->windows > 0,
+                                .tail = !l->windows};
     double nats = 0, tokens = 0;
     at_status s = AT_OK;
     if (test) at_json_begin_object(&w->line, "by_domain");
@@ -200,7 +204,7 @@ static at_status context_of(measuring *w) {
     at_conf *f = NULL;
     at_recipe r;
     at_status s = at_conf_parse(w->l->c, w->t->name, w->t->recipe, strlen(w->t->recipe), &f);
-    if (s == AT_OK) s = at_recipe_bind(w->l->c, f, false, &r);
+    if (s == AT_OK) s = at_recipe_bind(w->l->c, f, w->t->distilling, &r);
     if (s == AT_OK) w->context = r.train.context;
     at_conf_close(f);
     return s;

@@ -5,6 +5,7 @@
 #include "lab/lab.h"
 #include "lab/lab_self.h"
 #include "tensor/run.h"
+#include <pthread.h>
 
 enum {
     AT_TRIAL_BY_LENGTH = 1,   /* evaluate with longer contexts than in training, too  */
@@ -12,19 +13,29 @@ enum {
     AT_TRIAL_FOR_TUNING = 4   /* chooses a setting: it is never evaluated on the test split */
 };
 
+enum { AT_TRIAL_NEEDS = 2 };
+
 /** One training run of the lab. */
 typedef struct at_trial {
     char name[96], group[64]; /* "k4-s2", "k4": runs of a group differ by the seed alone */
     int64_t seed;
     char *recipe;   /* text of it                                             */
     unsigned flags; /* AT_TRIAL_...                                           */
-    double flops;   /* of the training, for the estimate of time              */
-    cJSON *plan;    /* what `artel plan` says of it                           */
-    cJSON *result;  /* its line of results.jsonl; NULL until done (borrowed)  */
+    bool distilling;
+    int64_t need[AT_TRIAL_NEEDS]; /* runs whose models it begins with, or learns from; -1     */
+    double tokens;                /* that it reads                                         */
+    double flops;                 /* of the training; a guess until there is a plan           */
+    cJSON *plan;                  /* what `artel plan` says of it                           */
+    cJSON *result;                /* its line of results.jsonl; NULL until done (borrowed)  */
 } at_trial;
 
 struct at_lab_session {
     at_ctx *c;
+    /* Settings of a lab, before its first run.  sides: how many runs are trained side by side, each
+       on one thread; their speeds say little then.  windows: of each domain in an evaluation, evenly
+       spread over the split; 0: all of it. */
+    int sides;
+    int64_t windows;
     const at_lab *lab;
     const at_lab_options *o;
     at_dataset *data;
@@ -47,6 +58,8 @@ struct at_lab_session {
     int64_t current; /* index of the trial in progress, or -1 */
     at_log_fn log;   /* the caller's, behind ours             */
     void *log_user;
+    at_lab_session *whole; /* of a copy, in which one of the sides works: the session itself */
+    pthread_mutex_t lock;  /* of what sides share: results, times, the log                   */
 };
 
 /** "DIR/runs/NAME/part" from the heap; part may be NULL. */

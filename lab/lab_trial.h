@@ -5,7 +5,9 @@
  * finished, in runs/NAME (continuing after an interrupt), evaluates them on the whole validation
  * split and the whole test split, and adds a line for each to results.jsonl.  A run is finished
  * when its model exists and there is a line with its name, the hash of its recipe and data, and the
- * hash of the running program.  The processor is recorded only: losses are the same on every one.
+ * hash of the running program.  A recipe with a section `distill` is one of `artel distill`.  Where
+ * `init` or `distill.teacher` is the model of a run declared before (at_lab_model), that run comes
+ * first, and its recipe belongs to the hash.  The processor is recorded only: losses are the same on every one.
  *
  *     {"name","group","seed","recipe" (hash),"program","processor","arch","parameters","active",
  *      "peak_bytes" (planned),"steps","tokens","train_loss",
@@ -29,8 +31,11 @@
     at_trial. */
 at_status at_lab_declare(at_lab_session *l, const char *group, int64_t seed, unsigned flags,
                          const char *recipe);
+/** The folder where the model of a run will be, from the heap: for `init` and `distill.teacher`. */
+char *at_lab_model(at_lab_session *l, const char *group, int64_t seed);
 /** Trains the declared runs that are not finished and have all these flags (0: all runs), in
-    order. */
+    order, or as many side by side as the session says: what they come to does not depend on that.
+    AT_ARG: one needs a run that has not all of the flags and is not finished. */
 at_status at_lab_train(at_lab_session *l, unsigned flags);
 /** The run of a group with this seed, or NULL. */
 const at_trial *at_lab_trial(const at_lab_session *l, const char *group, int64_t seed);

@@ -158,6 +158,123 @@ static void test_splits(void **state) {
     close_session(&l);
 }
 
+/* ---- runs that need others, side by side ---- */
+
+/* A teacher, two students of it, and one that goes on from each of them. */
+static void declare_family(at_lab_session *l, int teacher_steps) {
+    char text[1024];
+    (void)snprintf(text, sizeof text,
+                   "model: {arch: gpt2, n_layer: 1, n_embd: 8, n_head: 2, n_positions: 16}\n"
+                   "data: {train: %s}\ntrain: {steps: %d, batch: 2, context: 16}\n",
+                   data, teacher_steps);
+    OK(at_lab_declare(l, "t", 1, 0, text));
+    for (int more = 0; more < 2; more++)
+        for (int seed = 1; seed <= 2; seed++) {
+            char *teacher = at_lab_model(l, "t", 1);
+            char *init = more ? at_lab_model(l, "s", seed) : NULL;
+            (void)snprintf(text, sizeof text,
+                           "seed: %d\n%s%s\ndata: {train: %s}\ntrain: {steps: %d, batch: 2, "
+                           "context: 16}\ndistill: {teacher: %s}\n",
+                           seed, more ? "init: " : "",
+                           more ? init
+                                : "model: {arch: gpt2, n_layer: 1, n_embd: 8, n_head: 2, "
+                                  "n_positions: 16}",
+                           data, more ? 6 : 3, teacher);
+            OK(at_lab_declare(l, more ? "u" : "s", seed, more ? AT_TRIAL_MAY_DIVERGE : 0, text));
+            at_free(teacher);
+            at_free(init);
+        }
+}
+
+static void test_needs(void **state) {
+    (void)state;
+    at_lab_session l;
+    double loss[2][2], again[2];
+    open_session(&l);
+    declare_family(&l, 2);
+    assert_null(at_lab_model(&l, "nobody", 1));
+    expect_says(&ctx, "no run nobody-s1 was declared");
+    const at_trial *u = at_lab_trial(&l, "u", 2), *s = at_lab_trial(&l, "s", 2);
+    assert_true(u->need[0] == s - l.trial && u->need[1] == 0 && s->need[0] < 0 && s->need[1] == 0);
+    assert_true(s->tokens == 96 &&
+                u->tokens == 192); /* until there are models, costs are guessed */
+    assert_true(u->flops == 2 * s->flops && s->flops == at_lab_trial(&l, "t", 1)->flops * 1.5);
+    assert_int_equal(at_lab_train(&l, AT_TRIAL_MAY_DIVERGE), AT_ARG);
+    expect_says(&ctx, "u-s2 needs the model of a run that is not finished");
+    OK(at_lab_train(&l, 0));
+    assert_true(at_lab_numbers(&l, "s", "test_loss", 2, loss[0]));
+    assert_true(at_lab_numbers(&l, "u", "test_loss", 2, loss[1]));
+    assert_true(loss[0][0] != loss[0][1] && loss[1][0] != loss[0][0]);
+    close_session(&l);
+
+    open_session(&l); /* all of it is there; but with another teacher nothing of its students is */
+    declare_family(&l, 2);
+    assert_non_null(at_lab_trial(&l, "u", 2)->result);
+    close_session(&l);
+    open_session(&l);
+    declare_family(&l, 1);
+    for (int i = 0; i < 5; i++) assert_null(l.trial[i].result);
+    close_session(&l);
+
+    open_session(&l); /* side by side: the same */
+    l.sides = 3;
+    cJSON *none = at_json_list(&ctx);
+    cJSON_Delete(l.results);
+    l.results = none;
+    declare_family(&l, 2);
+    OK(at_lab_train(&l, 0));
+    assert_int_equal(cJSON_GetArraySize(l.results), 5);
+    for (int i = 0; i < 2; i++) {
+        assert_true(at_lab_numbers(&l, i ? "u" : "s", "test_loss", 2, again));
+        assert_true(again[0] == loss[i][0] && again[1] == loss[i][1]);
+    }
+    for (int i = 0; i < 5; i++) assert_non_null(l.trial[i].plan);
+    assert_true(heard("u-s1: test loss") && heard("u-s2: test loss"));
+    close_session(&l);
+}
+
+/* One of two runs fails: its sentence is told, and what the other one came to is kept or not begun. */
+static void test_side_fails(void **state) {
+    (void)state;
+    at_lab_session l;
+    open_session(&l);
+    l.sides = 2;
+    OK(at_lab_declare(&l, "wild", 2, 0, recipe("0", "1e-9")));
+    OK(at_lab_declare(&l, "calm", 2, 0, recipe("1e-3", "3")));
+    assert_int_equal(at_lab_train(&l, 0), AT_NUMERIC);
+    expect_says(&ctx, "lower train.lr");
+    assert_null(at_lab_trial(&l, "wild", 2)->result);
+    close_session(&l);
+}
+
+/* Losses of some windows, spread over the split, instead of all. */
+static void test_windows(void **state) {
+    (void)state;
+    at_lab_session l;
+    open_session(&l);
+    l.windows = 4;
+    OK(at_lab_declare(&l, "w", 1, 0, recipe("1e-3", "3")));
+    OK(at_lab_train(&l, 0));
+    const at_trial *t = at_lab_trial(&l, "w", 1);
+    double *window, *all, test, sum = 0;
+    int64_t n;
+    OK(at_lab_windows(&l, t, &window, &n));
+    assert_int_equal(n, 2 * 4);
+    for (int64_t i = 0; i < n; i++) sum += window[i] / (double)n;
+    assert_true(at_jsonl_number(t->result, "test_loss", &test) && fabs(sum - test) < 1e-9);
+    close_session(&l);
+    open_session(&l); /* 0 1 3 4 of the six of each domain */
+    OK(at_lab_declare(&l, "whole", 1, 0, recipe("1e-3", "3")));
+    OK(at_lab_train(&l, 0));
+    OK(at_lab_windows(&l, at_lab_trial(&l, "whole", 1), &all, &n));
+    assert_int_equal(n, 2 * 6);
+    for (int i = 0; i < 8; i++)
+        assert_true(fabs(window[i] - all[i / 4 * 6 + i % 4 * 6 / 4]) < 1e-6);
+    at_free(window);
+    at_free(all);
+    close_session(&l);
+}
+
 /* ---- who made it ---- */
 
 static void test_processor(void **state) {
@@ -322,7 +439,9 @@ int main(void) {
         cmocka_unit_test(test_done_once), cmocka_unit_test(test_explodes),
         cmocka_unit_test(test_splits),    cmocka_unit_test(test_processor),
         cmocka_unit_test(test_program),   cmocka_unit_test(test_unfinished),
-        cmocka_unit_test(test_speed),     cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_needs),     cmocka_unit_test(test_side_fails),
+        cmocka_unit_test(test_windows),   cmocka_unit_test(test_speed),
+        cmocka_unit_test(test_wrong),
     };
     const int failed = cmocka_run_group_tests_name("lab runs", tests, NULL, NULL);
     (void)at_remove_tree(&ctx, folder);
