@@ -11,7 +11,7 @@
 #include <string.h>
 
 const char *const at_lab_scale_name[AT_LAB_SCALES] = {"quick", "full", "tiny"};
-const at_lab *const at_labs[] = {&at_lab_moduleformer, NULL};
+const at_lab *const at_labs[] = {&at_lab_moduleformer, &at_lab_mome, NULL};
 
 static const at_lab *find(at_ctx *c, const char *name) {
     const char *known[16];

@@ -35,7 +35,7 @@ typedef struct at_lab {
 
 /** NULL-terminated. */
 extern const at_lab *const at_labs[];
-extern const at_lab at_lab_moduleformer;
+extern const at_lab at_lab_moduleformer, at_lab_mome;
 
 typedef struct at_lab_options {
     const char *out, *data; /* folders: of the lab, of the data set */

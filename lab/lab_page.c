@@ -92,6 +92,24 @@ void at_page_metrics(at_lab_session *l, const at_trial *t, const char *name, con
     at_json_put_string(j, "y", y);
 }
 
+void at_page_smooth(at_lab_session *l) { at_json_put_bool(&l->page, "smooth", true); }
+
+void at_page_heat(at_lab_session *l, const char *title, int rows, const char *const *row,
+                  int columns, const char *const *column, const double *value) {
+    at_json *j = inside(l, SECTION);
+    at_json_begin_object(j, "heat");
+    put_title(j, "title", title);
+    at_json_begin_list(j, "rows");
+    for (int i = 0; i < rows; i++) at_json_put_string(j, NULL, row[i]);
+    at_json_end(j);
+    at_json_begin_list(j, "columns");
+    for (int i = 0; i < columns; i++) at_json_put_string(j, NULL, column[i]);
+    at_json_end(j);
+    at_json_begin_list(j, "values");
+    for (int i = 0; i < rows; i++) at_json_put_numbers(j, NULL, value + i * columns, columns);
+    at_json_end(j);
+}
+
 void at_page_figures(at_lab_session *l) { at_json_begin_object(inside(l, SECTION), "figures"); }
 void at_page_figure(at_lab_session *l, const char *label, const char *value) {
     at_json_put_string(inside(l, PART), label, value);
@@ -116,6 +134,25 @@ const char *at_page_bound(const cJSON *claim) {
                                        : "of mixed limits: ";
 }
 
+typedef struct {
+    const char *text, *holds, *unit;
+    char effect[32], interval[72], p[32], holm[32];
+} shown_claim;
+
+static void show_claim(const cJSON *o, shown_claim *v) {
+    const cJSON *ci = cJSON_GetObjectItem(o, "ci");
+    char lo[32], hi[32];
+    v->text = cJSON_GetStringValue(cJSON_GetObjectItem(o, "claim"));
+    v->holds = cJSON_IsTrue(cJSON_GetObjectItem(o, "holds")) ? "yes" : "no";
+    v->unit = cJSON_GetStringValue(cJSON_GetObjectItem(o, "unit"));
+    (void)shown(v->effect, 32, number(cJSON_GetObjectItem(o, "effect")));
+    (void)snprintf(v->interval, sizeof v->interval, "%s to %s",
+                   shown(lo, 32, number(cJSON_GetArrayItem(ci, 0))),
+                   shown(hi, 32, number(cJSON_GetArrayItem(ci, 1))));
+    (void)shown(v->p, 32, number(cJSON_GetObjectItem(o, "p")));
+    (void)shown(v->holm, 32, number(cJSON_GetObjectItem(o, "p_holm")));
+}
+
 void at_page_claims(at_lab_session *l) {
     at_page_section(
         l, "Claims",
@@ -131,18 +168,26 @@ void at_page_claims(at_lab_session *l) {
     at_page_table(l, NULL, "claim|holds|effect|95 % interval|p|p corrected|seeds|unit");
     const cJSON *o;
     cJSON_ArrayForEach(o, l->claims) {
-        char effect[32], lo[32], hi[32], p[32], holm[32];
-        const cJSON *ci = cJSON_GetObjectItem(o, "ci");
-        at_page_row(l, "%s|%s|%s%s|%s to %s|%s|%s|%.0f|%s",
-                    cJSON_GetStringValue(cJSON_GetObjectItem(o, "claim")),
-                    cJSON_IsTrue(cJSON_GetObjectItem(o, "holds")) ? "yes" : "no", at_page_bound(o),
-                    shown(effect, 32, number(cJSON_GetObjectItem(o, "effect"))),
-                    shown(lo, 32, number(cJSON_GetArrayItem(ci, 0))),
-                    shown(hi, 32, number(cJSON_GetArrayItem(ci, 1))),
-                    shown(p, 32, number(cJSON_GetObjectItem(o, "p"))),
-                    shown(holm, 32, number(cJSON_GetObjectItem(o, "p_holm"))),
-                    number(cJSON_GetObjectItem(o, "n")),
-                    cJSON_GetStringValue(cJSON_GetObjectItem(o, "unit")));
+        shown_claim v;
+        show_claim(o, &v);
+        at_page_row(l, "%s|%s|%s%s|%s|%s|%s|%.0f|%s", v.text, v.holds, at_page_bound(o), v.effect,
+                    v.interval, v.p, v.holm, number(cJSON_GetObjectItem(o, "n")), v.unit);
+    }
+}
+
+void at_page_claims_of(at_lab_session *l, const char *part) {
+    at_page_table(l, NULL,
+                  "claim|the paper says|holds here|effect|95 % interval|p corrected|seeds|unit");
+    const cJSON *o;
+    cJSON_ArrayForEach(o, l->claims) {
+        const char *of = cJSON_GetStringValue(cJSON_GetObjectItem(o, "part"));
+        const char *paper = cJSON_GetStringValue(cJSON_GetObjectItem(o, "paper"));
+        shown_claim v;
+        if (!of || strcmp(of, part) != 0) continue;
+        show_claim(o, &v);
+        at_page_row(l, "%s|%s|%s|%s%s|%s|%s|%.0f|%s", v.text, paper ? paper : "", v.holds,
+                    at_page_bound(o), v.effect, v.interval, v.holm,
+                    number(cJSON_GetObjectItem(o, "n")), v.unit);
     }
 }
 

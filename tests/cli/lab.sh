@@ -124,6 +124,79 @@ losses whole/results.jsonl >a
 losses part/results.jsonl >b
 check "continued: other losses" cmp -s a b
 
+# ---- mixture of modular experts -------------------------------------------------------------------
+run 0 "$ARTEL" lab
+prints "mome: Mixture of Modular Experts"
+prints "arXiv 2407.19610"
+run 0 "$ARTEL" lab mome -o mome --data data --scale tiny --json --threads 2
+claims=$(grep -c '"claim":' .out)
+check "26 claims, not $claims" test "$claims" -eq 26
+for field in holds effect ci p p_holm n unit null side part paper by_seed; do
+    check "$field in each claim" test "$(grep -c "\"$field\":" .out)" -ge "$claims"
+done
+for part in a b c d e; do check "part $part" grep -q "\"part\":\"$part\"" mome/claims.jsonl; done
+# a teacher; with each of two seeds 12 arms, a wide student, an imbalanced one, two experts, a second stage of two
+# orders, and the same with replay
+check "41 runs, not $(wc -l <mome/results.jsonl)" test "$(wc -l <mome/results.jsonl)" -eq 41
+# what a run is, by its recipe
+recipe() { grep -q "$2" "mome/runs/$1/recipe.yaml"; }
+check "a stage goes on" recipe sequential-1-2-s2 'init: "*mome/runs/expert-1-s2/model'
+check "with the other language" recipe sequential-1-2-s2 'domains: \[bb\]'
+check "replay" recipe replay-2-2-s1 'weights: \["19", "1"\]'
+check "of the language before" recipe replay-2-2-s1 'domains: \[aa, bb\]'
+check "imbalanced" recipe imbalanced-s2 'weights: \["70", "30"\]'
+check "another language with the other seed" sh -c '! cmp -s mome/runs/imbalanced-s1/recipe.yaml mome/runs/imbalanced-s2/recipe.yaml &&
+    grep -q "domains: \[bb, aa\]" mome/runs/imbalanced-s2/recipe.yaml'
+check "the teacher" recipe expert-2-s1 'teacher: "*mome/runs/teacher-s1/model'
+check "no teacher" sh -c '! grep -q teacher: mome/runs/alone-s1/recipe.yaml'
+for arm in "adaptive alpha_rule: adaptive" "slopes alpha_rule: slopes" "anneal alpha_rule: anneal" "anneal alpha: 0" \
+    "alternating schedule: alternating" "soft-ce loss: soft_ce" "reverse loss: reverse_kl" "js loss: js" \
+    "skew loss: skew_kl" "skew-reverse loss: skew_reverse_kl"; do
+    check "arm $arm" recipe "${arm%% *}-s1" "${arm#* }"
+done
+# as many operations: the steps of the student without a teacher, times the price of a step
+steps() { sed -n 's/.*steps: \([0-9]*\).*/\1/p' "mome/runs/$1/recipe.yaml"; }
+price() { "$ARTEL" plan "mome/runs/$1/recipe.yaml" --json | sed 's/.*"flops": *\([0-9.e+]*\).*/\1/'; }
+check "equal compute" awk -v a="$(price combined-s1)" -v b="$(price alone-compute-s1)" -v n="$(steps alone-compute-s1)" \
+    'BEGIN { exit !(a > 0 && (b - a) / a < 0.5 / n + 1e-9 && (a - b) / a < 0.5 / n + 1e-9) }'
+check "more steps" test "$(steps alone-compute-s1)" -gt "$(steps alone-s1)"
+# soft cross entropy has the gradient of the divergence at temperature 1
+check "the same bits" cmp -s mome/runs/soft-ce-s1/model/model.safetensors mome/runs/combined-s1/model/model.safetensors
+# a claim again from results.jsonl: a difference seed by seed, and what was forgotten
+test_loss() { sed -n "s/.*\"name\":\"$1\".*\"test_loss\":\([^,]*\),.*/\1/p" mome/results.jsonl; }
+in_domain() { sed -n "s/.*\"name\":\"$1\".*\"by_domain\":{[^}]*\"$2\":\([^,}]*\).*/\1/p" mome/results.jsonl; }
+by_seed() { sed -n "/\"claim\":\"$1/s/.*\"by_seed\":\[\([^]]*\)\].*/\1/p" mome/claims.jsonl | tr , '\n'; }
+same() { awk -v a="$1" -v b="$2" 'BEGIN { d = a - b; exit !(d < 1e-9 && d > -1e-9) }'; }
+for seed in 1 2; do
+    told=$(by_seed "with a teacher a student learns more from" | sed -n ${seed}p)
+    want=$(awk -v a="$(test_loss combined-s$seed)" -v b="$(test_loss alone-s$seed)" 'BEGIN { printf "%.17g", a - b }')
+    check "teacher, seed $seed: $told, not $want" same "$told" "$want"
+    told=$(by_seed "one language after the other: more" | sed -n ${seed}p)
+    want=$(awk -v a0="$(in_domain expert-1-s$seed aa)" -v a1="$(in_domain sequential-1-2-s$seed aa)" \
+        -v b0="$(in_domain expert-2-s$seed bb)" -v b1="$(in_domain sequential-2-2-s$seed bb)" \
+        'BEGIN { a = a1 > a0 ? a1 - a0 : 0; b = b1 > b0 ? b1 - b0 : 0; printf "%.17g", (a + b) / 2 }')
+    check "forgotten, seed $seed: $told, not $want" same "$told" "$want"
+done
+for word in "What a teacher is worth" "one language after the other" "Order 2, beginning with bb" "heat map" "the paper says"; do
+    check "report: $word" grep -q "$word" mome/report.html
+done
+# one after the other on one thread: the same, to the last bit
+cp .out first
+run 0 "$ARTEL" lab mome -o mome1 --data data --scale tiny --json --threads 1
+sed 's/"name":"\([^"]*\)".*"test_loss":\([^,]*\),.*/\1 \2/' mome/results.jsonl | sort >a
+sed 's/"name":"\([^"]*\)".*"test_loss":\([^,]*\),.*/\1 \2/' mome1/results.jsonl | sort >b
+check "the same without sides" cmp -s a b
+check "the same claims" cmp -s mome/claims.jsonl mome1/claims.jsonl
+# what is missing is made again, and what comes after it stays
+rm -r mome/runs/expert-1-s1
+run 0 "$ARTEL" lab mome -o mome --data data --scale tiny --json --threads 2
+check "one run alone was made" test "$(grep -c ': [a-z]* loss ' .err)" -eq 1
+check "the same is said" sh -c 'grep "\"claim\":" .out | cmp -s - mome1/claims.jsonl'
+run 0 "$ARTEL" data build --domain aa=aa --vocab 300 --split 0.6,0.2,0.2 -q -o lone
+run 1 "$ARTEL" lab mome -o x --data lone --scale tiny
+says "lone: this lab takes 2 to 8 domains, and the data set has 1"
+rm -rf x
+
 # ---- refused --------------------------------------------------------------------------------------
 run 2 "$ARTEL" lab moduleformr -o x --data data
 says 'did you mean `moduleformer`?'
