@@ -408,6 +408,13 @@ static at_tensor *b_weighted(at_run *r, at_tensor **t) {
 }
 static at_tensor *b_l2norm(at_run *r, at_tensor **t) { return at_l2norm(r, t[0], 1e-12); }
 static at_tensor *b_l2norm_floor(at_run *r, at_tensor **t) { return at_l2norm(r, t[0], 3); }
+static at_tensor *b_blend_mean(at_run *r, at_tensor **t) { return at_blend(r, t, NULL, 3); }
+static at_tensor *b_blend_learned(at_run *r, at_tensor **t) { return at_blend(r, t, t + 3, 3); }
+static at_tensor *b_blend_pair(at_run *r, at_tensor **t) { return at_blend(r, t, t + 2, 2); }
+static at_tensor *b_blend_twice(at_run *r, at_tensor **t) { /* one of them, and its row, is both */
+    at_tensor *y = at_gelu(r, t[0], AT_GELU_TANH);
+    return at_blend(r, (at_tensor *[]){y, t[0], y}, (at_tensor *[]){t[1], t[1], t[1]}, 3);
+}
 static at_tensor *b_rmsnorm(at_run *r, at_tensor **t) { return at_rmsnorm(r, t[0], t[1], 1e-5); }
 static at_tensor *b_swiglu(at_run *r, at_tensor **t) { return at_swiglu(r, t[0]); }
 static at_tensor *b_exp_scale(at_run *r, at_tensor **t) { return at_exp_scale(r, t[0], t[1]); }
@@ -520,6 +527,10 @@ static const row rows[] = {
     {"rmsnorm",           b_rmsnorm,        2, {{2, 3, 7}, {7}}},
     {"rmsnorm/blocks",    b_rmsnorm,        2, {{130, 5}, {5}}},
     {"swiglu",            b_swiglu,         1, {{2, 35, 6}}},
+    {"blend/mean",        b_blend_mean,     3, {{2, 3, 5}, {2, 3, 5}, {2, 3, 5}}},
+    {"blend/learned",     b_blend_learned,  6, {{2, 3, 5}, {2, 3, 5}, {2, 3, 5}, {5}, {5}, {5}}},
+    {"blend/blocks",      b_blend_pair,     4, {{130, 3}, {130, 3}, {3}, {3}}},
+    {"blend/twice",       b_blend_twice,    2, {{4, 3}, {3}}},
 };
 /* clang-format on */
 

@@ -143,6 +143,28 @@ vary("history", "stretch", "train.stretch=3")
 vary("history", "own-stretch", "train.stretch=0")
 vary("history", "one-key", "model.n_head=1", "model.att_hidden=16")
 
+vary("gpt2", "mix", "data.mix=turns")
+vary("gpt2-mix", "weights", "data.weights=[1, 2, 3]")
+
+base("trunks", "trunks.yaml")
+vary("trunks", "untied", "model.tie_word_embeddings=false")
+vary("trunks", "weights", "data.weights=[2, 1, 1]")
+vary("trunks", "muon", "train.optimizer=muon")
+vary("trunks", "modules", "model.modules=[cc, dd, aa]", "data.domains=[aa, cc]")
+vary("trunks", "freeze", "freeze=[embed, trunks.bb.*]")
+vary("trunks", "common", "model.common=true")
+vary("trunks-common", "learned", "model.combine=learned")
+vary("trunks-common", "common_dropout", "model.common_dropout=0.5")
+vary("trunks-common", "init_range", "model.initializer_range=0.05")
+
+base("distil-trunks", "distil_trunks.yaml", task="distill")
+vary("distil-trunks", "alternating", "distill.schedule=alternating")
+vary("distil-trunks-alternating", "scope", "distill.scope=micro_batch")
+vary("distil-trunks", "slopes", "distill.alpha_rule=slopes")
+
+base("mixed-trunks", "mixed_trunks.yaml")
+vary("mixed-trunks", "scope", "losses.scope=micro_batch")
+
 PLANS = []
 
 
@@ -161,3 +183,4 @@ plan("mixture", "mixture.yaml", *MIXED)
 plan("mixture/swiglu", "mixture.yaml", *MIXED, "model.activation_function=swiglu", "model.gate_type=linear",
      "model.k_mlp=3")
 plan("history", "history.yaml", *MIXED, "train.history=96")
+plan("trunks", "trunks.yaml", "model.trunk.n_embd=96", "train.context=20", "model.common=true")

@@ -15,7 +15,7 @@ from autograd.tracer import getval
 
 # ---- draws ----------------------------------------------------------------------------------------------------------
 
-INIT, BATCH, DROPOUT, ROUTE = 1, 2, 3, 7  # streams
+INIT, BATCH, DROPOUT, ROUTE, COMMON = 1, 2, 3, 7, 9  # streams
 WORD = (1 << 64) - 1
 
 
@@ -124,9 +124,11 @@ def turns(domains, weights):
 
 
 class Sampler:
-    """Windows drawn one by one, or (stretch above 0) sequences that read on."""
+    """Windows drawn one by one, or (stretch above 0) sequences that read on; or (step above 0: its micro-batches) every step
+    of one domain alone, which reads what it would read as the only one."""
 
-    def __init__(self, data, domains, seed, batch, context, lanes=0, stretch=0, weights=None):
+    def __init__(self, data, domains, seed, batch, context, lanes=0, stretch=0, weights=None, step=0):
+        self.step = step
         self.data, self.domains, self.seed, self.batch, self.context = data, domains, seed, batch, context
         self.turns = turns(domains, weights or [1] * len(domains))
         self.lanes = lanes
@@ -142,14 +144,20 @@ class Sampler:
         at = step + lane * self.stretch // self.lanes
         return at // self.stretch * self.lanes + lane, at % self.stretch, min(at % self.stretch, step)
 
+    def own(self, turn):
+        """Whose turn it is, and how many turns it had before."""
+        name = self.turns[turn % len(self.turns)]
+        return name, turn // len(self.turns) * self.turns.count(name) + self.turns[:turn % len(self.turns)].count(name)
+
     def batch_at(self, index):
         rows = []
         length = self.context * (self.stretch if self.lanes else 1)
         for b in range(self.batch):
             draw, place, _ = self.place(index, b)
-            name = self.turns[draw % len(self.turns)]
+            name, own = self.own(index // self.step if self.step else draw)
+            if self.step:
+                own = (own * self.step + index % self.step) * self.batch + b
             tokens = self.data.tokens[name, "train"]
-            own = draw // len(self.turns) * self.turns.count(name) + self.turns[:draw % len(self.turns)].count(name)
             start = window_start(self.seed, name, len(tokens), own, length) + place * self.context
             rows.append(tokens[start:start + self.context + 1])
         rows = numpy.array(rows)
@@ -175,6 +183,7 @@ class Pass:
         self.routers = []  # (kind, probabilities, log-sum-exp, choices) of each router
         self.experts = []  # (outputs [N, k, C], gates) of each feed-forward mixture
         self.history = None
+        self.active = None  # of the trunks of a model
 
     def dropout(self, x, p):
         if not self.train or p <= 0:
@@ -249,12 +258,14 @@ def gpt2_parameters(c, vocab):
 
 
 def gpt2_hidden(r, c, p, ids):
-    B, T = ids.shape
+    return gpt2_trunk(r, c, p, p["transformer.wte.weight"][ids.reshape(-1)], *ids.shape)
+
+
+def gpt2_trunk(r, c, p, x, B, T):
     C, H, eps = c["n_embd"], c["n_head"], c["layer_norm_epsilon"]
     D = C // H
     mask = numpy.where(numpy.tril(numpy.ones((T, T))) > 0, 0.0, -numpy.inf)
-    x = p["transformer.wte.weight"][ids.reshape(-1)] + p["transformer.wpe.weight"][numpy.tile(numpy.arange(T), B)]
-    x = r.dropout(x, c["embd_pdrop"])
+    x = r.dropout(x + p["transformer.wpe.weight"][numpy.tile(numpy.arange(T), B)], c["embd_pdrop"])
     for i in range(c["n_layer"]):
         h = f"transformer.h.{i}."
         g = lambda name: p[h + name]
@@ -440,15 +451,52 @@ def feed_forward(r, c, p, h, x):
 
 
 def moduleformer_hidden(r, c, p, ids):
-    B, T = ids.shape
+    return moduleformer_trunk(r, c, p, p["transformer.wte.weight"][ids.reshape(-1)], *ids.shape)
+
+
+def moduleformer_trunk(r, c, p, x, B, T):
     norm = lambda path, x: (rmsnorm(x, p[path + ".weight"], c["layer_norm_epsilon"]) if c["norm"] == "rms" else
                             layernorm(x, p[path + ".weight"], p[path + ".bias"], c["layer_norm_epsilon"]))
-    x = r.dropout(p["transformer.wte.weight"][ids.reshape(-1)], c["embd_pdrop"])
+    x = r.dropout(x, c["embd_pdrop"])
     for i in range(c["n_layer"]):
         h = f"transformer.h.{i}."
         x = x + attend(r, c, p, h, norm(h + "ln_1", x), B, T, i)
         x = x + feed_forward(r, c, p, h, norm(h + "ln_2", x))
     return norm("transformer.ln_f", x)
+
+
+# ---- trunks ---------------------------------------------------------------------------------------------------------
+
+ENDS = ("transformer.wte.weight", "lm_head.weight")
+
+
+def trunk_names(c):
+    return c["modules"] + ["common"] * c["common"]
+
+
+def trunks_parameters(c, vocab):
+    width, std = c["trunk"]["n_embd"], c["initializer_range"]
+    out = [("embed", (vocab, width), "normal", std)]
+    for name in trunk_names(c):
+        inner = {"gpt2": gpt2_parameters, "moduleformer": moduleformer_parameters}[c["trunk"]["arch"]](c["trunk"], vocab)
+        out += [(f"trunks.{name}.{path}", *rest) for path, *rest in inner if path not in ENDS]
+        if c["combine"] == "learned":
+            out.append((f"trunks.{name}.combine", (width,), "zero", 0))
+    return out if c["tie_word_embeddings"] else out + [("head", (vocab, width), "normal", std)]
+
+
+def trunks_hidden(r, c, p, ids):
+    inner, x, h = {"gpt2": gpt2_trunk, "moduleformer": moduleformer_trunk}[c["trunk"]["arch"]], p["embed"][ids.reshape(-1)], []
+    active = [name for name in trunk_names(c) if r.active is None or name in r.active]
+    for name in active:
+        before = f"trunks.{name}."
+        own = {k[len(before):]: v for k, v in p.items() if k.startswith(before)}
+        h.append(inner(r, c["trunk"], own, x, *ids.shape))
+    if c["combine"] == "mean" or len(h) == 1:
+        return sum(h) / len(h)
+    score = np.stack([np.dot(y, p[f"trunks.{name}.combine"]) for name, y in zip(active, h)], 1)
+    weight = np.exp(log_softmax(score))
+    return sum(weight[:, k:k + 1] * y for k, y in enumerate(h))
 
 
 # ---- any model ------------------------------------------------------------------------------------------------------
@@ -461,15 +509,21 @@ DEFAULTS = {
                          aux_loss_type="mi", aux_loss_weight=0.0, activation_function="gelu_new", norm="layer",
                          layer_norm_epsilon=1e-5, initializer_range=0.02, resid_pdrop=0.0, embd_pdrop=0.0, moe_pdrop=0.0,
                          tie_word_embeddings=False, sample_topk=0, att_func="stickbreaking", rope_theta=10000.0),
+    "trunks": dict(modules=[], common=False, combine="mean", common_dropout=0.0, initializer_range=0.02,
+                   tie_word_embeddings=True),
 }
+KINDS = {"gpt2": (gpt2_parameters, gpt2_hidden, ENDS), "moduleformer": (moduleformer_parameters, moduleformer_hidden, ENDS),
+         "trunks": (trunks_parameters, trunks_hidden, ("embed", "head"))}
 
 
 class Model:
     def __init__(self, section, vocab):
         self.arch = section["arch"]
         self.c = {**DEFAULTS[self.arch], **{k: v for k, v in section.items() if k != "arch"}}
-        self.spec = (gpt2_parameters if self.arch == "gpt2" else moduleformer_parameters)(self.c, vocab)
-        self.forward = gpt2_hidden if self.arch == "gpt2" else moduleformer_hidden
+        if self.arch == "trunks":
+            self.c["trunk"] = {**DEFAULTS[self.c["trunk"]["arch"]], **self.c["trunk"]}
+        parameters, self.forward, self.ends = KINDS[self.arch]
+        self.spec = parameters(self.c, vocab)
         self.p = {}
 
     def randomise(self, seed):
@@ -482,7 +536,7 @@ class Model:
 
     def logits(self, r, p, ids):
         """-> [B*T, V]"""
-        head = p["transformer.wte.weight" if self.c["tie_word_embeddings"] else "lm_head.weight"]
+        head = p[self.ends[not self.c["tie_word_embeddings"]]]
         return r.product(self.forward(r, self.c, p, ids), np.transpose(head))
 
     def numel(self):

@@ -29,7 +29,7 @@ import numpy
 import yaml
 
 from reference_cases import CASES, PLANS
-from reference_model import DROPOUT, Data, Model, Pass, Sampler, eval_windows, log_softmax, rand64
+from reference_model import COMMON, DROPOUT, Data, Model, Pass, Sampler, eval_windows, log_softmax, rand64, uniform
 from autograd.tracer import getval
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -215,10 +215,10 @@ class Alpha:
         odds = first * numpy.exp(change[0]) / (1 - first) / numpy.exp(change[1])
         return odds / (1 + odds)
 
-    def at(self, step, index):
+    def at(self, step, own, index):
         d, first = self.d, self.d["alpha"]
         if d["schedule"] == "alternating":
-            return 1.0 - (step if d["scope"] == "step" else index) % 2
+            return 1.0 - (own if d["scope"] == "step" else index) % 2
         if d["alpha_rule"] == "anneal":
             return first + (d["alpha_end"] - first) * step / (self.steps - 1)
         rules = {"fixed": lambda a: a, "adaptive": self.adaptive, "slopes": self.slopes, "gradient_norm": self.gradient_norm}
@@ -239,7 +239,7 @@ def schedule(t, step):
     return t["floor"] + (1 - t["floor"]) * left
 
 
-TABLES = ("wte", "wpe", "lm_head")  # embeddings, positions, heads
+TABLES = ("wte", "wpe", "lm_head", "embed", "head")  # embeddings, positions, heads
 
 
 def muon(t, lr, p, u):
@@ -255,6 +255,7 @@ class Run:
     def __init__(self, recipe, data, models):
         self.recipe, self.data, self.margin = recipe, data, numpy.inf
         self.seed = recipe.get("seed", 0)
+        self.domains = recipe["data"].get("domains") or data.names
         t = self.t = {**DEFAULTS["train"], **recipe["train"]}
         self.per_step = t["batch"] * t["context"] * t["accumulate"]
         t["steps"] = t["steps"] or -(-t["tokens"] // self.per_step)
@@ -263,7 +264,8 @@ class Run:
             self.model = Model({"arch": source.arch, **source.c}, data.vocab)
             self.model.p = {k: v.astype(numpy.float32).astype(float) for k, v in source.p.items()}
         else:
-            self.model = Model(recipe["model"], data.vocab)
+            own = {"modules": self.domains} if recipe["model"]["arch"] == "trunks" else {}
+            self.model = Model({**own, **recipe["model"]}, data.vocab)
             self.model.randomise(self.seed)
         self.d = {**DEFAULTS["distill"], **recipe["distill"]} if "distill" in recipe else None
         self.teacher = models[self.d["teacher"]] if self.d else None
@@ -272,15 +274,25 @@ class Run:
         self.weights = aux_weights(recipe, self.model)
         globs = recipe.get("freeze", [])
         self.frozen = {k for k in self.model.p if any(fnmatch.fnmatchcase(k, g) for g in globs)}
-        self.domains = recipe["data"].get("domains") or data.names
+        self.trunks = self.model.arch == "trunks"
+        turns = self.trunks or recipe["data"].get("mix") == "turns"
         self.lanes = t["batch"] * t["accumulate"] if t["history"] else 0
         stretch = t["stretch"] or 4 * -(-t["history"] // t["context"])
         self.sampler = Sampler(data, self.domains, self.seed, t["batch"], t["context"], self.lanes, stretch,
-                               recipe["data"].get("weights"))
+                               recipe["data"].get("weights"), t["accumulate"] if turns else 0)
+        self.stepped = dict.fromkeys(self.model.p, 0)
         self.history = [{} for _ in range(t["accumulate"])]
         self.m = {k: numpy.zeros_like(v) for k, v in self.model.p.items()}
         self.v = {k: numpy.zeros_like(v) for k, v in self.model.p.items()}
         self.mean = 0.0
+
+    def active(self, step):
+        """The trunk of the step's domain and the common one, which some steps leave out."""
+        if not self.trunks:
+            return None
+        c = self.model.c
+        common = c["common"] and not uniform(self.seed, COMMON, [step])[0] < c["common_dropout"]
+        return [self.sampler.own(step)[0]] + ["common"] * common
 
     def step_loss(self, p, step, report):
         t, passes, losses, ces, kds, alphas, norms = self.t, [], [], [], [], [], []
@@ -289,6 +301,7 @@ class Run:
             index = step * t["accumulate"] + i
             ids, label, walked = self.sampler.batch_at(index)
             r = Pass(True, rand64(self.seed, DROPOUT, index))
+            r.active = self.active(step)
             if t["history"]:
                 kept = [min(w * t["context"], t["history"]) for w in walked]
                 r.history = dict(length=t["history"], kept=kept, now=self.history[i], new={})
@@ -296,7 +309,9 @@ class Run:
             ce, kd = cross_entropy(log_softmax(logits), label), 0.0
             loss = ce
             if self.teacher:
-                if self.turns and self.alpha.at(step, index) == 1:  # the text's turn
+                own = self.sampler.own(step)[1] if self.sampler.step else step
+                turn = (step, own, own * t["accumulate"] + i)
+                if self.turns and self.alpha.at(*turn) == 1:  # the text's turn
                     kd = None
                     alphas.append(1.0)
                 else:
@@ -309,7 +324,7 @@ class Run:
                     kd = of_kd(logits)
                     if self.d["alpha_sees"] == "own":
                         trial.observe([getval(ce)], [getval(kd)], norms[-1:])
-                    alphas.append(trial.at(step, index))
+                    alphas.append(trial.at(*turn))
                     loss = alphas[-1] * ce + (1 - alphas[-1]) * kd
             passes.append(r)
             losses.append(loss)
@@ -336,8 +351,11 @@ class Run:
         t = self.t
         scale = t["clip"] / norm if 0 < t["clip"] < norm else 1.0
         for k, p in self.model.p.items():
-            if k in self.frozen:
+            if k in self.frozen or (self.trunks and k.startswith("trunks.") and k.split(".")[1] not in self.active(step)):
                 continue
+            if k.endswith(".combine") and len(self.active(step)) == 1:
+                continue
+            self.stepped[k] += 1
             g = gradient[k] * scale
             if t["optimizer"] == "muon" and p.ndim >= 2 and not any(x in k for x in TABLES):
                 for i in range(len(p)) if p.ndim == 3 else [...]:
@@ -348,8 +366,8 @@ class Run:
             self.m[k] = t["beta1"] * self.m[k] + (1 - t["beta1"]) * g
             self.v[k] = t["beta2"] * self.v[k] + (1 - t["beta2"]) * g * g
             decay = lr * t["weight_decay"] * p if p.ndim >= 2 else 0.0
-            m = self.m[k] / (1 - t["beta1"] ** (step + 1))
-            v = self.v[k] / (1 - t["beta2"] ** (step + 1))
+            m = self.m[k] / (1 - t["beta1"] ** self.stepped[k])
+            v = self.v[k] / (1 - t["beta2"] ** self.stepped[k])
             self.model.p[k] = p - decay - lr * m / (numpy.sqrt(v) + t["eps"])
 
     def log(self, step, loss, report, lr, norm):
@@ -376,13 +394,14 @@ class Run:
             line.update(load_entropy=entropy, dead_experts=dead)
         return dict(line, lr=lr, grad_norm=norm)
 
-    def loss_of(self, tokens, context, limit):
+    def loss_of(self, tokens, context, limit, active=None):
         """Sum of nats, tokens predicted, bytes they stand for."""
         nats, count, size = 0.0, 0, 0
         for w in eval_windows(tokens, context, limit):
             if len(w) < 2:
                 continue
             r = Pass(False)
+            r.active = active
             logp = log_softmax(self.model.logits(r, self.model.p, w[None, :-1]))
             self.margin = min(self.margin, r.margin)
             nats += float(cross_entropy(logp, w[1:])) * (len(w) - 1)
@@ -392,12 +411,14 @@ class Run:
 
     def reach(self, context):
         context = context or 1024
-        return min(context, self.model.c["n_positions"]) if self.model.arch == "gpt2" else context
+        c = self.model.c.get("trunk", self.model.c)
+        return min(context, c.get("n_positions", context))
 
     def validate(self, step):
         t, out, all_of = self.t, [], numpy.zeros(3)
         for name in self.domains:
-            e = self.loss_of(self.data.tokens[name, "validation"], self.reach(t["context"]), t["eval_windows"])
+            active = [name] + ["common"] * self.model.c["common"] if self.trunks else None
+            e = self.loss_of(self.data.tokens[name, "validation"], self.reach(t["context"]), t["eval_windows"], active)
             out.append(dict(step=step, tokens=step * self.per_step, domain=name, val_loss=e[0] / e[1]))
             all_of += e
         return out + [dict(step=step, tokens=step * self.per_step, domain="all", val_loss=all_of[0] / all_of[1])]
@@ -463,6 +484,7 @@ def plan(recipe, data, models):
     """Multiplications and additions of the products of one run, counted where they are done: forward once, backward twice."""
     run = Run(recipe, data, models)
     t, r = run.t, Pass(False)
+    r.active = run.active(0)
     if t["history"]:
         width, B = run.model.c["att_hidden"], t["batch"]
         now = {(i, j): numpy.zeros((B, t["history"], width)) for i in range(run.model.c["n_layer"]) for j in range(2)}

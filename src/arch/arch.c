@@ -9,7 +9,8 @@ const at_arch *const at_archs[] = {AT_ARCHS(ROW) NULL};
 const at_arch *at_arch_find(at_ctx *c, const char *name) {
     char known[256] = "";
     for (int i = 0; at_archs[i]; i++) {
-        if (!strcmp(at_archs[i]->name, name)) return at_archs[i];
+        const char *type = at_archs[i]->type;
+        if (!strcmp(at_archs[i]->name, name) || (type && !strcmp(type, name))) return at_archs[i];
         const size_t n = strlen(known);
         (void)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", at_archs[i]->name);
     }

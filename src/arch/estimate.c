@@ -29,7 +29,8 @@ static void unmark(at_store *s, const bool *was) {
 /* The pass itself; ids of N zeros are as good as any. */
 static void pass(at_run *r, at_model *m, const at_workload *w, const int32_t *ids,
                  at_estimate *out) {
-    const at_input in = {.ids = ids, .B = w->B, .T = w->T};
+    const at_input in = {.ids = ids, .B = w->B, .T = w->T, .modules = w->modules};
+    const at_input taught = {.ids = ids, .B = w->B, .T = w->T};
     at_history h = {.layers = m->dims.layers,
                     .kinds = m->dims.one_cache ? 1 : 2,
                     .B = w->B,
@@ -39,7 +40,7 @@ static void pass(at_run *r, at_model *m, const at_workload *w, const int32_t *id
     at_pass p = {.aux = w->aux, .history = w->history ? &h : NULL}, still = {.still = true};
     at_head_spec spec = {.label = ids, .alpha = 1};
     if (w->teacher) {
-        spec.teacher_x = at_model_hidden(w->teacher, r, &in, &still);
+        spec.teacher_x = at_model_hidden(w->teacher, r, &taught, &still);
         spec.teacher_w = at_model_head(w->teacher);
     }
     r->tally->active = 0;

@@ -12,6 +12,7 @@ typedef struct at_workload {
     int64_t history;   /* tokens before each sequence, where training    */
     at_model *teacher; /* read beside it, or NULL                        */
     const at_aux *aux; /* losses of routers, or NULL                     */
+    uint64_t modules;  /* those that are run, see at_input; 0: all        */
 } at_workload;
 
 typedef struct at_estimate {

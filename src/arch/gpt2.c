@@ -93,7 +93,7 @@ static void gpt2_close(void *model) {
     at_free(m);
 }
 
-static at_status gpt2_init(at_store *s, const void *cfg, void **model) {
+static at_status gpt2_trunk_init(at_store *s, const void *cfg, void **model) {
     const config *c = cfg;
     gpt2 *m = at_calloc(s->ctx, 1, sizeof *m);
     if (!m || !(m->h = at_calloc(s->ctx, (size_t)c->n_layer, sizeof *m->h))) {
@@ -103,8 +103,7 @@ static at_status gpt2_init(at_store *s, const void *cfg, void **model) {
     m->c = *c;
     const int64_t C = c->n_embd, F = inner(c);
     const double std = c->initializer_range, residual = std / sqrt(2 * (double)c->n_layer);
-    const int64_t words[] = {c->vocab_size, C}, positions[] = {c->n_positions, C};
-    m->wte = at_param_table(at_param(s, AT_INIT_NORMAL, std, 2, words, "transformer.wte.weight"));
+    const int64_t positions[] = {c->n_positions, C};
     m->wpe =
         at_param_table(at_param(s, AT_INIT_NORMAL, std, 2, positions, "transformer.wpe.weight"));
     for (int i = 0; i < c->n_layer; i++) {
@@ -120,10 +119,21 @@ static at_status gpt2_init(at_store *s, const void *cfg, void **model) {
 #undef PATH
     }
     m->ln_f = at_norm_init(s, "transformer.ln_f", C, true);
-    m->head = c->tie_word_embeddings
-                  ? m->wte
-                  : at_param_table(at_param(s, AT_INIT_NORMAL, std, 2, words, "lm_head.weight"));
     *model = m;
+    return s->status;
+}
+
+static at_status gpt2_init(at_store *s, const void *cfg, void **model) {
+    const config *c = cfg;
+    at_tensor *wte =
+        at_words_init(s, "transformer.wte.weight", c->vocab_size, c->n_embd, c->initializer_range);
+    const at_status status = gpt2_trunk_init(s, cfg, model);
+    if (status != AT_OK) return status;
+    gpt2 *m = *model;
+    m->wte = wte;
+    m->head = c->tie_word_embeddings ? wte
+                                     : at_words_init(s, "lm_head.weight", c->vocab_size, c->n_embd,
+                                                     c->initializer_range);
     return s->status;
 }
 
@@ -152,13 +162,12 @@ static at_tensor *positions(at_run *r, const gpt2 *m, const at_input *in) {
     return p ? at_embed(r, m->wpe, p, in->B * in->T) : NULL;
 }
 
-static at_tensor *gpt2_hidden(at_run *r, void *model, const at_input *in, at_pass *p) {
+static at_tensor *gpt2_trunk(at_run *r, void *model, at_tensor *x, const at_input *in, at_pass *p) {
     const gpt2 *m = model;
     (void)p;
     if (in->first)
         return at_fail(r, AT_ARG, "gpt2: padding before a sequence would shift its positions");
     at_tensor *pos = positions(r, m, in);
-    at_tensor *x = at_embed(r, m->wte, in->ids, in->B * in->T);
     x = at_add(r, x, pos);
     x = at_dropout(r, x, m->c.embd_pdrop);
     for (int i = 0; i < m->c.n_layer; i++) {
@@ -171,6 +180,11 @@ static at_tensor *gpt2_hidden(at_run *r, void *model, const at_input *in, at_pas
         x = at_add(r, x, y);
     }
     return at_layernorm(r, x, m->ln_f.g, m->ln_f.b, m->c.layer_norm_epsilon);
+}
+
+static at_tensor *gpt2_hidden(at_run *r, void *model, const at_input *in, at_pass *p) {
+    at_tensor *x = at_embed(r, ((gpt2 *)model)->wte, in->ids, in->B * in->T);
+    return gpt2_trunk(r, model, x, in, p);
 }
 
 static at_tensor *gpt2_head(void *model) { return ((gpt2 *)model)->head; }
@@ -205,9 +219,11 @@ const at_arch at_arch_gpt2 = {
     .config_bytes = sizeof(config),
     .check = check,
     .init = gpt2_init,
+    .trunk_init = gpt2_trunk_init,
     .close = gpt2_close,
     .reads = AT_INPUT_IDS,
     .hidden = gpt2_hidden,
+    .trunk = gpt2_trunk,
     .head = gpt2_head,
     .dims = gpt2_dims,
     .ignore = gpt2_ignore,

@@ -15,3 +15,8 @@ at_affine at_affine_init(at_store *s, const char *path, int64_t rows, int64_t co
     l.b = at_param(s, AT_INIT_ZERO, 0, 1, &outputs, "%s.bias", path);
     return l;
 }
+
+at_tensor *at_words_init(at_store *s, const char *path, int64_t vocab, int64_t width, double std) {
+    const int64_t dim[] = {vocab, width};
+    return at_param_table(at_param(s, AT_INIT_NORMAL, std, 2, dim, "%s", path));
+}

@@ -1,4 +1,4 @@
-/* layer.h - declares the pairs of parameters that all architectures have: norms and affine maps. */
+/* layer.h - declares the parameters that all architectures have: norms, affine maps, tables of words. */
 #ifndef AT_LAYER_H
 #define AT_LAYER_H
 #include "tensor/store.h"
@@ -16,5 +16,7 @@ at_norm at_norm_init(at_store *s, const char *path, int64_t width, bool shift);
     is rows or cols, as the layout of the matrix has it. */
 at_affine at_affine_init(at_store *s, const char *path, int64_t rows, int64_t cols, int64_t outputs,
                          double std);
+/** Table [vocab, width] of an embedding or a head, normal with `std`, at this path. */
+at_tensor *at_words_init(at_store *s, const char *path, int64_t vocab, int64_t width, double std);
 
 #endif

@@ -1,5 +1,6 @@
 /* model.c - making, loading and saving models. */
 #include "arch/model.h"
+#include "arch/config.h"
 #include "base/file.h"
 #include <stdio.h>
 #include <string.h>
@@ -10,76 +11,63 @@ void at_model_close(at_model *m) {
     at_store_close(&m->store);
     at_weights_close(&m->weights);
     cJSON_Delete(m->source);
-    at_free(m->config);
+    at_config_close(&(at_config){m->arch, m->config});
     at_free(m->path);
     at_free(m->tokenizer);
     at_free(m);
 }
 
-typedef struct {
-    char *arch;
-} arch_key;
-static const at_key arch_keys[] = {
-    {"arch", AT_KEY_STRING, offsetof(arch_key, arch), NULL, 0, 0, NULL, "architecture"},
-    {0},
-};
-static const at_key hf_keys[] = {
-    {"model_type", AT_KEY_STRING, offsetof(arch_key, arch), NULL, 0, 0, NULL, "architecture"},
-    {0},
-};
-
-/* Sets an integer key of the configuration if it still has the value `unset`. */
-static void fill_number(const at_arch *a, void *config, const char *key, int64_t unset,
-                        int64_t value) {
-    for (const at_key *k = a->keys; k->name; k++)
-        if (k->kind == AT_KEY_INT && !strcmp(k->name, key)) {
-            int64_t *v = (int64_t *)(void *)((char *)config + k->offset);
-            if (*v == unset) *v = value;
-        }
-}
+/* Borrowed from the model. */
+static at_config config_of(const at_model *m) { return (at_config){m->arch, m->config}; }
 
 int64_t at_model_number(const at_model *m, const char *key, int64_t otherwise) {
-    for (const at_key *k = m->arch->keys; k->name; k++) {
-        if (k->kind != AT_KEY_INT || strcmp(k->name, key) != 0) continue;
-        const int64_t v = *(const int64_t *)(const void *)((const char *)m->config + k->offset);
-        return v == -1 ? otherwise : v;
-    }
-    return otherwise;
+    const at_config k = config_of(m);
+    return at_config_number(&k, key, otherwise);
 }
 
 void at_model_end_token(at_model *m, int64_t id) {
-    fill_number(m->arch, m->config, "bos_token_id", -1, id);
-    fill_number(m->arch, m->config, "eos_token_id", -1, id);
+    const at_config k = config_of(m);
+    at_config_fill(&k, "bos_token_id", -1, id);
+    at_config_fill(&k, "eos_token_id", -1, id);
+}
+
+at_modules at_model_modules(const at_model *m) {
+    at_modules out = {0};
+    if (m->arch->modules) m->arch->modules(m->config, &out);
+    return out;
+}
+
+int at_model_module(const at_model *m, const char *name) {
+    const at_modules l = at_model_modules(m);
+    for (int i = 0; i < l.n; i++)
+        if (!strcmp(l.name[i], name)) return i;
+    return l.common && !strcmp(name, AT_MODULE_COMMON) ? l.n : -1;
+}
+
+double at_model_aux(const at_model *m, at_aux *a) {
+    *a = (at_aux){.factor = {1, 1}};
+    return m->arch->aux ? m->arch->aux(m->config, a) : -1;
 }
 
 /* Architecture, configuration and declared parameters, no values. */
-static at_status outline(at_ctx *c, at_conf *f, const char *section, const at_key *which,
-                         int64_t vocab, at_model **out) {
-    arch_key key = {0};
+static at_status outline(at_ctx *c, at_conf *f, const char *section, bool recipe, int64_t vocab,
+                         at_model **out) {
+    at_config k;
     *out = NULL;
-    at_status s = at_conf_bind(c, f, section, which, &key);
-    if (s != AT_OK) return s;
-    const at_arch *arch = at_arch_find(c, key.arch);
-    if (!arch) {
-        char what[AT_MESSAGE_MAX];
-        memcpy(what, c->message, sizeof what);
-        char path[128];
-        (void)snprintf(path, sizeof path, "%s%s%s", section, *section ? "." : "", which->name);
-        return at_conf_error(c, f, path, "%.400s", what);
+    at_status s = at_config_bind(c, f, section, recipe, vocab, &k);
+    at_model *m = s == AT_OK ? at_calloc(c, 1, sizeof *m) : NULL;
+    if (!m) {
+        at_config_close(&k);
+        return s == AT_OK ? AT_OOM : s;
     }
-    at_model *m = at_calloc(c, 1, sizeof *m);
-    if (!m) return AT_OOM;
-    m->arch = arch;
+    m->arch = k.arch;
+    m->config = k.values;
     at_store_init(&m->store, c);
-    s = (m->config = at_calloc(c, 1, arch->config_bytes)) ? AT_OK : AT_OOM;
-    if (s == AT_OK) s = at_conf_bind(c, f, section, arch->keys, m->config);
-    if (s == AT_OK) fill_number(arch, m->config, "vocab_size", 0, vocab);
-    if (s == AT_OK && arch->check) s = arch->check(c, f, section, m->config);
-    if (s == AT_OK) arch->dims(m->config, &m->dims);
-    if (s == AT_OK && m->dims.vocab < 1)
+    m->arch->dims(m->config, &m->dims);
+    if (m->dims.vocab < 1)
         s = at_conf_error(c, f, section, "vocab_size: expected at least 1 token, found %lld",
                           (long long)m->dims.vocab);
-    if (s == AT_OK) s = arch->init(&m->store, m->config, &m->impl);
+    if (s == AT_OK) s = m->arch->init(&m->store, m->config, &m->impl);
     if (s == AT_OK)
         *out = m;
     else
@@ -89,12 +77,12 @@ static at_status outline(at_ctx *c, at_conf *f, const char *section, const at_ke
 
 at_status at_model_outline(at_ctx *c, at_conf *f, const char *section, int64_t vocab,
                            at_model **out) {
-    return outline(c, f, section, arch_keys, vocab, out);
+    return outline(c, f, section, true, vocab, out);
 }
 
 at_status at_model_new(at_ctx *c, at_conf *f, const char *section, int64_t vocab, uint64_t seed,
                        at_model **out) {
-    at_status s = outline(c, f, section, arch_keys, vocab, out);
+    at_status s = outline(c, f, section, true, vocab, out);
     if (s != AT_OK) return s;
     s = at_store_alloc(&(*out)->store);
     if (s == AT_OK) {
@@ -133,7 +121,7 @@ at_status at_model_load(at_ctx *c, const char *dir, bool train, at_model **out) 
     at_model *m = NULL;
     char *path = at_join(c, dir, "config.json");
     at_status s = path ? at_conf_read(c, path, &f) : AT_OOM;
-    if (s == AT_OK) s = outline(c, f, "", hf_keys, 0, &m);
+    if (s == AT_OK) s = outline(c, f, "", false, 0, &m);
     if (s == AT_OK) s = (m->path = at_strdup(c, dir)) ? AT_OK : AT_OOM;
     if (s == AT_OK) s = (m->source = at_json_read(c, path)) ? AT_OK : c->status;
     if (s == AT_OK && train) s = at_store_alloc(&m->store);
@@ -155,7 +143,7 @@ at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, 
     char *text = at_json_text(c, config);
     const size_t bytes = text ? strlen(text) : 0;
     at_status s = text ? at_conf_parse(c, name, text, bytes, &f) : AT_OOM;
-    if (s == AT_OK) s = outline(c, f, "", hf_keys, 0, &m);
+    if (s == AT_OK) s = outline(c, f, "", false, 0, &m);
     if (s == AT_OK) s = (m->source = at_json_parse(c, name, text, bytes)) ? AT_OK : c->status;
     if (s == AT_OK) s = load_weights(c, m, weights, false);
     if (s == AT_OK)
@@ -195,79 +183,13 @@ int64_t at_model_numel(const at_model *m) {
 
 /* ---- saving -------------------------------------------------------------------- */
 
-static void put_choice(at_json *j, const at_key *k, int index) {
-    const char *p = k->choices;
-    for (; index > 0 && p; index--) {
-        p = strchr(p, '|');
-        if (p) p++;
-    }
-    char word[64] = "";
-    for (size_t i = 0; p && p[i] && p[i] != '|' && i + 1 < sizeof word; i++) word[i] = p[i];
-    at_json_put_string(j, k->name, word);
+void at_model_config(const at_model *m, at_json *j) {
+    const at_config k = config_of(m);
+    at_config_put(j, &k, m->source, "float32");
 }
-
-/* Writes a key of the configuration; false: its value is not saved. */
-static bool put_key(at_json *j, const at_key *k, const void *p) {
-    const int64_t n = k->kind == AT_KEY_INT ? *(const int64_t *)p : 0;
-    switch (k->kind) {
-    case AT_KEY_INT:
-        if (n == -1) /* unset */
-            at_json_put_null(j, k->name);
-        else
-            at_json_put_number(j, k->name, (double)n);
-        return true;
-    case AT_KEY_REAL: at_json_put_number(j, k->name, *(const double *)p); return true;
-    case AT_KEY_BOOL: at_json_put_bool(j, k->name, *(const bool *)p); return true;
-    case AT_KEY_CHOICE: put_choice(j, k, *(const int *)p); return true;
-    case AT_KEY_STRING:
-    case AT_KEY_STRINGS: break;
-    }
-    return false;
-}
-
-/* Writes a key of config.json whose value the model determines; false: it is no such key. */
-static bool put_own(at_json *j, const at_model *m, const char *key) {
-    if (!strcmp(key, "model_type")) {
-        at_json_put_string(j, key, m->arch->name);
-        return true;
-    }
-    if (!strcmp(key, "architectures")) {
-        at_json_begin_list(j, key);
-        at_json_put_string(j, NULL, m->arch->hf_class);
-        at_json_end(j);
-        return true;
-    }
-    for (const at_key *k = m->arch->keys; k->name; k++)
-        if (!strcmp(k->name, key)) return put_key(j, k, (const char *)m->config + k->offset);
-    return false;
-}
-
-static bool has(const cJSON *o, const char *key) {
-    return cJSON_GetObjectItemCaseSensitive(o, key) != NULL;
-}
-
-/* Writes the configuration that was read, in its order; with a model (not NULL) its own values
-   replace those read, and keys that are missing are added. */
-static void put_config(at_json *j, const cJSON *source, const at_model *m, const char *type) {
-    const char *type_key = has(source, "dtype") /* its newer name */ ? "dtype" : "torch_dtype";
-    const cJSON *e = NULL;
-    cJSON_ArrayForEach(e, source) {
-        if (!strcmp(e->string, type_key))
-            at_json_put_string(j, type_key, type);
-        else if (!m || !put_own(j, m, e->string))
-            at_json_put_value(j, e->string, e);
-    }
-    if (m && !has(source, "model_type")) (void)put_own(j, m, "model_type");
-    if (m && !has(source, "architectures")) (void)put_own(j, m, "architectures");
-    if (!has(source, type_key)) at_json_put_string(j, type_key, type);
-    for (const at_key *k = m ? m->arch->keys : NULL; k && k->name; k++)
-        if (!has(source, k->name)) (void)put_own(j, m, k->name);
-}
-
-void at_model_config(const at_model *m, at_json *j) { put_config(j, m->source, m, "float32"); }
 
 void at_model_source(const at_model *m, const char *type, at_json *j) {
-    put_config(j, m->source, NULL, type);
+    at_config_put(j, NULL, m->source, type);
 }
 
 at_status at_model_write(at_ctx *c, const at_model *m, const char *dir, const char *tokenizer) {

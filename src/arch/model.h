@@ -63,6 +63,12 @@ void at_model_source(const at_model *m, const char *type, at_json *j);
 /** The integer of this key of the configuration; `otherwise` when there is no such key, or it is
     -1. */
 int64_t at_model_number(const at_model *m, const char *key, int64_t otherwise);
+/** Its modules; n = 0: there are none. */
+at_modules at_model_modules(const at_model *m);
+/** Number of the module of this name, the common one included, or -1. */
+int at_model_module(const at_model *m, const char *name);
+/** at_arch.aux; below 0: it has no routers. */
+double at_model_aux(const at_model *m, at_aux *a);
 /** How its architecture reads a checkpoint. */
 at_load_options at_model_load_options(const at_model *m, bool borrow);
 

@@ -232,7 +232,7 @@ static void moduleformer_close(void *model) {
     at_free(m);
 }
 
-static at_status moduleformer_init(at_store *s, const void *cfg, void **model) {
+static at_status moduleformer_trunk_init(at_store *s, const void *cfg, void **model) {
     const config *c = cfg;
     moduleformer *m = at_calloc(s->ctx, 1, sizeof *m);
     const size_t layers = (size_t)c->n_layer;
@@ -243,15 +243,23 @@ static at_status moduleformer_init(at_store *s, const void *cfg, void **model) {
     }
     m->c = *c;
     m->banks.n = 2 * c->n_layer;
-    const int64_t table[2] = {c->vocab_size, c->n_embd};
-    const double std = c->initializer_range;
-    m->wte = at_param_table(at_param(s, AT_INIT_NORMAL, std, 2, table, "transformer.wte.weight"));
     for (int i = 0; i < c->n_layer; i++) block_init(s, c, i, &m->h[i], &m->banks.bank[2 * i]);
     m->ln_f = norm_init(s, c, "transformer.ln_f");
-    m->head = c->tie_word_embeddings
-                  ? m->wte
-                  : at_param_table(at_param(s, AT_INIT_NORMAL, std, 2, table, "lm_head.weight"));
     *model = m;
+    return s->status;
+}
+
+static at_status moduleformer_init(at_store *s, const void *cfg, void **model) {
+    const config *c = cfg;
+    at_tensor *wte =
+        at_words_init(s, "transformer.wte.weight", c->vocab_size, c->n_embd, c->initializer_range);
+    const at_status status = moduleformer_trunk_init(s, cfg, model);
+    if (status != AT_OK) return status;
+    moduleformer *m = *model;
+    m->wte = wte;
+    m->head = c->tie_word_embeddings ? wte
+                                     : at_words_init(s, "lm_head.weight", c->vocab_size, c->n_embd,
+                                                     c->initializer_range);
     return s->status;
 }
 
@@ -351,13 +359,13 @@ static at_tensor *feed_forward(at_run *r, const moduleformer *m, const block *b,
     return join(r, c, &h, x);
 }
 
-static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_input *in, at_pass *p) {
+static at_tensor *moduleformer_trunk(at_run *r, void *model, at_tensor *x, const at_input *in,
+                                     at_pass *p) {
     const moduleformer *m = model;
     if (in->first && (m->c.att_func == SOFTMAX || p->history))
         return at_fail(r, AT_ARG,
                        "moduleformer: padding before a sequence is for stick-breaking "
                        "attention without history");
-    at_tensor *x = at_embed(r, m->wte, in->ids, in->B * in->T);
     x = at_dropout(r, x, m->c.embd_pdrop);
     const at_angles *angles = NULL;
     if (m->c.att_func == SOFTMAX)
@@ -373,6 +381,11 @@ static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_input *in
         x = at_add(r, x, y);
     }
     return normalise(r, &m->c, &m->ln_f, x);
+}
+
+static at_tensor *moduleformer_hidden(at_run *r, void *model, const at_input *in, at_pass *p) {
+    at_tensor *x = at_embed(r, ((moduleformer *)model)->wte, in->ids, in->B * in->T);
+    return moduleformer_trunk(r, model, x, in, p);
 }
 
 static at_tensor *moduleformer_head(void *model) { return ((moduleformer *)model)->head; }
@@ -424,9 +437,11 @@ const at_arch at_arch_moduleformer = {
     .config_bytes = sizeof(config),
     .check = check,
     .init = moduleformer_init,
+    .trunk_init = moduleformer_trunk_init,
     .close = moduleformer_close,
     .reads = AT_INPUT_IDS,
     .hidden = moduleformer_hidden,
+    .trunk = moduleformer_trunk,
     .head = moduleformer_head,
     .banks = moduleformer_banks,
     .dims = moduleformer_dims,

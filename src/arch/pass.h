@@ -26,6 +26,7 @@ typedef struct at_input {
                                    padding; NULL: from 0, to T                              */
     at_spans spans;             /* B = 1 and the T tokens continue these sequences, one span after
                                    the other; none: sequences begin here                    */
+    uint64_t modules;           /* those that are run, by number (at_arch.modules); 0: all        */
 } at_input;
 
 /** Sees the choices of every router of a pass, router by router; rows of padding are left out. */

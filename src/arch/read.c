@@ -22,6 +22,10 @@ at_tensor *at_model_hidden(at_model *m, at_run *r, const at_input *in, at_pass *
     if (in->kind != m->arch->reads)
         return at_fail(r, AT_ARG, "%s reads %s, not %s", m->arch->name, kind[m->arch->reads],
                        kind[in->kind]);
+    const at_modules l = at_model_modules(m);
+    if (l.n + l.common < 64 && in->modules >> (l.n + l.common) != 0)
+        return at_fail(r, AT_ARG, "%s has %d modules: it cannot run those of mask %llx",
+                       m->arch->name, l.n + l.common, (unsigned long long)in->modules);
     if (!at_pass_begin(r, p, in)) return NULL;
     const bool train = r->train;
     const at_parts before = r->parts;

@@ -215,3 +215,8 @@ at_status at_copy_file(at_ctx *c, const char *from, const char *to) {
     at_map_close(&m);
     return s;
 }
+
+bool at_name_ok(const char *s) {
+    static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+";
+    return *s && *s != '.' && strlen(s) <= 64 && strspn(s, good) == strlen(s);
+}

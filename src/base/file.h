@@ -55,6 +55,9 @@ at_status at_remove_tree(at_ctx *c, const char *path);
 at_status at_copy_file(at_ctx *c, const char *from, const char *to);
 /** "a/b" from the heap. */
 char *at_join(at_ctx *c, const char *a, const char *b);
+/** Whether a name is safe in a file name, wherever it came from: at most 64 letters, digits and ._-+,
+    the first no dot. */
+bool at_name_ok(const char *name);
 
 /** Regular files below root as relative paths, sorted bytewise, hidden files and links to files
     included.  Free with at_list_free. */

@@ -16,8 +16,9 @@ enum {
     AT_STREAM_SAMPLE,   /* generation                      */
     AT_STREAM_SHUFFLE,  /* document order                  */
     AT_STREAM_TEST,
-    AT_STREAM_ROUTE, /* + number of the draw: experts drawn in training */
-    AT_STREAM_LAB,   /* resampling of measurements      */
+    AT_STREAM_ROUTE,  /* + number of the draw: experts drawn in training */
+    AT_STREAM_LAB,    /* resampling of measurements      */
+    AT_STREAM_COMMON, /* steps without the common trunk */
 };
 
 /** 64 random bits. */

@@ -163,15 +163,47 @@ int64_t at_sampler_windows_before(const at_sampler *s, int64_t index, int64_t b)
     return s->lanes ? walker_at(s, index, b).walked : 0;
 }
 
+/* ---- turns ---- */
+
+void at_sampler_turns(at_sampler *s, int64_t accumulate) { s->step = accumulate; }
+
+int at_sampler_turn(const at_sampler *s, int64_t index) {
+    return s->step ? s->turn[index / s->step % s->n_turns] : -1;
+}
+
+/* Which of the sampler's domains has turn `at`, and how many it had before. */
+static int whose(const at_sampler *s, uint64_t at, uint64_t *before) {
+    const uint64_t turn = at % (uint64_t)s->n_turns, rounds = at / (uint64_t)s->n_turns;
+    const int who = s->turn[turn];
+    *before = rounds * (uint64_t)s->share[who] + s->before[turn];
+    return who;
+}
+
+int64_t at_sampler_steps_before(const at_sampler *s, int64_t step) {
+    uint64_t before = (uint64_t)step;
+    if (s->step) (void)whose(s, (uint64_t)step, &before);
+    return (int64_t)before;
+}
+
+/* The domain of sequence b, and the number of its draw there. */
+static int domain_of(const at_sampler *s, int64_t index, int64_t b, const walker *w,
+                     uint64_t *draw) {
+    if (!s->step) return whose(s, w->sequence, draw);
+    const int who = whose(s, (uint64_t)(index / s->step), draw);
+    *draw = *draw * (uint64_t)s->step + (uint64_t)(index % s->step);
+    *draw = *draw * (uint64_t)s->batch + (uint64_t)b;
+    return who;
+}
+
+/* ---- batches ---- */
+
 void at_sampler_batch(const at_sampler *s, int64_t index, int32_t *input, int32_t *target) {
     const int64_t t = s->context, length = s->lanes ? s->stretch * t : t;
     for (int64_t b = 0; b < s->batch; b++) {
         walker w = {.sequence = (uint64_t)index * (uint64_t)s->batch + (uint64_t)b};
+        uint64_t draw;
         if (s->lanes) w = walker_at(s, index, b);
-        const uint64_t rounds = w.sequence / (uint64_t)s->n_turns;
-        const uint64_t turn = w.sequence % (uint64_t)s->n_turns;
-        const int who = s->turn[turn];
-        const uint64_t draw = rounds * (uint64_t)s->share[who] + s->before[turn];
+        const int who = domain_of(s, index, b, &w, &draw);
         const at_domain *d = &s->data->domain[s->domain[who]];
         const int64_t start = window_start(s, d, draw, length) + w.place * t;
         at_shard_read(&d->shard[AT_TRAIN], start, t, input + b * t);

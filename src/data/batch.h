@@ -3,7 +3,8 @@
  * the number of the batch: there is no state, so a resume needs nothing but the step.
  *
  * Windows are drawn independently; or, after at_sampler_consecutive, each sequence of a batch reads
- * consecutive windows of a stretch of text, one at each step.
+ * consecutive windows of a stretch of text, one at each step.  A batch has sequences of all domains; or,
+ * after at_sampler_turns, of one.
  */
 #ifndef AT_BATCH_H
 #define AT_BATCH_H
@@ -22,6 +23,9 @@ typedef struct at_sampler {
     int n_turns, share[64];
     uint8_t turn[AT_SAMPLER_TURNS];    /* index into domain[], of each turn of a round        */
     uint16_t before[AT_SAMPLER_TURNS]; /* turns that the same domain had earlier in the round */
+    int64_t
+        step; /* micro-batches of a step that reads one domain, see at_sampler_turns; 0: turns are
+                     those of sequences */
 } at_sampler;
 
 /** domains: names, or n = 0 for all.  AT_CONFIG names an unknown one or one whose training split is
@@ -45,6 +49,14 @@ void at_sampler_batch(const at_sampler *s, int64_t index, int32_t *input, int32_
     windows as asked for, or as the shortest domain has; stretches are drawn as windows are
     otherwise.  AT_CONFIG names a domain with less than 2 windows. */
 at_status at_sampler_consecutive(at_ctx *c, at_sampler *s, int64_t accumulate, int64_t stretch);
+/** From now on turns are those of steps, of `accumulate` micro-batches each, all of whose sequences are
+    of one domain; each domain's windows come in the order in which they come to it alone.  Not after
+    at_sampler_consecutive. */
+void at_sampler_turns(at_sampler *s, int64_t accumulate);
+/** Which of the sampler's domains micro-batch `index` reads, where turns are those of steps; else -1. */
+int at_sampler_turn(const at_sampler *s, int64_t index);
+/** How many steps before this one read the domain that it reads; else all of them. */
+int64_t at_sampler_steps_before(const at_sampler *s, int64_t step);
 /** How many windows just before this one sequence b of micro-batch `index` has read. */
 int64_t at_sampler_windows_before(const at_sampler *s, int64_t index, int64_t b);
 /** Evaluation windows: consecutive, of stride context, at most `limit` (0: all) spread evenly over

@@ -1,5 +1,6 @@
 /* build.c - the steps of a build, and the folder it makes. */
 #include "data/build.h"
+#include "base/file.h"
 #include "data/progress.h"
 #include "data/settle.h"
 #include <math.h>
@@ -22,7 +23,7 @@ at_build at_build_defaults(void) {
 static at_status options_check(at_ctx *c, const at_build *b) {
     if (b->n_sources < 1) return at_error(c, AT_ARG, "no domain: expected at least one NAME=PATH");
     for (int64_t i = 0; i < b->n_sources; i++)
-        if (!at_domain_name_ok(b->source[i].domain))
+        if (!at_name_ok(b->source[i].domain))
             return at_error(c, AT_ARG,
                             "a domain name is made of letters, digits and ._-+, found \"%.80s\"",
                             b->source[i].domain);

@@ -1,5 +1,6 @@
 /* dataset.c - manifest.json and the shards it names. */
 #include "data/dataset.h"
+#include "base/file.h"
 #include "base/json.h"
 #include <stdio.h>
 #include <string.h>
@@ -40,13 +41,6 @@ void at_dataset_close(at_dataset *d) {
     at_free(o);
     at_free(d->domain);
     at_free(d);
-}
-
-/* A domain's name is part of a file name; it must not lead outside of the data set's folder. */
-bool at_domain_name_ok(const char *s) {
-    return *s && *s != '.' && strlen(s) <= 64 &&
-           strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+") ==
-               strlen(s);
 }
 
 static at_status shard_load(at_ctx *c, at_dataset *d, const char *manifest, const cJSON *splits,
@@ -94,7 +88,7 @@ static at_status domains_load(at_ctx *c, at_dataset *d, const char *manifest, co
         const cJSON *splits;
         at_status s = at_json_string(c, manifest, entry, "name", &name);
         if (s) return s;
-        if (!at_domain_name_ok(name))
+        if (!at_name_ok(name))
             return at_error(
                 c, AT_FORMAT,
                 "%s: a domain name is made of letters, digits and ._-+, found \"%.80s\"", manifest,

@@ -43,8 +43,5 @@ at_status at_dataset_error(at_ctx *c, const at_dataset *d, at_status s);
 void at_dataset_close(at_dataset *d);
 /** Index of a domain by name, or -1. */
 int at_dataset_domain(const at_dataset *d, const char *name);
-/** Whether a domain's name is safe in a file name: at most 64 letters, digits and ._-+, the first
-    no dot. */
-bool at_domain_name_ok(const char *name);
 
 #endif

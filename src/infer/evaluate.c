@@ -18,7 +18,7 @@ typedef struct {
 static at_status flush(group *g, at_model *m) {
     if (!g->n) return AT_OK;
     at_pass p = {.usage = g->out->usage};
-    const at_input in = {.ids = g->ids, .B = g->n, .T = g->T};
+    const at_input in = {.ids = g->ids, .B = g->n, .T = g->T, .modules = g->out->modules};
     at_head_report rep = {0};
     const at_readout what = {.label = g->label, .parts = 1, .report = &rep};
     const at_status s = at_model_read(g->cp, &g->arena, m, &in, &p, &what);

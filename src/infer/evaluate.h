@@ -13,6 +13,7 @@ typedef struct at_eval {
     int64_t *windows_by; /* [n_experts] windows each expert answered, or NULL */
     at_usage *usage;     /* of the routers of a mixture, added to, or NULL; a composed model has
                             several networks, of which none is counted        */
+    uint64_t modules;    /* of at_eval_model: what is run of it, see at_input */
 } at_eval;
 
 /** Mean cross entropy of one network over a shard, in windows of `context` tokens, at most

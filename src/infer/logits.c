@@ -165,7 +165,7 @@ static at_status together(at_compute *cp, at_model *x, at_arena *arena, const to
     const at_input in = {
         .ids = t->id, .B = t->B, .T = t->T, .first = t->left ? t->first : NULL, .end = t->end};
     at_pass p = {.aux = &aux};
-    (void)x->arch->aux(x->config, &aux);
+    (void)at_model_aux(x, &aux);
     const at_status s = forward(cp, x, arena, &in, &p, V, logits);
     for (int64_t i = 0; t->first && i < t->B * t->T; i++) /* logits of padding are 0 */
         if (i % t->T < t->first[i / t->T] || i % t->T >= t->end[i / t->T])
@@ -188,7 +188,8 @@ at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *
                                   ? at_calloc(c, (size_t)(t.B * t.T), (size_t)V * sizeof *logits)
                                   : NULL;
     if (s == AT_OK && !logits) s = AT_OOM;
-    const bool routers = m->n_experts == 1 && m->expert[0].model->arch->aux;
+    at_aux aux;
+    const bool routers = m->n_experts == 1 && at_model_aux(m->expert[0].model, &aux) >= 0;
     if (s == AT_OK && routers) s = together(cp, m->expert[0].model, &arena, &t, logits, &loss);
     for (int64_t b = 0; b < t.B && s == AT_OK && !routers; b++) {
         const int64_t first = t.first ? t.first[b] : 0, end = t.end ? t.end[b] : t.T;

@@ -37,6 +37,7 @@
     X(l2norm)             \
     X(exp_scale)          \
     X(rmsnorm)            \
+    X(blend)              \
     X(swiglu)
 
 /** y = x w^T + b.  x [..., in], w [out, in], b [out] or NULL -> y [..., out]. */
@@ -371,6 +372,13 @@ at_tensor *at_switch_balance(at_run *r, at_tensor *logits, const at_routing *ro,
 at_tensor *at_zloss(at_run *r, at_tensor *logits, const at_routing *ro);
 /** sum_i w[i] x[i] over n single numbers -> [1]. */
 at_tensor *at_weighted_sum(at_run *r, at_tensor *const *x, const double *w, int n);
+
+/** y = sum_k a_k x_k over n tensors of one shape [..., C].  row NULL: a_k = 1/n, the mean.  Otherwise
+    row[k] is [C] and the weights are each token's own: a = softmax over k of row[k] . x_k; rows of
+    zeros give the mean.  AT_ARG: n is not 1 to AT_BLEND_MAX.
+    Source: the mean is that of arXiv 2407.19610, section 3; the weights are ours. */
+at_tensor *at_blend(at_run *r, at_tensor *const *x, at_tensor *const *row, int n);
+enum { AT_BLEND_MAX = 64 };
 
 /** y = x / max(|x|, least) over the last dimension: dot products of such rows are cosines. */
 at_tensor *at_l2norm(at_run *r, at_tensor *x, double least);

@@ -89,14 +89,21 @@ static bool too_long(at_store *s, int len, const char *path) {
     return true;
 }
 
+void at_store_scope(at_store *s, const char *scope) {
+    const int len = snprintf(s->scope, sizeof s->scope, "%s%s", scope, *scope ? "." : "");
+    if (len >= (int)sizeof s->scope && s->status == AT_OK)
+        s->status = at_error(s->ctx, AT_ARG, "parameter path too long: %.200s...", scope);
+}
+
 at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64_t *dim,
                     const char *fmt, ...) {
     char path[PATH];
     va_list ap;
+    const int before = snprintf(path, sizeof path, "%s", s->scope);
     va_start(ap, fmt);
-    const int len = vsnprintf(path, sizeof path, fmt, ap);
+    const int after = vsnprintf(path + before, sizeof path - (size_t)before, fmt, ap);
     va_end(ap);
-    if (s->status != AT_OK || too_long(s, len, path)) return NULL;
+    if (s->status != AT_OK || too_long(s, after < 0 ? after : before + after, path)) return NULL;
     at_stack *k = declare(s, path, rank, dim, 1);
     if (!k || !add_slot(s, k, rank, dim, path)) return NULL;
     k->init = init;
@@ -106,11 +113,14 @@ at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64
 
 at_stack *at_param_stack(at_store *s, at_init init, double std, int rank, const int64_t *dim,
                          at_stack_names names, bool together) {
-    at_stack *k = declare(s, names.path, rank, dim, dim[0] > 0 ? dim[0] : 1);
+    char whole[PATH];
+    const int n = snprintf(whole, sizeof whole, "%s%s", s->scope, names.path);
+    if (s->status != AT_OK || too_long(s, n, whole)) return NULL;
+    at_stack *k = declare(s, whole, rank, dim, dim[0] > 0 ? dim[0] : 1);
     for (int64_t i = 0; k && i < dim[0]; i++) {
         char path[PATH];
-        const int len =
-            snprintf(path, sizeof path, "%s.%lld.%s", names.bank, (long long)i, names.part);
+        const int len = snprintf(path, sizeof path, "%s%s.%lld.%s", s->scope, names.bank,
+                                 (long long)i, names.part);
         if (too_long(s, len, path) || !add_slot(s, k, rank - 1, dim + 1, path)) return NULL;
     }
     if (!k) return NULL;

@@ -49,6 +49,7 @@ typedef struct at_store {
     int64_t n_grad;                /* the same in the gradients of what is trained */
     at_real *value, *grad, *m, *v; /* slabs; NULL until allocated; value holds the rest alone
                                       where some values are borrowed    */
+    char scope[128];               /* before the path of what is declared, see at_store_scope */
     at_status status;              /* first failure of at_param sticks */
 } at_store;
 
@@ -59,6 +60,8 @@ void at_store_close(at_store *s);
     store. */
 at_tensor *at_param(at_store *s, at_init init, double std, int rank, const int64_t *dim,
                     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/** From now on paths of what is declared are "<scope>.<path>"; "": they are as they are given. */
+void at_store_scope(at_store *s, const char *scope);
 /** Marks a parameter as a table (embeddings, positions, heads), whose rows are looked up or stand
     for classes; some optimisers treat these differently from linear maps.  Returns t. */
 at_tensor *at_param_table(at_tensor *t);

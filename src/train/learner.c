@@ -6,14 +6,14 @@
 
 /* The recipe's weights, or those of the model's configuration. */
 static at_status aux_weights(at_ctx *c, const at_recipe *r, const at_model *m, at_aux *a) {
-    *a = (at_aux){.factor = {1, 1}};
     if (!r->with_losses) {
-        const double w = m->arch->aux ? m->arch->aux(m->config, a) : 0;
-        for (int i = 0; i < AT_AUX_KINDS; i++) a->weight[i] *= w;
+        const double w = at_model_aux(m, a);
+        for (int i = 0; i < AT_AUX_KINDS; i++) a->weight[i] *= w > 0 ? w : 0;
         return AT_OK;
     }
-    if (!m->arch->aux)
+    if (at_model_aux(m, a) < 0)
         return at_error(c, AT_CONFIG, "losses: architecture %s has no routers", m->arch->name);
+    *a = (at_aux){.factor = {1, 1}};
     a->weight[AT_AUX_MUTUAL] = r->losses.mutual_information;
     a->weight[AT_AUX_CONCENTRATION] = r->losses.concentration;
     a->weight[AT_AUX_SWITCH] = r->losses.balance;
@@ -123,6 +123,12 @@ static bool turns_are_steps(const at_learner *l) {
     return l->recipe->distill.scope == AT_SCOPE_STEP;
 }
 
+/* Where domains rotate, each has turns of its own: else some would have one loss alone for ever. */
+static int64_t turn(const at_learner *l, int64_t step, int64_t i) {
+    const int64_t own = l->task->own_step ? l->task->own_step(l, step) : step;
+    return turns_are_steps(l) ? own : own * l->recipe->train.accumulate + i;
+}
+
 /* Micro-batch i of the step, the same one each time; what it came to is in the arena. */
 static at_tensor *read(at_learner *l, const at_place *at, int64_t i, at_run *run, at_pass *pass,
                        double *text_weight, at_losses *losses) {
@@ -134,7 +140,7 @@ static at_tensor *read(at_learner *l, const at_place *at, int64_t i, at_run *run
     pass->aux = &l->aux;
     pass->loads = l->whole ? &l->loads : NULL;
     l->at_step = at->step;
-    l->turn = turns_are_steps(l) ? at->step : index;
+    l->turn = turn(l, at->step, i);
     *text_weight = at_alpha_weight(&l->alpha, at->step, l->turn);
     at_tensor *loss = l->task->loss(l, run, index, *text_weight, pass, losses);
     if (at_learner_weighs(l)) *text_weight = l->alpha_now;

@@ -130,15 +130,34 @@ static void about_data(plan *p) {
     if (p->have > 0) at_json_put_number(p->j, "epochs", p->tokens / p->have);
 }
 
+/* Modules are called so where the recipe does not name them. */
+static at_status domains_as_modules(at_ctx *c, at_conf *f, const at_recipe *r,
+                                    const at_dataset *d) {
+    if (r->data.domains.n) return at_recipe_modules(c, f, r->data.domains.item, r->data.domains.n);
+    char **name = at_calloc(c, (size_t)d->n_domains, sizeof *name);
+    for (int i = 0; name && i < d->n_domains; i++) name[i] = (char *)(uintptr_t)d->domain[i].name;
+    const at_status s = name ? at_recipe_modules(c, f, name, d->n_domains) : AT_OOM;
+    at_free(name);
+    return s;
+}
+
 static at_status open_parts(at_ctx *c, at_conf *f, const at_recipe *r, at_dataset **data,
                             at_model **m, at_model **teacher) {
     at_status s = at_dataset_open(c, r->data.train, data);
     if (s != AT_OK) return s;
-    s = r->top.init ? at_model_load(c, r->top.init, false, m)
-                    : at_model_outline(c, f, "model", (*data)->vocab, m);
+    s = domains_as_modules(c, f, r, *data);
+    if (s == AT_OK)
+        s = r->top.init ? at_model_load(c, r->top.init, false, m)
+                        : at_model_outline(c, f, "model", (*data)->vocab, m);
     if (s == AT_OK) s = at_recipe_freeze(c, f, r, &(*m)->store);
     if (s == AT_OK && r->distilling) s = at_model_load(c, r->distill.teacher, false, teacher);
     return s == AT_OK ? at_conf_finish(c, f) : s;
+}
+
+/* One of the domains', and the common one. */
+static uint64_t modules_of_a_step(const at_model *m) {
+    const at_modules l = at_model_modules(m);
+    return l.n ? 1 | (l.common ? UINT64_C(1) << l.n : 0) : 0;
 }
 
 /* What a micro-batch costs, with all that is read beside it. */
@@ -147,7 +166,8 @@ static at_status try_step(plan *p) {
                            .T = p->r->train.context,
                            .train = true,
                            .history = p->m->dims.history ? p->r->train.history : 0,
-                           .teacher = p->teacher};
+                           .teacher = p->teacher,
+                           .modules = modules_of_a_step(p->m)};
     at_compute cp;
     at_status s = at_compute_open(&cp, p->c);
     if (s != AT_OK) return s;

@@ -1,6 +1,8 @@
 /* recipe.c - tables of keys. */
 #include "train/recipe.h"
+#include "arch/config.h"
 #include "arch/model.h"
+#include "base/text.h"
 #include "train/alpha.h"
 #include "train/task.h"
 #include <stddef.h>
@@ -30,6 +32,8 @@ static const at_key data_keys[] = {
     {"domains", AT_KEY_STRINGS, DATA(domains), "", 0, 0, NULL, "domains used; none: all"},
     {"weights", AT_KEY_STRINGS, DATA(weights), "", 0, 0, NULL,
      "how often each domain is read, a whole number each; none: equally often"},
+    {"mix", AT_KEY_CHOICE, DATA(mix), "auto", 0, 0, "auto|balanced|turns", /* at_mix */
+     "a batch has all domains, or step after step has one; auto: turns for trunks, else balanced"},
     {0},
 };
 
@@ -178,6 +182,24 @@ at_status at_recipe_bind_all(at_ctx *c, at_conf *f, bool distilling, at_recipe *
     if (s == AT_OK && !r->top.init) s = at_model_outline(c, f, "model", 1 << 16, &outline);
     at_model_close(outline);
     return s == AT_OK ? at_conf_finish(c, f) : s;
+}
+
+at_status at_recipe_modules(at_ctx *c, at_conf *f, char *const *name, int64_t n) {
+    const at_arch *arch = NULL;
+    if (!at_conf_has(f, "model")) return AT_OK;
+    at_status s = at_config_arch(c, f, "model", &arch);
+    if (s != AT_OK || !arch->modules || at_conf_count(f, "model.modules") > 0 ||
+        at_conf_has(f, "model.modules"))
+        return s;
+    at_text t;
+    at_text_init(&t, c, 0);
+    at_text_add(&t, "model.modules=[");
+    for (int64_t i = 0; i < n; i++) at_textf(&t, "%s\"%s\"", i ? ", " : "", name[i]);
+    at_text_add(&t, "]");
+    char *assignment = at_text_take(&t);
+    s = assignment ? at_conf_set(c, f, assignment, "domains of the data") : c->status;
+    at_free(assignment);
+    return s;
 }
 
 at_status at_recipe_freeze(at_ctx *c, at_conf *f, const at_recipe *r, at_store *s) {

@@ -7,6 +7,8 @@
 #include "tensor/optim.h"
 #include "train/schedule.h"
 
+/** Which domains a batch has. */
+typedef enum at_mix { AT_MIX_AUTO, AT_MIX_BALANCED, AT_MIX_TURNS } at_mix;
 typedef enum at_scope { AT_SCOPE_MICRO_BATCH, AT_SCOPE_STEP } at_scope;
 typedef enum at_alpha_sees { AT_ALPHA_SEES_PAST, AT_ALPHA_SEES_OWN } at_alpha_sees;
 
@@ -22,6 +24,7 @@ typedef struct at_recipe {
     struct {
         char *train; /* data set folder */
         at_strings domains, weights;
+        int mix; /* at_mix */
     } data;
     int64_t weight[AT_RECIPE_DOMAINS]; /* data.weights as numbers */
     struct {
@@ -58,6 +61,8 @@ typedef struct at_recipe {
 at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *out);
 /** The same, and the model's keys; refuses what nobody knows.  Then at_conf_dump has all of it. */
 at_status at_recipe_bind_all(at_ctx *c, at_conf *f, bool distilling, at_recipe *out);
+/** Where the recipe's model is made of modules and does not name them: they are called so. */
+at_status at_recipe_modules(at_ctx *c, at_conf *f, char *const *name, int64_t n);
 /** Freezes what it names.  AT_CONFIG: a glob that matches nothing. */
 at_status at_recipe_freeze(at_ctx *c, at_conf *f, const at_recipe *r, at_store *s);
 

@@ -15,8 +15,10 @@ typedef struct at_learner at_learner;
 
 /** The data of a run. */
 typedef struct at_data {
-    void *set;                 /* what the task opened                                   */
-    int64_t outputs;           /* classes that a model tells apart: its vocabulary       */
+    void *set;       /* what the task opened                                   */
+    int64_t outputs; /* classes that a model tells apart: its vocabulary       */
+    char **part;     /* [parts] owned; names of what is in use of it, borrowed */
+    int64_t parts;
     char *tokenizer;           /* owned: a file that belongs to the model, or NULL       */
     char hash[AT_SHA256_TEXT]; /* of what names all of it: a resumed run has the same    */
 } at_data;
@@ -45,6 +47,8 @@ typedef struct at_task {
                        at_losses *out);
     /** A reason for a failed micro-batch that the task knows better; returns s.  May be NULL. */
     at_status (*explain)(const at_learner *l, at_ctx *c, at_status s);
+    /** How many steps before this one read the same kind of data; NULL: all. */
+    int64_t (*own_step)(const at_learner *l, int64_t step);
     /** A step was made; may be NULL. */
     void (*stepped)(at_learner *l);
     /** All its parts, then "all"; nothing where nothing was held back. */

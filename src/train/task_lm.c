@@ -2,6 +2,7 @@
 #include "train/task_lm.h"
 #include "base/file.h"
 #include "base/ints.h"
+#include "base/rng.h"
 #include "infer/evaluate.h"
 #include "io/safetensors.h"
 #include <stdio.h>
@@ -15,6 +16,11 @@ static at_status open_data(at_ctx *c, const at_recipe *r, at_data *out) {
     at_status s = at_dataset_open_checked(c, r->data.train, &set);
     if (s != AT_OK) return s;
     *out = (at_data){.set = set, .outputs = set->vocab};
+    out->parts = r->data.domains.n ? r->data.domains.n : set->n_domains;
+    if (!(out->part = at_calloc(c, (size_t)out->parts, sizeof *out->part))) return AT_OOM;
+    for (int64_t i = 0; i < out->parts; i++)
+        out->part[i] =
+            r->data.domains.n ? r->data.domains.item[i] : (char *)(uintptr_t)set->domain[i].name;
     char *manifest = at_join(c, r->data.train, "manifest.json");
     out->tokenizer = at_join(c, r->data.train, "tokenizer.json");
     s = manifest && out->tokenizer ? at_sha256_file(c, manifest, out->hash) : AT_OOM;
@@ -29,6 +35,7 @@ static at_status open_data(at_ctx *c, const at_recipe *r, at_data *out) {
 static void close_data(at_data *d) {
     at_dataset_close(d->set);
     at_free(d->tokenizer);
+    at_free(d->part);
     *d = (at_data){0};
 }
 
@@ -98,6 +105,46 @@ static at_status open_history(at_ctx *c, const at_learner *l, at_lm_batches *b) 
     return s;
 }
 
+/* Of a model of modules, for each domain its own and the common one. */
+static at_status open_modules(at_ctx *c, const at_learner *l, at_lm_batches *b) {
+    const at_modules m = at_model_modules(l->model);
+    const at_sampler *s = &b->sampler;
+    if (!m.n && !m.common) return AT_OK;
+    if (!(b->module = at_calloc(c, (size_t)s->n_domains, sizeof *b->module))) return AT_OOM;
+    b->common = m.common ? UINT64_C(1) << m.n : 0;
+    for (int i = 0; i < s->n_domains; i++) {
+        const char *name = s->data->domain[s->domain[i]].name;
+        const int k = at_model_module(l->model, name);
+        if (k < 0 || k == m.n)
+            return at_error(
+                c, AT_CONFIG,
+                "model.modules: none is called `%s`, which is a domain of the data: each "
+                "needs a trunk of its name, or leave it out of data.domains",
+                name);
+        b->module[i] = UINT64_C(1) << k | b->common;
+    }
+    return AT_OK;
+}
+
+/* Domains in turns, or all of them in each batch. */
+static at_status open_mix(at_ctx *c, const at_learner *l, at_lm_batches *b) {
+    const at_recipe *r = l->recipe;
+    const bool modules = b->module != NULL;
+    if (modules && r->data.mix == AT_MIX_BALANCED)
+        return at_error(
+            c, AT_CONFIG,
+            "data.mix: balanced: a batch of several domains has no trunk that all of it "
+            "could go through; %s needs turns",
+            l->model->arch->name);
+    if (!modules && r->data.mix != AT_MIX_TURNS) return AT_OK;
+    if (r->train.history)
+        return at_error(c, AT_CONFIG,
+                        "train.history: with data.mix: turns a sequence cannot continue "
+                        "the text of the step before, which was of another domain");
+    at_sampler_turns(&b->sampler, r->train.accumulate);
+    return AT_OK;
+}
+
 static at_status open(at_learner *l, at_ctx *c, const void *set) {
     const at_recipe *r = l->recipe;
     const int64_t context = r->train.context, longest = l->model->dims.context;
@@ -113,6 +160,8 @@ static at_status open(at_learner *l, at_ctx *c, const void *set) {
                             (uint64_t)r->top.seed, r->train.batch, context);
     if (s == AT_OK && r->data.weights.n)
         s = at_sampler_weigh(c, &b->sampler, r->weight, r->data.weights.n);
+    if (s == AT_OK) s = open_modules(c, l, b);
+    if (s == AT_OK) s = open_mix(c, l, b);
     if (s == AT_OK) s = open_history(c, l, b);
     const size_t bytes = (size_t)(r->train.batch * context) * sizeof *b->input;
     if (s == AT_OK && !((b->input = at_malloc(c, bytes)) && (b->target = at_malloc(c, bytes))))
@@ -126,16 +175,32 @@ static void close(at_learner *l) {
     for (int64_t i = 0; i < b->histories; i++) at_history_close(&b->history[i]);
     at_free(b->history);
     at_free(b->kept);
+    at_free(b->module);
     at_free(b->input);
     at_free(b->target);
     at_free(b);
 }
 
+/* What of the model is run: in some steps without the common module, so that the others learn to do
+   without it.  0: all there is. */
+static uint64_t modules_of(const at_learner *l, const at_lm_batches *b, int64_t index) {
+    const at_recipe *r = l->recipe;
+    if (!b->module) return 0;
+    const uint64_t all = b->module[at_sampler_turn(&b->sampler, index)];
+    const uint64_t step = (uint64_t)(index / r->train.accumulate);
+    const double share = at_model_modules(l->model).common_dropout;
+    const bool without = at_uniform((uint64_t)r->top.seed, AT_STREAM_COMMON, step) < share;
+    return without ? all & ~b->common : all;
+}
+
 static at_tensor *loss(at_learner *l, at_run *run, int64_t index, double text_weight, at_pass *p,
                        at_losses *out) {
     const at_recipe *r = l->recipe;
-    at_lm_batches *b = at_lm_batches_of(l);
-    const at_input in = {.ids = b->input, .B = r->train.batch, .T = r->train.context};
+    const at_lm_batches *b = at_lm_batches_of(l);
+    const at_input in = {.ids = b->input,
+                         .B = r->train.batch,
+                         .T = r->train.context,
+                         .modules = modules_of(l, b, index)};
     at_sampler_batch(&b->sampler, index, b->input, b->target);
     if (b->history) {
         for (int64_t i = 0; i < in.B; i++) {
@@ -170,19 +235,24 @@ static at_status explain(const at_learner *l, at_ctx *c, at_status s) {
     return at_dataset_error(c, at_lm_batches_of(l)->sampler.data, s);
 }
 
+static int64_t own_step(const at_learner *l, int64_t step) {
+    return at_sampler_steps_before(&at_lm_batches_of(l)->sampler, step);
+}
+
 static void stepped(at_learner *l) {
     at_lm_batches *b = at_lm_batches_of(l);
     for (int64_t i = 0; i < b->histories; i++) at_history_advance(&b->history[i]);
 }
 
 static at_status evaluate(at_learner *l, at_ctx *c, at_compute *cp, at_score_fn f, void *user) {
-    const at_sampler *smp = &at_lm_batches_of(l)->sampler;
+    const at_lm_batches *b = at_lm_batches_of(l);
+    const at_sampler *smp = &b->sampler;
     const at_recipe *r = l->recipe;
     at_eval all = {0};
     at_status s = AT_OK;
     for (int i = 0; i < smp->n_domains && s == AT_OK; i++) {
         const at_domain *d = &smp->data->domain[smp->domain[i]];
-        at_eval e = {0};
+        at_eval e = {.modules = b->module ? b->module[i] : 0};
         if (d->shard[AT_VALIDATION].n_tokens < 2) continue;
         s = at_eval_model(cp, l->model, &d->shard[AT_VALIDATION], r->train.context,
                           r->train.eval_windows, NULL, &e);
@@ -257,6 +327,7 @@ const at_task at_task_lm = {.name = "lm",
                             .close = close,
                             .loss = loss,
                             .explain = explain,
+                            .own_step = own_step,
                             .stepped = stepped,
                             .evaluate = evaluate,
                             .file = "history.safetensors",

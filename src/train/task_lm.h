@@ -10,6 +10,10 @@ typedef struct at_lm_batches {
     at_history *history;     /* [histories], where the recipe has train.history   */
     int64_t histories;       /* micro-batches of a step                           */
     int32_t *kept;           /* [batch]                                           */
+    uint64_t
+        *module; /* [sampler.n_domains] what is run for each, of a model of modules; else NULL */
+    uint64_t
+        common; /* the common one of them; 0: none                                            */
 } at_lm_batches;
 
 static inline at_lm_batches *at_lm_batches_of(const at_learner *l) { return l->state; }

@@ -4,12 +4,18 @@
 static void give(const at_teacher *t, at_run *r, const at_input *in, int64_t index,
                  at_head_spec *spec) {
     (void)index;
-    spec->teacher_x = at_model_hidden(t->state, r, in, &(at_pass){.still = true});
+    at_input own = *in;
+    own.modules = 0; /* those of the student */
+    spec->teacher_x = at_model_hidden(t->state, r, &own, &(at_pass){.still = true});
     spec->teacher_w = at_model_head(t->state);
 }
 
 static at_status check(const at_teacher *t, at_ctx *c, int64_t context) {
     const at_model *m = t->state;
+    if (m->arch->modules)
+        return at_error(c, AT_CONFIG,
+                        "the teacher is a model of trunks, which has no answer of its own "
+                        "for a text: teach with one network");
     if (context <= m->dims.context) return AT_OK;
     return at_error(c, AT_CONFIG,
                     "train.context is %lld, but the teacher takes at most %lld tokens",

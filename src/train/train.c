@@ -27,9 +27,11 @@ typedef struct {
 static at_status open_model(loop *l, at_conf *f) {
     at_ctx *c = l->c;
     const at_recipe *r = &l->recipe;
-    at_status s = r->top.init ? at_model_load(c, r->top.init, true, &l->model)
-                              : at_model_new(c, f, "model", l->data.outputs, (uint64_t)r->top.seed,
-                                             &l->model);
+    at_status s = at_recipe_modules(c, f, l->data.part, l->data.parts);
+    if (s == AT_OK)
+        s = r->top.init
+                ? at_model_load(c, r->top.init, true, &l->model)
+                : at_model_new(c, f, "model", l->data.outputs, (uint64_t)r->top.seed, &l->model);
     if (s == AT_OK)
         s = l->task->check_model(c, r, &l->data, l->model, r->top.init ? r->top.init : "the model");
     if (s == AT_OK) s = at_recipe_freeze(c, f, r, &l->model->store);

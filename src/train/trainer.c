@@ -60,6 +60,7 @@ static void report_usage(const at_trainer *t, at_step_report *out) {
         const at_learner *l = &t->learner[k];
         for (int64_t i = 0; i < l->usage.n && !l->idle; i++) {
             at_usage_report u;
+            if (!l->usage.router[i].tokens) continue; /* of a module that the step left out */
             at_usage_summary(&l->usage.router[i], NULL, &u);
             out->load_entropy += u.load_entropy;
             out->dead += u.dead;

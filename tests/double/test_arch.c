@@ -62,6 +62,18 @@ static const struct {
      "model: {arch: moduleformer, n_layer: 2, n_embd: 8, n_head: 2, att_hidden: 8, ffd_hidden: 6, "
      "n_att_experts: 1, k_att: 1, n_mlp_experts: 1, k_mlp: 1, initializer_range: 0.5}\n",
      "transformer.h.0.*"},
+    {"trunks",
+     "model: {arch: trunks, modules: [a, b], common: true, initializer_range: 0.3, trunk: {arch: "
+     "gpt2, "
+     "n_layer: 1, n_embd: 8, n_head: 2, n_positions: 9, initializer_range: 0.3, resid_pdrop: "
+     "0.2}}\n",
+     "trunks.b.*"},
+    {"trunks",
+     "model: {arch: trunks, modules: [a, b], common: true, combine: learned, tie_word_embeddings: "
+     "false, initializer_range: 0.5, trunk: {arch: moduleformer, n_layer: 2, n_embd: 8, n_head: 2, "
+     "att_hidden: 8, ffd_hidden: 6, gating_size: 4, n_att_experts: 3, k_att: 2, n_mlp_experts: 3, "
+     "k_mlp: 2, initializer_range: 0.5}}\n",
+     "*.combine"},
 };
 enum { ROWS = sizeof rows / sizeof *rows, B = 2, T = 7, V = 19 };
 

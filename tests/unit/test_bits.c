@@ -218,6 +218,11 @@ static const run_case runs[] = {
      "distill: {teacher: %s/moduleformer, loss: reverse_kl, temperature: 1.5}\n"
      "train: {steps: 20, batch: 2, context: 80, lr: 3e-3, clip: 0.5}\n",
      true},
+    {"trunks",
+     "{arch: trunks, modules: [north, south], common: true, combine: learned, common_dropout: 0.2, "
+     "trunk: "
+     "{arch: gpt2, n_layer: 1, n_embd: 40, n_head: 2, n_positions: 80, resid_pdrop: 0.1}}",
+     "train: {steps: 20, batch: 3, context: 61, accumulate: 2, lr: 3e-3}\n", false},
 };
 
 static const char *folder_of(const char *name) {
@@ -323,6 +328,7 @@ static void everything(digests *d, int threads) {
     logits(d, "moduleformer/logits", in("moduleformer"));
     logits(d, "moduleformer/BF16 logits", in("moduleformer.bf16"));
     logits(d, "moduleformer/softmax logits", in("moduleformer-softmax"));
+    logits(d, "trunks/logits of all", in("trunks"));
     static const at_sampling plain = {.temperature = 1, .top_p = 1, .seed = 3},
                              narrow = {.temperature = 0.8, .top_k = 40, .top_p = 0.9, .seed = 4};
     text(d, "gpt2/text", in("gpt2"), &plain);

@@ -118,6 +118,35 @@ static void test_weights(void **state) {
     assert_int_equal(at_sampler_weigh(&ctx, &s, (const int64_t[]){999000000, 1000000}, 2), AT_OK);
 }
 
+/* Turns of steps: all of a step is of one domain, whose windows are those it reads alone. */
+static void test_turns(void **state) {
+    (void)state;
+    enum { N = 2 * CONTEXT, ACCUMULATE = 3 };
+    at_sampler s, alone[2];
+    char *a[] = {(char *)"a"}, *b[] = {(char *)"b"};
+    assert_int_equal(at_sampler_init(&ctx, &s, &data, NULL, 0, 3, 2, CONTEXT), AT_OK);
+    assert_int_equal(at_sampler_init(&ctx, &alone[0], &data, a, 1, 3, 2, CONTEXT), AT_OK);
+    assert_int_equal(at_sampler_init(&ctx, &alone[1], &data, b, 1, 3, 2, CONTEXT), AT_OK);
+    assert_int_equal(at_sampler_weigh(&ctx, &s, (const int64_t[]){2, 1}, 2), AT_OK);
+    assert_int_equal(at_sampler_turn(&s, 4), -1);
+    assert_int_equal(at_sampler_steps_before(&s, 5), 5);
+    at_sampler_turns(&s, ACCUMULATE);
+    const char *order = "abaabaaba";
+    int64_t had[2] = {0};
+    for (int64_t step = 0; order[step]; step++) {
+        const int who = order[step] == 'b';
+        assert_int_equal(at_sampler_steps_before(&s, step), had[who]);
+        for (int64_t i = 0; i < ACCUMULATE; i++) {
+            int32_t x[N], y[N], z[N];
+            assert_int_equal(at_sampler_turn(&s, step * ACCUMULATE + i), who);
+            at_sampler_batch(&s, step * ACCUMULATE + i, x, y);
+            at_sampler_batch(&alone[who], had[who] * ACCUMULATE + i, z, y);
+            assert_memory_equal(x, z, sizeof x);
+        }
+        had[who]++;
+    }
+}
+
 /* The windows drawn from a domain do not depend on the other domains in use: an expert sees what
    the teacher saw. */
 static void test_independent(void **state) {
@@ -268,7 +297,8 @@ int main(void) {
         cmocka_unit_test(test_balanced),     cmocka_unit_test(test_weights),
         cmocka_unit_test(test_independent),  cmocka_unit_test(test_short),
         cmocka_unit_test(test_refuses),      cmocka_unit_test(test_walk),
-        cmocka_unit_test(test_walk_refuses), cmocka_unit_test(test_eval_windows),
+        cmocka_unit_test(test_turns),        cmocka_unit_test(test_walk_refuses),
+        cmocka_unit_test(test_eval_windows),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -68,19 +68,19 @@ static void steps_are_foreseen(void **state) {
         const char *keys;
         at_workload w;
     } row[] = {
-        {gpt2, {B, T, true, 0, NULL, NULL}},
+        {gpt2, {B, T, true, 0, NULL, NULL, 0}},
         {"arch: gpt2, n_layer: 2, n_embd: 48, n_head: 2, n_positions: 64, n_inner: 40, "
          "resid_pdrop: 0.1, tie_word_embeddings: false",
-         {B, T, true, 0, teacher, NULL}},
-        {mixture, {B, T, true, 0, NULL, &aux}},
-        {mixture, {B, T, true, 40, NULL, NULL}},
+         {B, T, true, 0, teacher, NULL, 0}},
+        {mixture, {B, T, true, 0, NULL, &aux, 0}},
+        {mixture, {B, T, true, 40, NULL, NULL, 0}},
         {"arch: moduleformer, n_layer: 2, n_embd: 64, n_head: 2, att_hidden: 80, ffd_hidden: 96, "
          "n_att_experts: 4, n_mlp_experts: 6, att_func: softmax, gate_type: gmm, norm: rms, "
          "activation_function: swiglu, k_mlp: 3",
-         {B, T, true, 0, teacher, &aux}},
+         {B, T, true, 0, teacher, &aux, 0}},
         {"arch: moduleformer, n_layer: 2, n_embd: 64, n_head: 2, att_hidden: 80, ffd_hidden: 96, "
          "n_att_experts: 1, k_att: 1, n_mlp_experts: 1, k_mlp: 1",
-         {B, T, true, 0, NULL, NULL}},
+         {B, T, true, 0, NULL, NULL, 0}},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         at_model *m = model_of(row[i].keys, false), *empty = model_of(row[i].keys, true);

@@ -85,6 +85,11 @@ static at_status model_of(const char *yaml, at_model **m) {
     at_conf_close(f);
     return s;
 }
+static const char trunks[] =
+    "model: {arch: trunks, modules: [a, b], common: true, combine: learned, "
+    "trunk: {arch: gpt2, n_layer: 1, n_embd: 8, n_head: 2, "
+    "n_positions: 16}}\n";
+
 static at_status model_from_recipe(at_model **m) { return model_of(recipe, m); }
 
 static at_status train_tokenizer(at_tokenizer **out) {
@@ -414,6 +419,7 @@ static at_status step_with(const char *yaml, bool distilling, int64_t history) {
 static at_status train_step(void) { return step_with(recipe, false, 0); }
 static at_status distill_step(void) { return step_with(recipe, true, 0); }
 static at_status mixture_step(void) { return step_with(mixture, false, 10); }
+static at_status trunks_step(void) { return step_with(trunks, true, 0); }
 
 /* A failed session can be used again: what it held is as it was. */
 static at_status session(void) {
@@ -474,6 +480,7 @@ static void computing(void **state) {
     every_allocation("training step", 1, train_step, NULL, NULL);
     every_allocation("distillation step", 1, distill_step, NULL, NULL);
     every_allocation("step of a mixture", 1, mixture_step, NULL, NULL);
+    every_allocation("step of trunks", 1, trunks_step, NULL, NULL);
     every_allocation("session", 1, session, NULL, NULL);
     every_allocation("generation", 1, generate, NULL, NULL);
     make_router("", &asked);
