@@ -406,6 +406,33 @@ static at_tensor *b_zloss(at_run *r, at_tensor **t) {
 static at_tensor *b_weighted(at_run *r, at_tensor **t) {
     return at_weighted_sum(r, (at_tensor *[]){t[0], t[1], t[0]}, (double[]){2, -0.5, 0.25}, 3);
 }
+static at_tensor *b_patches(at_run *r, at_tensor **t) {
+    return at_patches(r, t[0], &(at_window){2, 3, 1, 1});
+}
+static at_tensor *b_patches_apart(at_run *r, at_tensor **t) { /* pixels that no window sees */
+    return at_patches(r, t[0], &(at_window){2, 1, 3, 0});
+}
+static at_tensor *b_convolution(at_run *r, at_tensor **t) {
+    at_tensor *y = at_patches(r, t[0], &(at_window){3, 3, 2, 1});
+    return at_linear(r, y, t[1], t[2]);
+}
+static at_tensor *b_patches_twice(at_run *r, at_tensor **t) { /* gradients are added to */
+    at_tensor *y = at_patches(r, t[0], &(at_window){1, 1, 1, 0});
+    at_tensor *z = at_patches(r, t[0], &(at_window){1, 1, 1, 0});
+    return at_add(r, y, z);
+}
+static at_tensor *b_pool(at_run *r, at_tensor **t) {
+    return at_pool_window(r, t[0], &(at_window){2, 2, 2, 0}, AT_POOL_MAX);
+}
+static at_tensor *b_pool_over(at_run *r, at_tensor **t) { /* windows overlap */
+    return at_pool_window(r, t[0], &(at_window){3, 2, 1, 1}, AT_POOL_MAX);
+}
+static at_tensor *b_pool_mean(at_run *r, at_tensor **t) {
+    return at_pool_window(r, t[0], &(at_window){3, 2, 2, 1}, AT_POOL_MEAN);
+}
+static at_tensor *b_pool_all(at_run *r, at_tensor **t) {
+    return at_pool_window(r, t[0], &(at_window){3, 4, 1, 0}, AT_POOL_MEAN);
+}
 static at_tensor *b_l2norm(at_run *r, at_tensor **t) { return at_l2norm(r, t[0], 1e-12); }
 static at_tensor *b_l2norm_floor(at_run *r, at_tensor **t) { return at_l2norm(r, t[0], 3); }
 static at_tensor *b_blend_mean(at_run *r, at_tensor **t) { return at_blend(r, t, NULL, 3); }
@@ -521,6 +548,14 @@ static const row rows[] = {
     {"switch_balance/part", b_balance_part, 1, {{7, 5}}},
     {"zloss",             b_zloss,          1, {{7, 5}}},
     {"weighted_sum",      b_weighted,       2, {{1}, {1}}},
+    {"patches",           b_patches,        1, {{2, 3, 4, 2}}},
+    {"patches/apart",     b_patches_apart,  1, {{1, 5, 4, 3}}},
+    {"patches/conv",      b_convolution,    3, {{2, 5, 4, 2}, {3, 18}, {3}}},
+    {"patches/twice",     b_patches_twice,  1, {{2, 2, 2, 2}}},
+    {"pool",              b_pool,           1, {{2, 5, 4, 3}}},
+    {"pool/over",         b_pool_over,      1, {{2, 3, 4, 2}}},
+    {"pool/mean",         b_pool_mean,      1, {{2, 4, 4, 2}}},
+    {"pool/all",          b_pool_all,       1, {{3, 3, 4, 2}}},
     {"l2norm",            b_l2norm,         1, {{3, 2, 5}}},
     {"l2norm/floor",      b_l2norm_floor,   1, {{9, 2}}},
     {"exp_scale",         b_exp_scale,      2, {{3, 4}, {1}}},

@@ -38,7 +38,9 @@
     X(exp_scale)          \
     X(rmsnorm)            \
     X(blend)              \
-    X(swiglu)
+    X(swiglu)             \
+    X(patches)            \
+    X(pool)
 
 /** y = x w^T + b.  x [..., in], w [out, in], b [out] or NULL -> y [..., out]. */
 at_tensor *at_linear(at_run *r, at_tensor *x, at_tensor *w, at_tensor *b);
@@ -63,6 +65,24 @@ at_tensor *at_gelu(at_run *r, at_tensor *x, at_gelu_form form);
 
 /** a + b, same number of values. */
 at_tensor *at_add(at_run *r, at_tensor *a, at_tensor *b);
+
+/** A window that stands in an image at every `stride`-th place; `pad` pixels around the image are
+    zeros (patches) or not there (pool). */
+typedef struct at_window {
+    int64_t rows, columns, stride, pad;
+} at_window;
+/**
+ * What a window sees at each place: x [B, h, w, C] -> [B, h', w', rows columns C], in the order row,
+ * column, channel; h' = (h + 2 pad - rows) / stride + 1, w' alike.  A convolution is at_linear of it,
+ * with weights [out, rows columns C]: y[.., o] = b_o + sum_{i,j,c} w_o[i,j,c] x[.., i, j, c].
+ * AT_ARG: the window does not fit.
+ */
+at_tensor *at_patches(at_run *r, at_tensor *x, const at_window *w);
+
+typedef enum at_pool_kind { AT_POOL_MAX, AT_POOL_MEAN } at_pool_kind;
+/** The largest value, or the mean, of each channel in a window, over what of it lies in the image: x
+    [B, h, w, C] -> [B, h', w', C].  The gradient of the largest goes to the first of equals. */
+at_tensor *at_pool_window(at_run *r, at_tensor *x, const at_window *w, at_pool_kind kind);
 
 /** Concatenates along time: each sequence of x [B*T, C] after its H rows of past [B*H, C] ->
     [B*(H+T), C]. */

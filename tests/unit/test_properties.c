@@ -670,6 +670,80 @@ static void gates_are_shares(void **state) {
     }
 }
 
+/* The value of a pixel; 0 outside of the image. */
+static double pixel(const at_tensor *x, int64_t b, int64_t y, int64_t at, int64_t c) {
+    const bool in = y >= 0 && y < x->dim[1] && at >= 0 && at < x->dim[2];
+    return in ? (double)x->data[((b * x->dim[1] + y) * x->dim[2] + at) * x->dim[3] + c] : 0;
+}
+
+/* Convolution and pooling by their definitions. */
+static void images_by_definition(void **state) {
+    (void)state;
+    EVERY_ROUND {
+        const at_window w = {between(1, 4), between(1, 4), between(1, 3), 0};
+        at_window v = w;
+        v.pad = between(0, (w.rows < w.columns ? w.rows : w.columns) - 1);
+        const int64_t B = between(1, 3), h = between(4, 9), wide = between(4, 9), C = between(1, 4),
+                      out = between(1, 5), K = w.rows * w.columns * C;
+        at_tensor *flat = normal2(B * h * wide, C, 1);
+        at_tensor *x = at_view(&run, flat, 4, (int64_t[]){B, h, wide, C});
+        at_tensor *k = normal2(out, K, 1), *bias = vector(out, 1);
+        at_tensor *y = computed(at_linear(&run, computed(at_patches(&run, x, &v)), k, bias));
+        at_tensor *most = computed(at_pool_window(&run, x, &v, AT_POOL_MAX));
+        at_tensor *mean = computed(at_pool_window(&run, x, &v, AT_POOL_MEAN));
+        const int64_t H = (h + 2 * v.pad - v.rows) / v.stride + 1;
+        const int64_t W = (wide + 2 * v.pad - v.columns) / v.stride + 1;
+        assert_true(y->dim[1] == H && y->dim[2] == W && most->dim[1] == H && most->dim[2] == W);
+        for (int64_t p = 0; p < B * H * W; p++) {
+            const int64_t b = p / (H * W), top = p / W % H * v.stride - v.pad,
+                          left = p % W * v.stride - v.pad;
+            for (int64_t o = 0; o < out; o++) {
+                double sum = (double)bias->data[o];
+                for (int64_t i = 0; i < K; i++)
+                    sum += (double)k->data[o * K + i] *
+                           pixel(x, b, top + i / (v.columns * C), left + i / C % v.columns, i % C);
+                near1((double)y->data[p * out + o], sum, "convolution");
+            }
+            for (int64_t c = 0; c < C; c++) {
+                double sum = 0, n = 0, best = -1e9;
+                for (int64_t i = top; i < top + v.rows; i++)
+                    for (int64_t j = left; j < left + v.columns; j++) {
+                        if (i < 0 || i >= h || j < 0 || j >= wide) continue;
+                        sum += pixel(x, b, i, j, c);
+                        best = fmax(best, pixel(x, b, i, j, c));
+                        n++;
+                    }
+                near1((double)most->data[p * C + c], best, "the largest");
+                near1((double)mean->data[p * C + c], sum / n, "the mean");
+            }
+        }
+    }
+}
+
+/* Of equal values the first has the gradient. */
+static void the_first_of_equals(void **state) {
+    (void)state;
+    at_run_init(&run, &cp, &arena, true, 3);
+    at_tensor *x = at_new(&run, 4, (int64_t[]){1, 2, 2, 1});
+    for (int i = 0; i < 4; i++) x->data[i] = i > 0;
+    wanted(x);
+    at_tensor *y = computed(at_pool_window(&run, x, &(at_window){2, 2, 1, 0}, AT_POOL_MAX));
+    at_real one = 1;
+    y->grad = &one;
+    assert_int_equal(at_backward_from(&run, y), AT_OK);
+    for (int i = 0; i < 4; i++) assert_true(x->grad[i] == (at_real)(i == 1));
+    at_run_init(&run, &cp, &arena, false, 3);
+    x = at_new(&run, 4, (int64_t[]){1, 2, 2, 1});
+    assert_null(at_patches(&run, x, &(at_window){3, 1, 1, 0}));
+    assert_non_null(strstr(run.message, "does not fit into [1,2,2,1]"));
+    at_run_init(&run, &cp, &arena, false, 3);
+    assert_null(at_pool_window(&run, x, &(at_window){2, 2, 1, 2}, AT_POOL_MEAN));
+    assert_non_null(strstr(run.message, "beside the image"));
+    at_run_init(&run, &cp, &arena, false, 3);
+    assert_null(at_patches(&run, normal2(2, 2, 1), &(at_window){1, 1, 1, 0}));
+    assert_non_null(strstr(run.message, "expected images"));
+}
+
 /* When all experts have the same matrix, routing has no effect. */
 static void equal_experts_are_one(void **state) {
     (void)state;
@@ -698,6 +772,8 @@ int main(void) {
         cmocka_unit_test(stick_is_never_longer_than_whole),
         cmocka_unit_test(layernorm_has_mean_0_and_variance_1),
         cmocka_unit_test(l2norm_has_length_1),
+        cmocka_unit_test(images_by_definition),
+        cmocka_unit_test(the_first_of_equals),
         cmocka_unit_test(linear_is_linear),
         cmocka_unit_test(gelu_and_its_mirror),
         cmocka_unit_test(embed_takes_rows),
