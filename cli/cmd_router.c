@@ -1,4 +1,4 @@
-/* cmd_router.c - artel router train | eval | explain. */
+/* cmd_router.c - artel router train | compare | eval | explain. */
 #include "artel.h"
 #include "opt.h"
 #include "printable.h"
@@ -77,18 +77,25 @@ static void draw_score(const cJSON *o) {
     draw_short(o);
 }
 
+static void draw_trained(const cJSON *o) {
+    const cJSON *row;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(o, "trials")) printf(
+        "C %-6g f1 %.4f on the validation split\n", row_number(row, "C"), row_number(row, "f1"));
+    printf("%s: %d classes, %.0f %s known, temperature %.3f, from %.0f sequences in %.1f s\n",
+           row_text(o, "router"),
+           cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(o, "classes")),
+           row_number(o, "features"), "features", row_number(o, "temperature"),
+           row_number(o, "sequences"), row_number(o, "seconds"));
+    printf("%s, C %g\n\n", row_text(o, "classifier"), row_number(o, "C"));
+}
+
 static void draw(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
     if (cJSON_GetObjectItemCaseSensitive(o, "split"))
         draw_score(o);
     else
-        printf("%s: %d classes, %.0f tokens known, temperature %.3f, from %.0f sequences in %.1f "
-               "s\n\n",
-               row_text(o, "router"),
-               cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(o, "classes")),
-               row_number(o, "features"), row_number(o, "temperature"), row_number(o, "sequences"),
-               row_number(o, "seconds"));
+        draw_trained(o);
     cJSON_Delete(o);
 }
 
@@ -112,18 +119,89 @@ static int bad_lengths(const char *verb, const char *text) {
                     LENGTHS_MAX);
 }
 
+/* What train and compare have in common. */
+typedef struct fitting {
+    const char *c, *lengths;
+    int64_t length[LENGTHS_MAX], ngrams, hash_bits;
+    bool sublinear, sklearn_ids;
+    artel_router_options o;
+} fitting;
+
+#define FITTING_OPTIONS(f)                                                                         \
+    {"C",                                                                                          \
+     0,                                                                                            \
+     OPT_STRING,                                                                                   \
+     &(f)->c,                                                                                      \
+     NULL,                                                                                         \
+     "X",                                                                                          \
+     "inverse strength of the penalty on weights, or auto: by the validation split; else 10 for\n" \
+     "logistic and softmax, 1 for others",                                                         \
+     0,                                                                                            \
+     0},                                                                                           \
+        {"ngrams",                                                                                 \
+         0,                                                                                        \
+         OPT_INT,                                                                                  \
+         &(f)->ngrams,                                                                             \
+         "1",                                                                                      \
+         "N",                                                                                      \
+         "also count sequences of 2 to N tokens, hashed",                                          \
+         1,                                                                                        \
+         8},                                                                                       \
+        {"hash-bits", 0, OPT_INT, &(f)->hash_bits, "18", "B", "into 2^B features", 8, 26},         \
+        {"sublinear",                                                                              \
+         0,                                                                                        \
+         OPT_FLAG,                                                                                 \
+         &(f)->sublinear,                                                                          \
+         NULL,                                                                                     \
+         NULL,                                                                                     \
+         "what occurs n times counts as 1 + ln n",                                                 \
+         0,                                                                                        \
+         0},                                                                                       \
+        {"sklearn-ids",                                                                            \
+         0,                                                                                        \
+         OPT_FLAG,                                                                                 \
+         &(f)->sklearn_ids,                                                                        \
+         NULL,                                                                                     \
+         NULL,                                                                                     \
+         "leave out ids 0 to 9, as scikit-learn's TfidfVectorizer does",                           \
+         0,                                                                                        \
+         0},                                                                                       \
+    {                                                                                              \
+        "windows", 0, OPT_INT, &(f)->o.windows, "3000", "N",                                       \
+            "training windows for each class and length", 1, 1e7                                   \
+    }
+
+static int fitting_take(fitting *f, const ui *u, const char *verb) {
+    f->o.length = f->length;
+    f->o.n_lengths = lengths(f->lengths, f->length);
+    if (f->o.n_lengths < 0) return bad_lengths(verb, f->lengths);
+    f->o.tune = f->c && !strcmp(f->c, "auto");
+    if (f->c && !f->o.tune) {
+        char *end;
+        f->o.c = strtod(f->c, &end);
+        if (end == f->c || *end || !(f->o.c >= 1e-9 && f->o.c <= 1e9))
+            return ui_usage(verb, "--C %s: expected auto or a number from 1e-9 to 1e9", f->c);
+    }
+    f->o.ngrams = (int)f->ngrams;
+    f->o.hash_bits = (int)f->hash_bits;
+    f->o.sublinear = f->sublinear;
+    f->o.sklearn_ids = f->sklearn_ids;
+    if (u->seed > 0) f->o.seed = (uint64_t)u->seed;
+    return -1;
+}
+
 static int router_train(int argc, char **argv) {
     ui u = {0};
-    const char *out = NULL, *mixed = NULL;
-    int64_t length[LENGTHS_MAX];
-    artel_router_options o = {.length = length};
+    const char *out = NULL;
+    fitting f = {0};
     const opt table[] = {{"output", 'o', OPT_STRING, &out, OPT_REQUIRED, "DIR",
                           "folder for router.safetensors and tokenizer.json", 0, 0},
-                         {"C", 0, OPT_REAL, &o.c, "10", "X",
-                          "inverse strength of the penalty on weights", 1e-9, 1e9},
-                         {"windows", 0, OPT_INT, &o.windows, "3000", "N",
-                          "training windows for each class and length", 1, 1e7},
-                         {"lengths", 0, OPT_STRING, &mixed, "8,16,32,64,128,256,512", "N,N",
+                         {"classifier", 0, OPT_STRING, &f.o.classifier, "logistic", "NAME",
+                          "logistic, softmax, svm, sgd-hinge, sgd-modified-huber, sgd-log, ridge, "
+                          "bayes,\ncomplement-bayes or centroid",
+                          0, 0},
+                         FITTING_OPTIONS(&f),
+                         {"lengths", 0, OPT_STRING, &f.lengths, "8,16,32,64,128,256,512", "N,N",
                           "tokens of the training windows, mixed", 0, 0},
                          UI_OPTIONS(&u),
                          {0}};
@@ -137,11 +215,71 @@ static int router_train(int argc, char **argv) {
                            table};
     const int rc = opt_parse(&verb, &argc, argv);
     if (rc >= 0) return rc;
-    o.n_lengths = lengths(mixed, length);
-    if (o.n_lengths < 0) return bad_lengths("router train", mixed);
+    const int taken = fitting_take(&f, &u, "router train");
+    if (taken >= 0) return taken;
     if (!ui_open(&u, "router train")) return 1;
-    if (u.seed > 0) o.seed = (uint64_t)u.seed;
-    return ui_close(&u, artel_router_train(u.a, argv[0], out, &o, u.json ? ui_json : draw, &u));
+    return ui_close(&u, artel_router_train(u.a, argv[0], out, &f.o, u.json ? ui_json : draw, &u));
+}
+
+/* ---- compare ---- */
+
+/* A row a classifier, a column a length; the head comes with the first row. */
+static void draw_compared(void *user, const char *json) {
+    bool *begun = user;
+    cJSON *o = printable_row(json, stdout);
+    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(o, "per_length"), *row;
+    if (!*begun) {
+        printf("weighted F1, %%, by tokens\n%-20s %7s %7s", "classifier", "C", "s");
+        cJSON_ArrayForEach(row, rows) printf(" %7.0f", row_number(row, "length"));
+        printf("\n");
+    }
+    *begun = true;
+    printf("%-20s %7.4g %7.2f", row_text(o, "classifier"), row_number(o, "C"),
+           row_number(o, "fit_seconds"));
+    cJSON_ArrayForEach(row, rows) printf(" %7.2f", 100 * row_number(row, "weighted_f1"));
+    printf("\n");
+    (void)fflush(stdout);
+    cJSON_Delete(o);
+}
+
+static int router_compare(int argc, char **argv) {
+    ui u = {0};
+    fitting f = {0};
+    const char *split = NULL, *measured = NULL;
+    opt_list names = {0};
+    bool begun = false;
+    int64_t each[LENGTHS_MAX];
+    artel_router_lengths l = {.lengths = each};
+    const opt table[] = {
+        {"classifier", 0, OPT_LIST, &names, NULL, "NAME", "only this one; may be repeated", 0, 0},
+        {"split", 0, OPT_STRING, &split, "test", "NAME", "measured on: train, validation or test",
+         0, 0},
+        FITTING_OPTIONS(&f),
+        {"train-lengths", 0, OPT_STRING, &f.lengths, "8,16,32,64,128,256,512", "N,N",
+         "tokens of the training windows, mixed", 0, 0},
+        {"lengths", 0, OPT_STRING, &measured, NULL, "N,N",
+         "tokens of what is measured; else 8,16,...,1024 as far as the split goes", 0, 0},
+        UI_OPTIONS(&u),
+        {0}};
+    const opt_verb verb = {
+        "router compare",
+        "DATA",
+        1,
+        1,
+        "Fits every classifier on the same windows of the training split of a data set, and prints "
+        "the\nF1 of each by length, and how long its fit took, with counting and the temperature.",
+        table};
+    int rc = opt_parse(&verb, &argc, argv);
+    if (rc < 0) rc = fitting_take(&f, &u, "router compare");
+    l.n_lengths = rc < 0 && measured ? lengths(measured, each) : 0;
+    if (l.n_lengths < 0) rc = bad_lengths("router compare", measured);
+    if (rc < 0 && !ui_open(&u, "router compare")) rc = 1;
+    if (rc < 0)
+        rc = ui_close(&u, artel_router_compare(u.a, argv[0], &f.o, (const char *const *)names.item,
+                                               names.n, split, &l, u.json ? ui_json : draw_compared,
+                                               &begun));
+    opt_list_free(&names);
+    return rc;
 }
 
 /* ---- eval ---- */
@@ -240,6 +378,7 @@ static int router_explain(int argc, char **argv) {
 int cmd_router(int argc, char **argv) {
     static const opt_sub table[] = {
         {"train", "fit a router on a data set", router_train},
+        {"compare", "measure every classifier a router can be", router_compare},
         {"eval", "measure a router", router_eval},
         {"explain", "say why a text goes where it goes", router_explain},
         {NULL, NULL, NULL}};

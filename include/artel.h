@@ -407,24 +407,34 @@ ARTEL_API const char *artel_session_expert(const artel_session *s);
 
 /* ---- router ------------------------------------------------------------------------------- */
 
-/* A router says which class (domain) a text belongs to: TF-IDF over token ids and a logistic
-   regression a class.  ROUTER below is a folder that holds router.safetensors (a model is one),
+/* A router says which class (domain) a text belongs to: TF-IDF over token ids and a linear
+   classifier.  ROUTER below is a folder that holds router.safetensors (a model is one),
    or that file itself. */
 
 /** Zero means the default in brackets. */
 typedef struct artel_router_options {
-    double c;              /* inverse strength of the penalty (10)                       */
+    double c;              /* inverse strength of the penalty (10 for the logistic ones, else 1) */
     int64_t windows;       /* training windows for each class and length (3000)          */
     uint64_t seed;         /* of their draw                                              */
     const int64_t *length; /* n_lengths window lengths to mix (8, 16, ... 512 tokens)    */
     int n_lengths;
+    const char *classifier; /* "logistic" (the default), "softmax", "svm", "sgd-hinge",
+                               "sgd-modified-huber", "sgd-log", "ridge", "bayes",
+                               "complement-bayes", "centroid"                            */
+    int tune;               /* choose C by the validation split                           */
+    int ngrams;             /* also count sequences of up to so many tokens (1)           */
+    int hash_bits;          /* sequences are hashed into 2^hash_bits features (18)        */
+    int sublinear;          /* what occurs n times counts as 1 + ln n                     */
+    int sklearn_ids;        /* leave out ids 0 to 9, as the token pattern of scikit-learn's
+                               TfidfVectorizer does with ids in decimal                  */
 } artel_router_options;
 
 /** One class a domain, from the training split, and a temperature for its probabilities from the
     validation split (1 without one); makes the folder out_dir with router.safetensors
     and tokenizer.json (a router there and nothing else is replaced).  Emits
-    {"router","classes","sequences","features","temperature","seconds"} and, when there is a
-    validation split, the line of artel_router_eval. */
+    {"router","classes","classifier","C","sequences","features","temperature","seconds","trials"
+    (with tune: [{"C","f1"}])} and, when there is a validation split, the line of
+    artel_router_eval. */
 ARTEL_API artel_status artel_router_train(artel *a, const char *data_dir, const char *out_dir,
                                           const artel_router_options *o, artel_emit emit,
                                           void *user);
@@ -449,6 +459,14 @@ typedef struct artel_router_lengths {
 ARTEL_API artel_status artel_router_eval(artel *a, const char *router, const char *data_dir,
                                          const char *split, const artel_router_lengths *o,
                                          artel_emit emit, void *user);
+/** Fits several classifiers (names; n_names 0: all there are) on the same windows and measures each on
+    a split.  Of `o` the classifier is not used, and C only if not 0.  Emits for each
+    {"classifier","about","C","fit_seconds","per_length"} as in artel_router_eval. */
+ARTEL_API artel_status artel_router_compare(artel *a, const char *data_dir,
+                                            const artel_router_options *o, const char *const *names,
+                                            int n_names, const char *split,
+                                            const artel_router_lengths *lengths, artel_emit emit,
+                                            void *user);
 /** Emits {"class","probabilities":{class: p},"tokens","known","reasons":[{"token","id","count",
     "contribution"}]}: at most `top` reasons, those with the largest say first.  tokenizer: a
     tokenizer.json or its folder; NULL: the one beside the router. */

@@ -1,6 +1,7 @@
 /* api_model.c - compose, eval, logits, generate: of a model that is open, or of a folder. */
 #include "api/api_model.h"
 #include "api/api_recipe.h"
+#include "api/api_route.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -252,13 +253,7 @@ static at_status add_reasons(at_ctx *c, at_json *j, const at_lm *m, int expert,
         at_router_explain(c, m->router, prompt->id, prompt->n, m->class_of[expert], 5, why, &n);
     at_json_begin_list(j, "why");
     for (int64_t i = 0; i < n; i++) {
-        at_text text; /* a token may be part of a character */
-        size_t bytes = 0;
-        const char *piece =
-            m->tokenizer ? at_tokenizer_bytes(m->tokenizer, why[i].id, &bytes) : NULL;
-        at_text_init(&text, c, 0);
-        if (piece) at_text_utf8(&text, piece, bytes);
-        char *token = at_text_take(&text);
+        char *token = at_route_words(c, m->tokenizer, prompt, &why[i]);
         at_json_begin_object(j, NULL);
         at_json_put_string(j, "token", token);
         at_json_put_number(j, "contribution", why[i].contribution);

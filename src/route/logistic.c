@@ -52,12 +52,12 @@ static double row_dot(const solver *s, int64_t i, const double *v) {
     double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     int64_t k = 0;
     for (; k + 4 <= n; k += 4) {
-        s0 += (double)e[k].count * v[e[k].column];
-        s1 += (double)e[k + 1].count * v[e[k + 1].column];
-        s2 += (double)e[k + 2].count * v[e[k + 2].column];
-        s3 += (double)e[k + 3].count * v[e[k + 3].column];
+        s0 += (double)e[k].value * v[e[k].column];
+        s1 += (double)e[k + 1].value * v[e[k + 1].column];
+        s2 += (double)e[k + 2].value * v[e[k + 2].column];
+        s3 += (double)e[k + 3].value * v[e[k + 3].column];
     }
-    for (; k < n; k++) s0 += (double)e[k].count * v[e[k].column];
+    for (; k < n; k++) s0 += (double)e[k].value * v[e[k].column];
     return ((s0 + s1) + (s2 + s3)) * s->x->scale[i] + v[s->m - 1];
 }
 
@@ -66,7 +66,7 @@ static void row_add(const solver *s, int64_t i, double u, double *sum) {
     const at_sparse_entry *e = s->x->entry + s->x->start[i];
     const int64_t n = s->x->start[i + 1] - s->x->start[i];
     const double t = u * s->x->scale[i];
-    for (int64_t k = 0; k < n; k++) sum[e[k].column] += (double)e[k].count * t;
+    for (int64_t k = 0; k < n; k++) sum[e[k].column] += (double)e[k].value * t;
     sum[s->m - 1] += u;
 }
 
@@ -100,7 +100,7 @@ static void differentiate(solver *s) {
         const at_sparse_entry *x = s->x->entry + s->x->start[i],
                               *end = s->x->entry + s->x->start[i + 1];
         const double t = s->curve[i] * s->x->scale[i] * s->x->scale[i];
-        for (; x < end; x++) s->diagonal[x->column] += (double)x->count * (double)x->count * t;
+        for (; x < end; x++) s->diagonal[x->column] += (double)x->value * (double)x->value * t;
         s->diagonal[s->m - 1] += s->curve[i];
     }
     finish_sum(s, s->g, s->w);

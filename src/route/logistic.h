@@ -3,29 +3,15 @@
  *
  *     minimise  |w|^2 / 2 + C sum_i log(1 + exp(-y_i w.x_i)),   y_i = 1 for the class, -1 for others
  *
- * A row is x_i = scale_i (count_ij factor_j)_j and a last value of 1, whose weight, the bias, is
- * penalised like the others.  Counts are kept and factors multiplied into w instead: an entry takes
- * 8 bytes and is exact.
+ * The rows (rows.h) are not weighed: counts are kept and factors multiplied into w instead, so that an
+ * entry takes 8 bytes and is exact.  The bias is penalised like the other weights.
  *
  * Sums have one fixed order and use base/maths.h, so that the bits of w depend on the input alone.
  */
 #ifndef AT_LOGISTIC_H
 #define AT_LOGISTIC_H
 #include "base/ctx.h"
-
-typedef struct at_sparse_entry {
-    int32_t column;
-    float count;
-} at_sparse_entry;
-
-/** Row i is entry[start[i]] .. entry[start[i + 1] - 1], its columns distinct, in [0, columns). */
-typedef struct at_sparse_rows {
-    int64_t n, columns; /* columns: without the one of the bias */
-    const int64_t *start;
-    const at_sparse_entry *entry;
-    const double *scale;  /* [n]       */
-    const double *factor; /* [columns] */
-} at_sparse_rows;
+#include "route/rows.h"
 
 typedef struct at_logistic_options {
     double c;   /* inverse strength of the penalty, above 0                                       */

@@ -1,13 +1,14 @@
 /*
  * router.h - which class (language, domain) a token sequence belongs to.
  *
- * TF-IDF over token ids and one logistic regression per class:
- *     x_t   = count_t * idf_t / norm,   norm: Euclidean length of the vector
- *     idf_t = ln((1 + sequences) / (1 + sequences with t)) + 1, 0 for a token never seen in training
- *     f_c   = w_c . x + b_c,            probability of c = sigmoid(f_c) / sum of sigmoid(f_k)
+ * TF-IDF over token ids, and hashed sequences of them where asked for (bag.h), and a linear classifier
+ * (classifier.h):
+ *     x_t   = weight(count_t) * idf_t / norm,   norm: Euclidean length of the vector
+ *     idf_t = ln((1 + sequences) / (1 + sequences with t)) + 1, 0 for a feature never seen in training
+ *     f_c   = w_c . x + b_c,   probability of c = sigmoid(f_c) / sum of sigmoid(f_k), or softmax
  * The class is the one with the largest f_c.  A temperature T, fitted on sequences that training did
- * not see, makes the probabilities honest: each to the power 1 / T, divided by their sum.  `drop` lists ids that are ignored (end of text).
- * For a sequence without a known token the biases decide.
+ * not see, makes the probabilities honest: each to the power 1 / T, divided by their sum.  `drop` lists
+ * ids that are ignored (end of text).  For a sequence without a known feature the biases decide.
  *
  * Everything is deterministic: the same sequences and options give the same weights, for any number
  * of threads and on any processor.  A saved router predicts bit for bit what it predicted before
@@ -17,6 +18,8 @@
 #define AT_ROUTER_H
 #include "base/ctx.h"
 #include "data/dataset.h"
+#include "route/bag.h"
+#include "route/classifier.h"
 
 #define AT_ROUTER_FILE "router.safetensors"
 /** A temperature is between 1 / AT_ROUTER_HOTTEST and AT_ROUTER_HOTTEST. */
@@ -31,15 +34,23 @@ typedef struct at_router_options {
     uint64_t seed;   /* of the draw of the windows                                          */
     int n_lengths;   /* training windows have these lengths, in tokens                      */
     int64_t length[AT_ROUTER_LENGTHS_MAX]; /* (8, 16, 32, 64, 128, 256, 512)                */
+    const at_classifier *classifier;       /* (logistic)                                    */
+    int ngrams, hash_bits;                 /* features, see bag.h (1, 18)                   */
+    bool sublinear;                        /* (no)                                          */
 } at_router_options;
 
 typedef struct at_router {
     int n_classes;
     char **name;   /* [n_classes]                                                 */
     int64_t vocab; /* ids are below it                                            */
-    float *idf;    /* [vocab]                                                     */
-    float *weight; /* [n_classes, vocab]                                          */
-    float *bias;   /* [n_classes]                                                 */
+    int ngrams, hash_bits;
+    bool sublinear;
+    int64_t features; /* vocab, and cells of n-grams                              */
+    float *idf;       /* [features]                                                  */
+    float *weight;    /* [n_classes, features]                                       */
+    float *bias;      /* [n_classes]                                                 */
+    at_link link;
+    char classifier[32]; /* its name, for people                                  */
     int n_drop;
     int32_t drop[AT_ROUTER_DROP_MAX];
     char tokenizer_hash[65]; /* hex SHA-256 of the tokenizer the ids come from, or ""       */
@@ -64,6 +75,11 @@ at_router_options at_router_defaults(void);
 /** A router with all weights zero, to be filled by fitting or loading; names are copied. */
 at_status at_router_new(at_ctx *c, int n_classes, const char *const *name, int64_t vocab,
                         at_router **out);
+/** The same with features of a spec, of which `drop` is not kept. */
+at_status at_router_new_of(at_ctx *c, int n_classes, const char *const *name,
+                           const at_bag_spec *spec, at_router **out);
+/** What a router counts; lives as long as it does. */
+at_bag_spec at_router_spec(const at_router *r);
 
 /** Fit on given sequences.  AT_ARG: fewer than two classes, a class without a sequence, an id out
     of range, options that make no sense. */
@@ -74,8 +90,33 @@ at_status at_router_fit(at_ctx *c, const at_router_set *set, const at_router_opt
 at_status at_router_train(at_ctx *c, const at_dataset *d, const int32_t *drop, int n_drop,
                           const at_router_options *o, at_router **out);
 
+/** The windows that at_router_train draws, for several fits on the same. */
+typedef struct at_router_windows {
+    at_router_set set; /* of what follows, and of the data set, which must stay open */
+    const char **name;
+    int32_t *id, *label;
+    int64_t *start;
+} at_router_windows;
+at_status at_router_windows_draw(at_ctx *c, const at_dataset *d, const int32_t *drop, int n_drop,
+                                 const at_router_options *o, at_router_windows *w);
+void at_router_windows_free(at_router_windows *w);
+
+/** A value of C, and the weighted F1 with it on the validation split, a mean over the training lengths. */
+typedef struct at_router_trial {
+    double c, f1;
+} at_router_trial;
+enum { AT_ROUTER_TRIALS = 10 };
+/** Fits with C = 0.1, 0.3, 1, 3, ... until two in a row are no better, and keeps the best; trial
+    [AT_ROUTER_TRIALS], *n of them.  AT_FORMAT: no validation split. */
+at_status at_router_tune(at_ctx *c, const at_dataset *d, const at_router_windows *w,
+                         const at_router_options *o, at_router **out, at_router_trial *trial,
+                         int *n);
+
 /** path: the file, or a folder that holds router.safetensors. */
 at_status at_router_load(at_ctx *c, const char *path, at_router **out);
+/** The same of the bytes of a file, which must outlive the call alone. */
+at_status at_router_parse(at_ctx *c, const char *name, const void *data, size_t size,
+                          at_router **out);
 at_status at_router_save(at_ctx *c, const at_router *r, const char *path);
 void at_router_close(at_router *r);
 
@@ -101,9 +142,11 @@ double at_router_temperature(double *p, const int32_t *label, int64_t n, int n_c
     stays when the split is empty. */
 at_status at_router_calibrate(at_ctx *c, at_router *r, const at_dataset *d, at_split split);
 
-/** The contribution of a token to a class: x_t * (w_ct - largest other w_ot). */
+/** The contribution of a feature to a class: x_t * (w_ct - largest other w_ot). */
 typedef struct at_router_reason {
-    int32_t id;
+    int32_t id;    /* of the feature                                        */
+    int64_t first; /* where its tokens begin, the first time                */
+    int tokens;    /* how many: above 1 for an n-gram                       */
     int64_t count;
     double contribution;
 } at_router_reason;

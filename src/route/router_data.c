@@ -72,9 +72,9 @@ static at_status draw_class(at_ctx *c, const at_dataset *d, int k, const at_rout
     return AT_OK;
 }
 
-at_status at_router_train(at_ctx *c, const at_dataset *d, const int32_t *drop, int n_drop,
-                          const at_router_options *o, at_router **out) {
-    *out = NULL;
+at_status at_router_windows_draw(at_ctx *c, const at_dataset *d, const int32_t *drop, int n_drop,
+                                 const at_router_options *o, at_router_windows *out) {
+    *out = (at_router_windows){0};
     at_status s = check_options(c, o);
     for (int k = 0; !s && k < d->n_domains; k++)
         if (d->domain[k].shard[AT_TRAIN].n_tokens < 1)
@@ -85,31 +85,47 @@ at_status at_router_train(at_ctx *c, const at_dataset *d, const int32_t *drop, i
         return at_error(c, AT_FORMAT, "%s: %d domain, a router needs at least two to choose from",
                         d->path, d->n_domains);
     draw w = {0};
-    const char **name = at_malloc(c, (size_t)d->n_domains * sizeof *name);
-    if (!name || !at_reserve(c, &w.start, &w.start_cap, 1, sizeof *w.start)) s = AT_OOM;
+    out->name = at_malloc(c, (size_t)d->n_domains * sizeof *out->name);
+    if (!out->name || !at_reserve(c, &w.start, &w.start_cap, 1, sizeof *w.start)) s = AT_OOM;
     if (!s) w.start[0] = 0;
     for (int k = 0; !s && k < d->n_domains; k++) {
-        name[k] = d->domain[k].name;
+        out->name[k] = d->domain[k].name;
         s = draw_class(c, d, k, o, &w);
     }
-    if (!s) {
-        const at_router_set set = {.n_classes = d->n_domains,
-                                   .name = name,
-                                   .vocab = d->vocab,
-                                   .n = w.n,
-                                   .start = w.start,
-                                   .id = w.id,
-                                   .label = w.label,
-                                   .tokenizer_hash = d->tokenizer_hash,
-                                   .drop = drop,
-                                   .n_drop = n_drop};
-        s = at_router_fit(c, &set, o, out);
-        if (s == AT_ARG) s = at_error_in(c, d->path);
-    }
-    at_free(name);
-    at_free(w.id);
-    at_free(w.label);
-    at_free(w.start);
+    out->id = w.id;
+    out->label = w.label;
+    out->start = w.start;
+    out->set = (at_router_set){.n_classes = d->n_domains,
+                               .name = out->name,
+                               .vocab = d->vocab,
+                               .n = w.n,
+                               .start = w.start,
+                               .id = w.id,
+                               .label = w.label,
+                               .tokenizer_hash = d->tokenizer_hash,
+                               .drop = drop,
+                               .n_drop = n_drop};
+    if (s) at_router_windows_free(out);
+    return s;
+}
+
+void at_router_windows_free(at_router_windows *w) {
+    at_free(w->name);
+    at_free(w->id);
+    at_free(w->label);
+    at_free(w->start);
+    *w = (at_router_windows){0};
+}
+
+at_status at_router_train(at_ctx *c, const at_dataset *d, const int32_t *drop, int n_drop,
+                          const at_router_options *o, at_router **out) {
+    *out = NULL;
+    at_router_windows w;
+    at_status s = at_router_windows_draw(c, d, drop, n_drop, o, &w);
+    if (s) return s;
+    s = at_router_fit(c, &w.set, o, out);
+    if (s == AT_ARG) s = at_error_in(c, d->path);
+    at_router_windows_free(&w);
     return s;
 }
 

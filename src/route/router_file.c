@@ -1,4 +1,7 @@
-/* router_file.c - a router as one safetensors file: weights as tensors, the rest as metadata. */
+/* router_file.c - a router as one safetensors file: weights as tensors, the rest as metadata.
+   A file of the first format is of tokens alone, plain counts and one logistic regression a class; it
+   is still what such a router is written as.  The second says in `features` and `classifier` what else
+   it is. */
 #include "base/file.h"
 #include "base/json.h"
 #include "io/safetensors.h"
@@ -6,7 +9,10 @@
 #include <math.h>
 #include <string.h>
 
-#define AT_ROUTER_FORMAT "artel-router-1"
+#define AT_ROUTER_FORMAT   "artel-router-1"
+#define AT_ROUTER_FORMAT_2 "artel-router-2"
+
+static const char *const link_name[] = {"sigmoid", "softmax"}; /* by at_link */
 
 /* ---- writing ---- */
 
@@ -33,6 +39,42 @@ static char *describe_classes(at_ctx *c, const at_router *r) {
     return at_json_take(&j);
 }
 
+static char *describe_features(at_ctx *c, const at_router *r) {
+    at_json j;
+    at_json_open(&j, c);
+    at_json_put_number(&j, "vocab", (double)r->vocab);
+    at_json_put_number(&j, "ngrams", r->ngrams);
+    at_json_put_number(&j, "hash_bits", r->hash_bits);
+    at_json_put_bool(&j, "sublinear", r->sublinear);
+    return at_json_take(&j);
+}
+
+static char *describe_classifier(at_ctx *c, const at_router *r) {
+    at_json j;
+    at_json_open(&j, c);
+    at_json_put_string(&j, "name", r->classifier);
+    at_json_put_string(&j, "link", link_name[r->link]);
+    return at_json_take(&j);
+}
+
+/* Whether the first format has all of it. */
+static bool plain(const at_router *r) {
+    return r->ngrams == 1 && !r->sublinear && r->link == AT_LINK_SIGMOID &&
+           !strcmp(r->classifier, at_classifier_logistic.name);
+}
+
+static at_status write_kind(at_ctx *c, at_st_writer *w, const at_router *r) {
+    if (plain(r)) return at_st_writer_meta(c, w, "format", AT_ROUTER_FORMAT);
+    char *features = describe_features(c, r), *classifier = describe_classifier(c, r);
+    at_status s = features && classifier ? AT_OK : AT_OOM;
+    if (!s) s = at_st_writer_meta(c, w, "format", AT_ROUTER_FORMAT_2);
+    if (!s) s = at_st_writer_meta(c, w, "features", features);
+    if (!s) s = at_st_writer_meta(c, w, "classifier", classifier);
+    at_free(features);
+    at_free(classifier);
+    return s;
+}
+
 static char *describe_temperature(at_ctx *c, const at_router *r) {
     at_json j;
     at_json_open_value(&j, c);
@@ -44,9 +86,9 @@ at_status at_router_save(at_ctx *c, const at_router *r, const char *path) {
     char *options = describe_options(c, r), *classes = describe_classes(c, r);
     char *temperature = describe_temperature(c, r);
     at_st_writer *w = NULL;
-    const int64_t shape[2] = {r->n_classes, r->vocab}, drops = r->n_drop;
+    const int64_t shape[2] = {r->n_classes, r->features}, drops = r->n_drop;
     at_status s = options && classes && temperature ? at_st_writer_open(c, path, &w) : AT_OOM;
-    if (!s) s = at_st_writer_meta(c, w, "format", AT_ROUTER_FORMAT);
+    if (!s) s = write_kind(c, w, r);
     if (!s) s = at_st_writer_meta(c, w, "classes", classes);
     if (!s) s = at_st_writer_meta(c, w, "tokenizer", r->tokenizer_hash);
     if (!s) s = at_st_writer_meta(c, w, "options", options);
@@ -141,16 +183,71 @@ static at_status read_drop(at_ctx *c, const at_st *st, at_router *r) {
     return AT_OK;
 }
 
+/* An object of the metadata, or NULL after an error. */
+static cJSON *described(at_ctx *c, const at_st *st, const char *key) {
+    const char *text = at_st_meta(st, key);
+    if (!text) {
+        (void)missing(c, st, key, "is missing in the metadata");
+        return NULL;
+    }
+    return at_json_parse(c, at_st_path(st), text, strlen(text));
+}
+
+/* What the second format says of the features; `cells` is how many there must be. */
+static at_status read_features(at_ctx *c, const at_st *st, int64_t cells, at_bag_spec *spec) {
+    cJSON *v = described(c, st, "features");
+    if (!v) return c->status;
+    int64_t ngrams = 0, bits = 0;
+    const char *path = at_st_path(st);
+    at_status s = at_json_int(c, path, v, "vocab", 1, INT32_MAX, &spec->vocab);
+    if (!s) s = at_json_int(c, path, v, "ngrams", 1, AT_NGRAMS_MAX, &ngrams);
+    if (!s) s = at_json_int(c, path, v, "hash_bits", 0, AT_HASH_BITS_MOST, &bits);
+    const cJSON *sublinear = cJSON_GetObjectItemCaseSensitive(v, "sublinear");
+    if (!s && !cJSON_IsBool(sublinear)) s = missing(c, st, "sublinear", "is not true or false");
+    spec->ngrams = (int)ngrams;
+    spec->hash_bits = (int)bits;
+    spec->sublinear = cJSON_IsTrue(sublinear);
+    cJSON_Delete(v);
+    if (!s && at_bag_features(spec) != cells)
+        return missing(c, st, "idf", "is not of as many features as the metadata say");
+    return s;
+}
+
+static at_status read_classifier(at_ctx *c, const at_st *st, at_router *r) {
+    cJSON *v = described(c, st, "classifier");
+    if (!v) return c->status;
+    const char *name = NULL, *link = NULL;
+    at_status s = at_json_string(c, at_st_path(st), v, "name", &name);
+    if (!s) s = at_json_string(c, at_st_path(st), v, "link", &link);
+    if (!s && (!name[0] || strlen(name) >= sizeof r->classifier))
+        s = missing(c, st, "the classifier's name", "is empty or longer than 31 characters");
+    if (!s) {
+        r->link = !strcmp(link, link_name[AT_LINK_SOFTMAX]) ? AT_LINK_SOFTMAX : AT_LINK_SIGMOID;
+        if (strcmp(link, link_name[r->link]) != 0)
+            s = missing(c, st, "the classifier's link", "is neither sigmoid nor softmax");
+        memcpy(r->classifier, name, strlen(name) + 1);
+    }
+    cJSON_Delete(v);
+    return s;
+}
+
 /* Class names -> an empty router of the right shape. */
 static at_status read_shape(at_ctx *c, const at_st *st, at_router **out) {
     const char *format = at_st_meta(st, "format"), *classes = at_st_meta(st, "classes");
     const char *hash = at_st_meta(st, "tokenizer");
     const at_st_tensor *idf = at_st_find(st, "idf");
-    if (!format || strcmp(format, AT_ROUTER_FORMAT) != 0)
-        return missing(c, st, "the metadata", "do not say format \"" AT_ROUTER_FORMAT "\"");
+    const bool second = format && !strcmp(format, AT_ROUTER_FORMAT_2);
+    if (!format || (!second && strcmp(format, AT_ROUTER_FORMAT) != 0))
+        return missing(c, st, "the metadata",
+                       "do not say format \"" AT_ROUTER_FORMAT "\" or \"" AT_ROUTER_FORMAT_2 "\"");
     if (!classes) return missing(c, st, "classes", "are missing in the metadata");
     if (!hash || strlen(hash) > 64) return missing(c, st, "the tokenizer hash", "is missing");
     if (!idf || idf->rank != 1) return missing(c, st, "idf", "is missing or not a vector");
+    at_bag_spec spec = {.vocab = idf->dim[0], .ngrams = 1};
+    if (second) {
+        const at_status known = read_features(c, st, idf->dim[0], &spec);
+        if (known) return known;
+    }
     cJSON *v = at_json_parse(c, at_st_path(st), classes, strlen(classes));
     if (!v) return c->status;
     const char *name[AT_ROUTER_CLASSES_MAX];
@@ -161,14 +258,36 @@ static at_status read_shape(at_ctx *c, const at_st *st, at_router **out) {
         ok = ok && cJSON_IsString(item) && n < AT_ROUTER_CLASSES_MAX;
         if (ok) name[n++] = item->valuestring;
     }
-    at_status s = ok ? at_router_new(c, n, name, idf->dim[0], out)
+    at_status s = ok ? at_router_new_of(c, n, name, &spec, out)
                      : missing(c, st, "classes", "are not a list of names");
     if (ok && s == AT_ARG) { /* here the file is at fault */
         (void)at_error_in(c, at_st_path(st));
         s = c->status = AT_FORMAT;
     }
     if (!s && *out) memcpy((*out)->tokenizer_hash, hash, strlen(hash) + 1);
+    if (!s && second) s = read_classifier(c, st, *out);
     cJSON_Delete(v);
+    return s;
+}
+
+/* All of a checked file. */
+static at_status read_router(at_ctx *c, const at_st *st, at_router **out) {
+    at_router *r = NULL;
+    at_status s = at_st_verify(c, st);
+    if (!s) s = read_shape(c, st, &r);
+    if (!s && r) {
+        const int64_t shape[2] = {r->n_classes, r->features};
+        s = floats(c, st, "idf", 1, shape + 1, r->idf);
+        if (!s) s = floats(c, st, "weight", 2, shape, r->weight);
+        if (!s) s = floats(c, st, "bias", 1, shape, r->bias);
+        if (!s) s = read_drop(c, st, r);
+        if (!s) s = read_temperature(c, st, r);
+        if (!s) s = read_options(c, st, r);
+    }
+    if (s)
+        at_router_close(r);
+    else
+        *out = r;
     return s;
 }
 
@@ -177,24 +296,19 @@ at_status at_router_load(at_ctx *c, const char *path, at_router **out) {
     char *inside = at_is_dir(path) ? at_join(c, path, AT_ROUTER_FILE) : at_strdup(c, path);
     if (!inside) return AT_OOM;
     at_st *st = NULL;
-    at_router *r = NULL;
     at_status s = at_st_open(c, inside, &st);
-    if (!s) s = at_st_verify(c, st);
-    if (!s) s = read_shape(c, st, &r);
-    if (!s && r) {
-        const int64_t shape[2] = {r->n_classes, r->vocab};
-        s = floats(c, st, "idf", 1, shape + 1, r->idf);
-        if (!s) s = floats(c, st, "weight", 2, shape, r->weight);
-        if (!s) s = floats(c, st, "bias", 1, shape, r->bias);
-        if (!s) s = read_drop(c, st, r);
-        if (!s) s = read_temperature(c, st, r);
-        if (!s) s = read_options(c, st, r);
-    }
+    if (!s) s = read_router(c, st, out);
     at_st_close(st);
     at_free(inside);
-    if (s)
-        at_router_close(r);
-    else
-        *out = r;
+    return s;
+}
+
+at_status at_router_parse(at_ctx *c, const char *name, const void *data, size_t size,
+                          at_router **out) {
+    *out = NULL;
+    at_st *st = NULL;
+    at_status s = at_st_open_bytes(c, name, data, size, &st);
+    if (!s) s = read_router(c, st, out);
+    at_st_close(st);
     return s;
 }

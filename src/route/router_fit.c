@@ -1,21 +1,22 @@
-/* router_fit.c - sequences -> sparse rows -> one logistic regression per class. */
+/* router_fit.c - sequences -> sparse rows -> a linear classifier. */
 #include "base/maths.h"
-#include "base/par.h"
 #include "route/bag.h"
-#include "route/logistic.h"
 #include "route/router.h"
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct fit {
     at_sparse_entry *entry; /* all rows, one after the other                             */
     int64_t n_entries, cap;
-    int64_t *start;  /* [n + 1]                                                          */
-    int32_t *column; /* [vocab] of a token seen in training, or -1                       */
-    int64_t *df;     /* [vocab] sequences with the token                                 */
+    int64_t *start; /* [n + 1]                                                          */
+    at_bag_spec spec;
+    int64_t features;
+    int32_t *column; /* [features] of one seen in training, or -1                        */
+    int64_t *df;     /* [features] sequences with it                                     */
     double *scale;   /* [n] makes a row's length 1                                       */
-    double *factor;  /* [vocab] idf by column                                            */
+    double *factor;  /* [features] idf by column                                         */
     int64_t columns;
 } fit;
 
@@ -44,14 +45,14 @@ static at_status check(at_ctx *c, const at_router_set *set, const at_router_opti
     return AT_OK;
 }
 
-/* Fills the rows with (id, count), and df. */
+/* Fills the rows with (feature, weight of its count), and df. */
 static at_status count(at_ctx *c, const at_router_set *set, fit *f) {
-    const size_t n = (size_t)set->n, vocab = (size_t)set->vocab;
+    const size_t n = (size_t)set->n, features = (size_t)f->features;
     f->start = at_calloc(c, n + 1, sizeof *f->start);
     f->scale = at_malloc(c, n * sizeof *f->scale);
-    f->column = at_malloc(c, vocab * sizeof *f->column);
-    f->df = at_calloc(c, vocab, sizeof *f->df);
-    f->factor = at_malloc(c, vocab * sizeof *f->factor);
+    f->column = at_malloc(c, features * sizeof *f->column);
+    f->df = at_calloc(c, features, sizeof *f->df);
+    f->factor = at_malloc(c, features * sizeof *f->factor);
     if (!f->start || !f->scale || !f->column || !f->df || !f->factor) return AT_OOM;
     at_bag b = {0};
     at_status s = AT_OK;
@@ -59,12 +60,13 @@ static at_status count(at_ctx *c, const at_router_set *set, fit *f) {
         if (at_interrupted(c)) s = at_error(c, AT_INTERRUPTED, "router: interrupted while reading");
         if (!s)
             s = at_bag_fill(c, &b, set->id + set->start[i], set->start[i + 1] - set->start[i],
-                            set->vocab, set->drop, set->n_drop);
+                            &f->spec);
         if (!s && !at_reserve(c, &f->entry, &f->cap, f->n_entries + b.n, sizeof *f->entry))
             s = AT_OOM;
         if (s) break;
         for (int64_t j = 0; j < b.n; j++) {
-            f->entry[f->n_entries++] = (at_sparse_entry){b.id[j], (float)b.count[j]};
+            f->entry[f->n_entries++] =
+                (at_sparse_entry){b.id[j], (float)at_bag_weight(&f->spec, b.count[j])};
             f->df[b.id[j]]++;
         }
         f->start[i + 1] = f->n_entries;
@@ -75,7 +77,7 @@ static at_status count(at_ctx *c, const at_router_set *set, fit *f) {
 
 /* Maps ids to columns, and computes the scale that makes each TF-IDF vector of length 1. */
 static void weigh(const at_router_set *set, fit *f, float *idf) {
-    for (int64_t t = 0; t < set->vocab; t++) {
+    for (int64_t t = 0; t < f->features; t++) {
         f->column[t] = -1;
         if (!f->df[t]) continue;
         idf[t] = (float)(at_ln((1.0 + (double)set->n) / (1.0 + (double)f->df[t])) + 1);
@@ -87,71 +89,39 @@ static void weigh(const at_router_set *set, fit *f, float *idf) {
         for (int64_t k = f->start[i]; k < f->start[i + 1]; k++) {
             at_sparse_entry *e = &f->entry[k];
             e->column = f->column[e->column];
-            const double v = (double)e->count * f->factor[e->column];
+            const double v = (double)e->value * f->factor[e->column];
             sum += v * v;
         }
         f->scale[i] = sum > 0 ? 1 / sqrt(sum) : 0;
     }
 }
 
-typedef struct job {
-    at_ctx *ctx;
-    const at_router_set *set;
-    const at_router_options *o;
-    const fit *f;
-    at_sparse_rows rows;
-    at_router *r;
-    double *scratch; /* [workers, each] */
-    int64_t each;
-    at_status *status;          /* [n_classes] */
-    at_logistic_report *report; /* [n_classes] */
-} job;
-
-/* Fits class `begin` against all others.  Runs in a worker, so it must not set the context's
-   error. */
-static void one_class(void *arg, int64_t begin, int64_t end, int worker) {
-    (void)end;
-    job *j = arg;
-    const at_router_set *set = j->set;
-    const at_logistic_options o = {.c = j->o->c, .eps = j->o->eps};
-    double *w = j->scratch + worker * j->each;
-    j->status[begin] = at_logistic_fit(j->ctx, &j->rows, set->label, (int32_t)begin, &o,
-                                       w + j->f->columns + 1, w, &j->report[begin]);
-    float *weight = j->r->weight + begin * set->vocab;
-    for (int64_t t = 0; t < set->vocab; t++)
-        if (j->f->column[t] >= 0) weight[t] = (float)w[j->f->column[t]];
-    j->r->bias[begin] = (float)w[j->f->columns];
-}
-
-static at_status solve(at_ctx *c, const at_router_set *set, const at_router_options *o,
-                       const fit *f, at_router *r) {
-    job j = {.ctx = c, .set = set, .o = o, .f = f, .r = r};
-    j.rows = (at_sparse_rows){.n = set->n,
-                              .columns = f->columns,
-                              .start = f->start,
-                              .entry = f->entry,
-                              .scale = f->scale,
-                              .factor = f->factor};
-    const int workers = c->threads < set->n_classes ? c->threads : set->n_classes;
-    j.each = f->columns + 1 + at_logistic_scratch(&j.rows);
-    j.status = at_calloc(c, (size_t)set->n_classes, sizeof *j.status);
-    j.report = at_calloc(c, (size_t)set->n_classes, sizeof *j.report);
-    j.scratch = at_calloc(c, (size_t)workers, (size_t)j.each * sizeof *j.scratch);
-    at_status s = j.status && j.report && j.scratch ? AT_OK : AT_OOM;
-    if (!s) {
-        at_par_for(workers, set->n_classes, 1, one_class, &j);
-        for (int k = 0; !s && k < set->n_classes; k++) s = j.status[k];
-        if (s) s = at_error(c, s, "router: interrupted while fitting");
+static at_status solve(at_ctx *c, const at_router_set *set, const at_router_options *o, fit *f,
+                       at_router *r) {
+    at_sparse_rows rows = {.n = set->n,
+                           .columns = f->columns,
+                           .start = f->start,
+                           .entry = f->entry,
+                           .scale = f->scale,
+                           .factor = f->factor};
+    if (!o->classifier->counts) at_rows_weigh(&rows);
+    const at_fit given = {.x = &rows,
+                          .label = set->label,
+                          .n_classes = set->n_classes,
+                          .name = set->name,
+                          .c = o->c,
+                          .eps = o->eps,
+                          .seed = o->seed};
+    const int64_t each = f->columns + 1;
+    double *w = at_calloc(c, (size_t)set->n_classes, (size_t)each * sizeof *w);
+    const at_status s = w ? o->classifier->fit(c, &given, w) : AT_OOM;
+    for (int64_t k = 0; !s && k < set->n_classes; k++) {
+        float *weight = r->weight + k * f->features;
+        for (int64_t t = 0; t < f->features; t++)
+            if (f->column[t] >= 0) weight[t] = (float)w[k * each + f->column[t]];
+        r->bias[k] = (float)w[k * each + f->columns];
     }
-    for (int k = 0; !s && k < set->n_classes; k++)
-        if (!j.report[k].converged)
-            at_log(
-                c, AT_LOG_WARN,
-                "router: class \"%s\" was given up after %d steps, with %.1e of the gradient left",
-                set->name[k], j.report[k].steps, j.report[k].gradient);
-    at_free(j.status);
-    at_free(j.report);
-    at_free(j.scratch);
+    at_free(w);
     return s;
 }
 
@@ -159,9 +129,15 @@ at_status at_router_fit(at_ctx *c, const at_router_set *set, const at_router_opt
                         at_router **out) {
     *out = NULL;
     at_router *r = NULL;
-    at_status s = at_router_new(c, set->n_classes, set->name, set->vocab, &r);
+    fit f = {.spec = {.vocab = set->vocab,
+                      .ngrams = o->ngrams,
+                      .hash_bits = o->hash_bits,
+                      .sublinear = o->sublinear,
+                      .drop = set->drop,
+                      .n_drop = set->n_drop}};
+    at_status s = at_router_new_of(c, set->n_classes, set->name, &f.spec, &r);
     if (s) return s;
-    fit f = {0};
+    f.features = r->features;
     s = check(c, set, o);
     if (!s) s = count(c, set, &f);
     if (!s) {
@@ -176,6 +152,8 @@ at_status at_router_fit(at_ctx *c, const at_router_set *set, const at_router_opt
             memcpy(r->tokenizer_hash, set->tokenizer_hash, strlen(set->tokenizer_hash) + 1);
         r->sequences = set->n;
         r->trained = *o;
+        r->link = o->classifier->link;
+        (void)snprintf(r->classifier, sizeof r->classifier, "%s", o->classifier->name);
         *out = r;
     } else {
         at_router_close(r);

@@ -17,7 +17,7 @@ words() { # words FOLDER WORD...
                     seed = (seed * 1103515245 + 12345) % 2147483648
                     line = line w[int(seed / 65536) % n + 1] (i % 9 == 8 ? ". " : " ")
                 }
-                print line "number " d " " p ".\n" >file
+                print line "number " d " " p "!\n" >file
             }
             close(file)
         }
@@ -82,6 +82,70 @@ check "tempered: all but certain" \
     awk 'match($0, /"fr":[0-9.e-]+/) { exit !(substr($0, RSTART + 5, RLENGTH - 5) > 0.9999) }' "$work/.out"
 run 0 "$ARTEL" router explain "$work/router/router.safetensors" "" --json
 prints '"tokens":0'
+
+# Other classifiers, other features.
+run 0 "$ARTEL" router compare "$work/data" --lengths 8,32 --split validation
+prints "classifier                 C       s       8      32"
+for name in logistic softmax svm sgd-hinge sgd-modified-huber sgd-log ridge bayes complement-bayes centroid; do
+    prints "$name "
+done
+check "all of them are good" awk 'NR > 2 && $NF < 95 { exit 1 }' "$work/.out"
+run 0 "$ARTEL" router compare "$work/data" --classifier svm --classifier bayes --C 3 --json
+check "two lines" test "$(wc -l <"$work/.out")" -eq 2
+prints '"classifier":"svm"'
+prints '"C":3,'
+prints '"fit_seconds":'
+run 0 "$ARTEL" router train "$work/data" -o "$work/pairs" --classifier softmax --C auto --ngrams 2 --hash-bits 12
+prints "C 0.1 "
+prints "softmax, C "
+run 0 "$ARTEL" router train "$work/data" -o "$work/again" --classifier softmax --C auto --ngrams 2 --hash-bits 12 \
+    --threads 1 --quiet
+check "the same bytes for any number of threads" \
+    cmp -s "$work/pairs/router.safetensors" "$work/again/router.safetensors"
+run 0 "$ARTEL" router eval "$work/pairs" --data "$work/data" --split test --length 16 --json
+prints '"accuracy":1'
+run 0 "$ARTEL" router explain "$work/pairs" "die alten baeume und das haus" --top 30 --json
+prints '"class":"de"'
+check "two tokens in a row are a reason" grep -q '"token":" alten baeumen*"\|"token":" das haus"\|"token":" und das"' "$work/.out"
+train_c() { "$ARTEL" router train "$work/data" -o "$work/again" --json "$@" | sed -n '1s/.*"C":\([0-9.]*\),.*"features":\([0-9]*\),.*/\1 \2/p'; }
+all=$(train_c)
+check "10 for logistic" test "${all% *}" = 10
+check "1 for svm" test "$(train_c --classifier svm)" = "1 ${all#* }"
+check "what is asked for" test "$(train_c --C 7)" = "7 ${all#* }"
+check "ids of one digit left out" test "$(train_c --sklearn-ids)" != "$all"
+digest() { cksum <"$work/again/router.safetensors"; }
+train_c --classifier bayes >"$work/.out" && plain=$(digest)
+train_c --classifier bayes --sublinear >"$work/.out"
+check "sublinear counts are others" test "$(digest)" != "$plain"
+# Single tokens leave doubts, so that values of C differ; the first of the best is kept.
+run 0 "$ARTEL" router train "$work/data" -o "$work/again" --lengths 1,2 --windows 60 --C auto --json
+sed -n '1s/.*"C":\([0-9.]*\),"sequences".*"trials":\(.*\)/\1 \2/p' "$work/.out" | tr -d '{}[]"' >"$work/trials"
+check "C is the best of the trials" awk '{
+    n = split($2, part, ",")
+    for (i = 1; i <= n; i++) {
+        split(part[i], pair, ":")
+        if (pair[1] == "C") c = pair[2]
+        if (pair[1] == "f1" && !(pair[2] + 0 <= best + 0)) { best = pair[2]; at = c }
+        if (pair[1] == "f1" && pair[2] + 0 < best + 0) worse++
+    }
+    exit !(at == $1 && worse > 0)
+}' "$work/trials"
+run 2 "$ARTEL" router train "$work/data" -o "$work/r" --C ten
+says "--C ten: expected auto or a number"
+run 2 "$ARTEL" router train "$work/data" -o "$work/r" --C 0
+says "--C 0: expected auto or a number"
+run 2 "$ARTEL" router train "$work/data" -o "$work/r" --classifier forest
+says "\"forest\": expected one of logistic, softmax, svm"
+run 2 "$ARTEL" router compare "$work/data" --classifier svm --classifier tree
+says "\"tree\""
+run 2 "$ARTEL" router compare "$work/data" --lengths 8,x
+says "--lengths"
+run 2 "$ARTEL" router train "$work/data" -o "$work/r" --ngrams 9
+says "ngrams"
+run 0 "$ARTEL" data build --domain en="$work/text/en" --domain fr="$work/text/fr" --vocab 300 --split 1,0,0 \
+    -o "$work/whole" --quiet
+run 1 "$ARTEL" router train "$work/whole" -o "$work/r" --C auto
+says "validation split is empty"
 
 # What does not belong together.
 run 0 "$ARTEL" data build --domain en="$work/text/en" --domain fr="$work/text/fr" --vocab 300 \

@@ -29,7 +29,7 @@ static void make_rows(void) {
             const bool own = j % 3 == label[i];
             if (i == 20 || u(at++) > (own ? 0.6 : 0.2)) continue;
             entry[n++] = (at_sparse_entry){j, (float)(1 + (int)(3 * u(at++)))};
-            dense[i][j] = scale[i] * (double)entry[n - 1].count * factor[j];
+            dense[i][j] = scale[i] * (double)entry[n - 1].value * factor[j];
         }
         dense[i][COLUMNS] = 1;
         start[i + 1] = n;

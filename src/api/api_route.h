@@ -1,0 +1,24 @@
+/* api_route.h - what the public functions of routers share. */
+#ifndef AT_API_ROUTE_H
+#define AT_API_ROUTE_H
+#include "api/api.h"
+#include "route/router.h"
+#include "token/tokenizer.h"
+
+/** "classes": the names. */
+void at_route_classes(at_json *j, const at_router *r);
+/** Whether a split has a window of this length; longer ones would repeat the result before. */
+bool at_route_fills(const at_dataset *d, at_split split, int64_t length);
+/** "train", "validation" or "test"; AT_ARG names what it was instead. */
+at_status at_route_split(at_ctx *c, const char *name, at_split *out);
+/** "per_length": the rows of artel_router_eval. */
+at_status at_route_per_length(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
+                              const artel_router_lengths *o, at_json *j);
+/** The line of artel_router_eval. */
+at_status at_route_measure(artel *a, const at_router *r, const at_dataset *d, at_split split,
+                           const artel_router_lengths *o, artel_emit emit, void *user);
+/** The text of a reason's tokens as valid UTF-8 for JSON, "" without a tokenizer; at_free. */
+char *at_route_words(at_ctx *c, const at_tokenizer *t, const at_ids *ids,
+                     const at_router_reason *why);
+
+#endif
