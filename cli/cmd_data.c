@@ -20,7 +20,7 @@ static void draw_left(const cJSON *row, const char *key, const char *title) {
     const cJSON *v;
     int n = 0;
     cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(row, key)) {
-        if (v->valuedouble <= 0 || strcmp(v->string, "duplicate_bytes") == 0) continue;
+        if (v->valuedouble <= 0 || strstr(v->string, "_bytes")) continue;
         printf("%s%.0f ", n++ ? ", " : title, v->valuedouble);
         for (const char *p = v->string; *p; p++) putchar(*p == '_' ? ' ' : *p);
     }
@@ -42,7 +42,14 @@ static void draw_row(table *t, const cJSON *row) {
     if (t->rows++ == 0) table_head(columns);
     table_row(columns, row);
     draw_left(row, "files_left_out", "    files left out: ");
+    const double alone =
+        row_number(cJSON_GetObjectItemCaseSensitive(row, "read"), "documents_unaligned");
+    if (alone > 0) printf("    documents left out: %.0f not in all aligned domains\n", alone);
     draw_left(row, "paragraphs_dropped", "    paragraphs dropped: ");
+    const cJSON *o = cJSON_GetObjectItemCaseSensitive(row, "overlap_with_training");
+    if (row_number(o, "validation") + row_number(o, "test") > 0)
+        printf("    in the training text, too: %.2f %% of validation, %.2f %% of test\n",
+               100 * row_number(o, "validation"), 100 * row_number(o, "test"));
 }
 
 /* The unit that was balanced first, then what follows from it in the others. */
@@ -80,13 +87,22 @@ static bool parse_split(const char *s, double share[3]) {
     return true;
 }
 
+static bool parse_near(const char *s, double *out) {
+    char *end;
+    *out = 0;
+    if (strcmp(s, "off") == 0) return true;
+    *out = strtod(s, &end);
+    return end != s && !*end && *out >= 0.5 && *out <= 1;
+}
+
 static int build(int argc, char **argv) {
     ui u = {0};
     artel_data d;
     artel_data_defaults(&d);
     opt_list domains = {0}, licences = {0};
     const char *split = NULL;
-    bool all = false, strict = false;
+    const char *near = NULL;
+    bool all = false, strict = false, language = false;
     const opt table_of[] = {
         {"domain", 'd', OPT_LIST, &domains, NULL, "NAME=[KIND:]PATH",
          "a domain and where its text is (repeat; the same name adds); KIND: text, jsonl, html, "
@@ -105,6 +121,9 @@ static int build(int argc, char **argv) {
         {"share", 0, OPT_STRING, &d.share, NULL, "NAME=N,...",
          "sizes of the domains relative to each other, as en=70,fr=30; otherwise all the same", 0,
          0},
+        {"aligned", 0, OPT_STRING, &d.aligned, NULL, "NAME,...",
+         "keep only documents that all of these domains have (translations); all: every domain", 0,
+         0},
         {"no-balance", 0, OPT_FLAG, &all, NULL, NULL, "keep everything", 0, 0},
         {"limit", 0, OPT_INT, &d.limit, NULL, "N", "at most N units of training text a domain", 0,
          9e15},
@@ -116,6 +135,10 @@ static int build(int argc, char **argv) {
          "drop shorter paragraphs of prose (40); 0: keep all", 0, 1e9},
         {"min-letters", 0, OPT_REAL, &d.min_letters, NULL, "X",
          "drop paragraphs of prose with a smaller share of letters and blanks (0.7)", 0, 1},
+        {"near-dup", 0, OPT_STRING, &near, "off", "X|off",
+         "drop paragraphs this much like another one, from 0.5 to 1 (0.8 is usual)", 0, 0},
+        {"language-filter", 0, OPT_FLAG, &language, NULL, NULL,
+         "drop paragraphs in the language of another domain", 0, 0},
         {"text-field", 0, OPT_STRING, &d.text_field, NULL, "NAME", "text of a JSON line (text)", 0,
          0},
         {"strict", 0, OPT_FLAG, &strict, NULL, NULL, "fail on text that is not UTF-8", 0, 0},
@@ -139,8 +162,12 @@ static int build(int argc, char **argv) {
     if (rc < 0 && !parse_split(split, d.split))
         rc = ui_usage(verb.name, "--split: expected three shares as 0.9,0.05,0.05, found `%s`",
                       split);
+    if (rc < 0 && !parse_near(near, &d.near_dup))
+        rc = ui_usage(verb.name,
+                      "--near-dup: expected a likeness from 0.5 to 1 or `off`, found `%s`", near);
     if (rc < 0 && !ui_open(&u, verb.name)) rc = 1;
     if (rc < 0) {
+        d.language_filter = language;
         d.domain = (const char *const *)domains.item;
         d.n_domain = domains.n;
         d.licence = (const char *const *)licences.item;

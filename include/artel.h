@@ -160,11 +160,16 @@ typedef struct artel_data {
     double max_diff;        /* percent the largest domain may be above the smallest     */
     const char *share;      /* "en=70,fr=10": sizes relative to each other, of all domains; NULL:
                                the same for all.  max_diff is then of sizes over shares */
+    const char *aligned;    /* "en,fr,de", "all": of these domains only documents that all of them
+                               have, by path without the domain's name or by "id"; NULL: none */
     int no_balance;         /* keep everything                                          */
     int64_t limit;          /* units of training text a domain at most; 0: no limit     */
     int64_t seed;           /* of the order documents are taken in                      */
     int64_t min_chars;      /* shorter paragraphs of prose are dropped; 0 keeps all     */
     double min_letters;     /* share of letters and blanks a paragraph of prose has     */
+    double near_dup;        /* likeness, 0.5 to 1, from which paragraphs are too near to stay, in a
+                               split and across splits; 0: off                          */
+    int language_filter;    /* 1: drop paragraphs in the language of another domain     */
     const char *text_field; /* of JSON lines                                            */
     int strict;             /* text not UTF-8: 1 an error, 0 left out and counted       */
 } artel_data;
@@ -175,8 +180,10 @@ ARTEL_API void artel_data_defaults(artel_data *o);
  * deduplicated, split, tokenised data set.  Same sources, options and seed: the same bytes.
  * Emits an object a domain {"domain","licence","documents","bytes","characters","words","tokens","split_by"
  * ("file", or "stretch" where files were too few),"splits","read","files_left_out",
- * "paragraphs_dropped"}, then {"data","vocab","tokenizer","unit",
- * "max_diff_percent","reached_percent","reached_percent_by_unit","seconds"}.
+ * "paragraphs_dropped","overlap_with_training":{"validation","test"} (share of their stretches of
+ * 48 bytes that are in the training text of any domain)}, then {"data","vocab","tokenizer","unit",
+ * "max_diff_percent","reached_percent","reached_percent_by_unit","seconds"} and, with near_dup,
+ * "near_duplicates":{"paragraphs","compared","dropped":{"train","validation","test"},..}.
  * Fails leaving nothing behind: ARTEL_ARG wrong options or a folder that is no data set in the way,
  * ARTEL_IO missing files or a full disk, ARTEL_FORMAT bad text, a domain left empty or max_diff out of reach,
  * ARTEL_INTERRUPTED.

@@ -125,6 +125,9 @@ static at_status options(at_ctx *c, const artel_data *o, const lists *l, at_buil
     b->seed = (uint64_t)o->seed;
     b->filter.min_chars = o->min_chars;
     b->filter.min_letters = o->min_letters;
+    b->aligned = o->aligned;
+    b->near_dup = o->near_dup;
+    b->language_filter = o->language_filter != 0;
     b->reading.text_field = o->text_field;
     b->reading.strict = o->strict != 0;
     return AT_OK;
@@ -138,8 +141,12 @@ static void copy_item(at_json *j, const char *as, const cJSON *from, const char 
 
 static artel_status emit_domain(artel *a, const cJSON *d, artel_emit emit, void *user) {
     static const char *const counts[] = {"documents", "bytes", "characters", "words", "tokens"};
-    static const char *const copied[] = {"split_by", "splits", "read", "files_left_out",
-                                         "paragraphs_dropped"};
+    static const char *const copied[] = {"split_by",
+                                         "splits",
+                                         "read",
+                                         "files_left_out",
+                                         "paragraphs_dropped",
+                                         "overlap_with_training"};
     at_json j;
     at_json_open(&j, &a->ctx);
     copy_item(&j, "domain", d, "name");
@@ -176,6 +183,7 @@ static artel_status emit_manifest(artel *a, const artel_data *o, const cJSON *m,
     copy_item(&j, "max_diff_percent", balance, "max_diff_percent");
     copy_item(&j, "reached_percent", balance, "reached_percent");
     copy_item(&j, "reached_percent_by_unit", balance, "reached_percent_by_unit");
+    if (o->near_dup > 0) copy_item(&j, "near_duplicates", m, "near_duplicates");
     at_json_put_number(&j, "seconds", seconds);
     return at_emit(a, emit, user, &j);
 }

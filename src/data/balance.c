@@ -1,6 +1,7 @@
 /* balance.c - see balance.h. */
 #include "data/balance.h"
 #include "base/rng.h"
+#include "data/align.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,7 +160,9 @@ static at_status split_files(at_ctx *c, at_stage *domain, int n, const at_balanc
     for (int i = 0; i < n && !s; i++) {
         if (!has_stretches(&domain[i])) continue;
         s = move_files(c, domain, n, i, b, &most);
-        if (!s && most > FAR) cut_files(c, &domain[i], b);
+        const bool with_others = b->aligned && b->aligned[i];
+        for (int k = 0; !s && most > FAR && k < n; k++) /* stretches stay with their translations */
+            if (k == i || (with_others && b->aligned[k])) cut_files(c, &domain[k], b);
     }
     return s;
 }
@@ -291,10 +294,6 @@ static at_status take_split(at_ctx *c, at_stage *s, at_split split, const at_bal
     return AT_OK;
 }
 
-double at_balance_weight(const at_balance *b, int domain) {
-    return b->weight ? b->weight[domain] : 1;
-}
-
 at_status at_balance_take(at_ctx *c, at_stage *domain, int n, const at_balance *b) {
     for (int k = 0; k < AT_SPLITS; k++) {
         double smallest = HUGE_VAL, largest = 0; /* total over weight; weight */
@@ -306,7 +305,13 @@ at_status at_balance_take(at_ctx *c, at_stage *domain, int n, const at_balance *
         const double limit =
             b->limit > 0 ? (double)b->limit * b->share[k] / b->share[AT_TRAIN] : HUGE_VAL;
         smallest = fmin(smallest, limit / largest);
+        if (b->aligned) {
+            const at_status s =
+                at_align_take(c, domain, n, b, (at_split)k, b->equal ? smallest : limit, &smallest);
+            if (s) return s;
+        }
         for (int i = 0; i < n; i++) {
+            if (b->aligned && b->aligned[i]) continue;
             const double all = total(&domain[i], (at_split)k, b->unit);
             const double target = b->equal ? smallest * at_balance_weight(b, i) : fmin(all, limit);
             const at_status s = take_split(c, &domain[i], (at_split)k, b, target);

@@ -21,7 +21,14 @@ typedef struct at_balance {
     int64_t limit;   /* units of training text a domain at most; 0: no limit  */
     double share[AT_SPLITS];
     const double *weight; /* [domains] relative sizes asked for, above 0; NULL: all the same */
+    const bool *aligned;  /* [domains] align.h; NULL: none */
+    uint64_t seed;        /* of the order of aligned files */
 } at_balance;
+
+/** The weight of a domain. */
+static inline double at_balance_weight(const at_balance *b, int domain) {
+    return b->weight ? b->weight[domain] : 1;
+}
 
 /** Sets `split` and `order` of every document.  A split that would be empty in a domain gets one
     group (in all domains).  AT_FORMAT when a domain has fewer documents than there are splits. */
@@ -30,8 +37,6 @@ at_status at_balance_split(at_ctx *c, at_stage *domain, int n, const at_balance 
     passed over.  If the domain then is too small, the first one passed over is cut to fit.  With
     weights, sizes over weights are made equal, and no domain exceeds the limit. */
 at_status at_balance_take(at_ctx *c, at_stage *domain, int n, const at_balance *b);
-/** The weight of a domain. */
-double at_balance_weight(const at_balance *b, int domain);
 /** Indices of the documents of one split by order, from the heap; *count how many. NULL: OOM. */
 int64_t *at_balance_order(at_ctx *c, const at_stage *s, at_split split, int64_t *count);
 

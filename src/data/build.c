@@ -1,6 +1,9 @@
 /* build.c - the steps of a build, and the folder it makes. */
 #include "data/build.h"
 #include "base/file.h"
+#include "data/align.h"
+#include "data/language.h"
+#include "data/overlap.h"
 #include "data/progress.h"
 #include "data/settle.h"
 #include <math.h>
@@ -153,13 +156,39 @@ static at_status weights_fill(at_ctx *c, at_builder *k) {
     return AT_OK;
 }
 
+/* Which domains are aligned. */
+static at_status aligned_fill(at_ctx *c, at_builder *k) {
+    const char *list = k->b->aligned;
+    if (!list) return AT_OK;
+    if (!(k->aligned = at_calloc(c, (size_t)k->n_domains, sizeof *k->aligned))) return c->status;
+    const bool all = strcmp(list, "all") == 0;
+    for (int i = 0; i < k->n_domains; i++) k->aligned[i] = all;
+    for (const char *p = list; !all && *p; p += *p == ',') {
+        char name[80];
+        const int n = (int)strcspn(p, ",");
+        (void)snprintf(name, sizeof name, "%.*s", n, p);
+        const int d = domain_of(k, name);
+        if (d < 0) return at_error(c, AT_ARG, "aligned: no domain \"%s\" has a source", name);
+        k->aligned[d] = true;
+        p += n;
+    }
+    int count = 0;
+    for (int i = 0; i < k->n_domains; i++) count += k->aligned[i];
+    if (count < 2)
+        return at_error(c, AT_ARG, "aligned: expected at least two domains, found \"%.200s\"",
+                        list);
+    k->balance.aligned = k->aligned;
+    return AT_OK;
+}
+
 static at_status sources_open(at_ctx *c, at_builder *k) {
     const at_build *b = k->b;
     k->source = at_calloc(c, (size_t)b->n_sources, sizeof *k->source);
     k->stage = at_calloc(c, DOMAINS_MAX, sizeof *k->stage);
     k->written = at_calloc(c, DOMAINS_MAX, sizeof *k->written);
     k->words = at_calloc(c, DOMAINS_MAX, sizeof *k->words);
-    if (!k->source || !k->stage || !k->written || !k->words) return c->status;
+    k->overlap = at_calloc(c, DOMAINS_MAX, sizeof *k->overlap);
+    if (!k->source || !k->stage || !k->written || !k->words || !k->overlap) return c->status;
     for (int64_t i = 0; i < b->n_sources; i++) {
         const at_build_source *s = &b->source[i];
         at_status status = at_source_open(c, s->path, s->domain, s->kind, &k->source[i]);
@@ -171,7 +200,8 @@ static at_status sources_open(at_ctx *c, at_builder *k) {
         if (status) return status;
         k->n_domains++;
     }
-    return weights_fill(c, k);
+    const at_status s = weights_fill(c, k);
+    return s ? s : aligned_fill(c, k);
 }
 
 /* For progress inside a file: bytes read before it. */
@@ -201,6 +231,41 @@ static at_status read_source(at_ctx *c, at_builder *k, at_source *s, reading *r)
     return status;
 }
 
+/* A domain may have been read in vain, and filters may leave nothing of it. */
+static at_status text_left(at_ctx *c, const at_builder *k) {
+    for (int i = 0; i < k->n_domains; i++) {
+        const at_stage *s = &k->stage[i];
+        if (s->n == 0)
+            return at_error(
+                c, AT_FORMAT,
+                "domain \"%s\": no text left: %lld files read, %lld not UTF-8, %lld empty, "
+                "%lld of another kind; %lld paragraphs too short, %lld duplicates, %lld in the "
+                "language of another domain",
+                s->name, (long long)s->left.files, (long long)s->left.not_utf8,
+                (long long)s->left.empty, (long long)s->left.other_kind,
+                (long long)s->dropped.too_short, (long long)s->dropped.duplicates,
+                (long long)s->dropped.other_language);
+    }
+    return AT_OK;
+}
+
+/* Every split had a document of every domain before near copies were dropped. */
+static at_status splits_left(at_ctx *c, const at_builder *k) {
+    for (int i = 0; i < k->n_domains; i++)
+        for (int split = 0; split < AT_SPLITS; split++) {
+            const at_stage *s = &k->stage[i];
+            bool any = k->balance.share[split] <= 0;
+            for (int64_t j = 0; j < s->n && !any; j++) any = s->doc[j].split == (at_split)split;
+            if (!any)
+                return at_error(c, AT_FORMAT,
+                                "domain \"%s\": nothing of the %s split is left: %lld of its "
+                                "paragraphs are nearly copies of others (near-dup %g)",
+                                s->name, at_split_name[split],
+                                (long long)s->dropped.near_duplicates, k->near.threshold);
+        }
+    return AT_OK;
+}
+
 static at_status read_all(at_ctx *c, at_builder *k) {
     reading r = {.done = 0};
     double total = 0;
@@ -210,18 +275,21 @@ static at_status read_all(at_ctx *c, at_builder *k) {
         const at_status s = read_source(c, k, &k->source[i], &r);
         if (s) return s;
     }
-    for (int i = 0; i < k->n_domains; i++) {
-        const at_stage *s = &k->stage[i];
-        if (s->n == 0)
-            return at_error(
-                c, AT_FORMAT,
-                "domain \"%s\": no text left: %lld files read, %lld not UTF-8, %lld empty, "
-                "%lld of another kind; %lld paragraphs too short, %lld duplicates",
-                s->name, (long long)s->left.files, (long long)s->left.not_utf8,
-                (long long)s->left.empty, (long long)s->left.other_kind,
-                (long long)s->dropped.too_short, (long long)s->dropped.duplicates);
-    }
-    return AT_OK;
+    return text_left(c, k);
+}
+
+/* What is dropped because of other paragraphs, and what goes into which split. */
+static at_status refine(at_ctx *c, at_builder *k) {
+    const at_build *b = k->b;
+    at_status s = AT_OK;
+    if (b->language_filter) s = at_language_filter(c, k->stage, k->n_domains);
+    if (!s) s = text_left(c, k);
+    if (!s && k->aligned) s = at_align(c, k->stage, k->n_domains, k->aligned);
+    if (!s) s = at_balance_split(c, k->stage, k->n_domains, &k->balance, b->seed);
+    if (!s && b->near_dup > 0) s = at_near_drop(c, k->stage, k->n_domains, k->stage_dir, &k->near);
+    if (!s && b->near_dup > 0 && k->aligned) /* what one domain lost, the others lose */
+        s = at_align(c, k->stage, k->n_domains, k->aligned);
+    return s ? s : splits_left(c, k);
 }
 
 static void builder_close(at_ctx *c, at_builder *k) {
@@ -232,6 +300,8 @@ static void builder_close(at_ctx *c, at_builder *k) {
     at_free(k->written);
     at_free(k->words);
     at_free(k->weight);
+    at_free(k->aligned);
+    at_free(k->overlap);
     at_dedup_free(&k->seen);
     at_tokenizer_close(k->tokenizer);
     at_partial_drop(c, k->dir);
@@ -244,15 +314,18 @@ at_status at_build_run(at_ctx *c, const at_build *b, cJSON **manifest) {
     at_status s = options_check(c, b);
     if (s) return s;
     at_builder k = {.b = b, .balance = b->balance};
-    s = folder_open(c, &k);
+    k.balance.seed = b->seed;
+    if (b->near_dup != 0) s = at_near_init(c, b->near_dup, &k.near);
+    if (!s) s = folder_open(c, &k);
     if (!s) s = sources_open(c, &k);
     if (!s) s = read_all(c, &k);
     at_dedup_free(&k.seen);
-    if (!s) s = at_balance_split(c, k.stage, k.n_domains, &k.balance, b->seed);
+    if (!s) s = refine(c, &k);
     if (!s) s = at_build_tokenizer(c, &k);
     if (!s) s = at_build_encode(c, &k);
     if (!s) s = at_balance_take(c, k.stage, k.n_domains, &k.balance);
     if (!s) s = at_build_settle(c, &k);
+    if (!s) s = at_overlap(c, k.stage, k.n_domains, k.overlap);
     if (!s) s = at_build_write(c, &k);
     if (!s) s = at_build_manifest(c, &k, manifest);
     if (!s) s = folder_commit(c, &k);

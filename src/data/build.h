@@ -18,6 +18,7 @@
 #define AT_BUILD_H
 #include "base/json.h"
 #include "data/balance.h"
+#include "data/near.h"
 #include "token/tokenizer.h"
 
 typedef struct at_build_source {
@@ -48,6 +49,9 @@ typedef struct at_build {
     int64_t sample;        /* bytes of text a domain to train it on, at most     */
     at_balance balance;
     at_filter filter;
+    const char *aligned;  /* "en,fr": domains of translations (align.h), "all", or NULL: none */
+    double near_dup;      /* likeness of paragraphs that are too near (near.h); 0: off */
+    bool language_filter; /* language.h */
     at_read_options reading;
     uint64_t seed;
 } at_build;
@@ -71,6 +75,9 @@ typedef struct at_builder {
     int32_t eot;
     at_shard (*written)[AT_SPLITS]; /* [n_domains]: counts of the shards */
     int64_t (*words)[AT_SPLITS];    /* ... and words of their text      */
+    at_near near;                   /* what at_near_drop did */
+    double (*overlap)[AT_SPLITS];   /* [n_domains]: overlap.h */
+    bool *aligned;                  /* [n_domains], or NULL: none */
     double *weight;                 /* [n_domains], or NULL: all the same */
 } at_builder;
 

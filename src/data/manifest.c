@@ -1,6 +1,7 @@
 /* manifest.c - manifest.json: everything needed to judge a data set and to build it again. */
 #include "base/sha256.h"
 #include "data/settle.h"
+#include "data/shingle.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,6 +59,12 @@ static void put_balance(const at_builder *k, at_json *j) {
             at_json_put_number(j, k->stage[i].name, b->weight[i]);
         at_json_end(j);
     }
+    if (b->aligned) {
+        at_json_begin_list(j, "aligned");
+        for (int i = 0; i < k->n_domains; i++)
+            if (b->aligned[i]) at_json_put_string(j, NULL, k->stage[i].name);
+        at_json_end(j);
+    }
     put_reached(k, j);
     at_json_end(j);
 }
@@ -90,6 +97,7 @@ static void put_left(const at_stage *s, at_json *j) {
     put(j, "files", s->left.files);
     put(j, "documents", s->left.documents);
     put(j, "documents_kept", s->n);
+    put_some(j, "documents_unaligned", s->dropped.unaligned);
     at_json_end(j);
     at_json_begin_object(j, "files_left_out");
     put_some(j, "other_kind", s->left.other_kind);
@@ -105,6 +113,24 @@ static void put_left(const at_stage *s, at_json *j) {
     put_some(j, "too_short", s->dropped.too_short);
     put_some(j, "few_letters", s->dropped.few_letters);
     put_some(j, "no_sentence", s->dropped.no_sentence);
+    put_some(j, "other_language", s->dropped.other_language);
+    put_some(j, "other_language_bytes", s->dropped.other_language_bytes);
+    put_some(j, "near_duplicates", s->dropped.near_duplicates);
+    put_some(j, "near_duplicate_bytes", s->dropped.near_duplicate_bytes);
+    at_json_end(j);
+}
+
+static void put_near(const at_near *n, at_json *j) {
+    at_json_begin_object(j, "near_duplicates");
+    at_json_put_number(j, "threshold", n->threshold);
+    put(j, "shingle_bytes", AT_SHINGLE);
+    put(j, "rows", n->rows);
+    put(j, "bands", n->bands);
+    put(j, "paragraphs", n->paragraphs);
+    put(j, "compared", n->compared);
+    at_json_begin_object(j, "dropped");
+    for (int s = 0; s < AT_SPLITS; s++) put(j, at_split_name[s], n->dropped[s]);
+    at_json_end(j);
     at_json_end(j);
 }
 
@@ -138,6 +164,10 @@ static at_status put_domain(at_ctx *c, const at_builder *k, int i, at_json *j) {
         at_json_end(j);
     }
     at_json_end(j);
+    at_json_begin_object(j, "overlap_with_training");
+    for (int p = AT_VALIDATION; p < AT_SPLITS; p++)
+        at_json_put_number(j, at_split_name[p], floor(k->overlap[i][p] * 1e6 + 0.5) / 1e6);
+    at_json_end(j);
     put_sources(k, j, s->name);
     put_left(s, j);
     at_json_end(j);
@@ -166,7 +196,9 @@ at_status at_build_manifest(at_ctx *c, const at_builder *k, cJSON **manifest) {
     at_json_begin_object(&j, "filter");
     put(&j, "min_chars", b->filter.min_chars);
     at_json_put_number(&j, "min_letters", b->filter.min_letters);
+    at_json_put_bool(&j, "language", b->language_filter);
     at_json_end(&j);
+    if (b->near_dup > 0) put_near(&k->near, &j);
     at_json_begin_list(&j, "domains");
     at_status s = AT_OK;
     for (int i = 0; !s && i < k->n_domains; i++) s = put_domain(c, k, i, &j);

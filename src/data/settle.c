@@ -79,7 +79,9 @@ static at_status part_open(at_ctx *c, at_builder *k, int domain, at_split split,
 
 static double relative(const part *p) { return (double)p->total / p->weight; }
 
-/* Takes `excess` units off: from the last document that has more, else the last one goes. */
+/* Takes `excess` units off: from the last document that has some left then, else the last one
+   goes. */
+enum { FEW = 16 };
 static at_status shorten(at_ctx *c, at_builder *k, part *p, int64_t excess, at_ids *room) {
     const at_unit unit = k->balance.unit;
     at_staged *last = NULL, *chosen = NULL;
@@ -94,10 +96,14 @@ static at_status shorten(at_ctx *c, at_builder *k, part *p, int64_t excess, at_i
             last = d;
             last_units = units;
         }
-        if (units > excess && unit != AT_UNIT_DOCS) {
+        if (units > excess + FEW && unit != AT_UNIT_DOCS) {
             chosen = d;
             before = units;
         }
+    }
+    if (!chosen && last && last_units > excess && unit != AT_UNIT_DOCS) {
+        chosen = last;
+        before = last_units;
     }
     if (!chosen) { /* no document is that long */
         if (!last) return AT_OK;

@@ -133,6 +133,7 @@ at_status at_stage_add(at_ctx *c, at_stage *s, const at_document *d, const at_fi
     const char *group = d->file ? d->file : d->key;
     s->doc[s->n++] = (at_staged){.key = XXH3_64bits(d->key, strlen(d->key)),
                                  .group = XXH3_64bits(group, strlen(group)),
+                                 .file = XXH3_64bits(group, strlen(group)),
                                  .text_at = s->text_bytes,
                                  .bytes = s->clean.n,
                                  .chars = at_utf8_count(s->clean.p, (size_t)s->clean.n),
@@ -140,6 +141,91 @@ at_status at_stage_add(at_ctx *c, at_stage *s, const at_document *d, const at_fi
                                  .gap = d->separator ? (int)strlen(d->separator) : 0};
     s->text_bytes += s->clean.n;
     return AT_OK;
+}
+
+/* ---- writing anew ---- */
+
+bool at_paragraph_next(at_paragraphs *all, const char **p, size_t *bytes) {
+    static const char *const separator[] = {"", "\n", "\n\n"};
+    if (all->p >= all->end) return false;
+    const char *stop = all->gap ? find(all->p, all->end, separator[all->gap]) : all->end;
+    *p = all->p;
+    *bytes = (size_t)(stop - all->p);
+    all->p = stop < all->end ? stop + all->gap : all->end;
+    return true;
+}
+
+/* What stays of a document, in s->clean. */
+static at_status what_stays(at_ctx *c, at_stage *s, const at_staged *d, const at_bytes *text,
+                            at_stays_fn stays, void *user) {
+    at_paragraphs all = {text->p, text->p + text->n, d->gap};
+    const char *p;
+    size_t n;
+    at_status status = AT_OK;
+    s->clean.n = 0;
+    for (int64_t i = 0; !status && at_paragraph_next(&all, &p, &n); i++) {
+        bool yes;
+        status = stays(c, user, s, d, i, p, n, &yes);
+        if (status || !yes) continue;
+        if (s->clean.n > 0) status = at_bytes_add(c, &s->clean, "\n\n", (size_t)d->gap);
+        if (!status) status = at_bytes_add(c, &s->clean, p, n);
+    }
+    return status;
+}
+
+/* The text of s->clean as that of the document. */
+static at_status append(at_ctx *c, FILE *f, const char *path, const at_bytes *clean, int64_t at,
+                        at_staged *d) {
+    if (fwrite(clean->p, 1, (size_t)clean->n, f) != (size_t)clean->n)
+        return io_error(c, path, "write");
+    d->text_at = at;
+    d->bytes = clean->n;
+    d->chars = at_utf8_count(clean->p, (size_t)clean->n);
+    d->words = at_utf8_words(clean->p, (size_t)clean->n);
+    return AT_OK;
+}
+
+static at_status refine_into(at_ctx *c, at_stage *s, FILE *f, const char *path, at_stays_fn stays,
+                             void *user) {
+    at_bytes text = {0};
+    int64_t kept = 0, at = 0;
+    at_status status = AT_OK;
+    for (int64_t i = 0; !status && i < s->n; i++) {
+        at_staged d = s->doc[i];
+        if (at_interrupted(c)) status = at_error(c, AT_INTERRUPTED, "data build: interrupted");
+        if (!status) status = at_stage_text(c, s, &d, &text);
+        if (!status) status = what_stays(c, s, &d, &text, stays, user);
+        if (status) break;
+        if (s->clean.n == 0) {
+            s->dropped.documents++;
+            continue;
+        }
+        status = append(c, f, path, &s->clean, at, &d);
+        at += d.bytes;
+        s->doc[kept++] = d;
+    }
+    at_bytes_free(&text);
+    if (!status) s->n = kept;
+    if (!status) s->text_bytes = at;
+    return status;
+}
+
+at_status at_stage_refine(at_ctx *c, at_stage *s, at_stays_fn stays, void *user) {
+    at_bytes path = {0};
+    at_status status = at_bytes_add(c, &path, s->text_path, strlen(s->text_path));
+    if (!status) status = at_bytes_add(c, &path, ".new", 5);
+    FILE *f = NULL;
+    if (!status && !(f = fopen(path.p, "w+b"))) status = io_error(c, path.p, "create");
+    if (!status) status = refine_into(c, s, f, path.p, stays, user);
+    if (!status && rename(path.p, s->text_path) != 0) status = io_error(c, path.p, "rename");
+    if (!status) { /* the old text is gone with its file */
+        (void)fclose(s->text);
+        s->text = f;
+    } else if (f) {
+        (void)fclose(f);
+    }
+    at_bytes_free(&path);
+    return status;
 }
 
 /* ---- reading back ---- */

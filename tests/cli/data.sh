@@ -80,6 +80,49 @@ says "only where domains are balanced"
 run 1 "$ARTEL" data build -d en="$text/en" -d fr="$text/fr" --vocab 400 -o "$work/x" --share en=700,fr=1 --unit docs
 says "split cannot be balanced within 5 %"
 
+# ---- translations, languages, near copies ----
+mkdir -p "$work/mixed/en" "$work/mixed/fr"
+i=0
+while [ $i -lt 60 ]; do
+    for d in en fr; do
+        [ $d = fr ] && [ $i -ge 50 ] && continue
+        [ $d = en ] && w="the house of the man is in the town" || w="la maison de cet homme est dans la ville"
+        for j in a b c; do
+            k=$(printf %s "$d$i$j" | md5sum | cut -c 1-24)
+            printf '%s and %s with x%s y%s.\n\n' "$w" "$k" "$j" "$i"
+        done >"$work/mixed/$d/$i.txt"
+        [ $d = fr ] && printf 'the house of the man is in the town and %s with the man in the house of %s.\n' $i \
+            "$(printf %s "$i" | md5sum)" >>"$work/mixed/fr/$i.txt"
+    done
+    i=$((i + 1))
+done
+cp "$work/mixed/en/7.txt" "$work/mixed/en/copy.txt" # exact copies go in any case; near ones are asked for
+sed 's/house/House!/; s/town/Town,/' "$work/mixed/en/7.txt" >"$work/mixed/en/8.txt"
+mixed="-d en=$work/mixed/en -d fr=$work/mixed/fr --vocab 300"
+run 0 "$ARTEL" data build $mixed -o "$work/mix" --json
+check "nothing of the kind unless asked for" sh -c "! grep -q 'other_language\|near_dup\|unaligned' '$work/.out'"
+prints '"overlap_with_training"'
+run 0 "$ARTEL" data build $mixed -o "$work/mix" --language-filter --near-dup 0.8 --aligned all
+prints "50 other language"
+prints "near duplicates"
+prints "documents left out: "
+check "the manifest counts near copies" grep -q '"near_duplicates":' "$work/mix/manifest.json"
+check "... and names the aligned domains" grep -q '"aligned":' "$work/mix/manifest.json"
+run 0 "$ARTEL" data show "$work/mix" -d fr -n 100
+check "no English in fr" sh -c "! grep -q 'the house' '$work/.out'"
+run 0 "$ARTEL" data build $mixed -o "$work/mix2" --language-filter --near-dup 0.8 --aligned all --threads 3 -q
+check "the same for every number of threads" diff -r "$work/mix" "$work/mix2"
+run 2 "$ARTEL" data build $mixed -o "$work/x" --near-dup 0.2
+says "--near-dup: expected a likeness from 0.5 to 1"
+run 2 "$ARTEL" data build $mixed -o "$work/x" --near-dup some
+says "or \`off\`"
+run 2 "$ARTEL" data build $mixed -o "$work/x" --aligned en,de
+says 'aligned: no domain "de"'
+run 1 "$ARTEL" data build -d en="$work/mixed/en" -d fr="$text/fr" --vocab 300 -o "$work/x" --aligned en,fr
+says "no document is in all aligned domains"
+run 2 "$ARTEL" data build -d en="$work/mixed/en" --vocab 300 -o "$work/x" --language-filter
+says "at least two domains"
+
 # the tokenizer of one set serves another
 run 0 "$ARTEL" data build -q -d en="$text/en" --tokenizer "$work/set/tokenizer.json" -o "$work/three"
 check "the same tokenizer" cmp -s "$work/set/tokenizer.json" "$work/three/tokenizer.json"
