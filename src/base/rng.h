@@ -19,6 +19,7 @@ enum {
     AT_STREAM_ROUTE,  /* + number of the draw: experts drawn in training */
     AT_STREAM_LAB,    /* resampling of measurements      */
     AT_STREAM_COMMON, /* steps without the common trunk */
+    AT_STREAM_SPLIT,  /* rows of a table into splits     */
 };
 
 /** 64 random bits. */

@@ -200,6 +200,20 @@ at_status at_lines_next(at_ctx *c, at_lines *l, const char **line, size_t *bytes
     }
 }
 
+at_status at_lines_rest(at_ctx *c, at_lines *l, int64_t most, char **text, size_t *bytes) {
+    at_status s = AT_OK;
+    *text = NULL;
+    while (!s && !l->end && l->text.n - l->at <= most) s = decode(c, l);
+    if (!s && l->text.n - l->at > most)
+        s = at_error(c, AT_FORMAT, "%s: longer than %lld bytes", l->path, (long long)most);
+    if (!s && !(*text = at_malloc(c, (size_t)(l->text.n - l->at) + 1))) s = AT_OOM;
+    if (s) return s;
+    *bytes = (size_t)(l->text.n - l->at);
+    if (*bytes) memcpy(*text, l->text.p + l->at, *bytes);
+    (*text)[*bytes] = 0;
+    return AT_OK;
+}
+
 int64_t at_lines_number(const at_lines *l) { return l->number; }
 int64_t at_lines_offset(const at_lines *l) { return l->offset; }
 int64_t at_lines_consumed(const at_lines *l) { return l->consumed; }

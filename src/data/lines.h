@@ -18,6 +18,9 @@ at_status at_lines_open(at_ctx *c, const char *path, int64_t limit, at_lines **o
 /** *line: the line without "\n" or "\r\n", valid until the next call; NULL at the end of the file.
     AT_FORMAT for damaged or truncated compression and for overlong lines. */
 at_status at_lines_next(at_ctx *c, at_lines *l, const char **line, size_t *bytes);
+/** Another use: all bytes that were not handed out yet, decompressed and NUL-terminated, from the heap;
+    at most `most` of them, AT_FORMAT otherwise. */
+at_status at_lines_rest(at_ctx *c, at_lines *l, int64_t most, char **text, size_t *bytes);
 /** Number of the line last handed out, from 1. */
 int64_t at_lines_number(const at_lines *l);
 /** Offset of its first byte in the decompressed file. */

@@ -8,6 +8,9 @@
 #include "api/api.h"
 #include "arch/model.h"
 #include "check.h"
+#include "data/features.h"
+#include "data/split.h"
+#include "data/table_read.h"
 #include "data_fixture.h"
 #include "infer/compose.h"
 #include "infer/convert.h"
@@ -217,6 +220,50 @@ static at_status load_router(void) {
     return s;
 }
 
+/* A table of each kind; what a model reads of one, written and read again. */
+static at_status tables(void) {
+    static const char *const text[] = {
+        "n,kind,gap,label\n1,\"a \"\"b\"\"\",?,x\n2,c,1,y\n3,c,2,x\n",
+        "@relation r\n@attribute 'x y' real\n@attribute k {a,b}\n@attribute w string\n"
+        "@data\n1,a,'u v'\n?,b,w\n",
+        "2 1 2\n0\n0 1\n2\n1 0\n",
+    };
+    at_status s = AT_OK;
+    for (size_t i = 0; i < sizeof text / sizeof *text && s == AT_OK; i++) {
+        at_table t;
+        s = at_table_parse(&ctx, "t", text[i], strlen(text[i]), NULL, &t);
+        if (s == AT_OK) at_table_close(&t);
+    }
+    at_table t = {0};
+    at_features f = {0}, again = {0};
+    at_reading r = {0};
+    at_row_split split = {0};
+    cJSON *o = NULL;
+    at_real x[8];
+    if (s == AT_OK) s = at_table_parse(&ctx, "t", text[0], strlen(text[0]), NULL, &t);
+    if (s == AT_OK)
+        s = at_row_split_make(&ctx, 3, t.column[3].level, &(at_row_split_options){.most = 2},
+                              &split);
+    const at_features_options how = {.scaling = AT_SCALE_QUANTILE};
+    if (s == AT_OK) s = at_features_fit(&ctx, &t, 3, (int64_t[]){0, 1, 2}, 3, &how, &f);
+    if (s == AT_OK) {
+        at_json j;
+        at_json_open(&j, &ctx);
+        at_features_write(&f, &j);
+        o = at_json_value(&j, "written");
+        s = o ? at_features_read(&ctx, "read", o, &again) : ctx.status;
+    }
+    if (s == AT_OK) s = at_reading_open(&ctx, &again, &t, &r);
+    if (s == AT_OK) at_reading_row(&r, 0, x);
+    cJSON_Delete(o);
+    at_reading_close(&r);
+    at_features_close(&f);
+    at_features_close(&again);
+    at_row_split_close(&split);
+    at_table_close(&t);
+    return s;
+}
+
 static void reading(void **state) {
     (void)state;
     every_allocation("model from recipe", 1, new_model, NULL, NULL);
@@ -228,6 +275,7 @@ static void reading(void **state) {
     every_allocation("data set", 1, open_data, NULL, NULL);
     every_allocation("safetensors read", 1, read_tensors, NULL, NULL);
     every_allocation("router read", 1, load_router, NULL, NULL);
+    every_allocation("tables", 1, tables, NULL, NULL);
 }
 
 /* ---- results ------------------------------------------------------------------------- */

@@ -1,0 +1,62 @@
+/*
+ * tabular.h - tables: rows of numbers and categories, from
+ *
+ *   CSV    RFC 4180; marks , ; tab or |, whichever the first line has most of; a header or none
+ *   ARFF   @attribute numeric, real, integer, {a,b}, string; no sparse rows
+ *   FANN   "rows inputs outputs", then inputs and outputs in turn (the data files of libfann)
+ *   IDX    images and labels of MNIST's kind: PATH holds the images, its label file lies beside it
+ *
+ * plain, .gz or .zst.  The kind is known by the first bytes.
+ *
+ * A column of CSV is numbers if every cell that is not missing is one; if most are, the others are
+ * errors; else its different texts are levels.  Levels are in order, by value or bytes; those of ARFF
+ * as declared.
+ */
+#ifndef AT_TABULAR_H
+#define AT_TABULAR_H
+#include "data/levels.h"
+
+typedef struct at_column {
+    char *name;
+    double *number; /* [rows], NaN: missing; or */
+    uint8_t *byte;  /* [rows] 0 to 255, none missing; or */
+    int32_t *level; /* [rows] into levels, -1: missing */
+    at_levels levels;
+} at_column;
+
+typedef enum at_table_header { AT_HEADER_AUTO, AT_HEADER_YES, AT_HEADER_NO } at_table_header;
+
+typedef struct at_table_options {
+    at_table_header header; /* of CSV; auto: the first row is one if no cell of it is a number or
+                               missing, and no two are the same                              */
+    int64_t skip;           /* lines before the table, CSV                                   */
+    char *const *levels;    /* n_levels names of columns that are levels, whatever they hold */
+    int64_t n_levels;
+} at_table_options;
+
+typedef struct at_table {
+    char *path;
+    int64_t rows, n, cap; /* n columns */
+    at_column *column;
+    int64_t *line;   /* [rows] in the file; NULL: rows are numbered from 0 */
+    int64_t outputs; /* of FANN and IDX: so many last columns are what is to be predicted */
+} at_table;
+
+void at_table_close(at_table *t);
+
+/** The column of this name, or -1. */
+int64_t at_table_find(const at_table *t, const char *name);
+/** The same; AT_ARG with the nearest name that there is. */
+at_status at_table_column(at_ctx *c, const at_table *t, const char *name, int64_t *out);
+/** What row i says: a number, or that of a level; NaN: missing. */
+double at_column_value(const at_column *k, int64_t row);
+/** "FILE:LINE", or "FILE: row N", of row i; returns text. */
+enum { AT_WHERE = 512 };
+const char *at_table_where(const at_table *t, int64_t row, char text[AT_WHERE]);
+/** Numbers into levels: their texts are those of the shortest decimals that give them back. */
+at_status at_column_to_levels(at_ctx *c, at_table *t, int64_t column);
+
+/** Another column without values; NULL: out of memory. */
+at_column *at_table_add(at_ctx *c, at_table *t, const char *name, size_t bytes);
+
+#endif
