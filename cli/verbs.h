@@ -19,6 +19,7 @@
     X(compose, "experts and a router into one model")                   \
     X(eval, "loss and perplexity on each domain of a data set")         \
     X(atlas, "which experts of a mixture read what")                    \
+    X(score, "BLEU and chrF of a text against a reference")             \
     X(generate, "text from a model")                                    \
     X(logits, "raw logits of given token ids")                          \
     X(convert, "a model folder in another shape, proved by its logits") \

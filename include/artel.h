@@ -284,6 +284,13 @@ ARTEL_API artel_status artel_model_eval(artel *a, const artel_model *m, const ch
 ARTEL_API artel_status artel_eval(artel *a, const char *model, const char *data,
                                   const artel_eval_options *o, artel_emit emit, void *user);
 
+/** How much a text has in common with a reference, line by line, over the whole of both: BLEU and chrF
+    as sacreBLEU computes them by default.  text, reference: files of as many lines (ARTEL_MISMATCH:
+    they have not).  Emits {"lines","bleu","brevity_penalty","precisions":[of 1 to 4 words, percent],
+    "words","reference_words","chrf"}. */
+ARTEL_API artel_status artel_score(artel *a, const char *text, const char *reference,
+                                   artel_emit emit, void *user);
+
 typedef struct artel_atlas_options {
     const char *split; /* "train", "validation" or "test"; NULL: test              */
     int64_t context;   /* tokens of a window; 0: the model's context, at most 1024 */
