@@ -1,4 +1,4 @@
-/* cmd_eval.c - artel eval MODEL --data DIR. */
+/* cmd_eval.c - artel eval MODEL --data DIR: losses, or --generate: how its texts read. */
 #include "artel.h"
 #include "opt.h"
 #include "printable.h"
@@ -6,6 +6,7 @@
 #include "ui.h"
 #include "verbs.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- experts of a mixture: many JSON objects become two lines of text ---- */
@@ -96,11 +97,70 @@ static void draw(void *user, const char *json) {
     cJSON_Delete(o);
 }
 
+/* ---- texts that a model writes ---- */
+
+enum { TEMPERATURES_MAX = 16 };
+
+/* A share as a percentage, or a dash where there was nothing to share. */
+static void put_percent(const cJSON *o, const char *key) {
+    if (cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(o, key)))
+        printf(" %10.1f %%", 100 * row_number(o, key));
+    else
+        printf(" %12s", "-");
+}
+
+static void draw_text_row(void *user, const char *json) {
+    bool *begun = user;
+    char how[32] = "documents";
+    cJSON *o = printable_row(json, stdout);
+    if (!*begun)
+        printf("%-12s %11s %12s %12s %12s %8s\n", "domain", "temperature", "said before",
+               "known words", "language", "tokens");
+    *begun = true;
+    if (cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(o, "temperature")))
+        (void)snprintf(how, sizeof how, "%g", row_number(o, "temperature"));
+    printf("%-12.12s %11s", row_text(o, "domain"), how);
+    put_percent(o, "repeated");
+    put_percent(o, "known");
+    put_percent(o, "language");
+    printf(" %8.0f\n", row_number(o, "new_tokens"));
+    cJSON_Delete(o);
+}
+
+/* "0.3,0.8" -> numbers; how many, or -1. */
+static int read_temperatures(const char *text, double out[TEMPERATURES_MAX]) {
+    int n = 0;
+    for (const char *s = text; *s;) {
+        char *end;
+        const double v = strtod(s, &end);
+        if (end == s || !(v >= 0 && v <= 100) || n == TEMPERATURES_MAX || (*end && *end != ','))
+            return -1;
+        out[n++] = v;
+        s = *end ? end + 1 : end;
+    }
+    return n ? n : -1;
+}
+
+static int write_texts(ui *u, const char *model, const char *data, artel_fluency_options *o) {
+    bool begun = false;
+    if (!ui_open(u, "eval")) return 1;
+    o->sampling.seed = u->seed < 0 ? 0 : (uint64_t)u->seed;
+    const artel_status s =
+        artel_fluency(u->a, model, data, o, u->json ? ui_json : draw_text_row, &begun);
+    if (begun)
+        printf("said before: runs of four words that the same text had before; known words: in the "
+               "training text of the domain;\nlanguage: texts that the router takes for the "
+               "domain's; documents: what follows the prompts in the data set.\n");
+    return ui_close(u, s);
+}
+
 int cmd_eval(int argc, char **argv) {
     ui u = {0};
-    const char *data = NULL, *split = NULL;
-    bool usage = false;
+    const char *data = NULL, *split = NULL, *heat = NULL;
+    bool usage = false, generate = false;
+    double temperature[TEMPERATURES_MAX];
     artel_eval_options o = {0};
+    artel_fluency_options f = {.temperatures = temperature};
     const opt table[] = {
         {"data", 'd', OPT_STRING, &data, OPT_REQUIRED, "DIR", "data set folder", 0, 0},
         {"split", 0, OPT_STRING, &split, "test", "NAME", "train, validation or test", 0, 0},
@@ -113,6 +173,23 @@ int cmd_eval(int argc, char **argv) {
          "none for a plain one; -1: none",
          -1, 1 << 20},
         {"usage", 0, OPT_FLAG, &usage, NULL, NULL, "also how often each expert is used", 0, 0},
+        {"generate", 0, OPT_FLAG, &generate, NULL, NULL,
+         "instead of all this: how texts read that the model writes", 0, 0},
+        {"samples", 0, OPT_INT, &f.samples, "20", "N", "--generate: texts a domain and temperature",
+         1, 1e6},
+        {"prompt-tokens", 0, OPT_INT, &f.prompt, "32", "N",
+         "--generate: each begins as a document of the split does, by so many tokens", 1, 1 << 20},
+        {"tokens", 'n', OPT_INT, &f.n, "100", "N", "--generate: most new tokens of a text", 1, 1e9},
+        {"temperatures", 0, OPT_STRING, &heat, "0.3,0.8,1", "T,T",
+         "--generate: one after the other", 0, 0},
+        {"top-k", 0, OPT_INT, &f.sampling.top_k, "40", "K",
+         "--generate: only the K most probable; 0: all", 0, 1e9},
+        {"top-p", 0, OPT_REAL, &f.sampling.top_p, "1", "P",
+         "--generate: only the most probable that reach P", 0, 1},
+        {"repeat-penalty", 0, OPT_REAL, &f.sampling.repeat_penalty, "1", "R",
+         "--generate: a token among the last 64 becomes R times less likely; 1: off", 1, 1e6},
+        {"router", 0, OPT_STRING, &f.router, "", "DIR",
+         "--generate: whose verdict on the language; else a composed model's own", 0, 0},
         UI_OPTIONS(&u),
         {0},
     };
@@ -126,10 +203,22 @@ int cmd_eval(int argc, char **argv) {
         "which are not scored; with --route-on -1 by the very tokens that are, which flatters\n"
         "it.  To compare a plain model with a composed one, give both the same --route-on.\n"
         "--usage of a mixture: a load entropy of 1 is an even load; dead experts\n"
-        "have under 1 % of an even share; 3.12 is expert 12 of layer 3, from 0.",
+        "have under 1 % of an even share; 3.12 is expert 12 of layer 3, from 0.\n"
+        "--generate has the model go on where documents of the split begin, and says whether\n"
+        "the texts loop, are made of words that the domain's training text has, and are in the\n"
+        "domain's language.  The first row of a domain is what the documents themselves say.",
         table};
     const int rc = opt_parse(&verb, &argc, argv);
     if (rc >= 0) return rc;
+    if (generate) {
+        f.n_temperatures = read_temperatures(heat, temperature);
+        if (f.n_temperatures < 0)
+            return ui_usage("eval", "--temperatures %s: expected up to %d numbers such as 0.3,0.8",
+                            heat, TEMPERATURES_MAX);
+        f.split = split;
+        if (!*f.router) f.router = NULL;
+        return write_texts(&u, argv[0], data, &f);
+    }
     if (!ui_open(&u, "eval")) return 1;
     o.split = split;
     o.usage = usage;

@@ -369,6 +369,35 @@ ARTEL_API artel_status artel_model_generate(artel *a, const artel_model *m,
 ARTEL_API artel_status artel_generate(artel *a, const char *model, const artel_generate_options *o,
                                       artel_text text, artel_emit emit, void *user);
 
+typedef struct artel_fluency_options {
+    const char *split;          /* whose documents give the prompts; NULL: test                */
+    int64_t prompt;             /* tokens of a prompt, the beginning of a document; 0: 32      */
+    int64_t n;                  /* most new tokens of a text; 0: 100                           */
+    int64_t samples;            /* texts a domain and temperature; 0: 20.  Documents are taken
+                                   evenly from the split, several times where there are fewer    */
+    const double *temperatures; /* n_temperatures of them; NULL: 0.3, 0.8, 1                   */
+    int n_temperatures;
+    artel_sampling sampling; /* its temperature is not read; text i has seed + i               */
+    const char *router;      /* whose verdict on the language of a text; NULL: the model's own,
+                                none for a plain model                                          */
+} artel_fluency_options;
+/** How the texts read that a model writes: do they loop, are they made of words, in the right
+    language?  Emits for each domain what follows the prompts in the documents themselves, with
+    "temperature" null, and then a line a temperature: {"domain","temperature","texts",
+    "prompt_tokens" (of each),"new_tokens" (of all),"ended" (texts that ended before the limit),"runs"
+    (of four words),"repeated" (share of them that the same text had before),"words","known" (share of
+    them that occur in the training text of the domain),"language" (share of the texts that the
+    router takes for the domain's), "verdict":{class: share},"tokens_per_second"}; what there is
+    nothing of is null, "verdict" is there with a router.  A word is a run of letters, case of ASCII
+    aside, every byte beyond ASCII counts as a letter; one that the prompt began, or that the limit
+    cut off, is left out.  Texts are those that artel_model_generate writes. */
+ARTEL_API artel_status artel_model_fluency(artel *a, const artel_model *m, const char *data,
+                                           const artel_fluency_options *o, artel_emit emit,
+                                           void *user);
+/** The same of a model folder. */
+ARTEL_API artel_status artel_fluency(artel *a, const char *model, const char *data,
+                                     const artel_fluency_options *o, artel_emit emit, void *user);
+
 /* ---- sessions ----------------------------------------------------------------------------- */
 
 /**

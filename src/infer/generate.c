@@ -36,16 +36,14 @@ static void put_bytes(text_state *t, const char *bytes, size_t n) {
 
 /* When the context is full: drops the older half and reads the rest again. */
 static at_status make_room(text_state *t, const at_real **logits) {
-    const int64_t keep = t->session.cap / 2 > 0 ? t->session.cap / 2 : 1;
+    const int64_t keep = at_session_kept(&t->session);
     at_session_rewind(&t->session, 0);
     return at_session_feed(&t->session, t->ids.id + t->ids.n - keep, keep, logits);
 }
 
 static at_status read_prompt(text_state *t, const at_real **logits) {
-    const int64_t n = t->ids.n, cap = t->session.cap;
-    const int64_t use = n < cap ? n : cap - cap / 4; /* leaves room for new tokens */
-    return at_session_feed(&t->session, t->ids.id + n - (use > 0 ? use : 1), use > 0 ? use : 1,
-                           logits);
+    const int64_t use = at_session_prompt(&t->session, t->ids.n);
+    return at_session_feed(&t->session, t->ids.id + t->ids.n - use, use, logits);
 }
 
 static at_status add_id(text_state *t, int32_t id) {

@@ -60,6 +60,13 @@ void at_session_rewind(at_session *s, int64_t n) {
     if (s->n > n) s->n = n;
 }
 
+int64_t at_session_prompt(const at_session *s, int64_t n) {
+    const int64_t use = n < s->cap ? n : s->cap - s->cap / 4;
+    return use > 0 ? use : 1;
+}
+
+int64_t at_session_kept(const at_session *s) { return s->cap / 2 > 0 ? s->cap / 2 : 1; }
+
 /* Room for what a session is to read; whether it belongs to the others before it. */
 static at_status prepare(const at_session_part *part, int64_t i) {
     at_session *s = part[i].session;

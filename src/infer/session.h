@@ -21,6 +21,11 @@ int64_t at_session_length(const at_session *s);
 at_status at_session_feed(at_session *s, const int32_t *ids, int64_t n, const at_real **logits);
 /** Drops all but the first n tokens. */
 void at_session_rewind(at_session *s, int64_t n);
+/** How many of the last of n tokens an empty session reads of a text that is to be continued: all, or
+    what leaves room for new ones. */
+int64_t at_session_prompt(const at_session *s, int64_t n);
+/** How many of a text's last tokens a full session keeps: it is rewound and reads them again. */
+int64_t at_session_kept(const at_session *s);
 
 /** What one of several sessions reads. */
 typedef struct at_session_part {

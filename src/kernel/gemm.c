@@ -208,10 +208,10 @@ static at_status run_parts(at_compute *cp, const at_gemm *g) {
             to->c[to->m++] = part.c + i * g->ldc;
         }
     }
-    const int64_t need = at_few_scratch(&s, count, cp->threads);
+    const int64_t need = count ? at_few_scratch(&s, count, cp->threads) : 0;
     at_real *partial = need > 0 ? share(cp, need) : NULL;
     if (st == AT_OK && need > 0 && !partial) st = AT_OOM;
-    if (st == AT_OK) at_few_run(&cp->k, &s, f, count, cp->threads, partial);
+    if (st == AT_OK && count) at_few_run(&cp->k, &s, f, count, cp->threads, partial);
     for (int64_t x = 0; x < count && g->bias; x++)
         for (int i = 0; i < f[x].m; i++) cp->k.acc(g->n, g->bias, f[x].c[i]);
     at_free(f);

@@ -121,6 +121,30 @@ prints "Of each window 40 tokens are read"
 run 2 "$ARTEL" eval model --data data --context 40 --route-on 41
 says "the first 41 tokens of a window are not to be scored"
 run 0 "$ARTEL" eval teacher/model --data data --split validation
+# ---- how texts read: those that generate writes, of a plain and of a composed model -------------------
+run 0 "$ARTEL" eval model --data data --generate --samples 3 --tokens 12 --prompt-tokens 8 --json
+check "a line for the documents and each temperature of each domain" test "$(wc -l <.out)" -eq 8
+prints '{"domain":"aa","temperature":null,"texts":1,"prompt_tokens":8,"new_tokens":12,"ended":0,'
+prints '{"domain":"bb","temperature":0.3,"texts":3,'
+prints '"verdict":{"aa":1}'
+prints '"verdict":{"bb":1}'
+cp .out texts
+run 0 "$ARTEL" eval model --data data --generate --samples 3 --tokens 12 --prompt-tokens 8 --json --threads 1
+check "another thread, another text" test "$(sed 's/,"tokens_per.*//' .out)" = "$(sed 's/,"tokens_per.*//' texts)"
+run 0 "$ARTEL" eval teacher/model --data data --generate --split train --samples 2 --tokens 9 --temperatures 0,2
+prints "aa             documents        0.0 %      100.0 %            -       18"
+prints "said before: runs of four words"
+run 0 "$ARTEL" eval teacher/model --data data --generate --samples 2 --tokens 9 --temperatures 2 --json
+check "a verdict without a router" sh -c "! grep -q verdict .out"
+prints '"language":null'
+run 0 "$ARTEL" eval teacher/model --data data --generate --samples 2 --tokens 9 --router router --json
+prints '"language":1,"verdict":{"bb":1}'
+run 2 "$ARTEL" eval teacher/model --data data --generate --temperatures 1,warm
+says "--temperatures 1,warm: expected up to 16 numbers such as 0.3,0.8"
+run 2 "$ARTEL" eval teacher/model --data data --generate --prompt-tokens 99999
+says "no document of domain aa in the split test has more than the 99999 tokens of a prompt"
+run 1 "$ARTEL" eval teacher/model --data data --generate --router nowhere
+says "nowhere"
 run 0 "$ARTEL" generate model -p "mino take lora" -n 8
 says "expert aa"
 run 0 "$ARTEL" generate model -p "zuvog drikep" -n 8 --json

@@ -318,6 +318,95 @@ static void loss(void **state) {
     artel_model_close(m);
 }
 
+typedef struct {
+    char line[12][1000];
+    int n;
+} rows;
+static void keep_all(void *user, const char *json) {
+    rows *r = user;
+    assert_true(r->n < 12);
+    const char *speed = strstr(json, ",\"tokens_per_second\""); /* the last field */
+    (void)snprintf(r->line[r->n++], 1000, "%.*s", (int)(speed ? speed - json : 999), json);
+}
+
+/* How texts read: once each domain for the documents, then a line a temperature. */
+static void fluency(void **state) {
+    (void)state;
+    artel_model *m = NULL;
+    static const double hot[] = {0, 1.5};
+    artel_fluency_options o = {
+        .split = "train", .prompt = 6, .n = 40, .samples = 11, .temperatures = hot};
+    o.n_temperatures = 2;
+    static rows one, other;
+    GOOD(artel_model_open(a, composed, &m));
+    one.n = other.n = 0;
+    GOOD(artel_fluency(a, composed, data, &o, keep_all, &one));
+    GOOD(artel_model_fluency(a, m, data, &o, keep_all, &other));
+    assert_int_equal(one.n, 6);
+    assert_int_equal(other.n, 6);
+    for (int i = 0; i < 6; i++) {
+        assert_string_equal(one.line[i], other.line[i]);
+        const char *domain = i < 3 ? "\"domain\":\"aa\"" : "\"domain\":\"bb\"";
+        static const char *const t[] = {"\"temperature\":null,", "\"temperature\":0,",
+                                        "\"temperature\":1.5,"};
+        assert_non_null(strstr(one.line[i], domain));
+        assert_non_null(strstr(one.line[i], t[i % 3]));
+        if (i % 3) /* there are fewer documents than texts */
+            assert_non_null(
+                strstr(one.line[i], "\"texts\":11,\"prompt_tokens\":6,\"new_tokens\":"));
+    }
+    for (int i = 0; i < 6; i += 3) { /* of the training text itself every word is known */
+        assert_non_null(strstr(one.line[i], "\"known\":1,"));
+        assert_non_null(strstr(one.line[i], "\"language\":1,"));
+    }
+    o.sampling.seed = 1; /* matters where something is drawn */
+    other.n = 0;
+    GOOD(artel_model_fluency(a, m, data, &o, keep_all, &other));
+    assert_string_equal(one.line[1], other.line[1]);
+    assert_string_not_equal(one.line[2], other.line[2]);
+    GOOD(artel_model_fluency(a, m, data, NULL, ignore, NULL)); /* prompts of 32: see below */
+    artel_model_close(m);
+}
+
+static void fluency_refusals(void **state) {
+    (void)state;
+    static const double cold = -1;
+    artel_fluency_options o = {.prompt = 100000};
+    BAD(artel_fluency(a, composed, data, &o, ignore, NULL), ARTEL_ARG,
+        "no document of domain aa in the split test has more than the 100000 tokens of a prompt");
+    o = (artel_fluency_options){.samples = -3};
+    BAD(artel_fluency(a, composed, data, &o, ignore, NULL), ARTEL_ARG, "-3 texts of 100 tokens");
+    o = (artel_fluency_options){.temperatures = &cold, .n_temperatures = 1};
+    BAD(artel_fluency(a, composed, data, &o, ignore, NULL), ARTEL_ARG, "temperature -1");
+    o = (artel_fluency_options){.split = "best"};
+    BAD(artel_fluency(a, composed, data, &o, ignore, NULL), ARTEL_ARG, "split `best`");
+    o = (artel_fluency_options){.router = "nowhere"};
+    BAD(artel_fluency(a, composed, data, &o, ignore, NULL), ARTEL_IO, "nowhere");
+    BAD(artel_fluency(a, plain, data, NULL, ignore, NULL), ARTEL_ARG, "tests/golden/gpt2 has no");
+}
+
+/* Whichever allocation fails, nothing is lost and it is said. */
+static void fluency_without_memory(void **state) {
+    (void)state;
+    artel_model *m = NULL;
+    static const double hot = 1;
+    const artel_fluency_options o = {.split = "train",
+                                     .prompt = 4,
+                                     .n = 3,
+                                     .samples = 2,
+                                     .temperatures = &hot,
+                                     .n_temperatures = 1};
+    GOOD(artel_model_open(a, composed, &m));
+    artel_status st = ARTEL_OOM;
+    for (int64_t k = 1; st != ARTEL_OK; k += 1 + k / 60) {
+        a->ctx.fail_after = k;
+        st = artel_model_fluency(a, m, data, &o, ignore, NULL);
+        a->ctx.fail_after = 0;
+        if (st != ARTEL_OK) assert_int_equal(st, ARTEL_OOM);
+    }
+    artel_model_close(m);
+}
+
 /* ---- sessions -------------------------------------------------------------------------------- */
 
 static artel_session *session_of(const char *path, artel_model **m) {
@@ -547,6 +636,9 @@ int main(void) {
         cmocka_unit_test(facts),
         cmocka_unit_test(logits),
         cmocka_unit_test(loss),
+        cmocka_unit_test(fluency),
+        cmocka_unit_test(fluency_refusals),
+        cmocka_unit_test(fluency_without_memory),
         cmocka_unit_test(rewinds),
         cmocka_unit_test(experts),
         cmocka_unit_test(choices),
