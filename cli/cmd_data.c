@@ -112,6 +112,8 @@ static int build(int argc, char **argv) {
          0},
         {"vocab", 0, OPT_INT, &d.vocab, NULL, "N", "train a tokenizer of N tokens on this text", 1,
          1 << 24},
+        {"tokenizer-kind", 0, OPT_STRING, &d.tokenizer_kind, NULL, "KIND",
+         "of the one trained: bytes, sentencepiece (bytes)", 0, 0},
         {"tokenizer", 0, OPT_STRING, &d.tokenizer, NULL, "FILE", "or use this tokenizer.json", 0,
          0},
         {"unit", 0, OPT_STRING, &d.unit, NULL, "UNIT",
@@ -159,6 +161,8 @@ static int build(int argc, char **argv) {
         rc = ui_usage(verb.name, "expected at least one --domain NAME=PATH");
     if (rc < 0 && !d.vocab == !d.tokenizer)
         rc = ui_usage(verb.name, "expected either --vocab N or --tokenizer FILE");
+    if (rc < 0 && d.tokenizer && d.tokenizer_kind)
+        rc = ui_usage(verb.name, "--tokenizer-kind is for a tokenizer that is trained: --vocab N");
     if (rc < 0 && !parse_split(split, d.split))
         rc = ui_usage(verb.name, "--split: expected three shares as 0.9,0.05,0.05, found `%s`",
                       split);

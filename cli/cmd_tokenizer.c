@@ -15,8 +15,10 @@
 static void draw_trained(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
-    printf("%s: %.0f tokens, %.0f of them merges, from %s in %.0f files\nhash %.16s\n",
-           row_text(o, "tokenizer"), row_number(o, "vocab"), row_number(o, "merges"),
+    printf("%s: %.0f tokens, ", row_text(o, "tokenizer"), row_number(o, "vocab"));
+    if (row_number(o, "characters") > 0)
+        printf("%.0f of them characters, ", row_number(o, "characters"));
+    printf("%.0f of them merges, from %s in %.0f files\nhash %.16s\n", row_number(o, "merges"),
            ui_bytes(row_number(o, "bytes")), row_number(o, "files"), row_text(o, "hash"));
     cJSON_Delete(o);
 }
@@ -24,14 +26,28 @@ static void draw_trained(void *user, const char *json) {
 static int tokenizer_train(int argc, char **argv) {
     ui u = {0};
     artel_tokenizer_training o = {0};
+    bool across = false, digits = false, single = false;
     const opt table[] = {
         {"vocab", 'n', OPT_INT, &o.vocab, "8192", "N",
-         "tokens in all: 256 bytes, <|endoftext|> and merges", 257, 1 << 22},
+         "tokens in all: 256 bytes, special ones, characters, merges", 257, 1 << 22},
         {"output", 'o', OPT_STRING, &o.output, OPT_REQUIRED, "FILE", "the tokenizer.json to write",
          0, 0},
         {"min-count", 0, OPT_INT, &o.min_count, "2", "N", "rarer pairs are not merged", 1, 1e15},
         {"max-piece", 0, OPT_INT, &o.max_piece, "64", "BYTES",
          "longer words and runs are cut before counting", 1, 1e6},
+        {"kind", 'k', OPT_STRING, &o.kind, "bytes", "KIND",
+         "bytes: byte-level, as GPT-2's; sentencepiece: characters and bytes, as Llama's", 0, 0},
+        {"across-words", 0, OPT_FLAG, &across, NULL, NULL,
+         "sentencepiece: tokens may hold several words; they end with a line", 0, 0},
+        {"split-digits", 0, OPT_FLAG, &digits, NULL, NULL, "sentencepiece: each digit is a token",
+         0, 0},
+        {"single-spaces", 0, OPT_FLAG, &single, NULL, NULL,
+         "sentencepiece: no tokens for runs of spaces", 0, 0},
+        {"coverage", 0, OPT_REAL, &o.coverage, NULL, "PCT",
+         "sentencepiece: percent of the characters that get a token, rarer ones are bytes (99.95)",
+         0.01, 100},
+        {"sample", 0, OPT_INT, &o.sample, NULL, "BYTES",
+         "across words: learn from so much of the different lines (64 MiB)", 65536, 1 << 30},
         UI_OPTIONS(&u),
         {0}};
     const opt_verb verb = {
@@ -39,12 +55,22 @@ static int tokenizer_train(int argc, char **argv) {
         "INPUT...",
         1,
         -1,
-        "Learns a byte-level BPE from text files, or folders of them.  The result depends on the\n"
-        "text alone, not on its order, the seed or the machine.",
+        "Learns a BPE from text files, or folders of them.  The result depends on the text alone,\n"
+        "not on its order, the seed or the machine.",
         table};
-    const int rc = opt_parse(&verb, &argc, argv);
+    int rc = opt_parse(&verb, &argc, argv);
+    const bool sp = o.kind && !strcmp(o.kind, "sentencepiece");
+    if (rc < 0 && o.kind && !sp && strcmp(o.kind, "bytes") != 0)
+        rc = ui_usage(verb.name, "--kind: expected bytes or sentencepiece, found `%s`", o.kind);
+    if (rc < 0 && !sp && (across || digits || single || o.coverage > 0))
+        rc = ui_usage(verb.name, "--across-words, --split-digits, --single-spaces and --coverage "
+                                 "need --kind sentencepiece");
+    if (rc < 0 && !across && o.sample) rc = ui_usage(verb.name, "--sample needs --across-words");
     if (rc >= 0) return rc;
     if (!ui_open(&u, "tokenizer train")) return 1;
+    o.across_words = across;
+    o.split_digits = digits;
+    o.single_spaces = single;
     o.input = (const char *const *)argv;
     o.n_input = argc;
     return ui_close(&u, artel_tokenizer_train(u.a, &o, u.json ? ui_json : draw_trained, &u));
@@ -284,6 +310,8 @@ static int tokenizer_decode(int argc, char **argv) {
 
 /* ---- stats ---- */
 
+enum { LAST_MAX = 4096 };
+
 static void draw_stats(void *user, const char *json) {
     bool *head = user;
     cJSON *o = printable_row(json, stdout);
@@ -295,23 +323,53 @@ static void draw_stats(void *user, const char *json) {
         {"characters_per_token", "chars/token", 11, CELL_NUMBER, 3, 0, NULL},
         {"distinct", NULL, 8, CELL_NUMBER, 0, 0, NULL},
         {"used", "vocabulary used", 6, CELL_NUMBER, 1, 100, "%"},
+        {"partial", "partial", 7, CELL_NUMBER, 2, 100, "%"},
+        {"decoded_bytes", "decoded", 10, CELL_BYTES, 0, 0, NULL},
         {0},
     };
     if (!*head) table_head(columns);
     *head = true;
     table_row(columns, o);
+    if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "exact")))
+        printf("%s: decoding does not give back every byte\n", row_text(o, "file"));
+    cJSON_Delete(o);
+}
+
+static void draw_top(void *user, const char *json) {
+    char *last = user;
+    cJSON *o = printable_row(json, stdout);
+    if (strncmp(last, row_text(o, "file"), LAST_MAX - 1) != 0) {
+        (void)snprintf(last, LAST_MAX, "%s", row_text(o, "file"));
+        printf("\n%s\n   token    count   share  text\n", last);
+    }
+    printf("%8.0f %8.0f %6.2f%%  `", row_number(o, "token"), row_number(o, "count"),
+           100 * row_number(o, "share"));
+    for (const char *s = row_text(o, "text"); *s; s++)
+        if (*s == '\n')
+            printf("\\n");
+        else
+            putchar(*s);
+    printf("`\n");
     cJSON_Delete(o);
 }
 
 static int tokenizer_stats(int argc, char **argv) {
     ui u = {0};
-    const opt table[] = {UI_OPTIONS(&u), {0}};
+    int64_t top = 0;
+    const opt table[] = {{"top", 0, OPT_INT, &top, NULL, "N",
+                          "and the N most frequent tokens of each, as the text they stand for", 0,
+                          1 << 22},
+                         UI_OPTIONS(&u),
+                         {0}};
     const opt_verb verb = {"tokenizer stats",
                            "TOKENIZER FILE...",
                            2,
                            -1,
-                           "Bytes and characters per token on each file, and how much of the "
-                           "vocabulary occurs in it.",
+                           "Bytes and characters per token on each file, or folder of files (a "
+                           "domain), how much of\n"
+                           "the vocabulary occurs in it, which share of the tokens are parts of "
+                           "characters, and how\n"
+                           "many bytes decoding gives back.",
                            table};
     const int rc = opt_parse(&verb, &argc, argv);
     if (rc >= 0) return rc;
@@ -322,13 +380,17 @@ static int tokenizer_stats(int argc, char **argv) {
     if (!s)
         s = artel_tokenizer_stats(u.a, t, (const char *const *)argv + 1, argc - 1,
                                   u.json ? ui_json : draw_stats, &head);
+    char last[LAST_MAX] = "";
+    if (!s && top > 0)
+        s = artel_tokenizer_top(u.a, t, (const char *const *)argv + 1, argc - 1, top,
+                                u.json ? ui_json : draw_top, last);
     artel_tokenizer_close(t);
     return ui_close(&u, s);
 }
 
 int cmd_tokenizer(int argc, char **argv) {
     static const opt_sub subs[] = {
-        {"train", "a byte-level BPE from text files", tokenizer_train},
+        {"train", "a BPE from text files", tokenizer_train},
         {"encode", "text to token ids", tokenizer_encode},
         {"decode", "token ids to text", tokenizer_decode},
         {"stats", "bytes per token, and how much of the vocabulary is used", tokenizer_stats},

@@ -126,21 +126,38 @@ ARTEL_API artel_status artel_tokenizer_decode(artel *a, const artel_tokenizer *t
                                               size_t *bytes);
 
 typedef struct artel_tokenizer_training {
-    int64_t vocab;            /* tokens in all: 256 bytes, <|endoftext|>, merges          */
+    int64_t vocab;            /* tokens in all: 256 bytes, specials, characters, merges   */
     int64_t min_count;        /* rarer pairs are not merged; 0: 2                         */
     int64_t max_piece;        /* longer words are cut before counting, in bytes; 0: 64    */
     const char *const *input; /* n_input text files or folders of them             */
     int n_input;
     const char *output; /* the tokenizer.json to write                             */
+    const char *kind;   /* "bytes" or NULL: byte-level; "sentencepiece"            */
+    /* sentencepiece alone, whose tokens have at most max_piece characters: */
+    int across_words;  /* merges stop at the ends of lines, not of words                  */
+    int split_digits;  /* digits are not merged                                           */
+    int single_spaces; /* spaces are not merged with each other                           */
+    double coverage;   /* percent of the characters that get a token; the others are made of
+                          their bytes; 0: 99.95                                           */
+    int64_t sample;    /* across words: bytes of different lines to learn from; 0: 64 MiB */
 } artel_tokenizer_training;
-/** Learns a byte-level BPE.  Emits {"tokenizer","vocab","merges","files","bytes","hash"}. */
+/** Learns a BPE; the result depends on the text alone, not on its order.  Emits {"tokenizer","vocab",
+    "merges","files","bytes","kind","characters" (that have a token, beyond the bytes),"hash"}. */
 ARTEL_API artel_status artel_tokenizer_train(artel *a, const artel_tokenizer_training *o,
                                              artel_emit emit, void *user);
-/** Emits {"file","bytes","characters","tokens","bytes_per_token","characters_per_token","vocab",
-    "distinct","used"} a file, and of several files one more, "file":"all". */
+/** What a tokenizer makes of text files, or of folders with all files below them, domains for
+    instance.  Emits {"file","bytes","characters","tokens","bytes_per_token","characters_per_token",
+    "vocab","distinct","used" (the share of the vocabulary that occurs),"partial" (the share of
+    tokens that are not whole characters),"files","decoded_bytes","exact" (whether decoding gives back
+    every byte)} for each, and of several one more, "file":"all". */
 ARTEL_API artel_status artel_tokenizer_stats(artel *a, const artel_tokenizer *t,
                                              const char *const *file, int n, artel_emit emit,
                                              void *user);
+/** The tokens that occur most in each file or folder, at most `top`: {"file","token","text" (what it
+    decodes to, U+FFFD for bytes that are no character),"hex" (its bytes),"count","share"}. */
+ARTEL_API artel_status artel_tokenizer_top(artel *a, const artel_tokenizer *t,
+                                           const char *const *file, int n, int64_t top,
+                                           artel_emit emit, void *user);
 
 /* ---- data --------------------------------------------------------------------------------- */
 
@@ -172,6 +189,7 @@ typedef struct artel_data {
     int language_filter;    /* 1: drop paragraphs in the language of another domain     */
     const char *text_field; /* of JSON lines                                            */
     int strict;             /* text not UTF-8: 1 an error, 0 left out and counted       */
+    const char *tokenizer_kind; /* of the one trained: "bytes" or NULL, "sentencepiece" */
 } artel_data;
 
 ARTEL_API void artel_data_defaults(artel_data *o);

@@ -3,7 +3,7 @@
 
     python tools/golden_tokenizer.py build/artel tests/golden/tokenizer
 
-Writes train.txt, one tokenizer.json a kind (one of them trained by artel itself), cases.json (texts,
+Writes train.txt, one tokenizer.json a kind (three of them trained by artel itself), cases.json (texts,
 and for every tokenizer the ids the package gives them) and word.json (which characters are part of
 a word).
 """
@@ -60,6 +60,15 @@ TEXTS = list(PROSE.values()) + [
     "the " * 40 + "ships" * 20,
     "   leading and trailing   ",
 ]
+
+
+# Trained by artel.  In the last two U+2581 of a text is encoded by its bytes, which the package
+# cannot: there such a text has no ids to compare.
+OURS = {
+    "artel": "--vocab 380",
+    "artel_words": "--vocab 420 --kind sentencepiece",
+    "artel_lines": "--vocab 420 --kind sentencepiece --across-words --split-digits --coverage 99.5",
+}
 
 
 def pretend(path, tokenizer, change):
@@ -182,17 +191,19 @@ def main(artel, folder):
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "train.txt"
     source.write_text("\n\n".join(PROSE.values()) + "\n", encoding="utf-8")
-    subprocess.run([artel, "tokenizer", "train", "--quiet", "--vocab", "380", "-o",
-                    str(folder / "artel.json"), str(source)], check=True)
+    for name, options in OURS.items():
+        subprocess.run([artel, "tokenizer", "train", "--quiet", *options.split(), "-o",
+                        str(folder / f"{name}.json"), str(source)], check=True)
     kinds = dict(strings=strings, cl100k=cl100k, digits_nfc=digits_nfc,
                  sentencepiece=sentencepiece, metaspace=metaspace)
     for name, make in kinds.items():
         make([str(source)], folder / f"{name}.json")
     cases = {"texts": [t.replace("\0", "") for t in TEXTS]
              + ["a <left> b <right>  c ships shipsx xships (ships)"], "ids": {}}
-    for name in ["artel", *kinds]:
+    for name in [*OURS, *kinds]:
         t = Tokenizer.from_file(str(folder / f"{name}.json"))
-        cases["ids"][name] = [t.encode(text, add_special_tokens=False).ids
+        cases["ids"][name] = [None if "artel_" in name and MARK in text
+                              else t.encode(text, add_special_tokens=False).ids
                               for text in cases["texts"]]
     (folder / "cases.json").write_text(
         json.dumps(cases, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")

@@ -112,6 +112,10 @@ static at_status options(at_ctx *c, const artel_data *o, const lists *l, at_buil
     b->out = o->out;
     b->tokenizer = o->tokenizer;
     b->vocab = o->vocab;
+    if (at_bpe_kind_parse(c, o->tokenizer_kind, &b->kind)) return c->status;
+    if (o->tokenizer && o->tokenizer_kind)
+        return at_error(c, AT_ARG, "a kind of tokenizer is for one that is trained, not for %s",
+                        o->tokenizer);
     for (int k = 0; k < AT_SPLITS; k++) b->balance.share[k] = o->split[k];
     if (o->unit && !at_unit_parse(o->unit, &b->balance.unit))
         return at_error(c, AT_ARG,

@@ -1,4 +1,4 @@
-/* api_token.c - tokenizers from outside: ids of texts, training from files, statistics. */
+/* api_token.c - tokenizers from outside: ids of texts, training from files. */
 #include "api/api.h"
 #include "base/file.h"
 #include "token/tokenizer.h"
@@ -79,9 +79,23 @@ static at_status feed_path(training *r, const char *path) {
     return s;
 }
 
+/* Tokens of one character; merges have more. */
+static int64_t alphabet(const at_tokenizer *t, at_bpe_kind kind) {
+    int64_t found = 0;
+    size_t n;
+    if (kind == AT_BPE_BYTES) return 0;
+    for (int64_t id = AT_BPE_SP_FIRST; id < at_tokenizer_size(t); id++) {
+        const char *s = at_tokenizer_bytes(t, (int32_t)id, &n);
+        int64_t chars = 0;
+        for (size_t i = 0; s && i < n; i++) chars += (s[i] & 0xC0) != 0x80;
+        found += chars == 1;
+    }
+    return found;
+}
+
 static artel_status trained(artel *a, const training *r, const artel_tokenizer_training *o,
-                            const at_tokenizer *t, artel_emit emit, void *user) {
-    const int64_t size = at_tokenizer_size(t);
+                            at_bpe_kind kind, const at_tokenizer *t, artel_emit emit, void *user) {
+    const int64_t size = at_tokenizer_size(t), chars = alphabet(t, kind);
     if (size < o->vocab)
         at_log(r->c, AT_LOG_WARN, "%s: %lld tokens, not %lld: no more pairs occur often enough",
                o->output, (long long)size, (long long)o->vocab);
@@ -89,9 +103,11 @@ static artel_status trained(artel *a, const training *r, const artel_tokenizer_t
     at_json_open(&j, &a->ctx);
     at_json_put_string(&j, "tokenizer", o->output);
     at_json_put_number(&j, "vocab", (double)size);
-    at_json_put_number(&j, "merges", (double)(size - 257));
+    at_json_put_number(&j, "merges", (double)(size - chars - (kind ? AT_BPE_SP_FIRST : 257)));
     at_json_put_number(&j, "files", (double)r->files);
     at_json_put_number(&j, "bytes", (double)r->bytes);
+    at_json_put_string(&j, "kind", at_bpe_kind_name[kind]);
+    at_json_put_number(&j, "characters", (double)chars);
     at_json_put_string(&j, "hash", at_tokenizer_hash(t));
     return at_emit(a, emit, user, &j);
 }
@@ -99,8 +115,16 @@ static artel_status trained(artel *a, const training *r, const artel_tokenizer_t
 artel_status artel_tokenizer_train(artel *a, const artel_tokenizer_training *o, artel_emit emit,
                                    void *user) {
     training r = {.c = &a->ctx};
-    const at_bpe_options options = {o->vocab, o->min_count, o->max_piece};
-    at_status s = at_check_out_file(r.c, o->output);
+    at_bpe_options options = {.vocab = o->vocab,
+                              .min_count = o->min_count,
+                              .max_piece = o->max_piece,
+                              .across_words = o->across_words != 0,
+                              .split_digits = o->split_digits != 0,
+                              .single_spaces = o->single_spaces != 0,
+                              .coverage = o->coverage / 100,
+                              .sample = o->sample};
+    at_status s = at_bpe_kind_parse(r.c, o->kind, &options.kind);
+    if (!s) s = at_check_out_file(r.c, o->output);
     if (!s) s = at_bpe_trainer_open(r.c, &options, &r.trainer);
     for (int i = 0; i < o->n_input && !s; i++) s = feed_path(&r, o->input[i]);
     if (!s && !r.bytes)
@@ -112,84 +136,7 @@ artel_status artel_tokenizer_train(artel *a, const artel_tokenizer_training *o, 
     }
     at_bpe_trainer_close(r.trainer);
     if (!s) s = at_tokenizer_save(r.c, t, o->output);
-    const artel_status done = s ? at_answer(a, s) : trained(a, &r, o, t, emit, user);
+    const artel_status done = s ? at_answer(a, s) : trained(a, &r, o, options.kind, t, emit, user);
     at_tokenizer_close(t);
     return done;
-}
-
-/* ---- statistics --------------------------------------------------------------------------- */
-
-typedef struct stats {
-    uint64_t bytes, chars, tokens;
-    int64_t distinct;
-} stats;
-
-static double per(uint64_t a, uint64_t b) { return b ? (double)a / (double)b : 0; }
-
-static artel_status emit_stats(artel *a, const char *file, const stats *s, const at_tokenizer *t,
-                               artel_emit emit, void *user) {
-    const int64_t size = at_tokenizer_size(t);
-    at_json j;
-    at_json_open(&j, &a->ctx);
-    at_json_put_string(&j, "file", file);
-    at_json_put_number(&j, "bytes", (double)s->bytes);
-    at_json_put_number(&j, "characters", (double)s->chars);
-    at_json_put_number(&j, "tokens", (double)s->tokens);
-    at_json_put_number(&j, "bytes_per_token", per(s->bytes, s->tokens));
-    at_json_put_number(&j, "characters_per_token", per(s->chars, s->tokens));
-    at_json_put_number(&j, "vocab", (double)size);
-    at_json_put_number(&j, "distinct", (double)s->distinct);
-    at_json_put_number(&j, "used", per((uint64_t)s->distinct, (uint64_t)size));
-    return at_emit(a, emit, user, &j);
-}
-
-/* Adds what it finds to the marks of all files; mark holds 1 for this file, 2 for all. */
-static at_status count_file(at_ctx *c, const at_tokenizer *t, const char *path, unsigned char *mark,
-                            stats *s) {
-    at_map m;
-    at_ids ids = {0};
-    at_status st = at_map_open(c, path, &m);
-    if (st) return st;
-    if (m.bytes) st = at_tokenizer_encode(c, t, (const char *)m.data, m.bytes, true, &ids);
-    for (size_t i = 0; i < m.bytes; i++) s->chars += (m.data[i] & 0xC0) != 0x80;
-    for (int64_t i = 0; i < ids.n; i++) mark[ids.id[i]] = 3;
-    s->bytes = m.bytes;
-    s->tokens = (uint64_t)ids.n;
-    at_ids_free(&ids);
-    at_map_close(&m);
-    return st ? at_error_in(c, path) : AT_OK;
-}
-
-/* How many marks have the bit; clears bit 1 for the next file. */
-static int64_t marked(unsigned char *mark, int64_t n, unsigned char bit) {
-    int64_t found = 0;
-    for (int64_t i = 0; i < n; i++) {
-        found += (mark[i] & bit) != 0;
-        mark[i] &= 2;
-    }
-    return found;
-}
-
-artel_status artel_tokenizer_stats(artel *a, const artel_tokenizer *tokenizer,
-                                   const char *const *file, int n, artel_emit emit, void *user) {
-    const at_tokenizer *t = inner(tokenizer);
-    const int64_t size = at_tokenizer_size(t);
-    unsigned char *mark = at_calloc(&a->ctx, (size_t)size, 1);
-    if (!mark) return ARTEL_OOM;
-    stats all = {0};
-    artel_status st = ARTEL_OK;
-    for (int i = 0; i < n && !st; i++) {
-        stats s = {0};
-        st = (artel_status)count_file(&a->ctx, t, file[i], mark, &s);
-        if (st) break;
-        s.distinct = marked(mark, size, 1);
-        all.bytes += s.bytes;
-        all.chars += s.chars;
-        all.tokens += s.tokens;
-        st = emit_stats(a, file[i], &s, t, emit, user);
-    }
-    all.distinct = marked(mark, size, 2);
-    if (!st && n > 1) st = emit_stats(a, "all", &all, t, emit, user);
-    at_free(mark);
-    return st;
 }

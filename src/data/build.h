@@ -46,6 +46,7 @@ typedef struct at_build {
     const char *out;
     const char *tokenizer; /* a tokenizer.json or its folder, or NULL: train one */
     int64_t vocab;         /* ... of so many tokens                              */
+    at_bpe_kind kind;      /* ... and of this kind                               */
     int64_t sample;        /* bytes of text a domain to train it on, at most     */
     at_balance balance;
     at_filter filter;

@@ -42,7 +42,8 @@ static at_status feed_domain(at_ctx *c, at_bpe_trainer *t, at_stage *s, int64_t 
 }
 
 static at_status train(at_ctx *c, at_builder *k) {
-    const at_bpe_options o = {.vocab = k->b->vocab, .min_count = 2, .max_piece = 64};
+    const at_bpe_options o = {
+        .vocab = k->b->vocab, .kind = k->b->kind, .min_count = 2, .max_piece = 64};
     at_bpe_trainer *t;
     at_status s = at_bpe_trainer_open(c, &o, &t);
     if (s) return s;

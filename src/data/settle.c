@@ -22,7 +22,8 @@ at_sizes at_build_cut(const at_builder *k, const at_staged *d, int32_t *id) {
     bool inside = false; /* of a word */
     while (n.tokens < d->tokens - ending) {
         size_t bytes = 0;
-        const char *text = at_tokenizer_bytes(k->tokenizer, id[n.tokens], &bytes);
+        const int32_t before = n.tokens ? id[n.tokens - 1] : -1;
+        const char *text = at_tokenizer_after(k->tokenizer, before, id[n.tokens], &bytes);
         at_sizes more = {n.tokens + 1, n.bytes + (int64_t)bytes, n.chars, 1, n.words};
         if (text) more.chars += at_utf8_count(text, bytes);
         bool within = inside;

@@ -28,7 +28,7 @@ static at_status flush(group *g, at_model *m) {
     g->out->windows += g->n;
     for (int64_t i = 0; g->tok && i < g->n * g->T; i++) {
         size_t bytes = 0;
-        if (g->label[i] >= 0 && at_tokenizer_bytes(g->tok, g->label[i], &bytes) &&
+        if (g->label[i] >= 0 && at_tokenizer_after(g->tok, g->ids[i], g->label[i], &bytes) &&
             g->label[i] != at_tokenizer_eot(g->tok))
             g->out->bytes += (int64_t)bytes;
     }

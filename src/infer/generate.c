@@ -54,7 +54,8 @@ static at_status add_id(text_state *t, int32_t id) {
 
 static void put_token(text_state *t, int32_t id) {
     size_t bytes = 0;
-    const char *piece = t->g->ids ? NULL : at_tokenizer_bytes(t->m->tokenizer, id, &bytes);
+    const int32_t before = t->ids.id[t->ids.n - 1];
+    const char *piece = t->g->ids ? NULL : at_tokenizer_after(t->m->tokenizer, before, id, &bytes);
     if (t->g->ids) t->g->token(t->g->user, id);
     if (piece) put_bytes(t, piece, bytes);
 }

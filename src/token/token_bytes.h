@@ -4,6 +4,9 @@
 #define AT_TOKEN_BYTES_H
 #include "base/ctx.h"
 
+/** U+2581, which stands for a space in SentencePiece style. */
+#define AT_MARK "\xE2\x96\x81"
+
 /** Bytes from the start of text that are valid UTF-8 (no surrogates, no overlong forms). */
 size_t at_utf8_valid(const char *text, size_t bytes);
 /** Bytes from the start of text until valid UTF-8 begins again; 0 when it is valid there. */

@@ -102,7 +102,11 @@ static at_status plain(job *j, const char *text, size_t bytes, at_place place) {
     if (!st) st = at_split_text(c, j->t->stage, j->t->stages, &j->e.splitter, text, bytes);
     for (int64_t i = 0; i < j->e.splitter.n && !st; i++) {
         const at_span s = j->e.splitter.span[i];
-        st = at_token_piece(c, j->t, &j->e, text + s.start, s.bytes, true, j->out);
+        for (size_t k = 0, n; k < s.bytes && !st; k += n) {
+            const char *p = text + s.start + k;
+            n = at_seams_next(&j->t->seams, p, s.bytes - k);
+            st = at_token_piece(c, j->t, &j->e, p, n, true, j->out);
+        }
     }
     return st;
 }
@@ -122,15 +126,29 @@ static at_status valid(job *j, const char *text, size_t bytes, at_place place) {
     return st ? st : plain(j, text + at, bytes - at, place);
 }
 
+/* Bytes before the first U+2581. */
+static size_t before_mark(const char *text, size_t bytes) {
+    const size_t n = sizeof AT_MARK - 1;
+    for (size_t i = 0; i + n <= bytes; i++) {
+        const char *hit = memchr(text + i, AT_MARK[0], bytes - n - i + 1);
+        if (!hit) break;
+        i = (size_t)(hit - text);
+        if (!memcmp(hit, AT_MARK, n)) return i;
+    }
+    return bytes;
+}
+
 /* Encodes the text between two raw added tokens, whatever its bytes. */
 static at_status stretch(job *j, const char *text, size_t bytes, at_place place) {
     at_status st = AT_OK;
     for (size_t i = 0; i < bytes && !st;) {
         size_t n = at_utf8_valid(text + i, bytes - i);
+        if (j->t->keep_mark) n = before_mark(text + i, n);
         st = valid(j, text + i, n, place);
         place = AT_PLACE_INSIDE;
         i += n;
         n = at_utf8_invalid(text + i, bytes - i);
+        if (!n && i < bytes) n = sizeof AT_MARK - 1;
         for (size_t k = 0; k < n && !st; k++) {
             const int32_t id = j->t->byte_id[(unsigned char)text[i + k]];
             st = id >= 0 ? push(j->c, j->out, id)
@@ -186,10 +204,8 @@ char *at_tokenizer_decode(at_ctx *c, const at_tokenizer *t, const int32_t *id, i
     if (!s) return NULL;
     size_t w = 0;
     for (int64_t i = 0; i < n; i++) {
-        const at_token *k = &t->token[id[i]];
-        const char *from = t->blob + k->start;
-        size_t len = (size_t)k->bytes;
-        if (i == 0 && t->strip_start && len && from[0] == ' ') from++, len--;
+        size_t len = 0;
+        const char *from = at_tokenizer_after(t, i ? id[i - 1] : -1, id[i], &len);
         memcpy(s + w, from, len);
         w += len;
     }
@@ -222,6 +238,16 @@ const char *at_tokenizer_bytes(const at_tokenizer *t, int32_t id, size_t *bytes)
     if (id < 0 || id >= t->size || t->token[id].bytes < 0) return NULL;
     *bytes = (size_t)t->token[id].bytes;
     return t->blob + t->token[id].start;
+}
+
+const char *at_tokenizer_after(const at_tokenizer *t, int32_t before, int32_t id, size_t *bytes) {
+    const char *s = at_tokenizer_bytes(t, id, bytes);
+    if (!s || !*bytes || *s != ' ' || !t->strip_start) return s;
+    const bool anew = t->prepends && before >= 0 && before < t->size && t->token[before].raw &&
+                      !t->token[id].added;
+    if (before >= 0 && !anew) return s;
+    --*bytes;
+    return s + 1;
 }
 
 at_status at_tokenizer_save(at_ctx *c, const at_tokenizer *t, const char *path) {

@@ -12,6 +12,7 @@
 #include "token/token_added.h"
 #include "token/token_edit.h"
 #include "token/token_merge.h"
+#include "token/token_seams.h"
 #include "token/token_split.h"
 #include "token/tokenizer.h"
 
@@ -21,6 +22,7 @@ typedef struct at_token {
     uint64_t start; /* in blob; what decoding gives */
     int32_t bytes;  /* -1: no such id               */
     bool added, special;
+    bool raw; /* found before the normalizer, which begins anew behind it */
 } at_token;
 
 struct at_tokenizer {
@@ -31,6 +33,8 @@ struct at_tokenizer {
     bool bytelevel; /* else SentencePiece style: characters, unknown ones by bytes */
     bool byte_fallback, fuse_unk, ignore_merges;
     bool strip_start; /* decoding drops one leading space */
+    bool prepends;    /* the normalizer puts a space before every stretch of text         */
+    bool keep_mark;   /* U+2581 in a text is encoded by its bytes, for it is not a space  */
     int32_t unk;      /* or -1 */
 
     int64_t size;
@@ -40,6 +44,7 @@ struct at_tokenizer {
     at_words vocab;       /* spelling as merged (raw bytes when bytelevel) -> id    */
     at_words whole;       /* pieces that are one token: no merging to do -> id      */
     at_pairs merges;      /*                                                        */
+    at_seams seams;       /*                                                        */
     int32_t byte_id[256]; /* token of a lone byte, or -1                            */
 
     int64_t longest;                   /* bytes of the longest spelling */

@@ -223,6 +223,27 @@ static at_status read_unknown(loader *l) {
     return AT_OK;
 }
 
+/* Finds out where text may be cut, if unknown characters, tokens of bytes and ignore_merges do not
+   make ids depend on more than the neighbours. */
+static at_status find_seams(loader *l) {
+    at_tokenizer *t = l->t;
+    bool all = true;
+    for (int b = 0; b < 256; b++) all = all && t->byte_id[b] >= 0;
+    t->keep_mark = t->keep_mark && all && !t->bytelevel;
+    if (t->bytelevel || !t->byte_fallback || !all || t->ignore_merges) return AT_OK;
+    for (uint64_t i = 0; t->merges.slot && i <= t->merges.mask; i++) {
+        const uint64_t key = t->merges.slot[i].key;
+        for (int b = 0; b < 256 && key != AT_PAIR_NONE; b++)
+            if (t->byte_id[b] == (int32_t)(key >> 32) || t->byte_id[b] == (int32_t)(uint32_t)key)
+                return AT_OK;
+    }
+    for (int64_t i = 0; i < t->vocab.n; i++)
+        if (at_seams_add(l->c, &t->seams, at_words_text(&t->vocab, i), t->vocab.item[i].bytes))
+            return l->c->status;
+    t->seams.known = true;
+    return AT_OK;
+}
+
 /* Collects the pieces that encode to one token: they make up most of a text and need no merging. */
 static at_status find_whole(loader *l) {
     at_tokenizer *t = l->t;
@@ -266,7 +287,7 @@ static void hash_edits(at_sha256 *sha, const at_edits *e) {
 static void finish_hash(loader *l) {
     at_tokenizer *t = l->t;
     hash_number(&l->sha, t->bytelevel | t->byte_fallback << 1 | t->fuse_unk << 2 |
-                             t->ignore_merges << 3 | t->strip_start << 4);
+                             t->ignore_merges << 3 | t->strip_start << 4 | t->keep_mark << 5);
     hash_number(&l->sha, t->unk);
     hash_edits(&l->sha, &t->normalizer);
     hash_edits(&l->sha, &t->marks);
@@ -303,6 +324,7 @@ static at_status read_root(loader *l) {
     if (!st) st = read_vocab(l);
     if (!st) st = read_unknown(l);
     if (!st) st = read_merges(l);
+    if (!st) st = find_seams(l);
     if (!st) st = find_whole(l);
     if (!st) st = at_token_read_added(c, l->name, l->root, l->t);
     if (!st) finish_hash(l);
@@ -362,6 +384,7 @@ void at_tokenizer_close(at_tokenizer *t) {
     at_words_close(&t->vocab);
     at_words_close(&t->whole);
     at_pairs_close(&t->merges);
+    at_seams_close(&t->seams);
     at_edits_close(&t->normalizer);
     at_edits_close(&t->marks);
     at_edits_close(&t->shown);

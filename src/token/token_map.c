@@ -6,6 +6,8 @@
 
 /* ---- byte strings ---- */
 
+uint64_t at_words_hash(const char *s, size_t bytes) { return XXH3_64bits(s, bytes); }
+
 int64_t at_words_find(const at_words *w, const char *s, size_t bytes) {
     if (!w->slot) return -1;
     const uint64_t h = XXH3_64bits(s, bytes);

@@ -24,6 +24,8 @@ typedef struct at_words {
     uint64_t mask;  /* slots - 1, or 0 while there are none          */
 } at_words;
 
+/** The hash that the table uses. */
+uint64_t at_words_hash(const char *s, size_t bytes);
 /** Index of the string, or -1. */
 int64_t at_words_find(const at_words *w, const char *s, size_t bytes);
 /** Index of the string, added with `value` when it is new (*fresh).  -1: out of memory. */

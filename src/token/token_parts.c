@@ -60,9 +60,16 @@ static at_status normalizer(at_ctx *c, const char *name, const cJSON *part, at_t
     for (size_t i = 0; i < sizeof form / sizeof *form; i++)
         if (!strcmp(type, form[i].type))
             return at_edits_add(c, &t->normalizer, form[i].kind, NULL, NULL);
-    if (!strcmp(type, "Prepend"))
+    if (!strcmp(type, "Prepend")) {
+        t->prepends = true;
         return at_edits_add(c, &t->normalizer, AT_EDIT_PREPEND, NULL, string(part, "prepend", ""));
+    }
     const char *from = literal_pattern(part);
+    if (!strcmp(type, "Replace") && from && !strcmp(from, AT_MARK) &&
+        !strcmp(string(part, "content", ""), AT_MARK)) { /* as token_write.c writes it */
+        t->keep_mark = true;
+        return AT_OK;
+    }
     if (!strcmp(type, "Replace") && from && *from)
         return at_edits_add(c, &t->normalizer, AT_EDIT_REPLACE, from, string(part, "content", ""));
     return refuse(c, name, "normalizer", part);
@@ -106,7 +113,7 @@ static at_status split(at_ctx *c, const char *name, const cJSON *part, at_tokeni
 }
 
 static at_status metaspace(at_ctx *c, const char *name, const cJSON *part, at_tokenizer *t) {
-    const char *mark = string(part, "replacement", "\xE2\x96\x81");
+    const char *mark = string(part, "replacement", AT_MARK);
     const char *scheme =
         string(part, "prepend_scheme", flag(part, "add_prefix_space", true) ? "always" : "never");
     if (!*mark || at_edits_add(c, &t->marks, AT_EDIT_REPLACE, " ", mark)) return c->status;
@@ -119,10 +126,10 @@ static at_status metaspace(at_ctx *c, const char *name, const cJSON *part, at_to
                         scheme);
     }
     if (!flag(part, "split", true)) return AT_OK;
-    if (strcmp(mark, "\xE2\x96\x81") != 0)
+    if (strcmp(mark, AT_MARK) != 0)
         return at_error(c, AT_UNSUPPORTED, "%s: Metaspace splitting at `%.8s` is not supported",
                         name, mark);
-    return add_stage(c, name, "\xE2\x96\x81[^\xE2\x96\x81]*", false, t);
+    return add_stage(c, name, AT_MARK "[^" AT_MARK "]*", false, t);
 }
 
 static at_status pre_tokenizer(at_ctx *c, const char *name, const cJSON *part, at_tokenizer *t) {
@@ -160,8 +167,8 @@ static at_status decoder(at_ctx *c, const char *name, const cJSON *part, at_toke
         const char *scheme = string(part, "prepend_scheme",
                                     flag(part, "add_prefix_space", true) ? "always" : "never");
         t->strip_start = strcmp(scheme, "never") != 0;
-        return at_edits_add(c, &t->shown, AT_EDIT_REPLACE,
-                            string(part, "replacement", "\xE2\x96\x81"), " ");
+        return at_edits_add(c, &t->shown, AT_EDIT_REPLACE, string(part, "replacement", AT_MARK),
+                            " ");
     }
     int64_t start, stop;
     if (!strcmp(type, "Strip") && !strcmp(string(part, "content", ""), " ") &&
@@ -227,6 +234,7 @@ static at_status set_added(at_ctx *c, const char *name, at_tokenizer *t, at_edit
     st = at_token_set(c, name, t, a->id, text, bytes);
     token->added = true;
     token->special = a->special;
+    token->raw = !a->normalized;
     return st;
 }
 

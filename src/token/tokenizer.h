@@ -8,8 +8,9 @@
  *
  * The package takes text only.  Here a byte that is not part of a valid UTF-8 character becomes the
  * token of that byte, and the text before and after it is encoded separately.  So, for byte-level
- * tokenizers, decode(encode(x)) == x for every byte string x, unless the file itself changes the
- * text: by a normalizer, a prefix space, or tokens that strip the space around them.
+ * tokenizers and for all that are trained here, decode(encode(x)) == x for every byte string x,
+ * unless the file itself changes the text: by a normalizer, a prefix space that decoding keeps, or
+ * tokens that strip the space around them.
  *
  * A tokenizer is constant once loaded: threads may share it, each with its own context.
  */
@@ -42,6 +43,10 @@ const char *at_tokenizer_hash(const at_tokenizer *t);
 /** Bytes a token stands for; *bytes their number.  NULL when the id is unknown. */
 const char *at_tokenizer_bytes(const at_tokenizer *t, int32_t id, size_t *bytes);
 
+/** The bytes that it adds to a text behind the token `before`, or where the text begins, before -1:
+    there, and behind special tokens, SentencePiece style puts a space that is not the text's. */
+const char *at_tokenizer_after(const at_tokenizer *t, int32_t before, int32_t id, size_t *bytes);
+
 /** Append the ids of text.  Special tokens in the text are recognised when `specials`; other
     added tokens always are.  AT_UNSUPPORTED: a byte or character without a token.  On failure
     *out keeps what it held. */
@@ -54,16 +59,31 @@ void at_ids_free(at_ids *ids);
 
 /* ---- training ---- */
 typedef struct at_bpe_trainer at_bpe_trainer;
+typedef enum at_bpe_kind { AT_BPE_BYTES, AT_BPE_SENTENCEPIECE } at_bpe_kind;
+extern const char *const at_bpe_kind_name[2];
+/** NULL is the first.  AT_ARG: no such kind. */
+at_status at_bpe_kind_parse(at_ctx *c, const char *name, at_bpe_kind *out);
+enum { AT_BPE_SP_FIRST = 3 + 256 }; /* id of the first character; before it specials and bytes */
 typedef struct at_bpe_options {
-    int64_t vocab;     /* tokens in all, 256 bytes and specials included          */
-    int64_t min_count; /* pairs seen less often are not merged (default 2)        */
+    int64_t vocab;     /* tokens in all, 256 bytes and specials included            */
+    int64_t min_count; /* pairs seen less often are not merged (default 2)          */
     int64_t max_piece; /* longer pieces are cut before counting, bytes (default 64) */
+    at_bpe_kind kind;
+    /* SentencePiece style alone; there no token has more than max_piece characters, either. */
+    bool across_words;  /* merges stop at the ends of lines, not of words            */
+    bool split_digits;  /* digits are not merged                                     */
+    bool single_spaces; /* nor are spaces with each other                            */
+    double coverage;    /* share of the characters that get tokens (default 0.9995)  */
+    int64_t sample;     /* across words: bytes of different lines kept (default 64 MiB) */
 } at_bpe_options;
+/** AT_ARG: options out of range, or of the other kind. */
 at_status at_bpe_trainer_open(at_ctx *c, const at_bpe_options *o, at_bpe_trainer **out);
 /** Counts the pieces of a document; bytes that are not UTF-8 are ignored.  Memory grows with the
-    number of distinct pieces, not with the text. */
+    number of distinct pieces, not with the text; across words up to the sample, which depends on the
+    text and not on its order. */
 at_status at_bpe_trainer_feed(at_ctx *c, at_bpe_trainer *t, const char *text, size_t bytes);
-/** Merge until the vocabulary is full; ties: higher count, then lower (left, right) ids. */
+/** Merge until the vocabulary is full; ties: higher count, then lower (left, right) ids.  Once: the
+    counts are gone afterwards. */
 at_status at_bpe_trainer_finish(at_ctx *c, at_bpe_trainer *t, at_tokenizer **out);
 void at_bpe_trainer_close(at_bpe_trainer *t);
 

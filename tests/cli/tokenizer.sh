@@ -47,6 +47,43 @@ run 0 "$ARTEL" tokenizer encode --json "$t" "$work/open"
 check "JSON" sh -c 'head -n 1 "$1" | grep -q "^{\"ids\":\[[0-9,]*\]}$"' - "$work/.out"
 prints '"newline":false}'
 
+# SentencePiece style: the golden files, every byte, and what the options change.
+run 0 "$ARTEL" tokenizer train --vocab 420 --kind sentencepiece -o "$work/words.json" "$golden/train.txt"
+prints "420 tokens, 59 of them characters, 102 of them merges"
+check "words: the golden file is reproduced" cmp -s "$work/words.json" "$golden/artel_words.json"
+run 0 "$ARTEL" tokenizer train --vocab 420 --kind sentencepiece --across-words --split-digits --coverage 99.5 --threads 3 \
+    --json -o "$work/across.json" "$golden/train.txt"
+prints '"vocab":420,"merges":107,"files":1'
+prints '"kind":"sentencepiece","characters":54'
+check "lines: the golden file is reproduced" cmp -s "$work/across.json" "$golden/artel_lines.json"
+printf '</s>a </s> b\342\226\201\n \342\226\201 <unk>\n' >>"$work/lines"
+for f in "$golden/train.txt" "$work/lines" "$work/open" "$work/zero" "$work/empty" "$t"; do
+    for j in words across; do
+        for how in "" --whole --plain; do
+            back=$(printf '%s' "$how" | sed 's/--plain//')
+            run 0 "$ARTEL" tokenizer encode $how "$work/$j.json" "$f"
+            cp "$work/.out" "$work/ids"
+            run 0 "$ARTEL" tokenizer decode $back "$work/$j.json" "$work/ids"
+            check "$f comes back ($j $how)" cmp -s "$f" "$work/.out"
+        done
+    done
+done
+run 0 "$ARTEL" tokenizer train --vocab 420 --kind sentencepiece --single-spaces -q -o "$work/single.json" "$golden/train.txt"
+check "single spaces" sh -c '! grep -q "\"▁▁" "$1" && grep -q "\"▁▁" "$2"' - "$work/single.json" "$work/words.json"
+run 0 "$ARTEL" tokenizer train --vocab 420 --kind sentencepiece --max-piece 2 -q -o "$work/short.json" "$golden/train.txt"
+check "longest token" sh -c '! grep -q "\"▁sh" "$1" && grep -q "\"▁sh" "$2"' - "$work/short.json" "$work/words.json"
+awk 'BEGIN { for (i = 0; i < 9000; i++) print i * i, "ships" }' >"$work/many"
+run 0 "$ARTEL" tokenizer train --vocab 420 --kind sentencepiece --across-words --sample 65536 -o "$work/sample.json" "$work/many"
+says "merges are learnt from 1/4 of the different lines, 0.0 MB"
+run 2 "$ARTEL" tokenizer train --kind unigram -o "$work/x.json" "$golden/train.txt"
+says 'expected bytes or sentencepiece, found `unigram`'
+run 2 "$ARTEL" tokenizer train --across-words -o "$work/x.json" "$golden/train.txt"
+says "need --kind sentencepiece"
+run 2 "$ARTEL" tokenizer train --kind sentencepiece --sample 1e6 -o "$work/x.json" "$golden/train.txt"
+says "--sample needs --across-words"
+run 2 "$ARTEL" tokenizer train --kind sentencepiece --vocab 259 -o "$work/x.json" "$golden/train.txt"
+says "vocabulary of 259: expected 260"
+
 # A folder that holds a tokenizer.json will do.
 run 0 "$ARTEL" tokenizer stats "$work" "$golden/train.txt" "$work/open"
 prints "vocabulary used"
@@ -56,6 +93,20 @@ run 0 "$ARTEL" tokenizer stats --json "$t" "$work/open" "$work/empty"
 prints '"bytes":21,"characters":21,"tokens":'
 prints '"bytes":0,"characters":0,"tokens":0,"bytes_per_token":0'
 prints '"file":"all","bytes":21'
+run 0 "$ARTEL" tokenizer stats --top 2 "$work/words.json" "$golden/train.txt" "$work/texts"
+prints '   3.89%  `t`'
+prints '   8.70%  `\n`'
+run 0 "$ARTEL" tokenizer stats --json --top 3 "$work/words.json" "$work/lines" "$work/texts"
+prints '"files":2,"decoded_bytes":41,"exact":true'
+prints '"text":" ","hex":"20","count":'
+printf 'a\342\226\201b\360\237\230\200' >"$work/mark"
+run 0 "$ARTEL" tokenizer stats --json "$golden/sentencepiece.json" "$work/mark"
+prints '"decoded_bytes":7,"exact":false'
+run 0 "$ARTEL" tokenizer stats "$golden/sentencepiece.json" "$work/mark"
+prints "decoding does not give back every byte"
+run 0 "$ARTEL" tokenizer stats --json "$work/words.json" "$work/mark"
+prints '"partial":0.7'
+prints '"decoded_bytes":9,"exact":true'
 
 # What is refused, and how.
 run 2 "$ARTEL" tokenizer

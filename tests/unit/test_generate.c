@@ -232,6 +232,33 @@ static void utf8_is_held_back(void **state) {
     at_model_close(e.model);
 }
 
+/* SentencePiece style: the bytes of a character are tokens, and the space in front of the first word
+   is not the text's where the text begins. */
+static void sentencepiece_texts(void **state) {
+    (void)state;
+    at_tokenizer *bytes = tok;
+    OK(at_tokenizer_load(&ctx, "tests/golden/tokenizer/artel_words.json", &tok));
+    at_expert e;
+    at_lm m = plain_lm(&e, blank());
+    heard h = {0};
+    at_generated out;
+    at_ids the = {0};
+    OK(at_tokenizer_encode(&ctx, tok, "the", 3, false, &the)); /* begins with a space's token */
+    const int32_t euro[] = {3 + 0xE2, 3 + 0x82, 3 + 0xAC};
+    follows(e.model, at_tokenizer_eot(tok), the.id[0]);
+    for (int64_t i = 1; i < the.n; i++) follows(e.model, the.id[i - 1], the.id[i]);
+    follows(e.model, the.id[the.n - 1], euro[0]);
+    follows(e.model, euro[0], euro[1]);
+    follows(e.model, euro[1], euro[2]);
+    follows(e.model, euro[2], the.id[0]);
+    OK(ask(&m, (at_generation){.prompt = "", .n = the.n + 4, .sampling = cold}, &h, &out));
+    if (strncmp(h.text, "the\xE2\x82\xAC ", 7) != 0) fail_msg("`%s`", h.text);
+    at_ids_free(&the);
+    at_model_close(e.model);
+    at_tokenizer_close(tok);
+    tok = bytes;
+}
+
 /* A flat model: every token is as likely as any other. */
 static void seeds(void **state) {
     (void)state;
@@ -444,6 +471,7 @@ int main(void) {
         cmocka_unit_test(beyond_the_context),
         cmocka_unit_test(repetition),
         cmocka_unit_test(utf8_is_held_back),
+        cmocka_unit_test(sentencepiece_texts),
         cmocka_unit_test(seeds),
         cmocka_unit_test(interrupted),
         cmocka_unit_test(not_a_number),

@@ -106,6 +106,22 @@ static at_status train_tokenizer(at_tokenizer **out) {
     return s;
 }
 
+static at_status train_sentencepiece(void) {
+    static const char text[] = "the cat sat on the mat,\nthe hat on the caf\xC3\xA9; that is that.";
+    const at_bpe_options o = {.vocab = 300, .kind = AT_BPE_SENTENCEPIECE, .across_words = true};
+    at_bpe_trainer *t = NULL;
+    at_tokenizer *tok = NULL;
+    at_ids ids = {0};
+    at_status s = at_bpe_trainer_open(&ctx, &o, &t);
+    if (s == AT_OK) s = at_bpe_trainer_feed(&ctx, t, text, sizeof text - 1);
+    if (s == AT_OK) s = at_bpe_trainer_finish(&ctx, t, &tok);
+    if (s == AT_OK) s = at_tokenizer_encode(&ctx, tok, text, sizeof text - 1, true, &ids);
+    at_bpe_trainer_close(t);
+    at_tokenizer_close(tok);
+    at_ids_free(&ids);
+    return s;
+}
+
 static void make_router(const char *hash, at_router **r) {
     OK(at_router_new(&ctx, 2, (const char *const[]){"a", "b"}, VOCAB, r));
     for (int64_t i = 0; i < VOCAB; i++) {
@@ -271,6 +287,7 @@ static void reading(void **state) {
     every_allocation("plain model", 1, load_plain, NULL, NULL);
     every_allocation("composed model", 1, load_modular, NULL, NULL);
     every_allocation("tokenizer", 1, load_tokenizer, NULL, NULL);
+    every_allocation("sentencepiece", 7, train_sentencepiece, NULL, NULL);
     every_allocation("tokenizer training", 1, new_tokenizer, NULL, NULL);
     every_allocation("data set", 1, open_data, NULL, NULL);
     every_allocation("safetensors read", 1, read_tensors, NULL, NULL);
