@@ -250,15 +250,14 @@ static void rare_characters_are_bytes(void **state) {
 
 static void merges_make_no_special_tokens(void **state) {
     (void)state;
-    const char *text[] = {
-        "a<s>b c<s>d e<s>f a</s>b c</s>d e</s>f a<unk>b c<unk>d e<unk>f a<0x41>b c<0x41>d "
-        "e<0x41>f",
-        NULL};
+    const char *text[] = {"a<s>b c<s>d e<s>f g</s>h i</s>j k</s>l m<unk>n o<unk>p q<unk>r t<0x41>u "
+                          "v<0x41>w y<0x41>z", /* each time between other letters */
+                          NULL};
     const at_bpe_options o = {
         .vocab = 500, .kind = AT_BPE_SENTENCEPIECE, .across_words = true, .coverage = 1};
     at_tokenizer *t = train(&o, text);
     assert_true(find(t, "<s>") < 0 && find(t, "</s>") < 0 && find(t, "<unk>") < 0);
-    assert_true(find(t, "<0x41>") < 0 && find(t, "unk>") + find(t, "<unk") + find(t, "unk") > 0);
+    assert_true(find(t, "<0x41>") < 0 && find(t, "s>") >= 0);
     at_ids ids = {0};
     assert_int_equal(at_tokenizer_encode(&c, t, *text, strlen(*text), false, &ids), AT_OK);
     for (int64_t i = 0; i < ids.n; i++) assert_true(ids.id[i] >= AT_BPE_SP_FIRST);
