@@ -40,6 +40,7 @@ static void draw_row(table *t, const cJSON *row) {
         {0},
     };
     if (t->rows++ == 0) table_head(columns);
+    if (cJSON_HasObjectItem(row, "ood")) printf("out of domain:\n");
     table_row(columns, row);
     draw_left(row, "files_left_out", "    files left out: ");
     const double alone =
@@ -99,7 +100,7 @@ static int build(int argc, char **argv) {
     ui u = {0};
     artel_data d;
     artel_data_defaults(&d);
-    opt_list domains = {0}, licences = {0};
+    opt_list domains = {0}, licences = {0}, ood = {0};
     const char *split = NULL;
     const char *near = NULL;
     bool all = false, strict = false, language = false;
@@ -131,8 +132,10 @@ static int build(int argc, char **argv) {
          9e15},
         {"split", 0, OPT_STRING, &split, "0.9,0.05,0.05", "A,B,C",
          "shares of train, validation and test", 0, 0},
+        {"ood", 0, OPT_LIST, &ood, NULL, "NAME=[KIND:]PATH",
+         "text of another kind, held out to be tested on as split `ood` (repeat)", 0, 0},
         {"licence", 0, OPT_LIST, &licences, NULL, "NAME=SPDX",
-         "licence of a domain, for the manifest", 0, 0},
+         "licence of a domain, for the manifest (else of a file LICENCE in its folder)", 0, 0},
         {"min-chars", 0, OPT_INT, &d.min_chars, NULL, "N",
          "drop shorter paragraphs of prose (40); 0: keep all", 0, 1e9},
         {"min-letters", 0, OPT_REAL, &d.min_letters, NULL, "X",
@@ -176,6 +179,8 @@ static int build(int argc, char **argv) {
         d.n_domain = domains.n;
         d.licence = (const char *const *)licences.item;
         d.n_licence = licences.n;
+        d.ood = (const char *const *)ood.item;
+        d.n_ood = ood.n;
         d.no_balance = all;
         d.strict = strict;
         if (u.seed >= 0) d.seed = u.seed;
@@ -184,6 +189,7 @@ static int build(int argc, char **argv) {
     }
     opt_list_free(&domains);
     opt_list_free(&licences);
+    opt_list_free(&ood);
     return rc;
 }
 
@@ -203,7 +209,7 @@ static int show(int argc, char **argv) {
     int64_t first = 0, count = 0;
     const opt table_of[] = {
         {"domain", 'd', OPT_STRING, &domain, NULL, "NAME", "of this domain only", 0, 0},
-        {"split", 0, OPT_STRING, &split, "train", "NAME", "train, validation or test", 0, 0},
+        {"split", 0, OPT_STRING, &split, "train", "NAME", "train, validation, test or ood", 0, 0},
         {"first", 0, OPT_INT, &first, "0", "N", "number of the first document", 0, 9e15},
         {"count", 'n', OPT_INT, &count, "1", "N", "how many of each domain", 0, 9e15},
         UI_OPTIONS(&u),

@@ -163,7 +163,7 @@ int cmd_eval(int argc, char **argv) {
     artel_fluency_options f = {.temperatures = temperature};
     const opt table[] = {
         {"data", 'd', OPT_STRING, &data, OPT_REQUIRED, "DIR", "data set folder", 0, 0},
-        {"split", 0, OPT_STRING, &split, "test", "NAME", "train, validation or test", 0, 0},
+        {"split", 0, OPT_STRING, &split, "test", "NAME", "train, validation, test or ood", 0, 0},
         {"context", 0, OPT_INT, &o.context, "0", "N",
          "tokens of a window; 0: what the model takes, at most 1024", 0, 1 << 20},
         {"windows", 0, OPT_INT, &o.windows, "0", "N", "most windows a domain; 0: all", 0, 1e12},

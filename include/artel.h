@@ -167,8 +167,13 @@ typedef struct artel_data {
        of file names decide.  A name that comes again adds to its domain. */
     const char *const *domain;
     int n_domain;
-    const char *const *licence; /* "NAME=SPDX", for the manifest                            */
+    const char *const *licence; /* "NAME=SPDX", for the manifest; otherwise what a file LICENCE or
+                                   COPYING in the folder says, when it is one line */
     int n_licence;
+    /* "NAME=PATH": out-of-domain sets.  All of their text is held out, to be tested on as split "ood";
+       none of it is in training text, nor nearly, with near_dup. */
+    const char *const *ood;
+    int n_ood;
     const char *out;        /* folder to make; a data set there and nothing else is replaced */
     const char *tokenizer;  /* a tokenizer.json or a folder with one, or NULL:          */
     int64_t vocab;          /* train one of so many tokens                              */
@@ -199,7 +204,8 @@ ARTEL_API void artel_data_defaults(artel_data *o);
  * Emits an object a domain {"domain","licence","documents","bytes","characters","words","tokens","split_by"
  * ("file", or "stretch" where files were too few),"splits","read","files_left_out",
  * "paragraphs_dropped","overlap_with_training":{"validation","test"} (share of their stretches of
- * 48 bytes that are in the training text of any domain)}, then {"data","vocab","tokenizer","unit",
+ * 48 bytes that are in the training text of any domain)}, one with "ood":true for each
+ * out-of-domain set, which has a test split alone, then {"data","vocab","tokenizer","unit",
  * "max_diff_percent","reached_percent","reached_percent_by_unit","seconds"} and, with near_dup,
  * "near_duplicates":{"paragraphs","compared","dropped":{"train","validation","test"},..}.
  * Fails leaving nothing behind: ARTEL_ARG wrong options or a folder that is no data set in the way,
@@ -207,7 +213,7 @@ ARTEL_API void artel_data_defaults(artel_data *o);
  * ARTEL_INTERRUPTED.
  */
 ARTEL_API artel_status artel_data_build(artel *a, const artel_data *o, artel_emit emit, void *user);
-/** Documents first .. first+count-1 of a split ("train", "validation", "test") of a domain (NULL:
+/** Documents first .. first+count-1 of a split ("train", "validation", "test", "ood") of a domain (NULL:
     each), decoded: {"domain","split","document","tokens","text"}. */
 ARTEL_API artel_status artel_data_show(artel *a, const char *path, const char *domain,
                                        const char *split, int64_t first, int64_t count,
@@ -278,7 +284,7 @@ ARTEL_API artel_status artel_compose(artel *a, const artel_recipe *r, const char
                                      artel_emit emit, void *user);
 
 typedef struct artel_eval_options {
-    const char *split; /* "train", "validation" or "test"; NULL: test                   */
+    const char *split; /* "train", "validation", "test" or "ood"; NULL: test            */
     int64_t context;   /* tokens of a window; 0: the model's context, at most 1024      */
     int64_t windows;   /* most windows a domain, evenly spread; 0: all                  */
     int64_t route_on;  /* the first so many tokens of each window are read, by the router of a

@@ -34,10 +34,10 @@ static char *name_of(at_ctx *c, const char *s, const char *what, const char *for
 }
 
 typedef struct lists {
-    at_build_source *source;
+    at_build_source *source, *ood;
     at_build_licence *licence;
     at_build_share *share;
-    int64_t n_source, n_licence, n_share;
+    int64_t n_source, n_ood, n_licence, n_share;
 } lists;
 
 /* "en=70,fr=10" */
@@ -65,17 +65,27 @@ static at_status shares_fill(at_ctx *c, const char *text, lists *l) {
     return AT_OK;
 }
 
+/* "NAME=PATH" or "NAME=KIND:PATH" */
+static at_status source_fill(at_ctx *c, const char *text, const char *what, at_build_source *s) {
+    const char *path;
+    if (!(s->domain = name_of(c, text, what, "PATH", &path))) return c->status;
+    const char *colon = strchr(path, ':');
+    if (colon && at_source_kind_parse(path, (size_t)(colon - path), &s->kind)) path = colon + 1;
+    return (s->path = at_strdup(c, path)) ? AT_OK : c->status;
+}
+
 static at_status lists_fill(at_ctx *c, const artel_data *o, lists *l) {
     l->source = at_calloc(c, (size_t)o->n_domain, sizeof *l->source);
+    l->ood = at_calloc(c, (size_t)o->n_ood, sizeof *l->ood);
     l->licence = at_calloc(c, (size_t)o->n_licence, sizeof *l->licence);
-    if (!l->source || !l->licence) return c->status;
+    if (!l->source || !l->ood || !l->licence) return c->status;
     for (int i = 0; i < o->n_domain; i++) {
-        at_build_source *s = &l->source[l->n_source++];
-        const char *path;
-        if (!(s->domain = name_of(c, o->domain[i], "domain", "PATH", &path))) return c->status;
-        const char *colon = strchr(path, ':');
-        if (colon && at_source_kind_parse(path, (size_t)(colon - path), &s->kind)) path = colon + 1;
-        if (!(s->path = at_strdup(c, path))) return c->status;
+        const at_status s = source_fill(c, o->domain[i], "domain", &l->source[l->n_source++]);
+        if (s) return s;
+    }
+    for (int i = 0; i < o->n_ood; i++) {
+        const at_status s = source_fill(c, o->ood[i], "ood", &l->ood[l->n_ood++]);
+        if (s) return s;
     }
     for (int i = 0; i < o->n_licence; i++) {
         at_build_licence *s = &l->licence[l->n_licence++];
@@ -91,12 +101,17 @@ static void lists_free(lists *l) {
         at_free(l->source[i].domain);
         at_free(l->source[i].path);
     }
+    for (int64_t i = 0; i < l->n_ood; i++) {
+        at_free(l->ood[i].domain);
+        at_free(l->ood[i].path);
+    }
     for (int64_t i = 0; i < l->n_licence; i++) {
         at_free(l->licence[i].domain);
         at_free(l->licence[i].spdx);
     }
     for (int64_t i = 0; i < l->n_share; i++) at_free(l->share[i].domain);
     at_free(l->source);
+    at_free(l->ood);
     at_free(l->licence);
     at_free(l->share);
 }
@@ -105,6 +120,8 @@ static at_status options(at_ctx *c, const artel_data *o, const lists *l, at_buil
     *b = at_build_defaults();
     b->source = l->source;
     b->n_sources = l->n_source;
+    b->ood = l->ood;
+    b->n_ood = l->n_ood;
     b->licence = l->licence;
     b->n_licences = l->n_licence;
     b->share = l->share;
@@ -143,7 +160,7 @@ static void copy_item(at_json *j, const char *as, const cJSON *from, const char 
     at_json_put_value(j, as, cJSON_GetObjectItemCaseSensitive(from, key));
 }
 
-static artel_status emit_domain(artel *a, const cJSON *d, artel_emit emit, void *user) {
+static artel_status emit_domain(artel *a, const cJSON *d, bool ood, artel_emit emit, void *user) {
     static const char *const counts[] = {"documents", "bytes", "characters", "words", "tokens"};
     static const char *const copied[] = {"split_by",
                                          "splits",
@@ -154,6 +171,7 @@ static artel_status emit_domain(artel *a, const cJSON *d, artel_emit emit, void 
     at_json j;
     at_json_open(&j, &a->ctx);
     copy_item(&j, "domain", d, "name");
+    if (ood) at_json_put_bool(&j, "ood", true);
     copy_item(&j, "licence", d, "licence");
     const cJSON *splits = cJSON_GetObjectItemCaseSensitive(d, "splits"), *s;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
@@ -165,7 +183,7 @@ static artel_status emit_domain(artel *a, const cJSON *d, artel_emit emit, void 
         at_json_put_number(&j, counts[i], sum);
     }
     for (size_t i = 0; i < sizeof copied / sizeof *copied; i++)
-        copy_item(&j, copied[i], d, copied[i]);
+        if (cJSON_HasObjectItem(d, copied[i])) copy_item(&j, copied[i], d, copied[i]);
     return at_emit(a, emit, user, &j);
 }
 
@@ -173,7 +191,11 @@ static artel_status emit_manifest(artel *a, const artel_data *o, const cJSON *m,
                                   artel_emit emit, void *user) {
     const cJSON *d;
     cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(m, "domains")) {
-        const artel_status s = emit_domain(a, d, emit, user);
+        const artel_status s = emit_domain(a, d, false, emit, user);
+        if (s) return s;
+    }
+    cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(m, "ood")) {
+        const artel_status s = emit_domain(a, d, true, emit, user);
         if (s) return s;
     }
     const cJSON *tokenizer = cJSON_GetObjectItemCaseSensitive(m, "tokenizer");
@@ -215,6 +237,7 @@ typedef struct show {
     artel_emit emit;
     void *user;
     const at_tokenizer *tokenizer;
+    const char *split; /* its name */
 } show;
 
 static at_status show_document(const show *w, const at_domain *d, at_split split, int64_t i) {
@@ -234,7 +257,7 @@ static at_status show_document(const show *w, const at_domain *d, at_split split
     at_json j;
     at_json_open(&j, c);
     at_json_put_string(&j, "domain", d->name);
-    at_json_put_string(&j, "split", at_split_name[split]);
+    at_json_put_string(&j, "split", w->split);
     at_json_put_number(&j, "document", (double)i);
     at_json_put_number(&j, "tokens", (double)tokens);
     at_json_put_string(&j, "text", text);
@@ -264,19 +287,16 @@ static at_status show_all(const show *w, const at_dataset *d, const char *domain
 artel_status artel_data_show(artel *a, const char *path, const char *domain, const char *split,
                              int64_t first, int64_t count, artel_emit emit, void *user) {
     at_ctx *c = &a->ctx;
-    int which = 0;
-    while (which < AT_SPLITS && strcmp(at_split_name[which], split) != 0) which++;
-    if (which == AT_SPLITS)
-        return (artel_status)at_error(
-            c, AT_ARG, "split: expected train, validation or test, found \"%.40s\"", split);
+    at_split which = AT_TEST;
     if (first < 0 || count < 0)
         return (artel_status)at_error(c, AT_ARG, "expected documents from 0 on");
     at_dataset *d;
     at_tokenizer *t = NULL;
     at_status s = at_dataset_open_checked(c, path, &d);
+    if (!s) s = at_dataset_show(c, d, split, &which);
     if (!s) s = at_tokenizer_load(c, path, &t);
-    const show w = {a, emit, user, t};
-    if (!s) s = show_all(&w, d, domain, (at_split)which, first, count);
+    const show w = {a, emit, user, t, split};
+    if (!s) s = show_all(&w, d, domain, which, first, count);
     at_tokenizer_close(t);
     at_dataset_close(d);
     return at_answer(a, s);

@@ -164,9 +164,9 @@ static at_status evaluate(artel *a, at_lm *m, const char *data, const artel_eval
     evaluation v = {.a = a, .m = m, .o = o, .emit = emit, .user = user};
     at_split split = AT_TEST;
     at_status s = at_compute_of(a, &v.cp);
-    if (s == AT_OK && o->split) s = at_split_find(c, o->split, &split);
     if (s == AT_OK) s = at_lm_finite(c, m);
     if (s == AT_OK) s = at_dataset_open_checked(c, data, &v.d);
+    if (s == AT_OK && o->split) s = at_dataset_show(c, v.d, o->split, &split);
     if (s == AT_OK)
         s = at_lm_check_data(c, m->path, m->hash, m->vocab, data, v.d->tokenizer_hash, v.d->vocab);
     if (s == AT_OK) s = choose_windows(&v);

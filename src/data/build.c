@@ -1,6 +1,7 @@
 /* build.c - the steps of a build, and the folder it makes. */
 #include "data/build.h"
 #include "base/file.h"
+#include "base/rng.h"
 #include "data/align.h"
 #include "data/language.h"
 #include "data/overlap.h"
@@ -25,15 +26,17 @@ at_build at_build_defaults(void) {
 
 static at_status options_check(at_ctx *c, const at_build *b) {
     if (b->n_sources < 1) return at_error(c, AT_ARG, "no domain: expected at least one NAME=PATH");
-    for (int64_t i = 0; i < b->n_sources; i++)
-        if (!at_name_ok(b->source[i].domain))
+    for (int64_t i = 0; i < b->n_sources + b->n_ood; i++) {
+        const char *name = at_build_source_at(b, i)->domain;
+        if (!at_name_ok(name))
             return at_error(c, AT_ARG,
                             "a domain name is made of letters, digits and ._-+, found \"%.80s\"",
-                            b->source[i].domain);
+                            name);
+    }
     for (int64_t i = 0; i < b->n_licences; i++) {
         bool known = false;
-        for (int64_t j = 0; j < b->n_sources; j++)
-            known = known || strcmp(b->source[j].domain, b->licence[i].domain) == 0;
+        for (int64_t j = 0; j < b->n_sources + b->n_ood; j++)
+            known = known || strcmp(at_build_source_at(b, j)->domain, b->licence[i].domain) == 0;
         if (!known)
             return at_error(c, AT_ARG,
                             "a licence is named for domain \"%.80s\", which has no source",
@@ -73,12 +76,15 @@ static at_status files_of(at_ctx *c, const char *out, at_list *files) {
     at_status s = path && c->status != AT_OOM ? AT_OK : c->status;
     if (ours) s = at_list_add(c, files, "manifest.json");
     if (ours && !s) s = at_list_add(c, files, "tokenizer.json");
-    cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(ours ? m : NULL, "domains")) {
-        cJSON_ArrayForEach(k, cJSON_GetObjectItemCaseSensitive(d, "splits")) {
-            const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(k, "file"));
-            if (!s && name) s = at_list_add(c, files, name);
+    static const char *const lists[] = {"domains", "ood"};
+    for (int i = 0; ours && i < 2; i++)
+        cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(m, lists[i])) {
+            cJSON_ArrayForEach(k, cJSON_GetObjectItemCaseSensitive(d, "splits")) {
+                const char *name =
+                    cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(k, "file"));
+                if (!s && name) s = at_list_add(c, files, name);
+            }
         }
-    }
     cJSON_Delete(m);
     at_free(path);
     if (!s) at_error_clear(c); /* a damaged manifest counts as none */
@@ -123,8 +129,9 @@ static at_status stage_document(at_ctx *c, void *user, const at_document *d) {
     return at_stage_add(c, s->stage, d, &s->k->b->filter, &s->k->seen);
 }
 
+/* Out-of-domain sets come after the domains. */
 static int domain_of(const at_builder *k, const char *name) {
-    for (int i = 0; i < k->n_domains; i++)
+    for (int i = 0; i < k->n_all; i++)
         if (strcmp(k->stage[i].name, name) == 0) return i;
     return -1;
 }
@@ -139,7 +146,8 @@ static at_status weights_fill(at_ctx *c, at_builder *k) {
     for (int64_t i = 0; i < b->n_shares; i++) {
         const at_build_share *s = &b->share[i];
         const int d = domain_of(k, s->domain);
-        if (d < 0) return at_error(c, AT_ARG, "share: no domain \"%.80s\" has a source", s->domain);
+        if (d < 0 || d >= k->n_domains)
+            return at_error(c, AT_ARG, "share: no domain \"%.80s\" has a source", s->domain);
         if (!(s->weight > 0 && s->weight <= 1e12))
             return at_error(c, AT_ARG, "share: domain \"%s\": expected a number above 0, found %g",
                             s->domain, s->weight);
@@ -168,7 +176,8 @@ static at_status aligned_fill(at_ctx *c, at_builder *k) {
         const int n = (int)strcspn(p, ",");
         (void)snprintf(name, sizeof name, "%.*s", n, p);
         const int d = domain_of(k, name);
-        if (d < 0) return at_error(c, AT_ARG, "aligned: no domain \"%s\" has a source", name);
+        if (d < 0 || d >= k->n_domains)
+            return at_error(c, AT_ARG, "aligned: no domain \"%s\" has a source", name);
         k->aligned[d] = true;
         p += n;
     }
@@ -183,22 +192,27 @@ static at_status aligned_fill(at_ctx *c, at_builder *k) {
 
 static at_status sources_open(at_ctx *c, at_builder *k) {
     const at_build *b = k->b;
-    k->source = at_calloc(c, (size_t)b->n_sources, sizeof *k->source);
+    k->n_sources = b->n_sources + b->n_ood;
+    k->source = at_calloc(c, (size_t)k->n_sources, sizeof *k->source);
     k->stage = at_calloc(c, DOMAINS_MAX, sizeof *k->stage);
     k->written = at_calloc(c, DOMAINS_MAX, sizeof *k->written);
     k->words = at_calloc(c, DOMAINS_MAX, sizeof *k->words);
     k->overlap = at_calloc(c, DOMAINS_MAX, sizeof *k->overlap);
     if (!k->source || !k->stage || !k->written || !k->words || !k->overlap) return c->status;
-    for (int64_t i = 0; i < b->n_sources; i++) {
-        const at_build_source *s = &b->source[i];
+    for (int64_t i = 0; i < k->n_sources; i++) {
+        const at_build_source *s = at_build_source_at(b, i);
         at_status status = at_source_open(c, s->path, s->domain, s->kind, &k->source[i]);
         if (status) return status;
-        if (domain_of(k, s->domain) >= 0) continue;
-        if (k->n_domains == DOMAINS_MAX)
+        const int d = domain_of(k, s->domain);
+        if (i >= b->n_sources && d >= 0 && d < k->n_domains)
+            return at_error(c, AT_ARG, "ood: \"%s\" is the name of a domain", s->domain);
+        if (d >= 0) continue;
+        if (k->n_all == DOMAINS_MAX)
             return at_error(c, AT_ARG, "expected at most %d domains", DOMAINS_MAX);
-        status = at_stage_open(c, &k->stage[k->n_domains], k->stage_dir, s->domain);
+        status = at_stage_open(c, &k->stage[k->n_all], k->stage_dir, s->domain);
         if (status) return status;
-        k->n_domains++;
+        k->n_all++;
+        k->n_domains += i < b->n_sources;
     }
     const at_status s = weights_fill(c, k);
     return s ? s : aligned_fill(c, k);
@@ -233,7 +247,7 @@ static at_status read_source(at_ctx *c, at_builder *k, at_source *s, reading *r)
 
 /* A domain may have been read in vain, and filters may leave nothing of it. */
 static at_status text_left(at_ctx *c, const at_builder *k) {
-    for (int i = 0; i < k->n_domains; i++) {
+    for (int i = 0; i < k->n_all; i++) {
         const at_stage *s = &k->stage[i];
         if (s->n == 0)
             return at_error(
@@ -269,13 +283,24 @@ static at_status splits_left(at_ctx *c, const at_builder *k) {
 static at_status read_all(at_ctx *c, at_builder *k) {
     reading r = {.done = 0};
     double total = 0;
-    for (int64_t i = 0; i < k->b->n_sources; i++) total += (double)k->source[i].bytes;
+    for (int64_t i = 0; i < k->n_sources; i++) total += (double)k->source[i].bytes;
     at_progress_begin(&r.progress, "reading", total);
-    for (int64_t i = 0; i < k->b->n_sources; i++) {
+    for (int64_t i = 0; i < k->n_sources; i++) {
         const at_status s = read_source(c, k, &k->source[i], &r);
         if (s) return s;
     }
     return text_left(c, k);
+}
+
+/* All of an out-of-domain set is tested on. */
+static void hold_out(at_builder *k) {
+    for (int i = k->n_domains; i < k->n_all; i++)
+        for (int64_t j = 0; j < k->stage[i].n; j++) {
+            at_staged *d = &k->stage[i].doc[j];
+            d->split = AT_TEST;
+            d->order = at_rand64(k->b->seed, AT_STREAM_SHUFFLE, d->key);
+            d->take = INT64_MAX;
+        }
 }
 
 /* What is dropped because of other paragraphs, and what goes into which split. */
@@ -286,14 +311,16 @@ static at_status refine(at_ctx *c, at_builder *k) {
     if (!s) s = text_left(c, k);
     if (!s && k->aligned) s = at_align(c, k->stage, k->n_domains, k->aligned);
     if (!s) s = at_balance_split(c, k->stage, k->n_domains, &k->balance, b->seed);
-    if (!s && b->near_dup > 0) s = at_near_drop(c, k->stage, k->n_domains, k->stage_dir, &k->near);
+    hold_out(k);
+    if (!s && b->near_dup > 0) s = at_near_drop(c, k->stage, k->n_all, k->stage_dir, &k->near);
     if (!s && b->near_dup > 0 && k->aligned) /* what one domain lost, the others lose */
         s = at_align(c, k->stage, k->n_domains, k->aligned);
-    return s ? s : splits_left(c, k);
+    if (!s) s = splits_left(c, k);
+    return s ? s : text_left(c, k);
 }
 
 static void builder_close(at_ctx *c, at_builder *k) {
-    for (int64_t i = 0; k->source && i < k->b->n_sources; i++) at_source_close(&k->source[i]);
+    for (int64_t i = 0; k->source && i < k->n_sources; i++) at_source_close(&k->source[i]);
     for (int i = 0; k->stage && i < DOMAINS_MAX; i++) at_stage_close(&k->stage[i]);
     at_free(k->source);
     at_free(k->stage);
@@ -325,7 +352,7 @@ at_status at_build_run(at_ctx *c, const at_build *b, cJSON **manifest) {
     if (!s) s = at_build_encode(c, &k);
     if (!s) s = at_balance_take(c, k.stage, k.n_domains, &k.balance);
     if (!s) s = at_build_settle(c, &k);
-    if (!s) s = at_overlap(c, k.stage, k.n_domains, k.overlap);
+    if (!s) s = at_overlap(c, k.stage, k.n_all, k.overlap);
     if (!s) s = at_build_write(c, &k);
     if (!s) s = at_build_manifest(c, &k, manifest);
     if (!s) s = folder_commit(c, &k);

@@ -43,6 +43,8 @@ typedef struct at_build {
     int64_t n_licences;
     const at_build_share *share; /* of every domain; none: all have the same */
     int64_t n_shares;
+    const at_build_source *ood; /* out-of-domain sets: all of them is held out, to be tested on */
+    int64_t n_ood;
     const char *out;
     const char *tokenizer; /* a tokenizer.json or its folder, or NULL: train one */
     int64_t vocab;         /* ... of so many tokens                              */
@@ -57,6 +59,11 @@ typedef struct at_build {
     uint64_t seed;
 } at_build;
 
+/** The i-th of all sources, out-of-domain sets last. */
+static inline const at_build_source *at_build_source_at(const at_build *b, int64_t i) {
+    return i < b->n_sources ? &b->source[i] : &b->ood[i - b->n_sources];
+}
+
 /** Default values for everything but sources, out and tokenizer. */
 at_build at_build_defaults(void);
 /** *manifest: the content of manifest.json; cJSON_Delete it. */
@@ -68,16 +75,17 @@ typedef struct at_builder {
     const at_build *b;
     at_balance balance;          /* b->balance with the weights */
     char *out, *dir, *stage_dir; /* the target; temporary folder; one in it for the staged text */
-    at_source *source;           /* [b->n_sources] */
-    at_stage *stage;             /* [n_domains], in order of first mention */
-    int n_domains;
+    at_source *source;           /* [n_sources], out-of-domain sets last */
+    int64_t n_sources;
+    at_stage *stage;      /* [n_all], in order of first mention */
+    int n_domains, n_all; /* the rest are out-of-domain sets */
     at_dedup seen;
     at_tokenizer *tokenizer;
     int32_t eot;
-    at_shard (*written)[AT_SPLITS]; /* [n_domains]: counts of the shards */
+    at_shard (*written)[AT_SPLITS]; /* [n_all]: counts of the shards */
     int64_t (*words)[AT_SPLITS];    /* ... and words of their text      */
     at_near near;                   /* what at_near_drop did */
-    double (*overlap)[AT_SPLITS];   /* [n_domains]: overlap.h */
+    double (*overlap)[AT_SPLITS];   /* [n_all]: overlap.h */
     bool *aligned;                  /* [n_domains], or NULL: none */
     double *weight;                 /* [n_domains], or NULL: all the same */
 } at_builder;
@@ -86,6 +94,8 @@ typedef struct at_builder {
 at_status at_build_tokenizer(at_ctx *c, at_builder *k);
 /** Ids of every staged document: encode.c. */
 at_status at_build_encode(at_ctx *c, at_builder *k);
+/** Name of a shard: <domain>.<split>.bin, or <name>.ood.bin. */
+void at_build_shard_name(const at_builder *k, int domain, at_split split, char *out, size_t room);
 /** Shards of the documents taken: encode.c. */
 at_status at_build_write(at_ctx *c, at_builder *k);
 /** manifest.json in dir: manifest.c. */

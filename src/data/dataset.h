@@ -24,8 +24,14 @@ typedef struct at_dataset {
     int64_t vocab;              /* tokenizer's highest id + 1              */
     int n_domains;
     at_domain *domain;
+    int n_ood; /* sets of other text, to be tested on: shard[AT_TEST] alone is filled */
+    at_domain *ood;
     void *own;
 } at_dataset;
+
+/** The split of that name; "ood": the data set shows its out-of-domain sets in place of its domains
+    from now on, and *out is AT_TEST.  AT_ARG: no such split, or no such sets. */
+at_status at_dataset_show(at_ctx *c, at_dataset *d, const char *split, at_split *out);
 
 /** Maps the shards and checks their headers and sizes, not their tokens. */
 at_status at_dataset_open(at_ctx *c, const char *path, at_dataset **out);

@@ -147,7 +147,7 @@ static at_status encode_domain(at_ctx *c, at_stage *s, group *g, at_progress *p,
 at_status at_build_encode(at_ctx *c, at_builder *k) {
     at_progress p;
     double total = 0, done = 0;
-    for (int i = 0; i < k->n_domains; i++) total += (double)k->stage[i].text_bytes;
+    for (int i = 0; i < k->n_all; i++) total += (double)k->stage[i].text_bytes;
     at_progress_begin(&p, "encoding", total);
     group g = {.tokenizer = k->tokenizer,
                .eot = k->eot,
@@ -159,7 +159,7 @@ at_status at_build_encode(at_ctx *c, at_builder *k) {
         at_ctx_init(&g.ctx[w], 1);
         g.ctx[w].cpu = c->cpu;
     }
-    for (int i = 0; !s && i < k->n_domains; i++) s = encode_domain(c, &k->stage[i], &g, &p, &done);
+    for (int i = 0; !s && i < k->n_all; i++) s = encode_domain(c, &k->stage[i], &g, &p, &done);
     for (int64_t i = 0; g.ids && i < GROUP_DOCS; i++) at_ids_free(&g.ids[i]);
     at_free(g.ids);
     at_free(g.ctx);
@@ -169,10 +169,15 @@ at_status at_build_encode(at_ctx *c, at_builder *k) {
 
 /* ---- shards ---- */
 
+void at_build_shard_name(const at_builder *k, int domain, at_split split, char *out, size_t room) {
+    (void)snprintf(out, room, "%s.%s.bin", k->stage[domain].name,
+                   domain < k->n_domains ? at_split_name[split] : "ood");
+}
+
 static at_status write_split(at_ctx *c, at_builder *k, int domain, at_split split) {
     at_stage *s = &k->stage[domain];
     char leaf[128];
-    (void)snprintf(leaf, sizeof leaf, "%s.%s.bin", s->name, at_split_name[split]);
+    at_build_shard_name(k, domain, split, leaf, sizeof leaf);
     char *path = at_join(c, k->dir, leaf);
     int64_t n;
     int64_t *order = path ? at_balance_order(c, s, split, &n) : NULL;
@@ -203,8 +208,8 @@ static at_status write_split(at_ctx *c, at_builder *k, int domain, at_split spli
 
 at_status at_build_write(at_ctx *c, at_builder *k) {
     at_status s = AT_OK;
-    for (int i = 0; !s && i < k->n_domains; i++)
-        for (int split = 0; !s && split < AT_SPLITS; split++)
+    for (int i = 0; !s && i < k->n_all; i++)
+        for (int split = i < k->n_domains ? 0 : AT_TEST; !s && split < AT_SPLITS; split++)
             s = write_split(c, k, i, (at_split)split);
     return s;
 }

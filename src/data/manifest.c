@@ -69,16 +69,36 @@ static void put_balance(const at_builder *k, at_json *j) {
     at_json_end(j);
 }
 
-static const char *licence_of(const at_build *b, const char *domain) {
-    const char *found = NULL;
-    for (int64_t i = 0; i < b->n_licences; i++)
-        if (strcmp(b->licence[i].domain, domain) == 0) found = b->licence[i].spdx;
-    return found;
+/* What was said of the domain; else the licences its sources have in their folders, "A AND B"; ""
+   where that is not known of each source. */
+static void licence_of(const at_builder *k, const char *domain, char *out, size_t room) {
+    out[0] = 0;
+    for (int64_t i = 0; i < k->b->n_licences; i++)
+        if (strcmp(k->b->licence[i].domain, domain) == 0)
+            (void)snprintf(out, room, "%s", k->b->licence[i].spdx);
+    for (int64_t i = 0; !out[0] && i < k->n_sources; i++) {
+        if (strcmp(k->source[i].domain, domain) != 0) continue;
+        size_t n = 0;
+        for (int64_t j = i; j < k->n_sources; j++) {
+            const char *one = k->source[j].licence.spdx;
+            if (strcmp(k->source[j].domain, domain) != 0) continue;
+            bool again = false;
+            for (int64_t m = i; m < j; m++)
+                again = again || (strcmp(k->source[m].domain, domain) == 0 &&
+                                  strcmp(k->source[m].licence.spdx, one) == 0);
+            if (again) continue;
+            if (!one[0] || n + strlen(one) + 6 > room) {
+                out[0] = 0;
+                return;
+            }
+            n += (size_t)snprintf(out + n, room - n, "%s%s", n ? " AND " : "", one);
+        }
+    }
 }
 
 static void put_sources(const at_builder *k, at_json *j, const char *domain) {
     at_json_begin_list(j, "sources");
-    for (int64_t i = 0; i < k->b->n_sources; i++) {
+    for (int64_t i = 0; i < k->n_sources; i++) {
         const at_source *s = &k->source[i];
         if (strcmp(s->domain, domain) != 0) continue;
         at_json_begin_object(j, NULL);
@@ -87,6 +107,13 @@ static void put_sources(const at_builder *k, at_json *j, const char *domain) {
         put(j, "files", s->files.n);
         put(j, "bytes", s->bytes);
         at_json_put_string(j, "sha256", s->sha256);
+        if (s->licence.file) {
+            at_json_begin_object(j, "licence");
+            at_json_put_string(j, "file", s->licence.file);
+            if (s->licence.spdx[0]) at_json_put_string(j, "spdx", s->licence.spdx);
+            at_json_put_string(j, "sha256", s->licence.sha256);
+            at_json_end(j);
+        }
         at_json_end(j);
     }
     at_json_end(j);
@@ -136,19 +163,21 @@ static void put_near(const at_near *n, at_json *j) {
 
 static at_status put_domain(at_ctx *c, const at_builder *k, int i, at_json *j) {
     const at_stage *s = &k->stage[i];
+    const bool ood = i >= k->n_domains;
     at_json_begin_object(j, NULL);
     at_json_put_string(j, "name", s->name);
-    const char *licence = licence_of(k->b, s->name);
-    if (licence)
+    char licence[400];
+    licence_of(k, s->name, licence, sizeof licence);
+    if (licence[0])
         at_json_put_string(j, "licence", licence);
     else
         at_json_put_null(j, "licence");
-    at_json_put_string(j, "split_by", s->cut ? "stretch" : "file");
+    if (!ood) at_json_put_string(j, "split_by", s->cut ? "stretch" : "file");
     at_json_begin_object(j, "splits");
-    for (int p = 0; p < AT_SPLITS; p++) {
+    for (int p = ood ? AT_TEST : 0; p < AT_SPLITS; p++) {
         const at_shard *w = &k->written[i][p];
         char leaf[128], digest[AT_SHA256_TEXT];
-        (void)snprintf(leaf, sizeof leaf, "%s.%s.bin", s->name, at_split_name[p]);
+        at_build_shard_name(k, i, (at_split)p, leaf, sizeof leaf);
         char *path = at_join(c, k->dir, leaf);
         const at_status status = path ? at_sha256_file(c, path, digest) : c->status;
         at_free(path);
@@ -165,7 +194,7 @@ static at_status put_domain(at_ctx *c, const at_builder *k, int i, at_json *j) {
     }
     at_json_end(j);
     at_json_begin_object(j, "overlap_with_training");
-    for (int p = AT_VALIDATION; p < AT_SPLITS; p++)
+    for (int p = ood ? AT_TEST : AT_VALIDATION; p < AT_SPLITS; p++)
         at_json_put_number(j, at_split_name[p], floor(k->overlap[i][p] * 1e6 + 0.5) / 1e6);
     at_json_end(j);
     put_sources(k, j, s->name);
@@ -203,6 +232,11 @@ at_status at_build_manifest(at_ctx *c, const at_builder *k, cJSON **manifest) {
     at_status s = AT_OK;
     for (int i = 0; !s && i < k->n_domains; i++) s = put_domain(c, k, i, &j);
     if (!s) at_json_end(&j);
+    if (!s && k->n_all > k->n_domains) {
+        at_json_begin_list(&j, "ood");
+        for (int i = k->n_domains; !s && i < k->n_all; i++) s = put_domain(c, k, i, &j);
+        if (!s) at_json_end(&j);
+    }
     char *path = s ? NULL : at_join(c, k->dir, "manifest.json");
     if (!s) s = path ? at_json_save(&j, path) : c->status;
     at_json_close(&j);

@@ -94,13 +94,14 @@ at_status at_source_open(at_ctx *c, const char *path, const char *domain, at_sou
     int64_t kept = 0;
     for (int64_t i = 0; i < out->files.n; i++) {
         char *rel = out->files.item[i];
-        if (out->folder && hidden(rel))
+        if (out->folder && (hidden(rel) || at_licence_is(rel)))
             at_free(rel);
         else
             out->files.item[kept++] = rel;
     }
     out->files.n = kept;
     for (int64_t i = 0; !s && i < kept; i++) out->bytes += at_source_size(out, i);
+    if (!s) s = at_licence_find(c, path, &out->licence);
     if (s) at_source_close(out);
     return s;
 }
@@ -109,6 +110,7 @@ void at_source_close(at_source *s) {
     at_free(s->path);
     at_free(s->domain);
     at_list_free(&s->files);
+    at_licence_free(&s->licence);
     *s = (at_source){0};
 }
 

@@ -10,7 +10,7 @@
  *   source  .py .c .rs and other program sources       a file, as it stands
  *
  * A file named directly is read whatever its name; in a folder, files of other kinds are counted
- * and skipped.  Hidden files are skipped.  All text is UTF-8.
+ * and skipped.  Hidden files and the folder's licence (licence.h) are skipped.  All text is UTF-8.
  *
  * Stretches of one file belong together: they go into one split (balance.h).
  *
@@ -20,6 +20,7 @@
 #ifndef AT_SOURCE_H
 #define AT_SOURCE_H
 #include "base/file.h"
+#include "data/licence.h"
 #include "data/utf8.h"
 
 typedef enum at_source_kind {
@@ -70,9 +71,10 @@ typedef struct at_source {
     char *path, *domain;
     at_source_kind kind; /* asked for                    */
     bool folder;
-    at_list files;   /* relative paths, or one empty string for a file named directly */
-    int64_t bytes;   /* of all the files             */
-    char sha256[65]; /* over names and contents, filled by reading */
+    at_list files;      /* relative paths, or one empty string for a file named directly */
+    int64_t bytes;      /* of all the files             */
+    at_licence licence; /* in the folder             */
+    char sha256[65];    /* over names and contents, filled by reading */
 } at_source;
 
 /** Lists the files.  AT_IO: no such path; AT_ARG: a pipe, which cannot be read twice. */

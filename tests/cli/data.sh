@@ -123,6 +123,54 @@ says "no document is in all aligned domains"
 run 2 "$ARTEL" data build -d en="$work/mixed/en" --vocab 300 -o "$work/x" --language-filter
 says "at least two domains"
 
+# ---- out-of-domain sets, licences ----
+mkdir -p "$work/other"
+i=0
+while [ $i -lt 5 ]; do
+    printf 'Once upon a time there was a princess number %s, and she lived in a castle %s.\n\n' $i \
+        "$(printf %s "c$i" | md5sum)" >"$work/other/$i.txt"
+    i=$((i + 1))
+done
+cp "$work/mixed/en/3.txt" "$work/other/copied.txt" # what is in a domain is not out of it
+printf '\n CC-BY-4.0 \n' >"$work/other/LICENCE.txt"
+printf 'Permission is hereby granted to all who read these lines of more than forty letters.\nAnd so on.\n' \
+    >"$work/mixed/en/COPYING"
+run 0 "$ARTEL" data build $mixed --ood tales="$work/other" -o "$work/mix" --json
+prints '"domain":"tales","ood":true,"licence":"CC-BY-4.0"'
+check "the copy is left out" grep -q '"domain":"tales".*"documents":5,' "$work/.out"
+check "domains are as they were" sh -c "cmp -s '$work/mix/en.train.bin' '$work/mix0/en.train.bin' ||
+    '$ARTEL' data build $mixed -o '$work/mix0' -q && cmp -s '$work/mix/en.train.bin' '$work/mix0/en.train.bin'"
+check "no training text of it" test ! -e "$work/mix/tales.train.bin" -a -s "$work/mix/tales.ood.bin"
+check "the licence's digest" grep -q "$(sha256sum "$work/mixed/en/COPYING" | cut -c 1-64)" "$work/mix/manifest.json"
+run 0 "$ARTEL" data build $mixed --ood tales="$work/other" -o "$work/mix" # over the old one
+prints "out of domain:"
+run 0 "$ARTEL" data show "$work/mix" --split ood -n 9
+prints "princess number 3"
+check "the licence is not text" sh -c "! grep -q CC-BY '$work/.out'"
+run 2 "$ARTEL" data show "$work/mix0" --split ood
+says "without out-of-domain sets"
+cat >"$work/tiny.yaml" <<Y
+model: {arch: gpt2, n_layer: 1, n_embd: 16, n_head: 1, n_positions: 64}
+data: {train: $work/mix}
+train: {steps: 1, batch: 2, context: 32, lr: 1e-3}
+Y
+run 0 "$ARTEL" train "$work/tiny.yaml" -o "$work/tiny" -q
+run 0 "$ARTEL" eval "$work/tiny/model" --data "$work/mix" --split ood --json
+prints '"domain":"tales"'
+check "of nothing else" sh -c "! grep -q '\"en\"' '$work/.out'"
+run 0 "$ARTEL" eval "$work/tiny/model" --data "$work/mix" --json
+check "test is of the domains" sh -c "! grep -q tales '$work/.out'"
+cp -r "$work/mix" "$work/mix1"
+printf x | dd of="$work/mix1/tales.ood.bin" bs=1 seek=4100 conv=notrunc 2>/dev/null
+run 1 "$ARTEL" eval "$work/tiny/model" --data "$work/mix1" --split ood
+says "tales.ood.bin"
+run 2 "$ARTEL" data build $mixed --ood en="$work/other" -o "$work/x"
+says 'ood: "en" is the name of a domain'
+run 2 "$ARTEL" data build $mixed --ood tales="$work/other" --share en=1,fr=1,tales=2 -o "$work/x"
+says 'share: no domain "tales"'
+run 1 "$ARTEL" data build $mixed --ood tales="$work/mixed/en" -o "$work/x"
+says 'domain "tales": no text left'
+
 # the tokenizer of one set serves another
 run 0 "$ARTEL" data build -q -d en="$text/en" --tokenizer "$work/set/tokenizer.json" -o "$work/three"
 check "the same tokenizer" cmp -s "$work/set/tokenizer.json" "$work/three/tokenizer.json"
