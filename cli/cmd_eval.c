@@ -80,10 +80,14 @@ static void draw(void *user, const char *json) {
     } else if (cJSON_IsString(domain)) {
         draw_usage(usage);
         const double bpb = row_number_or(o, "bits_per_byte", -1);
-        printf("%-16s %10.0f tokens  loss %.4f  ppl %8.2f", domain->valuestring,
-               row_number_or(o, "tokens", -1), row_number_or(o, "loss", -1),
-               row_number_or(o, "ppl", -1));
+        printf("%-16s %10.0f tokens", domain->valuestring, row_number_or(o, "tokens", -1));
+        if (row_number(o, "tokens") > 0)
+            printf("  loss %.4f  ppl %8.2f", row_number_or(o, "loss", -1),
+                   row_number_or(o, "ppl", -1));
         if (bpb >= 0) printf("  %.3f bits/byte", bpb);
+        if (cJSON_HasObjectItem(o, "abstained"))
+            printf("  unknown %.1f%%%s", 100 * row_number_or(o, "abstained", 0),
+                   row_number(o, "tokens") > 0 ? "" : ", nothing is scored");
         const cJSON *e = NULL;
         cJSON_ArrayForEach(e, cJSON_GetObjectItemCaseSensitive(o, "usage"))
             printf("  %s %.1f%%", e->string, 100 * e->valuedouble);
@@ -172,6 +176,8 @@ int cmd_eval(int argc, char **argv) {
          "model, "
          "none for a plain one; -1: none",
          -1, 1 << 20},
+        {"abstain", 0, OPT_REAL, &o.abstain, "0", "P",
+         "windows whose expert the router gives less than P are not answered", 0, 1},
         {"usage", 0, OPT_FLAG, &usage, NULL, NULL, "also how often each expert is used", 0, 0},
         {"generate", 0, OPT_FLAG, &generate, NULL, NULL,
          "instead of all this: how texts read that the model writes", 0, 0},

@@ -109,6 +109,10 @@ int cmd_generate(int argc, char **argv) {
         {"greedy", 0, OPT_FLAG, &greedy, NULL, NULL, "the same as --temperature 0", 0, 0},
         {"experts", 0, OPT_LIST, &experts, NULL, "A,B", "only these experts may answer", 0, 0},
         {"exclude", 0, OPT_LIST, &exclude, NULL, "A,B", "these experts may not answer", 0, 0},
+        {"abstain", 0, OPT_REAL, &o.abstain, "0", "P",
+         "nobody answers where the router is less sure than this", 0, 1},
+        {"fallback", 0, OPT_STRING, &o.fallback, NULL, "A", "but this expert, with --abstain", 0,
+         0},
         UI_OPTIONS(&u),
         {0},
     };

@@ -1,7 +1,8 @@
-/* cmd_router.c - artel router train | compare | eval | explain. */
+/* cmd_router.c - artel router train | compare | eval, and the table of all. */
 #include "artel.h"
 #include "opt.h"
 #include "printable.h"
+#include "router_text.h"
 #include "table.h"
 #include "ui.h"
 #include "verbs.h"
@@ -36,6 +37,20 @@ static void draw_short(const cJSON *o) {
         cJSON_ArrayForEach(name, list) printf(" %s", name->valuestring);
         printf(row_number(row, "sequences") > 0 ? "\n" : ": not measured\n");
     }
+}
+
+/* What is answered, and how much of it is wrong, where the router may decline. */
+static void draw_risk(const cJSON *o) {
+    static const column risk[] = {
+        {"threshold", "at least", 10, CELL_NUMBER, 3, 0, NULL},
+        {"coverage", "answered", 10, CELL_NUMBER, 2, 100, " %"},
+        {"error", "wrong", 10, CELL_NUMBER, 3, 100, " %"},
+        {0},
+    };
+    if (!cJSON_GetObjectItemCaseSensitive(o, "risk")) return;
+    printf("\nanswered at a probability of at least %g: %.2f %%\n\n", row_number(o, "abstain"),
+           100 * row_number(o, "coverage"));
+    table_draw(risk, cJSON_GetObjectItemCaseSensitive(o, "risk"));
 }
 
 static void draw_score(const cJSON *o) {
@@ -75,6 +90,10 @@ static void draw_score(const cJSON *o) {
                                 o, "per_length")) if (row_number(row, "sequences") > 0)
         table_row(lengths, row);
     draw_short(o);
+    draw_risk(o);
+    if (row_number(o, "tokens_per_second") > 0)
+        printf("\n%s tokens/s routed by one thread, in sequences of %.0f\n",
+               ui_count(row_number(o, "tokens_per_second")), row_number(o, "length"));
 }
 
 static void draw_trained(const cJSON *o) {
@@ -287,6 +306,7 @@ static int router_compare(int argc, char **argv) {
 static int router_eval(int argc, char **argv) {
     ui u = {0};
     const char *data = NULL, *split = NULL, *list = NULL;
+    bool speed = false;
     int64_t each[LENGTHS_MAX];
     artel_router_lengths o = {.lengths = each};
     const opt table[] = {
@@ -295,6 +315,9 @@ static int router_eval(int argc, char **argv) {
         {"length", 0, OPT_INT, &o.length, "128", "N", "tokens of a sequence", 1, 1 << 20},
         {"lengths", 0, OPT_STRING, &list, NULL, "N,N",
          "lengths of the table by length; else 8,16,...,1024 as far as the split goes", 0, 0},
+        {"abstain", 0, OPT_REAL, &o.abstain, "0", "P",
+         "do not answer below this probability; also a table of what is answered at others", 0, 1},
+        {"speed", 0, OPT_FLAG, &speed, NULL, NULL, "also measure tokens/s of one thread", 0, 0},
         UI_OPTIONS(&u),
         {0}};
     const opt_verb verb = {
@@ -311,68 +334,10 @@ static int router_eval(int argc, char **argv) {
     if (rc >= 0) return rc;
     o.n_lengths = list ? lengths(list, each) : 0;
     if (o.n_lengths < 0) return bad_lengths("router eval", list);
+    o.speed = speed;
     if (!ui_open(&u, "router eval")) return 1;
     return ui_close(&u,
                     artel_router_eval(u.a, argv[0], data, split, &o, u.json ? ui_json : draw, &u));
-}
-
-/* ---- explain ---- */
-
-/* Tokens with their white space made visible. */
-static void draw_token(const char *s) {
-    putchar('"');
-    for (; *s; s++) {
-        if (*s == '\n')
-            printf("\\n");
-        else if (*s == '\t')
-            printf("\\t");
-        else if (*s == '\r')
-            printf("\\r");
-        else if ((unsigned char)*s < 0x20 || *s == 0x7F)
-            printf("\\x%02x", (unsigned)*s);
-        else
-            putchar(*s);
-    }
-    putchar('"');
-}
-
-static void draw_reasons(void *user, const char *json) {
-    (void)user;
-    cJSON *o = printable_row(json, stdout);
-    const cJSON *v;
-    printf("%s\n\n", row_text(o, "class"));
-    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(o, "probabilities"))
-        printf("%-12.12s %7.2f %%\n", v->string, 100 * v->valuedouble);
-    printf("\n%.0f of %.0f tokens known; those that said most (+ for %s, - against)\n",
-           row_number(o, "known"), row_number(o, "tokens"), row_text(o, "class"));
-    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(o, "reasons")) {
-        printf("%+9.4f  %3.0f x ", row_number(v, "contribution"), row_number(v, "count"));
-        draw_token(row_text(v, "token"));
-        printf("\n");
-    }
-    cJSON_Delete(o);
-}
-
-static int router_explain(int argc, char **argv) {
-    ui u = {0};
-    const char *tokenizer = NULL;
-    int64_t top = 10;
-    const opt table[] = {{"tokenizer", 't', OPT_STRING, &tokenizer, NULL, "FILE",
-                          "tokenizer.json; else the one beside the router", 0, 0},
-                         {"top", 'n', OPT_INT, &top, "10", "N", "tokens to show", 1, 1e6},
-                         UI_OPTIONS(&u),
-                         {0}};
-    const opt_verb verb = {"router explain",
-                           "ROUTER TEXT",
-                           2,
-                           2,
-                           "The class of a text, the probabilities, and the tokens that decided.",
-                           table};
-    const int rc = opt_parse(&verb, &argc, argv);
-    if (rc >= 0) return rc;
-    if (!ui_open(&u, "router explain")) return 1;
-    return ui_close(&u, artel_router_explain(u.a, argv[0], tokenizer, argv[1], strlen(argv[1]), top,
-                                             u.json ? ui_json : draw_reasons, &u));
 }
 
 int cmd_router(int argc, char **argv) {
@@ -380,6 +345,7 @@ int cmd_router(int argc, char **argv) {
         {"train", "fit a router on a data set", router_train},
         {"compare", "measure every classifier a router can be", router_compare},
         {"eval", "measure a router", router_eval},
+        {"segment", "say which part of a text goes where", router_segment},
         {"explain", "say why a text goes where it goes", router_explain},
         {NULL, NULL, NULL}};
     return opt_dispatch("artel router", table, argc, argv);

@@ -293,10 +293,14 @@ typedef struct artel_eval_options {
                           then routed by the very tokens that it scores, which flatters it. To
                           compare models give all of them the same                      */
     int usage;         /* also how often each expert is used                            */
+    double abstain;    /* of a composed model: windows whose expert the router gives less than
+                          this probability are not answered and not scored              */
 } artel_eval_options;
 /** Loss a domain, then over all: {"domain","tokens" (scored),"route_on" (tokens of a window that
     are not),"loss" (nats a token),"ppl","bits_per_byte" (null without a tokenizer),"usage":{expert:
-    share}}; usage: the share of the windows that each expert of a composed model answered.  With
+    share},"abstained": with abstain, the share of the windows that were not answered; loss is null
+    where all were}; usage: the share of the answered windows that each expert of a composed model
+    answered.  With
     usage, a mixture emits after each of these a line a router: {"domain","layer","kind"
     ("attention", "feed_forward"),"experts", "routed_tokens","share":[of the
     choices],"probability":[mean],"load_entropy" (of share, 1: even), "load_perplexity","dead"
@@ -376,6 +380,9 @@ typedef struct artel_generate_options {
     int n_experts;
     const char *const *exclude; /* these may not                                           */
     int n_exclude;
+    double abstain;       /* of a composed model: where the router gives its choice less than this
+                             probability, nobody answers (ARTEL_ARG) ...                     */
+    const char *fallback; /* ... or this expert; NULL: none                                  */
 } artel_generate_options;
 /** Bytes of new text as they come. */
 typedef void (*artel_text)(void *user, const char *bytes, size_t n);
@@ -511,6 +518,8 @@ typedef struct artel_router_lengths {
     const int64_t *lengths; /* n_lengths lengths of the rows of "per_length" (8, 16, ... 1024, as
                                long as the split has one such sequence)                   */
     int n_lengths;
+    double abstain; /* below this probability of the class the router does not answer (0) */
+    int speed;      /* also how many tokens a second are routed by one thread            */
 } artel_router_lengths;
 
 /** split: "train", "validation" or "test"; o: NULL for the defaults.  Emits
@@ -522,7 +531,10 @@ typedef struct artel_router_lengths {
     the expected calibration error of the class's probability, in 15 bins of equal width;
     "ece_before": the same at temperature 1.  "short": domains whose split has fewer tokens than the
     length, so that theirs is one sequence of all; where every domain is, "sequences" is 0 and there
-    are no figures. */
+    are no figures.  With abstain all figures but ece are of sequences that were answered, and each
+    object has "abstain" and "coverage", the share of them; the outer one also "risk":[{"threshold",
+    "coverage","error"}], the share answered at some thresholds and how many of those are wrong.  With
+    speed the outer one has "tokens_per_second". */
 ARTEL_API artel_status artel_router_eval(artel *a, const char *router, const char *data_dir,
                                          const char *split, const artel_router_lengths *o,
                                          artel_emit emit, void *user);
@@ -534,11 +546,25 @@ ARTEL_API artel_status artel_router_compare(artel *a, const char *data_dir,
                                             int n_names, const char *split,
                                             const artel_router_lengths *lengths, artel_emit emit,
                                             void *user);
+/** Zero means the default in brackets. */
+typedef struct artel_router_text {
+    const char *tokenizer; /* a tokenizer.json or its folder (the one beside the router)          */
+    int64_t top;           /* most reasons (none)                                                 */
+    double abstain;        /* a probability below which the answer is "unknown" (0)               */
+    int64_t window;        /* of artel_router_segment: tokens (16)                                */
+    double penalty;        /* of artel_router_segment: nats a change of class must be worth (4)   */
+} artel_router_text;
 /** Emits {"class","probabilities":{class: p},"tokens","known","reasons":[{"token","id","count",
-    "contribution"}]}: at most `top` reasons, those with the largest say first.  tokenizer: a
-    tokenizer.json or its folder; NULL: the one beside the router. */
-ARTEL_API artel_status artel_router_explain(artel *a, const char *router, const char *tokenizer,
-                                            const char *text, size_t bytes, int64_t top,
+    "contribution"}]}: those with the largest say first; "token" may be several in a row, "id" is then that
+    of a feature.  With abstain, "best" is the class that would have been the answer. */
+ARTEL_API artel_status artel_router_explain(artel *a, const char *router, const char *text,
+                                            size_t bytes, const artel_router_text *o,
+                                            artel_emit emit, void *user);
+/** Cuts a mixed text into parts of one class each.  Emits for each {"class","begin","end" (bytes of the
+    text),"tokens","probability","text"}, and "best" with abstain.  ARTEL_UNSUPPORTED: the tokenizer changes
+    the text, so that places in it cannot be told. */
+ARTEL_API artel_status artel_router_segment(artel *a, const char *router, const char *text,
+                                            size_t bytes, const artel_router_text *o,
                                             artel_emit emit, void *user);
 
 /* ---- looking inside ----------------------------------------------------------------------- */

@@ -63,11 +63,16 @@ static at_status emit_eval(const evaluation *v, const char *domain, const at_eva
         at_json_put_number(&j, "bits_per_byte", e->nats / log(2) / (double)e->bytes);
     else
         at_json_put_null(&j, "bits_per_byte");
+    if (v->o->abstain > 0)
+        at_json_put_number(&j, "abstained",
+                           (double)e->abstained / (double)(e->abstained + e->windows));
     if (v->o->usage) {
         at_json_begin_object(&j, "usage");
         for (int i = 0; i < v->m->n_experts; i++)
             at_json_put_number(&j, v->m->expert[i].name ? v->m->expert[i].name : "model",
-                               v->m->router ? (double)e->windows_by[i] / (double)e->windows : 1);
+                               v->m->router && e->windows
+                                   ? (double)e->windows_by[i] / (double)e->windows
+                                   : !v->m->router);
         at_json_end(&j);
     }
     return (at_status)at_emit(v->a, v->emit, v->user, &j);
@@ -131,12 +136,15 @@ static at_status eval_domains(evaluation *v, at_split split) {
         const at_domain *dom = &v->d->domain[i];
         if (dom->shard[split].n_tokens < 2) continue;
         memset(e.windows_by, 0, n * sizeof(int64_t));
-        e = (at_eval){.windows_by = e.windows_by, .usage = v->o->usage ? &usage : NULL};
+        e = (at_eval){.windows_by = e.windows_by,
+                      .usage = v->o->usage ? &usage : NULL,
+                      .abstain = v->o->abstain};
         at_usage_reset(&usage);
         at_log(c, AT_LOG_PROGRESS, "evaluating %s", dom->name);
         s = at_eval_lm(v->cp, v->m, &dom->shard[split], v->context, v->o->windows, v->prefix, &e);
         s = at_dataset_error(c, v->d, s);
-        if (s != AT_OK || e.tokens == 0) continue; /* every window ends within the prefix */
+        if (s != AT_OK || (e.tokens == 0 && !e.abstained))
+            continue; /* every window ends within the prefix */
         s = emit_eval(v, dom->name, &e);
         if (s == AT_OK) s = emit_usage(v, dom->name, &usage);
         if (s == AT_OK) s = at_usage_add(c, &usage_all, &usage);
@@ -144,12 +152,13 @@ static at_status eval_domains(evaluation *v, at_split split) {
         all.tokens += e.tokens;
         all.bytes += e.bytes;
         all.windows += e.windows;
+        all.abstained += e.abstained;
         for (size_t k = 0; k < n; k++) all.windows_by[k] += e.windows_by[k];
     }
     if (s == AT_OK)
-        s = all.tokens ? emit_eval(v, "all", &all)
-                       : at_error(c, AT_ARG, "%s: the split %s is empty", v->d->path,
-                                  at_split_name[split]);
+        s = all.tokens || all.abstained ? emit_eval(v, "all", &all)
+                                        : at_error(c, AT_ARG, "%s: the split %s is empty",
+                                                   v->d->path, at_split_name[split]);
     if (s == AT_OK) s = emit_usage(v, "all", &usage_all);
     at_usage_close(&usage);
     at_usage_close(&usage_all);
@@ -297,6 +306,14 @@ static at_status allowed_experts(at_ctx *c, const at_lm *m, const artel_generate
     return AT_OK;
 }
 
+static at_status fallback_expert(at_ctx *c, const at_lm *m, const artel_generate_options *o,
+                                 int *out) {
+    if (!o->fallback) return AT_OK;
+    *out = at_lm_expert(m, o->fallback);
+    if (*out >= 0) return AT_OK;
+    return at_error(c, AT_ARG, "%s: fallback: no expert is called `%s`", m->path, o->fallback);
+}
+
 static at_status generate(artel *a, at_lm *m, const artel_generate_options *o, artel_text text,
                           artel_emit emit, void *user) {
     at_ctx *c = &a->ctx;
@@ -304,7 +321,9 @@ static at_status generate(artel *a, at_lm *m, const artel_generate_options *o, a
     bool *mask = NULL;
     at_generated res = {0};
     at_status s = at_compute_of(a, &cp);
+    int fallback = -1;
     if (s == AT_OK) s = allowed_experts(c, m, o, &mask);
+    if (s == AT_OK) s = fallback_expert(c, m, o, &fallback);
     writer w = {.a = a, .text = text, .emit = emit, .user = user};
     at_text_init(&w.whole, c, 0);
     const at_generation g = {.prompt = o->prompt ? o->prompt : "",
@@ -314,6 +333,8 @@ static at_status generate(artel *a, at_lm *m, const artel_generate_options *o, a
                              .n = o->n,
                              .sampling = at_sampling_of(&o->sampling),
                              .allowed = mask,
+                             .abstain = o->abstain,
+                             .fallback = fallback,
                              .text = put_text,
                              .routed = put_route,
                              .user = &w};

@@ -42,6 +42,28 @@ bool at_route_fills(const at_dataset *d, at_split split, int64_t length) {
     return length <= most;
 }
 
+/* How much was answered, where that was in question. */
+static void coverage(at_json *j, const at_router_score *s, double abstain) {
+    if (!(abstain > 0)) return;
+    const int64_t seen = s->total + s->declined;
+    at_json_put_number(j, "abstain", abstain);
+    at_json_put_number(j, "coverage", seen ? (double)s->total / (double)seen : 0);
+}
+
+static void risks(at_json *j, const at_router_score *s) {
+    const double seen = (double)(s->total + s->declined);
+    at_json_begin_list(j, "risk");
+    for (int i = 0; i < AT_ROUTER_RISKS; i++) {
+        const at_router_risk *x = &s->risk[i];
+        at_json_begin_object(j, NULL);
+        at_json_put_number(j, "threshold", at_router_risk_at[i]);
+        at_json_put_number(j, "coverage", (double)x->answered / seen);
+        at_json_put_number(j, "error", x->answered ? (double)x->wrong / (double)x->answered : 0);
+        at_json_end(j);
+    }
+    at_json_end(j);
+}
+
 static void calibration(at_json *j, const at_router_score *s) {
     at_json_put_number(j, "ece", at_router_bins_error(&s->tempered));
     at_json_put_number(j, "ece_before", at_router_bins_error(&s->raw));
@@ -57,11 +79,11 @@ static void short_domains(at_json *j, const at_dataset *d, at_split split, int64
 }
 
 static at_status one_length(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
-                            int64_t length, at_json *j) {
+                            int64_t length, double abstain, at_json *j) {
     at_router_score s = {0};
     const bool whole = at_route_fills(d, split, length);
     const at_status status =
-        whole ? at_router_eval(c, r, d, split, length, EVAL_WINDOWS, &s) : AT_OK;
+        whole ? at_router_eval_sure(c, r, d, split, length, EVAL_WINDOWS, abstain, &s) : AT_OK;
     if (status) return status;
     at_json_begin_object(j, NULL);
     at_json_put_number(j, "length", (double)length);
@@ -70,6 +92,7 @@ static at_status one_length(at_ctx *c, const at_router *r, const at_dataset *d, 
         at_json_put_number(j, "accuracy", s.accuracy);
         at_json_put_number(j, "f1", s.f1);
         at_json_put_number(j, "weighted_f1", s.weighted_f1);
+        coverage(j, &s, abstain);
         calibration(j, &s);
     }
     short_domains(j, d, split, length);
@@ -82,10 +105,11 @@ at_status at_route_per_length(at_ctx *c, const at_router *r, const at_dataset *d
                               const artel_router_lengths *o, at_json *j) {
     at_status s = AT_OK;
     at_json_begin_list(j, "per_length");
-    for (int i = 0; !s && i < o->n_lengths; i++) s = one_length(c, r, d, split, o->lengths[i], j);
+    for (int i = 0; !s && i < o->n_lengths; i++)
+        s = one_length(c, r, d, split, o->lengths[i], o->abstain, j);
     if (!o->n_lengths)
         for (int64_t n = SHORTEST; !s && n <= LONGEST && at_route_fills(d, split, n); n *= 2)
-            s = one_length(c, r, d, split, n, j);
+            s = one_length(c, r, d, split, n, o->abstain, j);
     at_json_end(j);
     return s;
 }
@@ -94,8 +118,13 @@ at_status at_route_measure(artel *a, const at_router *r, const at_dataset *d, at
                            const artel_router_lengths *o, artel_emit emit, void *user) {
     at_router_score s;
     const int64_t length = o->length ? o->length : EVAL_LENGTH;
-    at_status status = at_router_eval(&a->ctx, r, d, split, length, 0, &s);
-    if (status) return status;
+    at_status status = at_router_eval_sure(&a->ctx, r, d, split, length, 0, o->abstain, &s);
+    double speed = 0;
+    if (!status && o->speed) status = at_route_speed(&a->ctx, r, d, split, length, &speed);
+    if (status) {
+        at_router_score_free(&s);
+        return status;
+    }
     at_json j;
     at_json_open(&j, &a->ctx);
     at_json_put_string(&j, "split", at_split_name[split]);
@@ -107,6 +136,9 @@ at_status at_route_measure(artel *a, const at_router *r, const at_dataset *d, at
     at_json_put_number(&j, "f1", s.f1);
     at_json_put_number(&j, "weighted_f1", s.weighted_f1);
     at_json_put_number(&j, "temperature", r->temperature);
+    coverage(&j, &s, o->abstain);
+    if (o->abstain > 0) risks(&j, &s);
+    if (o->speed) at_json_put_number(&j, "tokens_per_second", speed);
     calibration(&j, &s);
     at_route_classes(&j, r);
     confusion(&j, &s);

@@ -2,6 +2,12 @@
 #include "api/api_route.h"
 #include "base/text.h"
 
+void at_route_answer(at_json *j, const at_router *r, int which, double probability,
+                     double abstain) {
+    at_json_put_string(j, "class", probability < abstain ? "unknown" : r->name[which]);
+    if (abstain > 0) at_json_put_string(j, "best", r->name[which]);
+}
+
 /* A token may be part of a character: the bytes of all of them are taken together first. */
 char *at_route_words(at_ctx *c, const at_tokenizer *t, const at_ids *ids,
                      const at_router_reason *why) {

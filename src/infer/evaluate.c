@@ -98,6 +98,8 @@ at_status at_eval_model(at_compute *cp, at_model *m, const at_shard *s, int64_t 
     return eval_owned(cp, m, s, context, limit, tok, 0, NULL, 0, out);
 }
 
+enum { NOBODY = -1 }; /* answers a window that the router is not sure of */
+
 at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t context, int64_t limit,
                      int64_t prefix, at_eval *out) {
     at_ctx *c = cp->ctx;
@@ -105,7 +107,8 @@ at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t contex
     const int64_t n = at_eval_windows(s, context, limit);
     int *owner = at_calloc(c, (size_t)n + 1, sizeof *owner);
     int32_t *window = at_malloc(c, (size_t)(context + 1) * sizeof *window);
-    at_status st = owner && window ? AT_OK : AT_OOM;
+    double *probs = at_calloc(c, (size_t)m->n_experts, sizeof *probs);
+    at_status st = owner && window && probs ? AT_OK : AT_OOM;
     at_usage *usage = out->usage;
     if (m->n_experts > 1) out->usage = NULL;
     for (int64_t i = 0; i < n && st == AT_OK; i++) {
@@ -113,13 +116,17 @@ at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t contex
         at_eval_window(s, context, limit, i, &start, &len);
         at_shard_read(s, start, len, window);
         if (!predicts(len, prefix)) continue;
-        st = at_lm_route(c, m, window, prefix ? prefix : len - 1, NULL, NULL, &owner[i]);
-        if (st == AT_OK && out->windows_by) out->windows_by[owner[i]]++;
+        st = at_lm_route(c, m, window, prefix ? prefix : len - 1, NULL, probs, &owner[i]);
+        const bool sure = st != AT_OK || !m->router || probs[owner[i]] >= out->abstain;
+        if (!sure) owner[i] = NOBODY;
+        out->abstained += !sure;
+        if (st == AT_OK && sure && out->windows_by) out->windows_by[owner[i]]++;
     }
     for (int e = 0; e < m->n_experts && st == AT_OK; e++)
         st = eval_owned(cp, m->expert[e].model, s, context, limit, m->tokenizer, prefix, owner, e,
                         out);
     out->usage = usage;
+    at_free(probs);
     at_free(owner);
     at_free(window);
     return st;

@@ -11,6 +11,8 @@ typedef struct at_eval {
     int64_t bytes;       /* of text they stand for; 0 without a tokenizer  */
     int64_t windows;     /* that had something to predict                 */
     int64_t *windows_by; /* [n_experts] windows each expert answered, or NULL */
+    double abstain;      /* given: windows below this probability are not answered */
+    int64_t abstained;   /* how many                                               */
     at_usage *usage;     /* of the routers of a mixture, added to, or NULL; a composed model has
                             several networks, of which none is counted        */
     uint64_t modules;    /* of at_eval_model: what is run of it, see at_input */

@@ -101,12 +101,26 @@ static at_status read_ids(text_state *t) {
     return s;
 }
 
+/* Whoever answers instead of an expert that the router is not sure of. */
+static at_status doubt(const text_state *t, const double *probs, int *expert) {
+    const at_generation *g = t->g;
+    if (!t->m->router || probs[*expert] >= g->abstain) return AT_OK;
+    if (g->fallback < 0)
+        return at_error(t->cp->ctx, AT_ARG,
+                        "%s: unknown: the router's first choice is `%s` with probability %.3f, and "
+                        "below %.3g it does not answer",
+                        t->m->path, t->m->expert[*expert].name, probs[*expert], g->abstain);
+    *expert = g->fallback;
+    return AT_OK;
+}
+
 static at_status start(text_state *t, int *expert) {
     at_ctx *c = t->cp->ctx;
     at_lm *m = t->m;
     double *probs = at_calloc(c, (size_t)m->n_experts, sizeof *probs);
     at_status s = probs ? read_ids(t) : AT_OOM;
     if (s == AT_OK) s = at_lm_route(c, m, t->ids.id, t->ids.n, t->g->allowed, probs, expert);
+    if (s == AT_OK) s = doubt(t, probs, expert);
     if (s == AT_OK && t->g->routed) t->g->routed(t->g->user, m, *expert, probs, &t->ids);
     const int32_t eot = m->tokenizer ? at_tokenizer_eot(m->tokenizer) : -1;
     if (s == AT_OK && t->ids.n == 0) s = add_id(t, eot >= 0 ? eot : 0);

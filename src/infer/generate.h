@@ -13,6 +13,8 @@ typedef struct at_generation {
     int64_t n; /* most new tokens */
     at_sampling sampling;
     const bool *allowed; /* [n_experts], or NULL */
+    double abstain;      /* the router is not followed below this probability of its choice  */
+    int fallback;        /* then this expert answers; below 0: AT_ARG                         */
     /** Bytes of new text, in order, whole UTF-8 sequences as far as the text has them. */
     void (*text)(void *user, const char *bytes, size_t n);
     /** Each new token instead, where the prompt was ids. */
@@ -29,7 +31,7 @@ typedef struct at_generated {
     bool ended; /* by the end-of-text token */
 } at_generated;
 
-/** AT_ARG when the prompt is a text and the model has no tokenizer, or an id is not of its
+/** AT_ARG when the router is not sure enough and nobody else may answer, when the prompt is a text and the model has no tokenizer, or an id is not of its
     vocabulary.  A text longer than the context goes on after its
     older half is forgotten.  Ctrl-C ends the text early with AT_INTERRUPTED. */
 at_status at_generate(at_compute *cp, at_lm *m, const at_generation *g, at_generated *out);

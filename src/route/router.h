@@ -167,21 +167,32 @@ void at_router_bins_add(at_router_bins *b, double probability, bool right);
     their bin. */
 double at_router_bins_error(const at_router_bins *b);
 
+/** What is left when the router does not answer below a probability: its class's, tempered. */
+enum { AT_ROUTER_RISKS = 8 };
+extern const double at_router_risk_at[AT_ROUTER_RISKS];
+typedef struct at_router_risk {
+    int64_t answered, wrong;
+} at_router_risk;
+
 /** Counts and what follows from them.  Precision, recall and F1 of nothing are 0. */
 typedef struct at_router_score {
     int n_classes;
     int64_t *confusion; /* [true, predicted]                                  */
     int64_t total;
     double accuracy;
-    double precision, recall, f1; /* means over the classes that occur on either side   */
-    double weighted_f1;           /* mean over sequences of the F1 of their class       */
-    at_router_bins raw, tempered; /* for at_router_bins_error                           */
+    double precision, recall, f1;         /* means over the classes that occur on either side   */
+    double weighted_f1;                   /* mean over sequences of the F1 of their class       */
+    at_router_bins raw, tempered;         /* for at_router_bins_error; of all sequences         */
+    int64_t declined;                     /* sequences not answered; those of `total` were      */
+    at_router_risk risk[AT_ROUTER_RISKS]; /* of all sequences, for each of at_router_risk_at */
     double *class_precision, *class_recall, *class_f1; /* [n_classes]                       */
     int64_t *support; /* [n_classes] sequences of the class                 */
 } at_router_score;
 
 at_status at_router_score_init(at_ctx *c, at_router_score *s, int n_classes);
 void at_router_score_add(at_router_score *s, int truth, int predicted);
+/** Counts a sequence for the table of risks. */
+void at_router_risk_add(at_router_score *s, double probability, bool right);
 void at_router_score_finish(at_router_score *s);
 void at_router_score_free(at_router_score *s);
 
@@ -191,5 +202,9 @@ void at_router_score_free(at_router_score *s);
     `s` is initialised here; at_router_score_free. */
 at_status at_router_eval(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
                          int64_t length, int64_t limit, at_router_score *s);
+/** The same by a router that does not answer where the tempered probability of its class is below
+    `abstain`. */
+at_status at_router_eval_sure(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
+                              int64_t length, int64_t limit, double abstain, at_router_score *s);
 
 #endif

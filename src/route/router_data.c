@@ -180,27 +180,38 @@ static at_status check_data(at_ctx *c, const at_router *r, const at_dataset *d) 
 typedef struct scoring {
     const at_router *r;
     at_router_score *score;
+    double abstain;
 } scoring;
 
 static void score_window(void *user, int truth, int predicted, double *p) {
     const scoring *x = user;
-    at_router_score_add(x->score, truth, predicted);
     at_router_bins_add(&x->score->raw, p[predicted], truth == predicted);
     at_router_temper(x->r, p);
     at_router_bins_add(&x->score->tempered, p[predicted], truth == predicted);
+    at_router_risk_add(x->score, p[predicted], truth == predicted);
+    if (p[predicted] >= x->abstain)
+        at_router_score_add(x->score, truth, predicted);
+    else
+        x->score->declined++;
 }
 
 at_status at_router_eval(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
                          int64_t length, int64_t limit, at_router_score *score) {
+    return at_router_eval_sure(c, r, d, split, length, limit, 0, score);
+}
+
+at_status at_router_eval_sure(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,
+                              int64_t length, int64_t limit, double abstain,
+                              at_router_score *score) {
     *score = (at_router_score){0};
     if (length < 1 || length > 1 << 20)
         return at_error(c, AT_ARG, "router: sequences of %lld tokens", (long long)length);
     at_status s = check_data(c, r, d);
     if (!s) s = at_router_score_init(c, score, r->n_classes);
     if (s) return s;
-    scoring x = {r, score};
+    scoring x = {r, score, abstain};
     s = see_windows(c, r, d, split, length, limit, score_window, &x);
-    if (!s && !score->total)
+    if (!s && !score->total && !score->declined)
         s = at_error(c, AT_FORMAT, "%s: the %s split is empty", d->path, at_split_name[split]);
     if (!s) at_router_score_finish(score);
     if (s) at_router_score_free(score);

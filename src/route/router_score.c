@@ -20,6 +20,16 @@ double at_router_bins_error(const at_router_bins *b) {
     return n ? error / (double)n : 0;
 }
 
+const double at_router_risk_at[AT_ROUTER_RISKS] = {0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999};
+
+void at_router_risk_add(at_router_score *s, double probability, bool right) {
+    for (int i = 0; i < AT_ROUTER_RISKS; i++) {
+        if (probability < at_router_risk_at[i]) continue;
+        s->risk[i].answered++;
+        s->risk[i].wrong += !right;
+    }
+}
+
 at_status at_router_score_init(at_ctx *c, at_router_score *s, int n_classes) {
     const size_t n = (size_t)n_classes;
     *s = (at_router_score){.n_classes = n_classes};

@@ -153,6 +153,33 @@ prints '"new_tokens":8'
 run 0 "$ARTEL" generate model -p "zuvog drikep" -n 4 --exclude bb
 says "expert aa"
 run 0 "$ARTEL" generate model -p "zuvog" -n 100 --experts bb # beyond the context of 64
+# Where the router is not sure enough, nobody answers, or the one who is named.
+run 0 "$ARTEL" router explain model "mino zuvog" --json
+sure=$(sed 's/.*"probabilities":{"aa":\([0-9.e-]*\),"bb":\([0-9.e-]*\)}.*/\1 \2/' "$work/.out" |
+    awk '{ print ($1 > $2 ? $1 : $2) }')
+above=$(awk "BEGIN { print $sure + (1 - $sure) / 2 }") below=$(awk "BEGIN { print $sure * 0.99 }")
+run 2 "$ARTEL" generate model -p "mino zuvog" -n 4 --abstain "$above"
+says "model: unknown: the router's first choice is"
+silent
+run 0 "$ARTEL" generate model -p "mino zuvog" -n 4 --abstain "$below"
+for name in aa bb; do
+    run 0 "$ARTEL" generate model -p "mino zuvog" -n 4 --abstain "$above" --fallback $name
+    says "expert $name"
+done
+run 2 "$ARTEL" generate model -p "mino zuvog" --abstain 0.5 --fallback cc
+says 'no expert is called `cc`'
+run 0 "$ARTEL" generate teacher/model -p mino -n 2 --abstain 1 # a plain model has no doubts
+run 0 "$ARTEL" eval model --data data --context 40 --windows 5 --route-on 1 --abstain 0.5 --json
+prints '"abstained":0'
+run 0 "$ARTEL" eval model --data data --context 40 --windows 5 --route-on 1 --abstain 1 --json
+check "some windows are not answered: fewer tokens are scored" awk '/"domain":"all"/ {
+    match($0, /"abstained":[0-9.]+/); share = substr($0, RSTART + 12, RLENGTH - 12)
+    match($0, /"tokens":[0-9]+/); tokens = substr($0, RSTART + 9, RLENGTH - 9)
+    exit !(share + 0 > 0 && tokens + 0 < 390)
+}' "$work/.out"
+run 0 "$ARTEL" eval model --data data --context 40 --windows 5 --route-on 1 --abstain 1
+prints "unknown 100.0%, nothing is scored"
+prints "unknown 80.0%"
 run 2 "$ARTEL" generate model -p x --experts cc
 says 'no expert `cc`'
 run 2 "$ARTEL" generate model -p x --exclude aa,bb

@@ -83,6 +83,31 @@ check "tempered: all but certain" \
 run 0 "$ARTEL" router explain "$work/router/router.safetensors" "" --json
 prints '"tokens":0'
 
+# Below a probability there is no answer; how much that leaves, and how fast it goes.
+run 0 "$ARTEL" router train "$work/data" -o "$work/unsure" --lengths 1,2 --windows 60 --quiet
+run 0 "$ARTEL" router eval "$work/unsure" --data "$work/data" --length 1 --lengths 1 --json
+check "without abstaining nothing of it is said" awk '/coverage|abstain|risk|tokens_per/ { exit 1 }' "$work/.out"
+all=$(sed -n 's/.*"length":1,"sequences":\([0-9]*\),"accuracy":\([0-9.]*\).*/\1 \2/p' "$work/.out")
+run 0 "$ARTEL" router eval "$work/unsure" --data "$work/data" --length 1 --lengths 1 --abstain 0.9 --speed --json
+sure=$(sed -n 's/^[^[]*"length":1,"sequences":\([0-9]*\),"accuracy":\([0-9.]*\).*"abstain":0.9[0-9]*,"coverage":\([0-9.]*\),"risk".*/\1 \2 \3/p' "$work/.out")
+check "fewer are answered, and better: $all, then $sure" awk "BEGIN {
+    split(\"$all\", a, \" \"); split(\"$sure\", s, \" \")
+    exit !(s[1] > 0 && s[1] < a[1] && s[2] > a[2] && s[3] > 0 && s[3] < 1)
+}"
+prints '"risk":[{"threshold":0,"coverage":1,"error":'
+prints '{"threshold":0.9'
+prints '"tokens_per_second":'
+check "rows have it, too" grep -q '"per_length":\[{.*"coverage":0' "$work/.out"
+run 0 "$ARTEL" router eval "$work/unsure" --data "$work/data" --length 1 --abstain 0.9 --speed
+prints "answered at a probability of at least 0.9: "
+prints "tokens/s routed by one thread, in sequences of 1"
+run 0 "$ARTEL" router explain "$work/router" "le mur" --abstain 1
+prints "unknown"
+run 0 "$ARTEL" router explain "$work/unsure" "x" --abstain 0.999 --json
+prints '{"class":"unknown","best":"'
+run 0 "$ARTEL" router explain "$work/router" "sous les vieux arbres" --abstain 0.9 --json
+prints '{"class":"fr","best":"fr"'
+
 # Other classifiers, other features.
 run 0 "$ARTEL" router compare "$work/data" --lengths 8,32 --split validation
 prints "classifier                 C       s       8      32"

@@ -316,16 +316,22 @@ static artel_status inspect_tensors(artel *a, at_text *said) {
     return artel_inspect(a, in_root("plain/model.safetensors"), listen, said);
 }
 static artel_status explain(artel *a, at_text *said) {
-    return artel_router_explain(a, in_root("router.safetensors"), in_root("tokenizer.json"),
-                                "the cat sat", 11, 5, listen, said);
+    const artel_router_text o = {.tokenizer = in_root("tokenizer.json"), .top = 5};
+    return artel_router_explain(a, in_root("router.safetensors"), "the cat sat", 11, &o, listen,
+                                said);
+}
+static artel_status segment(artel *a, at_text *said) {
+    const artel_router_text o = {.tokenizer = in_root("tokenizer.json")};
+    return artel_router_segment(a, in_root("router.safetensors"), "the cat sat", 11, &o, listen,
+                                said);
 }
 
 /* Whichever allocation fails: what is told is told whole, as it is with all the memory, and whoever
    was not told everything gets AT_OOM. */
 static void results(void **state) {
     (void)state;
-    artel_status (*const what[])(artel *, at_text *) = {inspect_plain, inspect_modular,
-                                                        inspect_data, inspect_tensors, explain};
+    artel_status (*const what[])(artel *, at_text *) = {
+        inspect_plain, inspect_modular, inspect_data, inspect_tensors, explain, segment};
     artel *a = artel_open(1, NULL, NULL);
     assert_non_null(a);
     for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
