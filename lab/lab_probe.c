@@ -12,6 +12,7 @@ typedef struct {
     at_model *m;
     const at_shard *s;
     at_usage *usage;
+    uint64_t modules;
     at_arena arena;
     int32_t *ids, *label;   /* [B, T] */
     at_head_report *report; /* [B, buckets] */
@@ -25,7 +26,7 @@ static at_status group(prober *p, const int64_t *start, int64_t B, int64_t T, in
         at_shard_read(p->s, start[b], T, p->ids + b * T);
         at_shard_read(p->s, start[b] + 1, T, p->label + b * T);
     }
-    const at_input in = {.ids = p->ids, .B = B, .T = T};
+    const at_input in = {.ids = p->ids, .B = B, .T = T, .modules = p->modules};
     at_pass pass = {.usage = p->usage};
     const at_readout what = {.label = p->label, .parts = B * buckets, .report = p->report};
     const at_status s = at_model_read(p->cp, &p->arena, p->m, &in, &pass, &what);
@@ -71,7 +72,7 @@ at_status at_probe_run(at_compute *cp, at_model *m, const at_shard *s, const at_
         return at_error(c, AT_ARG, "windows of %lld tokens in %lld parts do not fit", (long long)T,
                         (long long)spec->buckets);
     out->windows = at_probe_windows(spec, s);
-    prober p = {.cp = cp, .m = m, .s = s, .usage = usage};
+    prober p = {.cp = cp, .m = m, .s = s, .usage = usage, .modules = spec->modules};
     at_arena_init(&p.arena, c);
     p.ids = at_malloc(c, (size_t)(most * T) * sizeof *p.ids);
     p.label = at_malloc(c, (size_t)(most * T) * sizeof *p.label);

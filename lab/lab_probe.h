@@ -16,6 +16,7 @@ typedef struct at_probe_spec {
     int64_t buckets;         /* parts of equal length a window's losses are told in         */
     int64_t limit;           /* most windows; 0: all                                        */
     bool spread;             /* these: evenly over the split, not from its beginning        */
+    uint64_t modules;        /* of the model, those that are run; 0: all: see at_input      */
     bool tail;               /* also the tokens after the last whole window, as one bucket  */
 } at_probe_spec;
 

@@ -30,17 +30,31 @@ static void keep_windows(at_json *j, const char *domain, const at_probe *p) {
     at_json_end(j);
 }
 
-/* Of a whole split, or of the windows that the lab is content with; of the test split also the loss of each domain and of each window, and the use
-   of the routers. */
-static at_status split_loss(measuring *w, at_split split) {
-    const bool test = split == AT_TEST;
+/* What is run of a model of modules: the one of the domain's name with the common one, as in training;
+   either of them alone. */
+enum mode { WHOLE, OWN, COMMON, MODES };
+
+/* 0: all there is. */
+static uint64_t modules_of(const measuring *w, int domain, enum mode mode) {
+    const at_modules l = at_model_modules(w->m);
+    const int own = at_model_module(w->m, w->l->data->domain[domain].name);
+    const uint64_t common = l.common ? UINT64_C(1) << l.n : 0;
+    if (mode == COMMON) return common;
+    return (own < 0 ? 0 : UINT64_C(1) << own) | (mode == WHOLE ? common : 0);
+}
+
+/* Of a whole split, or of the windows that the lab is content with; of the test split also the loss of
+   each domain and of each window, and the use of the routers. */
+static at_status split_loss(measuring *w, at_split split, enum mode mode) {
+    static const char *const total[MODES] = {"test_loss", "test_loss_own", "test_loss_common"};
+    const bool test = split == AT_TEST && mode == WHOLE;
     at_lab_session *l = w->l;
-    const at_probe_spec spec = {.context = w->context,
-                                .stride = w->context,
-                                .buckets = 1,
-                                .limit = l->windows,
-                                .spread = l->windows > 0,
-                                .tail = !l->windows};
+    at_probe_spec spec = {.context = w->context,
+                          .stride = w->context,
+                          .buckets = 1,
+                          .limit = l->windows,
+                          .spread = l->windows > 0,
+                          .tail = !l->windows};
     double nats = 0, tokens = 0;
     at_status s = AT_OK;
     if (test) at_json_begin_object(&w->line, "by_domain");
@@ -48,6 +62,7 @@ static at_status split_loss(measuring *w, at_split split) {
         at_probe p;
         const at_shard *shard = &l->data->domain[d].shard[split];
         if (shard->n_tokens < 2) continue;
+        spec.modules = modules_of(w, d, mode);
         s = at_probe_run(&l->cp, w->m, shard, &spec, test ? &w->usage : NULL, &p);
         if (s == AT_OK) {
             const double n = (double)(p.windows * p.per_bucket + p.tail_tokens);
@@ -63,15 +78,19 @@ static at_status split_loss(measuring *w, at_split split) {
     if (s == AT_OK && tokens <= 0)
         s = at_error(l->c, AT_FORMAT, "%s: the %s split is empty", l->o->data,
                      at_split_name[split]);
-    at_json_put_number(&w->line, test ? "test_loss" : "val_loss", nats / tokens);
-    at_json_put_number(&w->line, test ? "test_tokens" : "val_tokens", tokens);
+    at_json_put_number(&w->line, split == AT_TEST ? total[mode] : "val_loss", nats / tokens);
+    if (mode == WHOLE) at_json_put_number(&w->line, test ? "test_tokens" : "val_tokens", tokens);
     return s;
 }
 
 /* Settings are chosen on the validation split and claims tested on the test split. */
 static at_status losses(measuring *w) {
-    const at_status s = split_loss(w, AT_VALIDATION);
-    return s != AT_OK || w->t->flags & AT_TRIAL_FOR_TUNING ? s : split_loss(w, AT_TEST);
+    at_status s = split_loss(w, AT_VALIDATION, WHOLE);
+    if (s != AT_OK || w->t->flags & AT_TRIAL_FOR_TUNING) return s;
+    const bool both = at_model_modules(w->m).n && at_model_modules(w->m).common;
+    for (int mode = WHOLE; mode <= (both ? COMMON : WHOLE) && s == AT_OK; mode++)
+        s = split_loss(w, AT_TEST, (enum mode)mode);
+    return s;
 }
 
 /* ---- routers ---- */

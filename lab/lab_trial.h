@@ -14,6 +14,7 @@
  *      "seconds" (of training),"tokens_per_s" (median of its steps),
  *      "val_loss","val_tokens",                                     validation: to choose by
  *      "test_loss","test_tokens","by_domain":{name: loss},          test: to judge by, and all below
+ *      "test_loss_own","test_loss_common",   of a model of modules with a common one: without it, alone
  *      "load":[{"kind","layer","entropy","dead","share":[..]}],     of the routers, if any
  *      "load_entropy","dead","experts",                             mean, sum, sum over them
  *      "by_context":[{"context","loss","tokens"}],                  where lengths were asked for:

@@ -5,7 +5,7 @@
 
 typedef struct mome_claim mome_claim;
 struct mome_claim {
-    char part;         /* 'a' .. 'e': a section of the page              */
+    char part;         /* 'a' .. 'f': a section of the page              */
     const char *text;  /* what is claimed, with its bound                */
     const char *paper; /* what the paper says; "-": the claim is ours     */
     const char *unit;
@@ -21,6 +21,8 @@ extern const mome_claim mome_claim_table[];
 /** Mean over the orders, with seed k, of a field of what is forgotten. */
 double mome_forgotten(const mome *m, enum mome_mode mode, int k);
 double mome_end(const mome *m, enum mome_mode mode, int k);
+/** Which classifier, of all but the first, is best on the validation split: mean over seeds. */
+int mome_best_rival(const mome *m);
 const mome_curve *mome_curve_at(const mome *m, const char *group, int k);
 
 #endif

@@ -8,8 +8,13 @@
 #include "lab/forget.h"
 #include "lab/lab_claim.h"
 #include "lab/lab_trial.h"
+#include "route/classifier.h"
 
-enum { MOME_SEEDS_MAX = 8, MOME_DOMAINS_MAX = AT_FORGET_MAX, MOME_LENGTHS = 4 };
+enum { MOME_SEEDS_MAX = 8, MOME_DOMAINS_MAX = AT_FORGET_MAX, MOME_LENGTHS = 4, MOME_SHORT = 1 };
+
+#define X(name) +1
+enum { MOME_CLASSIFIERS = 0 AT_CLASSIFIERS(X) };
+#undef X
 
 /* Groups of runs.  Numbers in names: of a language, or of the language a sequence begins with. */
 #define MOME_TEACHER   "teacher"
@@ -18,6 +23,9 @@ enum { MOME_SEEDS_MAX = 8, MOME_DOMAINS_MAX = AT_FORGET_MAX, MOME_LENGTHS = 4 };
 #define MOME_COMPUTE   "alone-compute"
 #define MOME_WIDE      "wide"
 #define MOME_IMBALANCE "imbalanced"
+#define MOME_JEET      "jeet"
+#define MOME_COMMON    "moe-ce"
+#define MOME_DROPPED   "moe-ce-dropout" /* the common trunk is left out in some steps */
 
 typedef struct mome_shape {
     int layers, width, heads;
@@ -25,7 +33,8 @@ typedef struct mome_shape {
 
 typedef struct mome_scale {
     int64_t seeds, batch, context, teacher_steps, stage_steps, eval_windows, save_every;
-    int64_t windows, route_windows; /* of a domain: that losses are of, that the router reads */
+    int64_t windows, route_windows,
+        samples; /* of a domain: that losses are of, that routers are fitted to; texts written */
     mome_shape teacher, student, wide;
     double lr, lr_wide, lr_teacher;
 } mome_scale;
@@ -46,11 +55,25 @@ typedef struct mome_curve {
     double alpha_lo, alpha_hi;
 } mome_curve;
 
-/* One router, fitted with the seed of the runs it is used with. */
+/* The routers of a seed, one a classifier, in the order of at_classifiers. */
 typedef struct mome_router {
-    double f1[MOME_LENGTHS]; /* weighted, on the test split */
-    double *p; /* [windows of all domains, domains]: by the beginning of each window */
+    double f1[MOME_CLASSIFIERS][MOME_LENGTHS]; /* weighted, on the test split              */
+    double validation[MOME_CLASSIFIERS];       /* weighted F1 of MOME_SHORT tokens there   */
+    double
+        *p; /* [windows of all domains, domains]: what the first one says of the beginning of each
+                  window */
 } mome_router;
+
+/* Of the texts that a model writes, all languages together. */
+typedef struct mome_fluency {
+    double repeated, unknown,
+        right; /* shares: of runs of four words that the text had before, of words
+                                        that the training text does not have, of texts in the right
+                                        language */
+} mome_fluency;
+enum { MOME_WRITERS = 3 };
+/** Groups of runs whose texts are looked at. */
+extern const char *const mome_writers[MOME_WRITERS];
 
 enum mome_mode { MOME_SEQUENTIAL, MOME_REPLAY, MOME_MODULES, MOME_MODES };
 
@@ -64,9 +87,11 @@ typedef struct mome {
     mome_router router[MOME_SEEDS_MAX];
     at_forget_matrix matrix[MOME_MODES][MOME_DOMAINS_MAX][MOME_SEEDS_MAX]; /* [mode, order, seed] */
     at_forget_matrix balanced[2][MOME_SEEDS_MAX]; /* over time: balanced, imbalanced; validation */
-    double routed[MOME_SEEDS_MAX], oracle[MOME_SEEDS_MAX]; /* test loss of the modules */
+    mome_fluency fluency[MOME_WRITERS][MOME_SEEDS_MAX], documents; /* documents: real texts */
+    double routed[MOME_SEEDS_MAX], oracle[MOME_SEEDS_MAX];         /* test loss of the modules */
 } mome;
 
+/** Tokens a router reads; the one numbered MOME_SHORT is where classifiers are compared. */
 extern const int mome_lengths[MOME_LENGTHS];
 const char *mome_domain(const mome *m, int d);
 /** Language of stage `stage` in the order that begins with language `first`: they rotate. */
@@ -85,8 +110,12 @@ void mome_close(mome *m);
 at_status mome_curve_of(at_ctx *c, const char *path, mome_curve *out);
 /** Fills curve. */
 at_status mome_curves(mome *m);
-/** Fills windows and router, from DIR/router-sN-PROGRAM.safetensors where it was fitted before. */
+/** Fills windows and router, from DIR/routers/ where they were fitted before. */
 at_status mome_routers(mome *m);
+/** File of a router, from the heap. */
+char *mome_router_path(const mome *m, int k, const at_classifier *kind);
+/** Fills fluency, documents. */
+at_status mome_write(mome *m);
 /** Fills matrix, balanced, routed, oracle. */
 at_status mome_matrices(mome *m);
 /** Makes all claims and decides them. */

@@ -109,20 +109,34 @@ static void teacher(mome *m) {
 
 /* ---- c: compositions ---- */
 
-static void composition_row(mome *m, const char *title, double parameters, double active,
-                            const double *loss, double (*by)(const mome *, int k, int d)) {
+/* A row of the table: its losses, in all and by language (NULL: not known). */
+typedef struct {
+    const char *title;
+    double parameters, active;
+    double (*loss)(const mome *m, int k);
+    double (*by)(const mome *m, int k, int d);
+} composition;
+
+static void composition_row(mome *m, const composition *c) {
+    double loss[MOME_SEEDS_MAX];
     char text[SHOWN], cells[32 * MOME_DOMAINS_MAX] = "";
+    const int64_t n = m->scale->seeds;
+    for (int k = 0; k < n; k++) loss[k] = c->loss(m, k);
     for (int d = 0; d < m->domains; d++) {
         double sum = 0;
-        const size_t n = strlen(cells);
-        for (int k = 0; k < m->scale->seeds; k++) sum += by(m, k, d);
-        (void)snprintf(cells + n, sizeof cells - n, "|%.4f", sum / (double)m->scale->seeds);
+        const size_t at = strlen(cells);
+        for (int k = 0; k < n && c->by; k++) sum += c->by(m, k, d);
+        if (c->by)
+            (void)snprintf(cells + at, sizeof cells - at, "|%.4f", sum / (double)n);
+        else
+            (void)snprintf(cells + at, sizeof cells - at, "|-");
     }
-    at_page_row(m->l, "%s|%.0f|%.0f|%s|%.1f%s", title, 1e-3 * parameters, 1e-3 * active,
-                spread(text, loss, m->scale->seeds, 4), exp(at_stat_mean(loss, m->scale->seeds)),
-                cells);
+    at_page_row(m->l, "%s|%.0f|%.0f|%s|%.1f%s", c->title, 1e-3 * c->parameters, 1e-3 * c->active,
+                spread(text, loss, n, 4), exp(at_stat_mean(loss, n)), cells);
 }
 
+static double routed(const mome *m, int k) { return m->routed[k]; }
+static double oracle(const mome *m, int k) { return m->oracle[k]; }
 static double by_modules(const mome *m, int k, int d) {
     return m->matrix[MOME_MODULES][0][k].r[m->domains - 1][d];
 }
@@ -131,10 +145,26 @@ static double by_right_module(const mome *m, int k, int d) {
     mome_stage(group, MOME_SEQUENTIAL, d, 0);
     return mome_domain_loss(m, group, k, d);
 }
-static double by_student(const mome *m, int k, int d) {
-    return mome_domain_loss(m, MOME_COMBINED, k, d);
+#define OF(name, group)                                                                        \
+    static double name(const mome *m, int k) { return mome_number(m, group, k, "test_loss"); } \
+    static double by_##name(const mome *m, int k, int d) {                                     \
+        return mome_domain_loss(m, group, k, d);                                               \
+    }
+OF(student, MOME_COMBINED)
+OF(wide, MOME_WIDE)
+OF(jeet, MOME_JEET)
+OF(common, MOME_COMMON)
+OF(dropped, MOME_DROPPED)
+#undef OF
+static double common_own(const mome *m, int k) {
+    return mome_number(m, MOME_COMMON, k, "test_loss_own");
 }
-static double by_wide(const mome *m, int k, int d) { return mome_domain_loss(m, MOME_WIDE, k, d); }
+static double common_only(const mome *m, int k) {
+    return mome_number(m, MOME_COMMON, k, "test_loss_common");
+}
+static double dropped_own(const mome *m, int k) {
+    return mome_number(m, MOME_DROPPED, k, "test_loss_own");
+}
 
 static void names_of(const mome *m, const char *name[MOME_DOMAINS_MAX]) {
     for (int d = 0; d < m->domains; d++) name[d] = mome_domain(m, d);
@@ -159,44 +189,63 @@ static void experts(mome *m) {
 }
 
 static void compositions(mome *m) {
-    double wide[MOME_SEEDS_MAX], one[MOME_SEEDS_MAX];
+    const double size = mean_of(m, MOME_COMBINED, "parameters");
+    const double one = mean_of(m, MOME_COMBINED, "active");
+    const double trunks = mean_of(m, MOME_JEET, "parameters");
+    const double active = mean_of(m, MOME_JEET, "active");
+    const double all = mean_of(m, MOME_COMMON, "parameters");
+    const double both = mean_of(m, MOME_COMMON, "active");
+    const composition row[] = {
+        {"PLE: a student a language, routed by 32 tokens", m->domains * size, one, routed,
+         by_modules},
+        {"PLE, the language being known", m->domains * size, one, oracle, by_right_module},
+        {"JEET: trunks over one embedding", trunks, active, jeet, by_jeet},
+        {"MoE-CE: with a common trunk", all, both, common, by_common},
+        {"MoE-CE, read without the common trunk", all, active, common_own, NULL},
+        {"MoE-CE, read by the common trunk alone", all, active, common_only, NULL},
+        {"MoE-CE, the common trunk left out in 3 steps of 10", all, both, dropped, by_dropped},
+        {"the same, read without the common trunk", all, active, dropped_own, NULL},
+        {"one student of all languages", size, one, student, by_student},
+        {"one as large as all modules", mean_of(m, MOME_WIDE, "parameters"),
+         mean_of(m, MOME_WIDE, "active"), wide, by_wide},
+    };
     char columns[400] = "composition|parameters (thousand)|active for a token (thousand)|test "
                         "loss|perplexity";
-    const double parameters = mean_of(m, MOME_COMBINED, "parameters");
-    const double active = mean_of(m, MOME_COMBINED, "active");
     for (int d = 0; d < m->domains; d++) {
         const size_t n = strlen(columns);
         (void)snprintf(columns + n, sizeof columns - n, "|%.30s", mome_domain(m, d));
     }
-    for (int k = 0; k < m->scale->seeds; k++) {
-        wide[k] = mome_number(m, MOME_WIDE, k, "test_loss");
-        one[k] = mome_number(m, MOME_COMBINED, k, "test_loss");
-    }
     part(m, "c", "Modules against whole models", mome_text_compositions);
     at_page_section(m->l, NULL, NULL);
     at_page_table(m->l, NULL, columns);
-    composition_row(m, "PLE: a student a language, routed by 32 tokens", m->domains * parameters,
-                    active, m->routed, by_modules);
-    composition_row(m, "PLE, as if the router were always right", m->domains * parameters, active,
-                    m->oracle, by_right_module);
-    composition_row(m, "one student of all languages", parameters, active, one, by_student);
-    composition_row(m, "one as large as all modules", mean_of(m, MOME_WIDE, "parameters"),
-                    mean_of(m, MOME_WIDE, "active"), wide, by_wide);
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) composition_row(m, &row[i]);
     experts(m);
 }
 
 /* ---- d: routers ---- */
 
 static void routers(mome *m) {
+    char columns[200] = "classifier";
+    for (int i = 0; i < MOME_LENGTHS; i++) {
+        const size_t n = strlen(columns);
+        (void)snprintf(columns + n, sizeof columns - n, "|%d tokens", mome_lengths[i]);
+    }
     part(m, "d", "The router", mome_text_router);
     at_page_section(m->l, NULL, NULL);
     at_page_table(m->l, "Weighted F1 on the test split, by the length of the text that is read",
-                  "tokens|logistic regression");
-    for (int i = 0; i < MOME_LENGTHS; i++) {
-        double x[MOME_SEEDS_MAX];
-        char text[SHOWN];
-        for (int k = 0; k < m->scale->seeds; k++) x[k] = m->router[k].f1[i];
-        at_page_row(m->l, "%d|%s", mome_lengths[i], spread(text, x, m->scale->seeds, 5));
+                  columns);
+    for (int c = 0; c < MOME_CLASSIFIERS; c++) {
+        char cells[(SHOWN + 1) * MOME_LENGTHS] = "";
+        for (int i = 0; i < MOME_LENGTHS; i++) {
+            double x[MOME_SEEDS_MAX];
+            char text[SHOWN];
+            const size_t n = strlen(cells);
+            for (int k = 0; k < m->scale->seeds; k++) x[k] = m->router[k].f1[c][i];
+            (void)snprintf(cells + n, sizeof cells - n, "|%s", spread(text, x, m->scale->seeds, 4));
+        }
+        at_page_row(m->l, "%s%s%s", at_classifiers[c]->help,
+                    c && c == mome_best_rival(m) ? " (the best rival on the validation split)" : "",
+                    cells);
     }
 }
 
@@ -280,6 +329,31 @@ static void forgetting(mome *m) {
     session_maps(m);
 }
 
+/* ---- f: texts ---- */
+
+static void texts(mome *m) {
+    static const char *const title[MOME_WRITERS] = {
+        "with the teacher", "text alone, as many tokens", "text alone, as many operations"};
+    part(m, "f", "What the students write", mome_text_texts);
+    at_page_section(m->l, NULL, NULL);
+    at_page_table(m->l, NULL,
+                  "texts of|invented words|repeated runs of four words|in the right language");
+    for (int i = 0; i < MOME_WRITERS; i++) {
+        double unknown[MOME_SEEDS_MAX], repeated[MOME_SEEDS_MAX], right[MOME_SEEDS_MAX];
+        char cell[3][SHOWN];
+        const int64_t n = m->scale->seeds;
+        for (int k = 0; k < n; k++) {
+            unknown[k] = m->fluency[i][k].unknown;
+            repeated[k] = m->fluency[i][k].repeated;
+            right[k] = m->fluency[i][k].right;
+        }
+        at_page_row(m->l, "%s|%s|%s|%s", title[i], spread(cell[0], unknown, n, 3),
+                    spread(cell[1], repeated, n, 3), spread(cell[2], right, n, 3));
+    }
+    at_page_row(m->l, "the documents themselves|%.3f|%.3f|%.3f", m->documents.unknown,
+                m->documents.repeated, m->documents.right);
+}
+
 /* ---- the page ---- */
 
 static void summary(mome *m) {
@@ -331,6 +405,7 @@ at_status mome_page(mome *m) {
     compositions(m);
     routers(m);
     forgetting(m);
+    texts(m);
     setup(m);
     return AT_OK;
 }

@@ -18,23 +18,31 @@ static at_probe_spec spec_of(const mome *m) {
         .context = T, .stride = T, .buckets = 1, .limit = m->l->windows, .spread = true};
 }
 
-/* The router of a seed, from its file where this program fitted it before. */
-static at_status open_router(mome *m, int k, at_router **out) {
+char *mome_router_path(const mome *m, int k, const at_classifier *kind) {
+    char name[96];
+    (void)snprintf(name, sizeof name, "routers/%s-s%d-%.8s.safetensors", kind->name, k + 1,
+                   m->l->program);
+    return at_join(m->l->c, m->l->o->out, name);
+}
+
+/* A router of a seed, from its file where this program fitted it before. */
+static at_status open_router(mome *m, int k, const at_classifier *kind, at_router **out) {
     at_ctx *c = m->l->c;
-    char path[64], *file = NULL;
-    (void)snprintf(path, sizeof path, "router-s%d-%.8s.safetensors", k + 1, m->l->program);
-    if (!(file = at_join(c, m->l->o->out, path))) return AT_OOM;
+    char *folder = at_join(c, m->l->o->out, "routers"), *file = mome_router_path(m, k, kind);
     at_router_options o = at_router_defaults();
     o.seed = (uint64_t)k + 1;
     o.windows = m->scale->route_windows;
-    at_status s = AT_OK;
-    if (at_exists(file)) {
+    o.classifier = kind;
+    o.c = kind->c;
+    at_status s = folder && file ? at_make_dir(c, folder) : AT_OOM;
+    if (s == AT_OK && at_exists(file)) {
         s = at_router_load(c, file, out);
-    } else {
+    } else if (s == AT_OK) {
         s = at_router_train(c, m->l->data, NULL, 0, &o, out);
-        if (s == AT_OK) at_log(c, AT_LOG_INFO, "%s: fitted", path);
         if (s == AT_OK) s = at_router_save(c, *out, file);
+        if (s == AT_OK) at_log(c, AT_LOG_INFO, "router %s-s%d: fitted", kind->name, k + 1);
     }
+    at_free(folder);
     at_free(file);
     return s;
 }
@@ -64,13 +72,32 @@ static at_status read_windows(mome *m, const at_router *r, mome_router *out) {
     return s;
 }
 
-static at_status score(mome *m, const at_router *r, mome_router *out) {
+static at_status f1_of(mome *m, const at_router *r, at_split split, int length, double *out) {
+    at_router_score score = {0};
+    const at_status s = at_router_eval(m->l->c, r, m->l->data, split, length, READ_WINDOWS, &score);
+    *out = score.weighted_f1;
+    at_router_score_free(&score);
+    return s;
+}
+
+static at_status score(mome *m, const at_router *r, double *f1, double *validation) {
+    at_status s = f1_of(m, r, AT_VALIDATION, mome_lengths[MOME_SHORT], validation);
+    for (int i = 0; i < MOME_LENGTHS && s == AT_OK; i++)
+        s = f1_of(m, r, AT_TEST, mome_lengths[i], &f1[i]);
+    return s;
+}
+
+static at_status of_seed(mome *m, int k) {
+    mome_router *out = &m->router[k];
     at_status s = AT_OK;
-    for (int i = 0; i < MOME_LENGTHS && s == AT_OK; i++) {
-        at_router_score score = {0};
-        s = at_router_eval(m->l->c, r, m->l->data, AT_TEST, mome_lengths[i], READ_WINDOWS, &score);
-        out->f1[i] = score.weighted_f1;
-        at_router_score_free(&score);
+    for (int i = 0; i < MOME_CLASSIFIERS && s == AT_OK; i++) {
+        at_router *r = NULL;
+        if (at_interrupted(m->l->c))
+            s = at_error(m->l->c, AT_INTERRUPTED, "interrupted; the same command goes on");
+        if (s == AT_OK) s = open_router(m, k, at_classifiers[i], &r);
+        if (s == AT_OK) s = score(m, r, out->f1[i], &out->validation[i]);
+        if (s == AT_OK && !i) s = read_windows(m, r, out);
+        at_router_close(r);
     }
     return s;
 }
@@ -80,12 +107,6 @@ at_status mome_routers(mome *m) {
     at_status s = AT_OK;
     for (int d = 0; d < m->domains; d++)
         m->windows[d] = at_probe_windows(&spec, &m->l->data->domain[d].shard[AT_TEST]);
-    for (int k = 0; k < m->scale->seeds && s == AT_OK; k++) {
-        at_router *r = NULL;
-        s = open_router(m, k, &r);
-        if (s == AT_OK) s = score(m, r, &m->router[k]);
-        if (s == AT_OK) s = read_windows(m, r, &m->router[k]);
-        at_router_close(r);
-    }
+    for (int k = 0; k < m->scale->seeds && s == AT_OK; k++) s = of_seed(m, k);
     return s;
 }

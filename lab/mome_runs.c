@@ -14,18 +14,19 @@
 enum { FIRST = 8 }; /* a flag of at_trial of ours: the run that all others need */
 
 /* Layers, width, heads.  A wide student has as many parameters as the students of four languages
-   together.  Of 1.5e-3, 3e-3, 6e-3 and 12e-3, tried at the quick scale with another seed on the
+   together.  Of 1.5e-3, 3e-3, 6e-3 and 12e-3, tried in 1200 steps with another seed on the
    validation split, 3e-3 was the best rate of a student of text alone and of one language, 6e-3 (by
    0.07 nats) of one with a teacher, and 1.5e-3 of a wide one: the first and the last are used. */
 static const mome_scale scales[AT_LAB_SCALES] = {
     [AT_LAB_QUICK] = {.seeds = 5,
                       .batch = 4,
                       .context = 128,
-                      .teacher_steps = 5000,
-                      .stage_steps = 200,
+                      .teacher_steps = 3500,
+                      .stage_steps = 128,
                       .eval_windows = 32,
-                      .windows = 160,
+                      .windows = 96,
                       .route_windows = 1000,
+                      .samples = 20,
                       .teacher = {3, 128, 4},
                       .student = {2, 64, 2},
                       .wide = {2, 160, 5},
@@ -36,11 +37,12 @@ static const mome_scale scales[AT_LAB_SCALES] = {
                      .batch = 8,
                      .context = 128,
                      .teacher_steps = 20000,
-                     .stage_steps = 1000,
+                     .stage_steps = 600,
                      .eval_windows = 64,
-                     .save_every = 2000,
+                     .save_every = 1000,
                      .windows = 600,
                      .route_windows = 3000,
+                     .samples = 40,
                      .teacher = {4, 192, 6},
                      .student = {2, 96, 3},
                      .wide = {3, 208, 4},
@@ -55,6 +57,7 @@ static const mome_scale scales[AT_LAB_SCALES] = {
                      .eval_windows = 2,
                      .windows = 4,
                      .route_windows = 20,
+                     .samples = 2,
                      .teacher = {1, 16, 2},
                      .student = {1, 8, 2},
                      .wide = {1, 16, 2},
@@ -110,6 +113,8 @@ double mome_domain_loss(const mome *m, const char *group, int k, int d) {
 typedef struct {
     const char *title, *init; /* init: the group to begin with, or NULL */
     const mome_shape *shape;  /* where it begins with nothing */
+    bool trunks, common;      /* of that shape, one a language, over one embedding */
+    double dropout;           /* of the common one */
     const char *distill;
     bool taught;
     int64_t steps, eval_every;
@@ -137,6 +142,24 @@ static void put_model_path(at_text *t, at_lab_session *l, const char *group, int
     at_free(path);
 }
 
+static void put_model(const mome *m, at_text *t, const run *r) {
+    if (r->trunks) {
+        at_text_add(t, "model: {arch: trunks, modules: [");
+        for (int d = 0; d < m->domains; d++) {
+            at_text_add(t, d ? ", " : "");
+            put_quoted(t, m->l, mome_domain(m, d));
+        }
+        at_textf(t, "], common: %s, combine: mean, common_dropout: %g, ",
+                 r->common ? "true" : "false", r->dropout);
+    } else {
+        at_text_add(t, "model: {arch: gpt2, ");
+    }
+    at_text_add(t, "initializer_range: 0.06, tie_word_embeddings: true, ");
+    at_textf(t, "%sn_layer: %d, n_embd: %d, n_head: %d, n_positions: %lld%s}\n",
+             r->trunks ? "trunk: {arch: gpt2, initializer_range: 0.06, " : "", r->shape->layers,
+             r->shape->width, r->shape->heads, (long long)m->scale->context, r->trunks ? "}" : "");
+}
+
 static void put_data(const mome *m, at_text *t, const run *r) {
     at_text_add(t, "data: {train: ");
     put_quoted(t, m->l, m->l->o->data);
@@ -160,10 +183,7 @@ static at_status declare(const mome *m, const char *group, int64_t seed, unsigne
         put_model_path(&t, m->l, r->init, seed);
         at_text_add(&t, "\n");
     } else {
-        at_textf(&t,
-                 "model: {arch: gpt2, n_layer: %d, n_embd: %d, n_head: %d, n_positions: %lld, "
-                 "initializer_range: 0.06, tie_word_embeddings: true}\n",
-                 r->shape->layers, r->shape->width, r->shape->heads, (long long)z->context);
+        put_model(m, &t, r);
     }
     put_data(m, &t, r);
     at_textf(&t,
@@ -204,6 +224,20 @@ static at_status declare_teacher(const mome *m) {
                    .eval_every = m->scale->teacher_steps / 4,
                    .lr = m->scale->lr_teacher};
     return declare(m, MOME_TEACHER, 1, FIRST, &r);
+}
+
+/* Trunks that are trained together, a step a language in turns. */
+static at_status declare_trunks(const mome *m, int64_t seed) {
+    run r = student(m);
+    r.trunks = true;
+    r.title = "JEET: a trunk a language over one embedding and head";
+    at_status s = declare(m, MOME_JEET, seed, 0, &r);
+    r.common = true;
+    r.title = "MoE-CE: the same with a trunk that is always run";
+    if (s == AT_OK) s = declare(m, MOME_COMMON, seed, 0, &r);
+    r.dropout = 0.3;
+    r.title = "MoE-CE, three steps of ten without the common trunk";
+    return s == AT_OK ? declare(m, MOME_DROPPED, seed, 0, &r) : s;
 }
 
 /* Steps of a student without a teacher that cost what a taught one costs. */
@@ -316,6 +350,7 @@ at_status mome_train(mome *m) {
     for (int64_t seed = 1; seed <= m->scale->seeds && s == AT_OK; seed++) {
         s = declare_arms(m, seed);
         if (s == AT_OK) s = declare_imbalanced(m, seed);
+        if (s == AT_OK) s = declare_trunks(m, seed);
     }
     if (s == AT_OK) s = declare_stages(m);
     return s == AT_OK ? at_lab_train(m->l, 0) : s;

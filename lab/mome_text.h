@@ -9,5 +9,6 @@ extern const char *const mome_text_teacher;
 extern const char *const mome_text_compositions;
 extern const char *const mome_text_router;
 extern const char *const mome_text_forgetting;
+extern const char *const mome_text_texts;
 
 #endif

@@ -7,6 +7,7 @@
 #include "lab/lab_speed.h"
 #include "lab/lab_trial.h"
 #include "report/jsonl.h"
+#include "report/points.h"
 #include "train/train.h"
 #include <math.h>
 
@@ -275,6 +276,37 @@ static void test_windows(void **state) {
     close_session(&l);
 }
 
+/* A model of modules is measured as it is validated in training, each domain by its own module and the
+   common one; and without that one, and by it alone. */
+static void test_modules(void **state) {
+    (void)state;
+    at_lab_session l;
+    char text[512];
+    double trained = 0, whole, test, own, common;
+    (void)snprintf(text, sizeof text,
+                   "model: {arch: trunks, modules: [a, b], common: true, trunk: {arch: gpt2, "
+                   "n_layer: 1, n_embd: 8, n_head: 2, n_positions: 16}}\n"
+                   "data: {train: %s}\n"
+                   "train: {steps: 30, batch: 2, context: 16, lr: 3e-2, eval_windows: 0}\n",
+                   data);
+    open_session(&l);
+    OK(at_lab_declare(&l, "m", 1, 0, text));
+    OK(at_lab_train(&l, 0));
+    const at_trial *t = at_lab_trial(&l, "m", 1);
+    at_curve curve = {.x = "step", .y = "val_loss"};
+    char *path = at_lab_path(&l, t, "metrics.jsonl");
+    OK(at_curves_read(&ctx, path, &curve, 1));
+    trained = curve.points.y[curve.points.n - 1];
+    at_points_free(&curve.points);
+    at_free(path);
+    assert_true(at_jsonl_number(t->result, "val_loss", &whole) && fabs(whole - trained) < 1e-6);
+    assert_true(at_jsonl_number(t->result, "test_loss", &test) &&
+                at_jsonl_number(t->result, "test_loss_own", &own) &&
+                at_jsonl_number(t->result, "test_loss_common", &common));
+    assert_true(fabs(own - test) > 1e-3 && fabs(common - test) > 1e-3 && fabs(own - common) > 1e-3);
+    close_session(&l);
+}
+
 /* ---- who made it ---- */
 
 static void test_processor(void **state) {
@@ -440,8 +472,8 @@ int main(void) {
         cmocka_unit_test(test_splits),    cmocka_unit_test(test_processor),
         cmocka_unit_test(test_program),   cmocka_unit_test(test_unfinished),
         cmocka_unit_test(test_needs),     cmocka_unit_test(test_side_fails),
-        cmocka_unit_test(test_windows),   cmocka_unit_test(test_speed),
-        cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_windows),   cmocka_unit_test(test_modules),
+        cmocka_unit_test(test_speed),     cmocka_unit_test(test_wrong),
     };
     const int failed = cmocka_run_group_tests_name("lab runs", tests, NULL, NULL);
     (void)at_remove_tree(&ctx, folder);

@@ -460,6 +460,23 @@ static void pages_survive_every_failed_allocation(void **state) {
     assert_true(failures > 10);
 }
 
+static void heat_survives_every_failed_allocation(void **state) {
+    (void)state;
+    write("spec.json",
+          "{\"title\":\"T\",\"sections\":[{\"heat\":{\"rows\":[\"a\"],\"columns\":[\"b\",\"c\"],"
+          "\"values\":[[1,2]]}}]}");
+    int64_t failures = 0;
+    for (at_status s = AT_OOM; s; failures++) {
+        at_ctx c;
+        at_ctx_init(&c, 1);
+        c.fail_after = failures + 1;
+        s = at_report_spec(&c, in_dir("spec.json"), in_dir("out.html"));
+        assert_true(s == AT_OK || s == AT_OOM);
+        assert_true(failures < 1000);
+    }
+    assert_true(failures > 10);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_grows_and_fails_once),
@@ -473,6 +490,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_spec_becomes_a_page, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(mistakes_in_a_spec_are_named, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(pages_survive_every_failed_allocation, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(heat_survives_every_failed_allocation, make_dir, drop_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
