@@ -25,6 +25,11 @@ artel_status at_json_bench_step(artel *a, const artel_recipe *r, int64_t steps, 
 artel_status at_json_bench_decode(artel *a, const artel_recipe *r, int64_t tokens, artel_emit emit,
                                   void *user);
 
+/** Time what `data build` does with a file or folder of text before it is tokenised.  Emits an object
+    a step: name, step ("digest", "read", "all" of the two, "near", "overlap"), bytes, cpu_seconds,
+    mbytes_per_s. */
+artel_status at_json_bench_data(artel *a, const char *path, artel_emit emit, void *user);
+
 /**
  * Speed of the inner loops against the limit of the machine, measured, and a stated baseline in
  * the same process: {"name":..,"shape":..,"threads":N,"seconds":{"min":..,"median":..},

@@ -1,4 +1,4 @@
-/* cmd_bench.c - artel bench kernel|step|decode. */
+/* cmd_bench.c - artel bench kernel|step|decode|data. */
 #include "artel.h"
 #include "bench/bench.h"
 #include "printable.h"
@@ -148,10 +148,37 @@ static int bench_decode(int argc, char **argv) {
     return rc;
 }
 
+static void draw_data(void *user, const char *json) {
+    (void)user;
+    cJSON *o = printable_row(json, stdout);
+    printf("%-8s %8.1f MB %8.2f s of processor time %8.1f MB/s\n", row_text(o, "step"),
+           row_number(o, "bytes") / 1e6, row_number(o, "cpu_seconds"),
+           row_number(o, "mbytes_per_s"));
+    cJSON_Delete(o);
+}
+
+static int bench_data(int argc, char **argv) {
+    ui u = {0};
+    const opt table[] = {UI_OPTIONS(&u), {0}};
+    const opt_verb verb = {"bench data",
+                           "PATH",
+                           1,
+                           1,
+                           "What `data build` does with a file or folder of text before it is "
+                           "tokenised: digest and read\n(check, filter, deduplicate, stage), which "
+                           "every build does, then near copies and overlap.",
+                           table};
+    const int rc = opt_parse(&verb, &argc, argv);
+    if (rc >= 0) return rc;
+    if (!ui_open(&u, verb.name)) return 1;
+    return ui_close(&u, at_json_bench_data(u.a, argv[0], u.json ? ui_json : draw_data, &u));
+}
+
 int cmd_bench(int argc, char **argv) {
     static const opt_sub subs[] = {
         {"kernel", "matrix products, attention, optimiser", bench_kernel},
         {"step", "one training step", bench_step},
+        {"data", "text on its way into a data set", bench_data},
         {"decode", "continuing a text, a token at a time", bench_decode},
         {NULL, NULL, NULL},
     };

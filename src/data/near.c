@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 enum { SORT_BYTES = 16 << 20, ENDS = 8 /* of a crowded band */ };
@@ -115,8 +116,7 @@ static at_status pair_up(at_ctx *c, search *s) {
 static at_status load(at_ctx *c, search *s, uint64_t number, compared *to) {
     if (to->number == number + 1) return AT_OK; /* still there */
     place at;
-    if (fseeko(s->places, (off_t)(number * sizeof at), SEEK_SET) != 0 ||
-        fread(&at, sizeof at, 1, s->places) != 1)
+    if (pread(fileno(s->places), &at, sizeof at, (off_t)(number * sizeof at)) != sizeof at)
         return at_error(c, AT_IO, "%s: cannot read: %s", s->places_path, strerror(errno));
     const at_staged where = {.text_at = at.at, .bytes = at.bytes};
     to->number = 0;
@@ -137,6 +137,8 @@ static at_status compare(at_ctx *c, search *s) {
     bool more;
     s->gone = at_calloc(c, (size_t)s->near->paragraphs / 8 + 1, 1);
     if (!s->gone) return c->status;
+    if (fflush(s->places) != 0)
+        return at_error(c, AT_IO, "%s: cannot write: %s", s->places_path, strerror(errno));
     at_status status = at_sorter_begin(c, s->pairs);
     while (!status && !(status = at_sorter_next(c, s->pairs, &p, &more)) && more) {
         const bool again = p.key == before.key && p.value == before.value;
@@ -147,6 +149,8 @@ static at_status compare(at_ctx *c, search *s) {
         if (!status) status = stop_asked(c);
         if (status) break;
         s->near->compared++;
+        const double n = (double)s->one.set.n, m = (double)s->other.set.n;
+        if (fmin(n, m) < s->near->threshold * fmax(n, m)) continue; /* cannot be */
         if (at_shingles_alike(&s->one.set, &s->other.set) >= s->near->threshold)
             s->gone[p.key / 8] |= (unsigned char)(1u << p.key % 8);
     }

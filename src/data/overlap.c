@@ -3,7 +3,7 @@
 #include "data/overlap.h"
 #include "data/shingle.h"
 
-enum { SAMPLE = 1 << 20 };
+enum { SAMPLE = 1 << 18 };
 
 typedef struct table {
     uint64_t *slot; /* 0: free; lowest bit: seen in training text */

@@ -4,7 +4,7 @@
  * The share of stretches of 48 bytes of folded text (shingle.h), some eight words, in the
  * validation and test text of each domain that occur somewhere in the training text of any domain.
  * A sample of the stretches is looked at, chosen by their hash, so that both sides choose the same
- * ones; about a million at most, in 32 MiB.  Of a document that was cut all is counted.
+ * ones; about 250 000, in 8 MiB.  Of a document that was cut all is counted.
  */
 #ifndef AT_OVERLAP_H
 #define AT_OVERLAP_H

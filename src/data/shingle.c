@@ -1,6 +1,5 @@
 /* shingle.c - see shingle.h. */
 #include "data/shingle.h"
-#include <stdlib.h>
 #include <string.h>
 
 /* Scrambles 64 bits: each bit of the result depends on all. */
@@ -36,13 +35,8 @@ at_status at_fold(at_ctx *c, const char *p, size_t n, at_bytes *out) {
 }
 
 void at_shingles_free(at_shingles *s) {
-    at_free(s->hash);
+    at_free(s->slot);
     *s = (at_shingles){0};
-}
-
-static int by_value(const void *a, const void *b) {
-    const uint64_t *x = a, *y = b;
-    return *x < *y ? -1 : *x > *y;
 }
 
 /* The last eight bytes of folded text up to each place, from the first whole shingle on. */
@@ -57,32 +51,41 @@ static window window_begin(const at_bytes *t) {
     return w;
 }
 
+/* The slot of a hash, or the free one where it belongs. */
+static uint64_t *slot_of(const at_shingles *s, uint64_t hash) {
+    const uint64_t mask = (uint64_t)s->room - 1;
+    for (uint64_t i = hash >> 8 & mask;; i = (i + 1) & mask)
+        if (!s->slot[i] || s->slot[i] == hash) return &s->slot[i];
+}
+
+static void enter(at_shingles *s, uint64_t bytes) {
+    const uint64_t hash = mix(bytes) | 1;
+    uint64_t *at = slot_of(s, hash);
+    s->n += !*at;
+    *at = hash;
+}
+
 at_status at_shingles_of(at_ctx *c, const at_bytes *t, at_shingles *out) {
-    out->n = 0;
+    out->n = out->room = 0;
     if (t->n == 0) return AT_OK;
-    if (!at_reserve(c, &out->hash, &out->cap, t->n, sizeof *out->hash)) return c->status;
+    out->room = 16;
+    while (out->room < 2 * t->n) out->room *= 2;
+    if (!at_reserve(c, &out->slot, &out->cap, out->room, sizeof *out->slot)) return c->status;
+    memset(out->slot, 0, (size_t)out->room * sizeof *out->slot);
     window w = window_begin(t);
-    int64_t n = 0;
-    out->hash[n++] = mix(w.bytes);
+    enter(out, w.bytes);
     for (int64_t i = w.first; i < t->n; i++) {
         w.bytes = w.bytes << 8 | (unsigned char)t->p[i];
-        out->hash[n++] = mix(w.bytes);
+        enter(out, w.bytes);
     }
-    qsort(out->hash, (size_t)n, sizeof *out->hash, by_value);
-    for (int64_t i = 0; i < n; i++)
-        if (out->n == 0 || out->hash[i] != out->hash[out->n - 1])
-            out->hash[out->n++] = out->hash[i];
     return AT_OK;
 }
 
 double at_shingles_alike(const at_shingles *a, const at_shingles *b) {
+    if (a->n > b->n) return at_shingles_alike(b, a);
     int64_t both = 0;
-    for (int64_t i = 0, j = 0; i < a->n && j < b->n;) {
-        const uint64_t x = a->hash[i], y = b->hash[j];
-        both += x == y;
-        i += x <= y;
-        j += y <= x;
-    }
+    for (int64_t i = 0; i < a->room; i++)
+        if (a->slot[i]) both += *slot_of(b, a->slot[i]) != 0;
     const int64_t either = a->n + b->n - both;
     return either > 0 ? (double)both / (double)either : 1;
 }

@@ -20,10 +20,10 @@ enum { AT_SHINGLE = 8, AT_SKETCH_MAX = 256 };
 /** Folds into `out` (replaced). */
 at_status at_fold(at_ctx *c, const char *p, size_t n, at_bytes *out);
 
-/** A set of shingles: hashes in ascending order, each once. */
+/** A set of shingles: a table of hashes, 0 where it is free. */
 typedef struct at_shingles {
-    uint64_t *hash;
-    int64_t n, cap;
+    uint64_t *slot; /* [room], of cap allocated */
+    int64_t n, room, cap;
 } at_shingles;
 /** Of folded text, replacing what was there; a text shorter than a shingle is one shingle, an empty
     one has none. */

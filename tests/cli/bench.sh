@@ -22,6 +22,19 @@ prints "vocabulary 300"
 run 0 "$ARTEL" bench step "$work/mixture.yaml" --steps 1
 prints "moduleformer: layers 1, width 16"
 
+mkdir "$work/text"
+for i in 1 2 3 4 5 6; do echo "A paragraph of more than forty letters, and it is number $i of a few." >"$work/text/$i.txt"; done
+run 0 "$ARTEL" bench data "$work/text" --json
+prints '"step":"digest","bytes":4'
+prints '"step":"all"'
+prints '"step":"near"'
+prints '"mbytes_per_s":'
+run 0 "$ARTEL" bench data "$work/text"
+prints "of processor time"
+run 1 "$ARTEL" bench data "$work/none"
+says "none: no such file or folder"
+run 2 "$ARTEL" bench data
+
 run 0 "$ARTEL" bench decode "$work/mixture.yaml" --tokens 5 --json
 prints '"name":"decode"'
 prints '"tokens":5'

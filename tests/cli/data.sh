@@ -134,14 +134,14 @@ done
 cp "$work/mixed/en/3.txt" "$work/other/copied.txt" # what is in a domain is not out of it
 printf '\n CC-BY-4.0 \n' >"$work/other/LICENCE.txt"
 printf 'Permission is hereby granted to all who read these lines of more than forty letters.\nAnd so on.\n' \
-    >"$work/mixed/en/COPYING"
+    >"$work/mixed/en/COPYING.txt"
 run 0 "$ARTEL" data build $mixed --ood tales="$work/other" -o "$work/mix" --json
 prints '"domain":"tales","ood":true,"licence":"CC-BY-4.0"'
 check "the copy is left out" grep -q '"domain":"tales".*"documents":5,' "$work/.out"
 check "domains are as they were" sh -c "cmp -s '$work/mix/en.train.bin' '$work/mix0/en.train.bin' ||
     '$ARTEL' data build $mixed -o '$work/mix0' -q && cmp -s '$work/mix/en.train.bin' '$work/mix0/en.train.bin'"
 check "no training text of it" test ! -e "$work/mix/tales.train.bin" -a -s "$work/mix/tales.ood.bin"
-check "the licence's digest" grep -q "$(sha256sum "$work/mixed/en/COPYING" | cut -c 1-64)" "$work/mix/manifest.json"
+check "the licence's digest" grep -q "$(sha256sum "$work/mixed/en/COPYING.txt" | cut -c 1-64)" "$work/mix/manifest.json"
 run 0 "$ARTEL" data build $mixed --ood tales="$work/other" -o "$work/mix" # over the old one
 prints "out of domain:"
 run 0 "$ARTEL" data show "$work/mix" --split ood -n 9
