@@ -5,6 +5,7 @@
  * 2^-57 of the result, and everyone can check them.
  */
 #include "base/maths.h"
+#include "base/maths_ln.h"
 #include <math.h>
 #include <string.h>
 
@@ -19,9 +20,8 @@ static double power_of_two(int n) {
     return x;
 }
 
-/* ln 2 and pi / 2 as sums of parts.  The first parts end in zero bits, so that their products with
-   a small integer are exact. */
-static const double LN2_HIGH = 0x1.62e42fee00000p-1, LN2_LOW = 0x1.a39ef35793c76p-33;
+/* pi / 2 as a sum of parts.  The first ones end in zero bits, so that their products with a small
+   integer are exact. */
 static const double HALF_PI_1 = 0x1.921fb54400000p+0, HALF_PI_2 = 0x1.0b4611a600000p-34,
                     HALF_PI_3 = 0x1.3198a2e037073p-69;
 
@@ -31,7 +31,7 @@ double at_exp(double x) {
     if (x > 709.79) return (double)INFINITY;
     if (x < -746) return 0;
     const double n = nearest(x * 1.44269504088896340736);
-    const double high = x - n * LN2_HIGH, low = n * LN2_LOW, r = high - low;
+    const double high = x - n * AT_LN2_HIGH, low = n * AT_LN2_LOW, r = high - low;
     static const double over_factorial[] = {
         1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320,
         1.0 / 5040,       1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
@@ -43,35 +43,12 @@ double at_exp(double x) {
     return y * power_of_two(half) * power_of_two(whole - half);
 }
 
-/* Bits of sqrt 2 behind the point. */
-static const uint64_t SQRT2_FRACTION = 0x6a09e667f3bcd;
-
-/* x = 2^e m, sqrt(1/2) <= m < sqrt(2);  log m = 2 atanh s, s = (m - 1) / (m + 1). */
 double at_ln(double x) {
-    int shift = 0;
-    if (!(x >= 0x1p-1022 && x < (double)INFINITY)) {
-        if (isnan(x) || x == (double)INFINITY) return x;
-        if (x == 0) return (double)-INFINITY;
-        if (x < 0) return (double)NAN;
-        x *= 0x1p54;
-        shift = -54;
-    }
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    /* No branch on the fraction, which no processor could foresee. */
-    const uint64_t fraction = bits & (((uint64_t)1 << 52) - 1), above = fraction > SQRT2_FRACTION;
-    const int e = (int)(bits >> 52) - 1023 + (int)above;
-    bits = fraction | (1023 - above) << 52;
-    double m;
-    memcpy(&m, &bits, sizeof m);
-    const double f = m - 1, s = f / (m + 1), z = s * s, k = e + shift;
-    static const double over_odd[] = {1.0 / 23, 1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13,
-                                      1.0 / 11, 1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3};
-    double p = 0; /* (atanh s - s) / s^3 */
-    for (int i = 0; i < 11; i++) p = p * z + over_odd[i];
-    /* 2 s = f - s f: the rounding of s then counts only in its product with f */
-    const double tail = 2 * s * z * p;
-    return k * LN2_HIGH + (f + (tail - s * f + k * LN2_LOW));
+    if (at_ln_is_normal(x)) return at_ln_normal(x, 0);
+    if (isnan(x) || x == (double)INFINITY) return x;
+    if (x == 0) return (double)-INFINITY;
+    if (x < 0) return (double)NAN;
+    return at_ln_normal(x * 0x1p54, -54);
 }
 
 /* 1 + x is rounded to u, so log(u) is right for u - 1 instead of x; multiplying by x / (u - 1)

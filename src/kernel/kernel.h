@@ -10,7 +10,7 @@
  *   - a sum over the values of a row has 16 lanes (value i in lane i % 16, some kernels with several
  *     accumulators a lane), which are added up 16 -> 8 -> 4 -> 2 -> 1, each half to the other;
  *   - exp and erf are polynomials of our own; a b + c is fused where it is written as one, and
- *     nowhere else.
+ *     nowhere else.  Logarithms are those of base/maths.h, in double.
  *
  * The name of this arithmetic is AT_ARITHMETIC; a change of any bit changes the name.  The double
  * build (gradient checks) has the plain loops of kernel_plain.c, which define what is computed.
@@ -84,6 +84,9 @@ typedef struct at_kernels {
     at_real (*max)(int64_t n, const at_real *x);
     /** y = exp(a (x - shift)), returns sum y.  y may be x. */
     at_real (*expsum)(int64_t n, at_real a, at_real shift, const at_real *x, at_real *y);
+
+    /** y = log x in double, the bits of at_ln.  y may be x. */
+    void (*ln)(int64_t n, const double *x, double *y);
 
     /* ---- activations ---- */
     /** y = gelu(x), tanh form: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). */

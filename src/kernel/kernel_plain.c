@@ -6,6 +6,7 @@
  * these.  They are no part of the library, since their bits depend on compiler and libm.
  */
 #include "base/half.h"
+#include "base/maths.h"
 #include "kernel/kernel.h"
 #include <math.h>
 
@@ -53,6 +54,10 @@ static at_real max(int64_t n, const at_real *x) {
     at_real m = x[0];
     for (int64_t i = 1; i < n; i++) m = x[i] > m ? x[i] : m;
     return m;
+}
+
+static void ln(int64_t n, const double *x, double *y) {
+    for (int64_t i = 0; i < n; i++) y[i] = at_ln(x[i]);
 }
 
 static at_real expsum(int64_t n, at_real a, at_real shift, const at_real *x, at_real *y) {
@@ -291,6 +296,7 @@ void at_kernels_plain(at_kernels *k) {
         .sumsq = sumsq,
         .max = max,
         .expsum = expsum,
+        .ln = ln,
         .gelu = gelu,
         .gelu_grad = gelu_grad,
         .gelu_erf = gelu_erf,

@@ -17,7 +17,10 @@
  *   vsum, vmaxlane, vd_sum(v)           over all lanes: 16 -> 8 -> 4 -> 2 -> 1, half to half
  *   vd                                  8 doubles; vd_square(v,s) adds squares of lanes i and i + 8
  */
+#include "base/maths.h"
+#include "base/maths_ln.h"
 #include "kernel/kernel.h"
+#include <string.h>
 
 /* ---- exp ---- */
 
@@ -36,6 +39,28 @@ static inline vf vexp(vf x) {
     p = vfma(p, r, vset1(5.0000001201e-1f));
     p = vadd(vfma(vmul(r, r), p, r), vset1(1.0f));
     return vpow2(p, n);
+}
+
+/* ---- logarithms ---- */
+
+enum { LOGS = 64 };
+
+/* Blocks of one length in memory of their own, so that the compiler vectorises the loop, which has no
+   branch; what is no normal number is rare. */
+static void ln(int64_t n, const double *x, double *y) {
+    for (int64_t i = 0; i < n; i += LOGS) {
+        const int64_t here = n - i < LOGS ? n - i : LOGS;
+        double v[LOGS];
+        int normal = 1;
+        memcpy(v, x + i, (size_t)here * sizeof *v);
+        for (int64_t j = here; j < LOGS; j++) v[j] = 1;
+        for (int j = 0; j < LOGS; j++) normal &= at_ln_is_normal(v[j]);
+        if (normal)
+            for (int j = 0; j < LOGS; j++) v[j] = at_ln_normal(v[j], 0);
+        else
+            for (int j = 0; j < LOGS; j++) v[j] = at_ln(v[j]);
+        memcpy(y + i, v, (size_t)here * sizeof *v);
+    }
 }
 
 /* ---- vectors ---- */
@@ -504,6 +529,7 @@ static void fill_rows(at_kernels *k) {
     k->sumsq = sumsq;
     k->max = max;
     k->expsum = expsum;
+    k->ln = ln;
     k->gelu = gelu;
     k->gelu_grad = gelu_grad;
     k->gelu_erf = gelu_erf;

@@ -10,48 +10,85 @@ double at_row_softmax(const at_kernels *k, int64_t v, double a, const at_real *x
     return a * (double)top + at_ln((double)sum);
 }
 
-/* What one token of the vocabulary adds to a loss, and p (derivative by p + c), where c may be any
-   number that is the same for all tokens: the softmax takes it out again. */
+/* ---- losses against a mixture of both rows ---- */
+
+/* Tokens of the vocabulary at a time: known to the compiler, which so does several at once. */
+enum { BLOCK = 64 };
+
+/* What each of them adds to a loss, and p (derivative by p + c), where c may be any number that is the
+   same for all tokens: the softmax takes it out again. */
 typedef struct {
-    double value, slope;
-} kd_term;
+    double p[BLOCK], q[BLOCK], m[BLOCK], of_p[BLOCK], of_q[BLOCK], value[BLOCK], slope[BLOCK];
+} block;
 
-/* x log(x / m), 0 where x is. */
-static double x_log(double x, double m) { return x == 0 ? 0 : x * at_ln(x / m); }
+/* log(x / m) into out, 0 where x is. */
+static void logs(const at_kernels *k, const double *x, const double *m, double *out) {
+    for (int i = 0; i < BLOCK; i++) out[i] = x[i] == 0 ? 1 : x[i] / m[i];
+    k->ln(BLOCK, out, out);
+}
 
-static kd_term js_term(double p, double q) {
-    const double m = 0.5 * (p + q), of_p = 0.5 * x_log(p, m);
-    return (kd_term){of_p + 0.5 * x_log(q, m), of_p};
+/* 0 where both are: m is never 0 but there. */
+static double curvature(double p, double q, double m) { return p * (p - q) / (m == 0 ? 1 : m); }
+
+static void js_terms(const at_kernels *k, block *b) {
+    for (int i = 0; i < BLOCK; i++) b->m[i] = 0.5 * (b->p[i] + b->q[i]);
+    logs(k, b->p, b->m, b->of_p);
+    logs(k, b->q, b->m, b->of_q);
+    for (int i = 0; i < BLOCK; i++) {
+        b->slope[i] = 0.5 * (b->p[i] * b->of_p[i]);
+        b->value[i] = b->slope[i] + 0.5 * (b->q[i] * b->of_q[i]);
+    }
 }
 
 /* The terms of m - q sum to 0 and are there for the digits: with them no term is below 0. */
-static kd_term skew_term(double a, double p, double q) {
-    const double b = 1 - a, m = a * q + b * p;
-    return (kd_term){x_log(q, m) + (m - q), b * b * (p * (p - q) / m)};
+static void skew_terms(const at_kernels *k, double a, block *b) {
+    const double rest = 1 - a;
+    for (int i = 0; i < BLOCK; i++) b->m[i] = a * b->q[i] + rest * b->p[i];
+    logs(k, b->q, b->m, b->of_q);
+    for (int i = 0; i < BLOCK; i++) {
+        b->value[i] = b->q[i] * b->of_q[i] + (b->m[i] - b->q[i]);
+        b->slope[i] = rest * rest * curvature(b->p[i], b->q[i], b->m[i]);
+    }
 }
 
-static kd_term skew_reverse_term(double a, double p, double q) {
-    const double b = 1 - a, m = a * p + b * q, of_p = x_log(p, m);
-    return (kd_term){of_p + (m - p), of_p - a * b * (p * (p - q) / m)};
+static void skew_reverse_terms(const at_kernels *k, double a, block *b) {
+    const double rest = 1 - a;
+    for (int i = 0; i < BLOCK; i++) b->m[i] = a * b->p[i] + rest * b->q[i];
+    logs(k, b->p, b->m, b->of_p);
+    for (int i = 0; i < BLOCK; i++) {
+        const double of_p = b->p[i] * b->of_p[i];
+        b->value[i] = of_p + (b->m[i] - b->p[i]);
+        b->slope[i] = of_p - a * rest * curvature(b->p[i], b->q[i], b->m[i]);
+    }
 }
 
-/* Losses against a mixture of both rows; q becomes the slopes, *slopes their sum. */
-static double against_mixture(int64_t v, const at_kd *how, const at_real *p, at_real *q,
-                              double *slopes) {
+/* q becomes the slopes, *slopes their sum.  Sums go from token to token, whatever the block. */
+static double against_mixture(const at_kernels *k, int64_t v, const at_kd *how, const at_real *p,
+                              at_real *q, double *slopes) {
     double value = 0, sum = 0;
-    for (int64_t j = 0; j < v; j++) {
-        const double x = (double)p[j], y = (double)q[j];
-        if (x == 0 && y == 0) continue;
-        const kd_term t = how->kind == AT_KD_JS     ? js_term(x, y)
-                          : how->kind == AT_KD_SKEW ? skew_term(how->skew, x, y)
-                                                    : skew_reverse_term(how->skew, x, y);
-        value += t.value;
-        sum += t.slope;
-        q[j] = (at_real)t.slope;
+    block b;
+    for (int64_t j = 0; j < v; j += BLOCK) {
+        const int n = v - j < BLOCK ? (int)(v - j) : BLOCK;
+        for (int i = 0; i < BLOCK; i++) b.p[i] = b.q[i] = 0;
+        for (int i = 0; i < n; i++) b.p[i] = (double)p[j + i];
+        for (int i = 0; i < n; i++) b.q[i] = (double)q[j + i];
+        if (how->kind == AT_KD_JS)
+            js_terms(k, &b);
+        else if (how->kind == AT_KD_SKEW)
+            skew_terms(k, how->skew, &b);
+        else
+            skew_reverse_terms(k, how->skew, &b);
+        for (int i = 0; i < n; i++) {
+            value += b.value[i];
+            sum += b.slope[i];
+            q[j + i] = (at_real)b.slope[i];
+        }
     }
     *slopes = sum;
     return value;
 }
+
+/* ---- all losses ---- */
 
 /* A mixture with nothing of the other row in it is that row. */
 static at_kd_kind kind_of(const at_kd *how) {
@@ -79,7 +116,7 @@ double at_row_kd(const at_kernels *k, int64_t v, const at_kd *how, const at_real
     }
     if (kind != AT_KD_REVERSE) {
         double slopes;
-        const double loss = against_mixture(v, how, p, q, &slopes);
+        const double loss = against_mixture(k, v, how, p, q, &slopes);
         if (ds) {
             k->axpy(v, (at_real)(coef * tau), q, ds);
             k->axpy(v, (at_real)(-coef * tau * slopes), p, ds);

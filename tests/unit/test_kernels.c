@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/maths.h"
 #include "check.h"
 #include "kernel/kernel.h"
 #include <math.h>
@@ -51,6 +52,12 @@ CALL(c_sumsq) { s->out[0] = k->sumsq(n, V(0)); }
 CALL(c_max) { s->out[0] = (double)k->max(n, V(0)); }
 CALL(c_expsum) { s->out[0] = (double)k->expsum(n, 3, 1, V(0), V(1)); }
 CALL(c_expsum_onto) { s->out[0] = (double)k->expsum(n, -3, 0, V(0), V(0)); }
+CALL(c_ln) {
+    static double x[BENCH];
+    for (int64_t i = 0; i < n; i++) x[i] = fabs((double)V(0)[i]) + 1e-9;
+    k->ln(n, x, x);
+    for (int64_t i = 0; i < n; i++) V(1)[i] = (at_real)x[i];
+}
 CALL(c_gelu) { k->gelu(n, V(0), V(1)); }
 CALL(c_gelu_grad) { k->gelu_grad(n, V(0), V(1), V(2)); }
 CALL(c_gelu_erf) { k->gelu_erf(n, V(0), V(1)); }
@@ -134,6 +141,7 @@ static const row ROWS[] = {
     {"max", 1, 0, c_max},
     {"expsum", 0, 4e-7, c_expsum},
     {"expsum in place", 0, 4e-7, c_expsum_onto},
+    {"ln", 0, 0, c_ln},
     {"gelu", 0, 3e-7, c_gelu},
     {"gelu_grad", 0, 1e-6, c_gelu_grad},
     {"gelu_erf", 0, 3e-7, c_gelu_erf},
@@ -262,6 +270,28 @@ static void exp_agrees(const at_kernels *k) {
     }
 }
 
+/* Logarithms are those of at_ln, numbers that are none and the smallest ones among the others, too. */
+static void ln_agrees(const at_kernels *k) {
+    enum { MOST = 200 };
+    static const double odd[] = {0,         -0.0,     -1,        0x1p-1074, 0x1p-1023,
+                                 0x1p-1022, INFINITY, -INFINITY, NAN};
+    double x[MOST], y[MOST + 1], z[MOST];
+    for (int round = 0; round < 40; round++) {
+        const int n = round * 5;
+        for (int i = 0; i < n; i++)
+            x[i] = ldexp(1 + (double)((i * 7919 + round * 104729) % 10007) / 10007,
+                         round % 4 ? i * 31 % 2000 - 1000 : i % 3 - 1);
+        if (round % 3 == 0 && n) x[n * 5 / 7 % n] = odd[round / 3 % 9];
+        for (int i = 0; i < n; i++) z[i] = at_ln(x[i]);
+        y[n] = 5;
+        k->ln(n, x, y);
+        same(k, "ln", n, z, y, (size_t)n * sizeof *z);
+        assert_true(y[n] == 5);
+        k->ln(n, x, x);
+        same(k, "ln in place", n, z, x, (size_t)n * sizeof *z);
+    }
+}
+
 /* The kernels that read B, in both types, on odd sizes. */
 static void few_agree(const at_kernels *k) {
     enum { M = 4, N = 37, K = 75 };
@@ -300,6 +330,7 @@ static void test_agreement(void **state) {
     (void)state;
     each_set(rows_agree);
     each_set(exp_agrees);
+    each_set(ln_agrees);
     each_set(few_agree);
 }
 
