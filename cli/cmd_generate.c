@@ -46,29 +46,6 @@ static void emit(void *user, const char *json) {
     cJSON_Delete(o);
 }
 
-/* "a,b" and repeated options alike: every name becomes an item of its own. */
-static bool split_names(opt_list *l) {
-    opt_list out = {0};
-    for (int i = 0; i < l->n; i++)
-        for (const char *p = l->item[i]; *p;) {
-            const size_t n = strcspn(p, ",");
-            char **grown = realloc(out.item, (size_t)(out.n + 1) * sizeof *grown);
-            if (grown) out.item = grown;
-            char *name = grown ? malloc(n + 1) : NULL;
-            if (!name) {
-                opt_list_free(&out);
-                return false;
-            }
-            memcpy(name, p, n);
-            name[n] = 0;
-            out.item[out.n++] = name;
-            p += n + (p[n] == ',');
-        }
-    opt_list_free(l);
-    *l = out;
-    return true;
-}
-
 /* "1,2 3" into numbers; false after a message about what is no number. */
 static bool read_ids(const char *text, int32_t **ids, int64_t *n, int *rc) {
     *ids = malloc((strlen(text) / 2 + 1) * sizeof **ids);
@@ -127,7 +104,7 @@ int cmd_generate(int argc, char **argv) {
         "the text are shown as \\x1b; into a file or a pipe they go as they are.",
         table};
     int rc = opt_parse(&verb, &argc, argv);
-    if (rc < 0 && (!split_names(&experts) || !split_names(&exclude)))
+    if (rc < 0 && (!opt_list_split(&experts) || !opt_list_split(&exclude)))
         rc = ui_fail("generate", "out of memory");
     if (rc < 0 && *ids && *o.prompt) rc = ui_usage("generate", "either --prompt or --ids");
     if (rc < 0 && *ids && read_ids(ids, &id, &o.n_ids, &rc)) o.ids = id;

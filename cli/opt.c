@@ -28,6 +28,28 @@ void opt_list_free(opt_list *l) {
     *l = (opt_list){0};
 }
 
+bool opt_list_split(opt_list *l) {
+    opt_list out = {0};
+    for (int i = 0; i < l->n; i++)
+        for (const char *p = l->item[i]; *p;) {
+            const size_t n = strcspn(p, ",");
+            char **grown = realloc(out.item, (size_t)(out.n + 1) * sizeof *grown);
+            if (grown) out.item = grown;
+            char *name = grown ? malloc(n + 1) : NULL;
+            if (!name) {
+                opt_list_free(&out);
+                return false;
+            }
+            memcpy(name, p, n);
+            name[n] = 0;
+            out.item[out.n++] = name;
+            p += n + (p[n] == ',');
+        }
+    opt_list_free(l);
+    *l = out;
+    return true;
+}
+
 static char *copy(const char *s, size_t n) {
     char *p = malloc(n + 1);
     if (!p) return NULL;

@@ -38,6 +38,8 @@ typedef struct opt_list {
     int n;
 } opt_list;
 void opt_list_free(opt_list *l);
+/** "a,b" and repeated options alike: every name becomes an item of its own.  False: out of memory. */
+bool opt_list_split(opt_list *l);
 
 #define OPT_REQUIRED "\1" /* as default: must be given */
 

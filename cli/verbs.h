@@ -13,6 +13,7 @@
     X(data, "text -> a balanced, tokenised data set")                   \
     X(tokenizer, "train a tokenizer, text to ids and back")             \
     X(train, "a model from scratch, or from another one")               \
+    X(capture, "a teacher's logits of a text, for many students")       \
     X(distill, "a teacher into a student")                              \
     X(router, "train, measure and question a sequence router")          \
     X(plan, "what a training run would cost, before it runs")           \

@@ -345,6 +345,27 @@ ARTEL_API artel_status artel_atlas(artel *a, const char *model, const char *data
     ids: "FILE.safetensors" (tensor input_ids) or "FILE.safetensors:NAME". */
 ARTEL_API artel_status artel_logits(artel *a, const char *model, const char *ids, const char *out);
 
+typedef struct artel_capture_options {
+    const char *const *domains; /* [n_domains]; 0: all of the data set                      */
+    int64_t n_domains;
+    const char *split;          /* NULL: train                                              */
+    int64_t top_k;              /* most probable tokens kept of each row; 0: all             */
+    int64_t context;            /* of a window; 0: 256, or the most that the teacher takes   */
+    int bits;                   /* of a stored number: 16 or 32; 0: 16                        */
+    const double *temperatures; /* [n_temperatures], ascending, at most 8; 0: 1 and 2         */
+    int64_t n_temperatures;
+} artel_capture_options;
+/** What the plain model `teacher` says of each token of a data set, into the folder `out`, for recipes with
+    `distill.teacher: OUT`.  The text is read in windows of `context` tokens, one after the other.  After
+    artel_interrupt, or when the process was killed, the same call goes on with what is there.
+    ARTEL_MISMATCH: other tokenizers, or out holds another capture; ARTEL_IO: the disk has not the room;
+    ARTEL_ARG: out holds something else.  Emits {"logits","teacher","data","split","tokens","found" (of
+    these, by an earlier call),"context","top_k","bits","temperatures","left" (at each the mean
+    probability of what is not kept),"bytes","bytes_per_token","seconds"}. */
+ARTEL_API artel_status artel_capture(artel *a, const char *teacher, const char *data,
+                                     const char *out, const artel_capture_options *o,
+                                     artel_emit emit, void *user);
+
 typedef struct artel_convert_options {
     const char *to;   /* "hf": as the programs of its authors read it, every tensor under its name,
                          buffers included; "artel": its parameters alone, by their full names     */

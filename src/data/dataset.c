@@ -214,6 +214,11 @@ at_status at_dataset_show(at_ctx *c, at_dataset *d, const char *split, at_split 
     return AT_OK;
 }
 
+uint64_t at_dataset_sum(const at_dataset *d, int domain, at_split split) {
+    const own *o = d->own;
+    return o ? o->file[domain][split].body : 0;
+}
+
 int at_dataset_domain(const at_dataset *d, const char *name) {
     for (int i = 0; i < d->n_domains; i++)
         if (strcmp(d->domain[i].name, name) == 0) return i;

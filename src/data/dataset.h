@@ -47,6 +47,8 @@ at_status at_dataset_open_checked(at_ctx *c, const char *path, at_dataset **out)
     with the path of the set in front of the message; any other status is returned as it is. */
 at_status at_dataset_error(at_ctx *c, const at_dataset *d, at_status s);
 void at_dataset_close(at_dataset *d);
+/** The checksum of a domain's tokens and index, from the header of its shard. */
+uint64_t at_dataset_sum(const at_dataset *d, int domain, at_split split);
 /** Index of a domain by name, or -1. */
 int at_dataset_domain(const at_dataset *d, const char *name);
 
