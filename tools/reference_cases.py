@@ -2,7 +2,8 @@
 
 A case: name; task (train or distill); recipe; set, assignments on top; own, those that its base does not have; base, the run
 it must differ from; eval, a list of (split, context, windows) done with the model it ends with.  As `teacher` or `init` a
-recipe names a run: its model is meant.
+recipe names a run: its model is meant; as @NAME in a list of teachers, too.  capture: the teacher's logits are captured
+first, with these settings and all digits, and stand for it.
 """
 
 CASES = []
@@ -13,11 +14,12 @@ def base(name, recipe, *assignments, task="train", eval=()):
                       eval=[list(e) for e in eval]))
 
 
-def vary(of, name, *assignments, recipe=None, eval=()):
+def vary(of, name, *assignments, recipe=None, eval=(), capture=None):
     """The base's recipe with other values."""
     b = next(c for c in CASES if c["name"] == of)
     CASES.append(dict(name=f"{of}-{name}", base=of, task=b["task"], recipe=recipe or b["recipe"],
-                      set=b["set"] + list(assignments), own=list(assignments), eval=[list(e) for e in eval]))
+                      set=b["set"] + list(assignments), own=list(assignments), eval=[list(e) for e in eval],
+                      **({"capture": capture} if capture else {})))
 
 
 base("gpt2", "gpt2.yaml", eval=[("test", 12, 0), ("validation", 12, 4), ("train", 20, 3), ("test", 0, 0)])
@@ -102,6 +104,18 @@ vary("distil-gradient_norm-scope", "own", "distill.alpha_sees=own")
 vary("distil-gradient_norm-scope-own", "surprise", "distill.token_weight=surprise")
 vary("distil-loss", "warmup_steps", "distill.warmup_steps=3")
 vary("distil-loss-warmup_steps", "warmup_loss", "distill.warmup_loss=js")
+vary("distil", "teachers", "distill.teacher=", "distill.teachers=[{model: '@gpt2-gelu'}, {model: '@gpt2', weight: 0.3}]")
+vary("distil-teachers", "weight", "distill.teacher=",
+     "distill.teachers=[{model: '@gpt2-gelu'}, {model: '@gpt2', weight: 2}]")
+vary("distil-teachers", "domains", "distill.teacher=",
+     "distill.teachers=[{model: '@gpt2-gelu', domains: [aa, cc]}, {model: '@gpt2', domains: [cc, bb]}]")
+vary("distil", "windows", "train.windows=aligned")
+vary("distil-windows", "captured", capture=dict(top_k=12))
+vary("distil-windows-captured", "auto", "train.windows=auto", "train.steps=5", capture=dict(top_k=12))
+vary("distil-windows-captured", "less", capture=dict(top_k=3))
+vary("distil-windows-captured", "soft_ce", "distill.loss=soft_ce", capture=dict(top_k=12))
+vary("distil-windows-captured", "reverse_kl", "distill.loss=reverse_kl", capture=dict(top_k=12))
+vary("distil-windows-captured", "js", "distill.loss=js", capture=dict(top_k=12))
 vary("distil", "defaults", "distill.loss=", "distill.temperature=", "distill.alpha=")
 
 base("mixture", "mixture.yaml", eval=[("test", 12, 6)])

@@ -104,12 +104,12 @@ def permute(x, n, seed, stream):
             return x
 
 
-def window_start(seed, name, n_tokens, draw, length):
+def window_start(seed, name, n_tokens, draw, length, aligned):
     fit = (n_tokens - 1) // length
-    n = fit - 1 if fit > 1 else fit
+    n = fit - 1 if fit > 1 and not aligned else fit
     stream = (hash_path(name) + BATCH) & WORD
     key = rand64(seed, stream, draw // n)
-    offset = below(n_tokens - 1 - n * length + 1, key, stream, WORD)
+    offset = 0 if aligned else below(n_tokens - 1 - n * length + 1, key, stream, WORD)
     return offset + length * permute(draw % n, n, key, stream)
 
 
@@ -127,7 +127,9 @@ class Sampler:
     """Windows drawn one by one, or (stretch above 0) sequences that read on; or (step above 0: its micro-batches) every step
     of one domain alone, which reads what it would read as the only one."""
 
-    def __init__(self, data, domains, seed, batch, context, lanes=0, stretch=0, weights=None, step=0):
+    def __init__(self, data, domains, seed, batch, context, lanes=0, stretch=0, weights=None, step=0,
+                 aligned=False):
+        self.aligned = aligned
         self.step = step
         self.data, self.domains, self.seed, self.batch, self.context = data, domains, seed, batch, context
         self.turns = turns(domains, weights or [1] * len(domains))
@@ -149,6 +151,9 @@ class Sampler:
         name = self.turns[turn % len(self.turns)]
         return name, turn // len(self.turns) * self.turns.count(name) + self.turns[:turn % len(self.turns)].count(name)
 
+    def domains_at(self, index):
+        return [self.own(index // self.step if self.step else self.place(index, b)[0])[0] for b in range(self.batch)]
+
     def batch_at(self, index):
         rows = []
         length = self.context * (self.stretch if self.lanes else 1)
@@ -158,7 +163,7 @@ class Sampler:
             if self.step:
                 own = (own * self.step + index % self.step) * self.batch + b
             tokens = self.data.tokens[name, "train"]
-            start = window_start(self.seed, name, len(tokens), own, length) + place * self.context
+            start = window_start(self.seed, name, len(tokens), own, length, self.aligned) + place * self.context
             rows.append(tokens[start:start + self.context + 1])
         rows = numpy.array(rows)
         return rows[:, :-1], rows[:, 1:], [self.place(index, b)[2] for b in range(self.batch)]

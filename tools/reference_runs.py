@@ -38,7 +38,7 @@ MARGIN = 1e-5  # in log-probability, a tenth of it where experts are drawn; floa
 CALM = 2e-3    # nats between a loss and the limit of the spike guard
 
 DEFAULTS = {
-    "train": dict(steps=0, tokens=0, batch=8, context=256, history=0, stretch=0, accumulate=1, optimizer="adamw", lr=6e-4,
+    "train": dict(steps=0, tokens=0, batch=8, context=256, history=0, stretch=0, windows="auto", accumulate=1, optimizer="adamw", lr=6e-4,
                   schedule="cosine", warmup=0.05, floor=0.1, weight_decay=0.1, beta1=0.9, beta2=0.95, eps=1e-8,
                   momentum=0.95, muon_scale=0.2, clip=1.0, spike=3.0, eval_every=200, eval_windows=32, save_every=200,
                   keep=2),
@@ -106,6 +106,24 @@ def divergence(student, teacher, kind, tau, skew, weight):
         "skew_reverse_kl": lambda: kl(p, mixed(p, q, skew)),
     }[kind]()
     return tau * tau * np.sum(weight * np.sum(each, 1)) / np.sum(weight)
+
+
+def of_top(student, teacher, kind, tau, skew, k, weight):
+    """The same of a teacher whose k most probable tokens are known: the rest is one token, or spread evenly over the others."""
+    V = teacher.shape[1]
+    p, q = log_softmax(student / tau), log_softmax(teacher / tau)
+    order = numpy.argsort(-teacher, axis=1, kind="stable")
+    top = numpy.zeros(teacher.shape, bool)
+    numpy.put_along_axis(top, order[:, :k], True, 1)
+    left = numpy.log(numpy.sum(numpy.where(top, 0, numpy.exp(q)), 1)) if k < V else None
+    if kind not in ("forward_kl", "soft_ce"):
+        spread = q if k == V else numpy.where(top, q, (left - numpy.log(V - k))[:, None])
+        return divergence(student, tau * spread, kind, tau, skew, weight)
+    own = 1 if kind == "forward_kl" else 0
+    each = np.sum(numpy.where(top, numpy.exp(q), 0) * (own * q - p), 1)
+    if k < V:
+        each = each + numpy.exp(left) * (own * left - np.log(np.sum(np.where(top, 0, np.exp(p)), 1)))
+    return tau * tau * np.sum(weight * each) / np.sum(weight)
 
 
 def router_loss(weights, kind, probability, logp, logits, pick):
@@ -251,8 +269,37 @@ def muon(t, lr, p, u):
     return p - lr * t["weight_decay"] * p - lr * t["muon_scale"] * numpy.sqrt(max(p.shape)) * (left * s) @ right
 
 
+class Teachers:
+    """What those of a recipe say of a batch, as logits at its temperature."""
+
+    def __init__(self, distill, models, capture):
+        one = dict(model=distill.get("teacher"), weight=1.0, domains=[])
+        self.all = [{**one, **t} for t in distill.get("teachers", [one])]
+        for t in self.all:
+            t["net"] = models[t["model"].lstrip("@")]
+        self.tau, self.top = distill["temperature"], capture and capture["top_k"]
+
+    def logits(self, ids, domains):
+        if len(self.all) == 1 and not self.all[0]["domains"]:
+            net = self.all[0]["net"]
+            return net.logits(Pass(False), net.p, ids)
+        out = []
+        for row, name in zip(ids, domains):
+            speak = [t for t in self.all if not t["domains"] or name in t["domains"]]
+            q = sum(t["weight"] * numpy.exp(log_softmax(t["net"].logits(Pass(False), t["net"].p, row[None]) / self.tau))
+                    for t in speak) / sum(t["weight"] for t in speak)
+            out.append(self.tau * numpy.log(q))
+        return numpy.concatenate(out)
+
+    def flops(self, ids):
+        """Of a batch in which every domain has its share."""
+        r = Pass(False)
+        self.all[0]["net"].logits(r, self.all[0]["net"].p, ids)
+        return r.flops
+
+
 class Run:
-    def __init__(self, recipe, data, models):
+    def __init__(self, recipe, data, models, capture=None):
         self.recipe, self.data, self.margin = recipe, data, numpy.inf
         self.seed = recipe.get("seed", 0)
         self.domains = recipe["data"].get("domains") or data.names
@@ -268,7 +315,7 @@ class Run:
             self.model = Model({**own, **recipe["model"]}, data.vocab)
             self.model.randomise(self.seed)
         self.d = {**DEFAULTS["distill"], **recipe["distill"]} if "distill" in recipe else None
-        self.teacher = models[self.d["teacher"]] if self.d else None
+        self.teacher = Teachers(self.d, models, capture) if self.d else None
         self.turns = self.d and self.d["schedule"] == "alternating"
         self.alpha = Alpha(self.d, t["steps"]) if self.d else None
         self.weights = aux_weights(recipe, self.model)
@@ -279,7 +326,8 @@ class Run:
         self.lanes = t["batch"] * t["accumulate"] if t["history"] else 0
         stretch = t["stretch"] or 4 * -(-t["history"] // t["context"])
         self.sampler = Sampler(data, self.domains, self.seed, t["batch"], t["context"], self.lanes, stretch,
-                               recipe["data"].get("weights"), t["accumulate"] if turns else 0)
+                               recipe["data"].get("weights"), t["accumulate"] if turns else 0,
+                               t["windows"] == "aligned" or (t["windows"] == "auto" and capture))
         self.stepped = dict.fromkeys(self.model.p, 0)
         self.history = [{} for _ in range(t["accumulate"])]
         self.m = {k: numpy.zeros_like(v) for k, v in self.model.p.items()}
@@ -315,10 +363,12 @@ class Run:
                     kd = None
                     alphas.append(1.0)
                 else:
-                    taught = self.teacher.logits(Pass(False), self.teacher.p, ids)
+                    taught = self.teacher.logits(ids, self.sampler.domains_at(index))
                     kind = self.d["loss" if step >= self.d["warmup_steps"] else "warmup_loss"]
                     weight = token_weights(logits, taught, self.d["token_weight"], self.d["temperature"], label)
-                    of_kd = lambda z: divergence(z, taught, kind, self.d["temperature"], self.d["skew"], weight)
+                    numbers = self.d["temperature"], self.d["skew"]
+                    of_kd = lambda z: (of_top(z, taught, kind, *numbers, self.teacher.top, weight) if self.teacher.top else
+                                       divergence(z, taught, kind, *numbers, weight))
                     of_ce = lambda z: cross_entropy(log_softmax(z), label)
                     norms.append(numpy.array([numpy.linalg.norm(autograd.grad(f)(getval(logits))) for f in (of_ce, of_kd)]))
                     kd = of_kd(logits)
@@ -493,9 +543,7 @@ def plan(recipe, data, models):
     run.model.logits(r, run.model.p, ids)
     flops = 3 * r.flops
     if run.teacher:
-        r = Pass(False)
-        run.teacher.logits(r, run.teacher.p, ids)
-        flops += r.flops
+        flops += run.teacher.flops(ids)
     return dict(parameters=run.model.numel(), steps=t["steps"], tokens=t["steps"] * run.per_step,
                 flops=float(flops * t["accumulate"] * t["steps"]))
 
@@ -544,7 +592,7 @@ def main():
     data, models, cases, plans = Data(RUNS / "data"), {}, [], []
     for case in CASES:
         recipe = read_recipe(case["recipe"], case["set"])
-        run = Run(recipe, data, models)
+        run = Run(recipe, data, models, case.get("capture"))
         case["models"] = {k: v for k, v in (("init", recipe.get("init")),
                                             ("distill.teacher", recipe.get("distill", {}).get("teacher"))) if v}
         expect = run.run(case["base"] is not None, case["name"] == o.only)

@@ -1,6 +1,7 @@
 /* api_inspect.c - reports what a path holds, recognised by its content, not by its name. */
 #include "api/api.h"
 #include "base/file.h"
+#include "data/captured_set.h"
 #include "data/dataset.h"
 #include "infer/digest.h"
 #include "infer/lm.h"
@@ -124,6 +125,14 @@ static artel_status inspect_dataset(const report *r) {
     return finish(r, &j, add_json(r, &j, "manifest.json", "manifest"));
 }
 
+static artel_status inspect_logits(const report *r) {
+    const at_status s = at_captured_set_check(&r->a->ctx, r->path);
+    if (s) return (artel_status)s;
+    at_json j;
+    head(r, "logits", &j);
+    return finish(r, &j, add_json(r, &j, "manifest.json", "manifest"));
+}
+
 static at_status add_file(const report *r, at_json *j, const char *name, double *values) {
     char *path = at_join(&r->a->ctx, r->path, name);
     at_st *st = NULL;
@@ -237,6 +246,7 @@ static artel_status inspect_run(const report *r, const char *metrics) {
 }
 
 static artel_status inspect_folder(const report *r) {
+    if (at_captured_is(&r->a->ctx, r->path)) return inspect_logits(r);
     if (has(r, "manifest.json")) return inspect_dataset(r);
     if (has(r, "config.json")) return inspect_model(r);
     if (has(r, "metrics.jsonl")) {

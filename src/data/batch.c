@@ -31,10 +31,10 @@ static uint64_t permute(uint64_t x, uint64_t n, uint64_t seed, uint64_t stream) 
     return x;
 }
 
-/* One fewer than would fit, so that all can be shifted by the offset of the epoch. */
-static int64_t windows(const at_shard *s, int64_t length) {
+/* One fewer than would fit, so that all can be shifted by the offset of the epoch; aligned: all. */
+static int64_t windows(const at_shard *s, int64_t length, bool aligned) {
     const int64_t fit = (s->n_tokens - 1) / length;
-    return fit > 1 ? fit - 1 : fit;
+    return fit > 1 && !aligned ? fit - 1 : fit;
 }
 
 /* Fills the turns of a round from the shares; no shares: one each. */
@@ -116,11 +116,11 @@ at_status at_sampler_weigh(at_ctx *c, at_sampler *s, const int64_t *weight, int6
 static int64_t window_start(const at_sampler *s, const at_domain *d, uint64_t draw,
                             int64_t length) {
     const at_shard *shard = &d->shard[AT_TRAIN];
-    const int64_t n = windows(shard, length);
+    const int64_t n = windows(shard, length, s->aligned);
     const uint64_t epoch = draw / (uint64_t)n, place = draw % (uint64_t)n;
     const uint64_t stream = at_hash_path(d->name) + AT_STREAM_BATCH;
     const uint64_t key = at_rand64(s->seed, stream, epoch);
-    const int64_t slack = shard->n_tokens - 1 - n * length;
+    const int64_t slack = s->aligned ? 0 : shard->n_tokens - 1 - n * length;
     const int64_t offset = (int64_t)at_rand_below((uint64_t)slack + 1, key, stream, UINT64_MAX);
     return offset + length * (int64_t)permute(place, (uint64_t)n, key, stream);
 }
@@ -197,17 +197,33 @@ static int domain_of(const at_sampler *s, int64_t index, int64_t b, const walker
 
 /* ---- batches ---- */
 
-void at_sampler_batch(const at_sampler *s, int64_t index, int32_t *input, int32_t *target) {
+/* Domain, by the data set's index, and first token of sequence b. */
+static int64_t place_of(const at_sampler *s, int64_t index, int64_t b, int *domain) {
     const int64_t t = s->context, length = s->lanes ? s->stretch * t : t;
+    walker w = {.sequence = (uint64_t)index * (uint64_t)s->batch + (uint64_t)b};
+    if (s->lanes) w = walker_at(s, index, b);
+    uint64_t draw;
+    const int who = domain_of(s, index, b, &w, &draw);
+    *domain = s->domain[who];
+    return window_start(s, &s->data->domain[*domain], draw, length) + w.place * t;
+}
+
+void at_sampler_places(const at_sampler *s, int64_t index, int32_t *domain, int64_t *start) {
     for (int64_t b = 0; b < s->batch; b++) {
-        walker w = {.sequence = (uint64_t)index * (uint64_t)s->batch + (uint64_t)b};
-        uint64_t draw;
-        if (s->lanes) w = walker_at(s, index, b);
-        const int who = domain_of(s, index, b, &w, &draw);
-        const at_domain *d = &s->data->domain[s->domain[who]];
-        const int64_t start = window_start(s, d, draw, length) + w.place * t;
-        at_shard_read(&d->shard[AT_TRAIN], start, t, input + b * t);
-        at_shard_read(&d->shard[AT_TRAIN], start + 1, t, target + b * t);
+        int d;
+        start[b] = place_of(s, index, b, &d);
+        domain[b] = d;
+    }
+}
+
+void at_sampler_batch(const at_sampler *s, int64_t index, int32_t *input, int32_t *target) {
+    const int64_t t = s->context;
+    for (int64_t b = 0; b < s->batch; b++) {
+        int d;
+        const int64_t start = place_of(s, index, b, &d);
+        const at_shard *shard = &s->data->domain[d].shard[AT_TRAIN];
+        at_shard_read(shard, start, t, input + b * t);
+        at_shard_read(shard, start + 1, t, target + b * t);
     }
 }
 

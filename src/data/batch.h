@@ -19,6 +19,8 @@ typedef struct at_sampler {
     int64_t batch, context;
     int64_t lanes;   /* sequences of a step, if they read consecutive windows; otherwise 0 */
     int64_t stretch; /* windows in a stretch                                               */
+    bool aligned;    /* windows lie one after the other from the first token, in every epoch; else
+                        each epoch shifts them by an offset of its own                       */
     /* Domains take turns in rounds of n_turns sequences, of which domain i has share[i]. */
     int n_turns, share[64];
     uint8_t turn[AT_SAMPLER_TURNS];    /* index into domain[], of each turn of a round        */
@@ -44,6 +46,9 @@ at_status at_sampler_weigh(at_ctx *c, at_sampler *s, const int64_t *weight, int6
     a window of the domain whose turn it is, at a start drawn without replacement within an epoch (a
     keyed permutation of the windows). */
 void at_sampler_batch(const at_sampler *s, int64_t index, int32_t *input, int32_t *target);
+/** Where the sequences of micro-batch `index` are: domain [batch], by the data set's index; start
+    [batch], the first token in its training shard. */
+void at_sampler_places(const at_sampler *s, int64_t index, int32_t *domain, int64_t *start);
 /** Switches to consecutive windows.  A step is `accumulate` micro-batches; each sequence of it
     reads the windows of a stretch, one a step, then those of another.  A stretch has as many
     windows as asked for, or as the shortest domain has; stretches are drawn as windows are

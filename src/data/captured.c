@@ -6,7 +6,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { VERSION = 1, HASHED = 328, NARROW_MAX = 65536, CONTEXT_MAX = 1 << 20 };
+enum { VERSION = 1, HASHED = 328, NARROW_MAX = 65536, CONTEXT_MAX = 1 << 20, FINE = 32768 };
 static const char magic[8] = {'A', 'R', 'T', 'L', 'O', 'G', 'I', 'T'};
 
 typedef struct head {
@@ -69,7 +69,7 @@ at_status at_captured_check_plan(at_ctx *c, const at_captured_plan *p) {
                             "expected ascending temperatures from 0.01 to 1000, found %g",
                             p->tau[i]);
     if (p->windows < 0 || (unsigned)p->split >= AT_SPLITS || !hex(p->teacher) ||
-        !hex(p->tokenizer) || !at_domain_name_ok(p->domain))
+        !hex(p->tokenizer) || !at_name_ok(p->domain))
         return at_error(c, AT_ARG, "a name, a hash or a count is out of range");
     return AT_OK;
 }
@@ -196,7 +196,8 @@ static double number(const at_captured_plan *p, const unsigned char *at, int64_t
     int16_t y;
     memcpy(&x, at + 2 * i, sizeof x);
     memcpy(&y, at + 2 * i, sizeof y);
-    return odds ? (double)y / 2048 : -(double)x / 2048;
+    if (odds) return (double)y / 2048;
+    return x <= FINE ? -(double)x / 2048 : -16 - (double)(x - FINE) / 512;
 }
 
 /* Log-probabilities at temperature tau of a row whose others have these odds together. */

@@ -26,7 +26,8 @@
  * then zeros up to 4096, then the windows, each:
  *
  *     id[T][n]         descending by probability, equal ones by id
- *     logp[T][n]       log of the probability: u16 x stands for -x / 2048, f32 for itself
+ *     logp[T][n]       log of the probability: u16 x stands for -x / 2048 up to 32768, that is -16, and
+ *                      for -16 - (x - 32768) / 512 above; f32 for itself
  *     left[n_tau][T]   log of the odds of all other tokens together, at each temperature: i16 x
  *                      stands for x / 2048, f32 for itself; 0 where n = V
  *     zeros up to a multiple of 8
@@ -36,9 +37,10 @@
  * All numbers little-endian.  Of probabilities of temperature 1 a row gives those at any temperature
  * whose odds it has: the powers 1/tau of the probabilities of the top, scaled to what the odds leave them.
  *
- * Error.  With 16 bits a logarithm is off by at most 2^-12 (probabilities below e^-31.9 become e^-31.9),
- * and so are the odds (those below e^-15.9 become e^-15.9).  So a probability at temperature tau that
- * is read is the true one times e^d, |d| <= AT_CAPTURED_ERROR, where it is above that.
+ * Error.  With 16 bits a logarithm is off by at most 2^-12 down to -16, by 2^-10 below (probabilities
+ * below e^-79.9 become that), and odds by 2^-12 (those below e^-15.9 become that).  So a probability at
+ * temperature tau >= 1 that is read is the true one times e^d, |d| <= AT_CAPTURED_ERROR, where it is not
+ * below these.  With 32 bits d is what float rounds.
  */
 #ifndef AT_CAPTURED_H
 #define AT_CAPTURED_H
@@ -46,8 +48,9 @@
 #include "data/dataset.h"
 
 enum { AT_CAPTURED_TAUS = 8, AT_CAPTURED_HEAD = 4096, AT_CAPTURED_NAME = 64 };
-/** 2^-11 / tau of the logarithms, tau >= 1, and 2^-12 of the odds. */
-#define AT_CAPTURED_ERROR (3.0 / 4096)
+/** Of a logarithm and of the sum that it is scaled by, 2^-10 each, and 2^-12 of the odds; a third of it
+    where probabilities above e^-16 are meant. */
+#define AT_CAPTURED_ERROR (9.0 / 4096)
 
 /** What a file holds; all of it is in its header. */
 typedef struct at_captured_plan {

@@ -90,6 +90,18 @@ static at_status read_manifest(at_ctx *c, const char *path, at_captured *s, cons
     return st;
 }
 
+static at_status read_split(at_ctx *c, const char *manifest, const cJSON *m, at_split *out) {
+    const char *split;
+    const at_status st = at_json_string(c, manifest, m, "split", &split);
+    if (st != AT_OK) return st;
+    for (int k = 0; k < AT_SPLITS; k++)
+        if (!strcmp(split, at_split_name[k])) {
+            *out = (at_split)k;
+            return AT_OK;
+        }
+    return at_error(c, AT_FORMAT, "%s: field \"split\": found \"%.40s\"", manifest, split);
+}
+
 static bool same_settings(const at_captured_plan *a, const at_captured_plan *b) {
     return a->bits == b->bits && a->n_tau == b->n_tau && a->split == b->split && a->n == b->n &&
            a->vocab == b->vocab && a->context == b->context &&
@@ -128,23 +140,73 @@ static at_status open_file(at_ctx *c, at_captured *s, const at_dataset *d, int i
 
 static at_status open_files(at_ctx *c, at_captured *s, const at_dataset *d, const cJSON *m,
                             const char *manifest, const cJSON *domains) {
-    const char *split = NULL, *name = NULL;
-    at_status st = at_json_string(c, manifest, m, "split", &split);
-    int k = 0;
-    while (st == AT_OK && k < AT_SPLITS && strcmp(split, at_split_name[k]) != 0) k++;
-    if (st == AT_OK && k == AT_SPLITS)
-        st = at_error(c, AT_FORMAT, "%s: field \"split\": found \"%.40s\"", manifest, split);
+    const char *name = NULL;
+    at_split split = AT_TRAIN;
+    at_status st = read_split(c, manifest, m, &split);
     const cJSON *e = NULL;
     cJSON_ArrayForEach(e, domains) {
         if (st == AT_OK) st = at_json_string(c, manifest, e, "name", &name);
         const int i = st == AT_OK ? at_dataset_domain(d, name) : -1;
-        if (i >= 0 && !s->file[i].path) st = open_file(c, s, d, i, (at_split)k);
+        if (i >= 0 && !s->file[i].path) st = open_file(c, s, d, i, split);
     }
     if (st == AT_OK && !s->plan.n)
         st = at_error(c, AT_MISMATCH, "%s: none of its domains is in the data set %s", manifest,
                       d->path);
     return st;
 }
+
+/* ---- checking ---- */
+
+/* Every window of a file, which must be as the manifest has it. */
+static at_status check_file(at_ctx *c, const char *dir, const char *manifest, const cJSON *m,
+                            const cJSON *entry, at_split split) {
+    const cJSON *teacher;
+    const char *name, *digest;
+    int64_t tokens, context, top;
+    at_captured_file f;
+    at_status st = at_json_string(c, manifest, entry, "name", &name);
+    if (st == AT_OK && !at_name_ok(name))
+        st = at_error(c, AT_FORMAT, "%s: field \"name\": found \"%.80s\"", manifest, name);
+    if (st == AT_OK) st = at_json_int(c, manifest, entry, "tokens", 0, INT64_MAX, &tokens);
+    if (st == AT_OK) st = at_json_int(c, manifest, m, "context", 1, INT32_MAX, &context);
+    if (st == AT_OK) st = at_json_int(c, manifest, m, "top_k", 1, INT32_MAX, &top);
+    if (st == AT_OK) st = at_json_object(c, manifest, m, "teacher", &teacher);
+    if (st == AT_OK) st = at_json_string(c, manifest, teacher, "digest", &digest);
+    char *path = st == AT_OK ? at_captured_path(c, dir, name, split) : NULL;
+    if (st == AT_OK) st = path ? at_captured_open(c, path, &f) : c->status;
+    at_free(path);
+    if (st != AT_OK) return st;
+    const at_captured_plan *p = &f.plan;
+    if (p->context != context || p->n != top || p->windows * p->context != tokens ||
+        strcmp(p->teacher, digest) != 0 || strcmp(p->domain, name) != 0 || p->split != split)
+        st = at_error(c, AT_FORMAT, "%s: is not what %s says of it", f.path, manifest);
+    const int64_t bytes = at_captured_window_bytes(p);
+    for (int64_t w = 0; w < p->windows && st == AT_OK; w++)
+        if (!at_captured_window_ok(p, f.check, w, f.map.data + AT_CAPTURED_HEAD + w * bytes))
+            st = at_error(c, AT_FORMAT, "%s: altered: the checksum of window %lld does not hold",
+                          f.path, (long long)w);
+    at_captured_close(&f);
+    return st;
+}
+
+at_status at_captured_set_check(at_ctx *c, const char *dir) {
+    char *manifest = at_join(c, dir, MANIFEST);
+    cJSON *m = manifest ? at_json_read(c, manifest) : NULL;
+    at_captured s = {0};
+    const cJSON *domains = NULL, *e = NULL;
+    at_split split = AT_TRAIN;
+    at_status st = m ? read_manifest(c, manifest, &s, &domains, m) : c->status;
+    if (st == AT_OK) st = read_split(c, manifest, m, &split);
+    cJSON_ArrayForEach(e, domains) {
+        if (st == AT_OK) st = check_file(c, dir, manifest, m, e, split);
+    }
+    at_free(s.teacher);
+    cJSON_Delete(m);
+    at_free(manifest);
+    return st;
+}
+
+/* ---- a data set's ---- */
 
 at_status at_captured_set_open(at_ctx *c, const char *dir, const at_dataset *d, at_captured **out) {
     *out = NULL;

@@ -21,6 +21,8 @@ bool at_captured_is(at_ctx *c, const char *dir);
     captured over other text, or with another tokenizer.  AT_CONFIG: it was never finished. */
 at_status at_captured_set_open(at_ctx *c, const char *dir, const at_dataset *d, at_captured **out);
 void at_captured_set_close(at_captured *s);
+/** Without a data set: reads everything.  AT_FORMAT: cut short, altered, or not what the manifest says. */
+at_status at_captured_set_check(at_ctx *c, const char *dir);
 
 /** What the manifest says beside the plan. */
 typedef struct at_captured_summary {

@@ -19,8 +19,10 @@ static void put_number(const at_captured_plan *p, unsigned char *at, int64_t i, 
         memcpy(at + 4 * i, &x, sizeof x);
         return;
     }
-    const double lo = odds ? -32767 : 0, hi = odds ? 32767 : 65535;
-    const double y = (double)x * (odds ? 2048 : -2048), z = !(y > lo) ? lo : y > hi ? hi : y;
+    const double lo = odds ? -32767 : 0, hi = odds ? 32767 : 65535, below = -16 - (double)x;
+    const double fine = (double)x * (odds ? 2048 : -2048);
+    const double y = !odds && below > 0 ? 32768 + 512 * below : fine;
+    const double z = !(y > lo) ? lo : y > hi ? hi : y;
     const int32_t near = (int32_t)floor(z + 0.5);
     const uint16_t bits = (uint16_t)near;
     memcpy(at + 2 * i, &bits, sizeof bits);

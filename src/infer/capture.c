@@ -93,26 +93,27 @@ static at_status is_there(work *k, const char *domain, bool *there) {
     return AT_OK;
 }
 
+static at_status check_names(const work *k, bool *named) {
+    const at_capture_options *o = k->o;
+    for (int64_t i = 0; i < o->n_domains; i++) {
+        const int at = at_dataset_domain(k->d, o->domains[i]);
+        if (at < 0)
+            return at_error(k->c, AT_CONFIG, "%s: no domain \"%s\" in this data set", k->d->path,
+                            o->domains[i]);
+        if (named[at]) return at_error(k->c, AT_ARG, "domain \"%s\" is named twice", o->domains[i]);
+        named[at] = true;
+    }
+    return AT_OK;
+}
+
 /* Those that are named, or all; and those that the folder has already, which stay in its manifest. */
 static at_status plan_domains(work *k, const at_captured_plan *common) {
-    const at_capture_options *o = k->o;
-    at_status s = AT_OK;
-    for (int64_t i = 0; i < o->n_domains && s == AT_OK; i++) {
-        const int at = at_dataset_domain(k->d, o->domains[i]);
-        for (int j = 0; j < k->n && s == AT_OK; j++)
-            if (k->domain[j] == at)
-                s = at_error(k->c, AT_ARG, "domain \"%s\" is named twice", o->domains[i]);
-        if (s == AT_OK)
-            s = at < 0 ? at_error(k->c, AT_CONFIG, "%s: no domain \"%s\" in this data set",
-                                  k->d->path, o->domains[i])
-                       : add_domain(k, common, at);
-    }
+    bool named[DOMAINS_MAX] = {0};
+    at_status s = check_names(k, named);
     for (int i = 0; i < k->d->n_domains && s == AT_OK; i++) {
-        bool named = false, there = false;
-        for (int j = 0; j < k->n; j++) named |= k->domain[j] == i;
-        if (named) continue;
-        s = is_there(k, k->d->domain[i].name, &there);
-        if (s == AT_OK && (!o->n_domains || there)) s = add_domain(k, common, i);
+        bool wanted = named[i] || !k->o->n_domains;
+        if (!wanted) s = is_there(k, k->d->domain[i].name, &wanted);
+        if (s == AT_OK && wanted) s = add_domain(k, common, i);
     }
     return s;
 }

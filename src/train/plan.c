@@ -4,6 +4,7 @@
 #include "arch/estimate.h"
 #include "kernel/peak.h"
 #include "train/recipe.h"
+#include "train/teachers.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +16,9 @@ static const double REACHED = 0.5;
 typedef struct {
     at_ctx *c;
     const at_recipe *r;
-    at_model *m, *teacher;
+    at_model *m;
+    at_teachers *teachers;
+    at_model *along; /* the only teacher, if it is a model that reads all of the text */
     const at_dataset *data;
     at_json *j;
     double numel, trained; /* parameters in all; those that are not frozen */
@@ -57,14 +60,17 @@ static void memory(plan *p) {
     const double kinds = p->m->dims.one_cache ? 1 : 2, history = (double)p->r->train.history;
     const double a_key = size * (double)(p->m->dims.layers * p->m->dims.cache_width) * kinds;
     const double kept = 2 * a_key * (double)(p->r->train.batch * p->r->train.accumulate) * history;
-    const double teacher = p->teacher ? size * (double)at_model_numel(p->teacher) : 0;
+    double teacher = 0;
+    for (int i = 0; i < p->teachers->n; i++)
+        if (p->teachers->one[i].model)
+            teacher += size * (double)at_model_numel(p->teachers->one[i].model);
     const double total = values + grads + moments + p->step.bytes + teacher + kept;
     at_json_begin_object(p->j, "memory_bytes");
     at_json_put_number(p->j, "parameters", values);
     at_json_put_number(p->j, "gradients", grads);
     at_json_put_number(p->j, "moments", moments);
     at_json_put_number(p->j, "activations", p->step.bytes);
-    if (p->teacher) at_json_put_number(p->j, "teacher", teacher);
+    if (teacher > 0) at_json_put_number(p->j, "teacher", teacher);
     if (history > 0) at_json_put_number(p->j, "history", kept);
     at_json_put_number(p->j, "total", total);
     at_json_end(p->j);
@@ -142,7 +148,7 @@ static at_status domains_as_modules(at_ctx *c, at_conf *f, const at_recipe *r,
 }
 
 static at_status open_parts(at_ctx *c, at_conf *f, const at_recipe *r, at_dataset **data,
-                            at_model **m, at_model **teacher) {
+                            at_model **m, at_teachers *teachers) {
     at_status s = at_dataset_open(c, r->data.train, data);
     if (s != AT_OK) return s;
     s = domains_as_modules(c, f, r, *data);
@@ -150,7 +156,7 @@ static at_status open_parts(at_ctx *c, at_conf *f, const at_recipe *r, at_datase
         s = r->top.init ? at_model_load(c, r->top.init, false, m)
                         : at_model_outline(c, f, "model", (*data)->vocab, m);
     if (s == AT_OK) s = at_recipe_freeze(c, f, r, &(*m)->store);
-    if (s == AT_OK && r->distilling) s = at_model_load(c, r->distill.teacher, false, teacher);
+    if (s == AT_OK && r->distilling) s = at_teachers_open(c, r, *data, teachers);
     return s == AT_OK ? at_conf_finish(c, f) : s;
 }
 
@@ -160,18 +166,47 @@ static uint64_t modules_of_a_step(const at_model *m) {
     return l.n ? 1 | (l.common ? UINT64_C(1) << l.n : 0) : 0;
 }
 
+/* Share of the sequences that a teacher reads. */
+static double share_of(const plan *p, const at_tutor *t) {
+    const at_recipe *r = p->r;
+    double all = 0, his = 0;
+    for (int i = 0; i < p->data->n_domains; i++) {
+        double weight = r->data.domains.n ? 0 : 1;
+        if (!r->data.domains.n && r->data.weights.n == p->data->n_domains)
+            weight = (double)r->weight[i];
+        for (int64_t k = 0; k < r->data.domains.n; k++)
+            if (!strcmp(r->data.domains.item[k], p->data->domain[i].name))
+                weight = r->data.weights.n > k ? (double)r->weight[k] : 1;
+        all += weight;
+        his += t->domain[i] ? weight : 0;
+    }
+    return all > 0 ? his / all : 0;
+}
+
+/* A teacher who reads a part of the text, or beside others; captured logits cost nothing. */
+static at_status try_teacher(plan *p, at_compute *cp, const at_tutor *t) {
+    at_estimate e;
+    const at_workload w = {.B = p->r->train.batch, .T = p->r->train.context};
+    if (!t->model) return AT_OK;
+    const at_status s = at_model_estimate(cp, t->model, &w, &e);
+    p->step.forward += share_of(p, t) * e.forward;
+    return s;
+}
+
 /* What a micro-batch costs, with all that is read beside it. */
 static at_status try_step(plan *p) {
     const at_workload w = {.B = p->r->train.batch,
                            .T = p->r->train.context,
                            .train = true,
                            .history = p->m->dims.history ? p->r->train.history : 0,
-                           .teacher = p->teacher,
+                           .teacher = p->along,
                            .modules = modules_of_a_step(p->m)};
     at_compute cp;
     at_status s = at_compute_open(&cp, p->c);
     if (s != AT_OK) return s;
     s = at_model_estimate(&cp, p->m, &w, &p->step);
+    for (int i = 0; i < p->teachers->n && s == AT_OK && !p->along; i++)
+        s = try_teacher(p, &cp, &p->teachers->one[i]);
     at_compute_close(&cp);
     return s;
 }
@@ -188,12 +223,14 @@ static void tell(plan *p) {
 at_status at_plan(at_ctx *c, at_conf *f, bool distilling, bool timed, at_json *j) {
     at_recipe r;
     at_dataset *data = NULL;
-    at_model *m = NULL, *teacher = NULL;
+    at_model *m = NULL;
+    at_teachers teachers = {0};
     at_status s = at_recipe_bind(c, f, distilling, &r);
-    if (s == AT_OK) s = open_parts(c, f, &r, &data, &m, &teacher);
+    if (s == AT_OK) s = open_parts(c, f, &r, &data, &m, &teachers);
     if (s == AT_OK) {
-        plan p = {.c = c, .r = &r, .m = m, .teacher = teacher, .data = data, .timed = timed};
+        plan p = {.c = c, .r = &r, .m = m, .teachers = &teachers, .data = data, .timed = timed};
         p.j = j;
+        if (teachers.n == 1 && share_of(&p, &teachers.one[0]) >= 1) p.along = teachers.one[0].model;
         p.numel = (double)at_model_numel(m);
         p.trained = (double)at_store_trained(&m->store);
         p.tokens =
@@ -202,7 +239,7 @@ at_status at_plan(at_ctx *c, at_conf *f, bool distilling, bool timed, at_json *j
         if (s == AT_OK) tell(&p);
     }
     at_model_close(m);
-    at_model_close(teacher);
+    at_teachers_close(&teachers);
     at_dataset_close(data);
     return s;
 }

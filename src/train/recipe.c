@@ -6,6 +6,7 @@
 #include "train/alpha.h"
 #include "train/task.h"
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,11 @@ static const at_key train_keys[] = {
     {"history", AT_KEY_INT, TRAIN(history), "0", 0, 1 << 20, NULL,
      "tokens before the sequence whose keys and values attention sees too; 0: none, else sequences "
      "read on where they were"},
+    {"windows", AT_KEY_CHOICE, TRAIN(windows), "auto", 0, 0,
+     "auto|shifted|aligned", /* at_windows */
+     "where sequences begin: shifted, in each epoch by an offset of its own; aligned, at whole "
+     "numbers "
+     "of contexts; auto: shifted, aligned with captured logits"},
     {"stretch", AT_KEY_INT, TRAIN(stretch), "0", 0, 1e12, NULL,
      "with history: sequences read one after the other before another place is drawn; 0: 4 times "
      "the history"},
@@ -76,7 +82,8 @@ static const at_key train_keys[] = {
 
 #define KD_KINDS "forward_kl|reverse_kl|soft_ce|js|skew_kl|skew_reverse_kl" /* at_kd_kind */
 static const at_key distill_keys[] = {
-    {"teacher", AT_KEY_STRING, KD(teacher), NULL, 0, 0, NULL, "model folder"},
+    {"teacher", AT_KEY_STRING, KD(teacher), "", 0, 0, NULL,
+     "folder of a model, or of its captured logits"},
     {"loss", AT_KEY_CHOICE, KD(loss), "forward_kl", 0, 0, KD_KINDS, "between teacher and student"},
     {"warmup_loss", AT_KEY_CHOICE, KD(warmup_loss), "forward_kl", 0, 0, KD_KINDS,
      "in place of loss in the first steps"},
@@ -99,6 +106,16 @@ static const at_key distill_keys[] = {
      "what a turn is, and what the windows of rules count"},
     {"alpha_sees", AT_KEY_CHOICE, KD(sees), "past", 0, 0, "past|own", /* at_alpha_sees */
      "losses that alpha follows: of the past, or also the turn's own"},
+    {0},
+};
+
+#define TEACHER(x) offsetof(at_recipe_teacher, x)
+static const at_key teacher_keys[] = {
+    {"model", AT_KEY_STRING, TEACHER(model), NULL, 0, 0, NULL,
+     "folder of a model, or of its captured logits"},
+    {"weight", AT_KEY_REAL, TEACHER(weight), "1", 1e-9, 1e9, NULL,
+     "share in what the teachers of a text say together"},
+    {"domains", AT_KEY_STRINGS, TEACHER(domains), "", 0, 0, NULL, "that it teaches; none: all"},
     {0},
 };
 
@@ -145,6 +162,30 @@ static at_status read_weights(at_ctx *c, at_conf *f, at_recipe *r) {
     return AT_OK;
 }
 
+/* Either the one, or a list. */
+static at_status read_teachers(at_ctx *c, at_conf *f, at_recipe *r) {
+    const int64_t n = at_conf_count(f, "distill.teachers");
+    at_status s = AT_OK;
+    if (r->distill.teacher && n)
+        return at_conf_error(c, f, "distill.teachers",
+                             "give either `teacher` or `teachers`, not both");
+    if (!r->distill.teacher && !n)
+        return at_conf_error(c, f, "distill",
+                             "expected `teacher: FOLDER`, or `teachers`, a list of {model, weight, "
+                             "domains}");
+    if (n > AT_TEACHERS_MAX)
+        return at_conf_error(c, f, "distill.teachers", "expected at most %d, found %lld",
+                             AT_TEACHERS_MAX, (long long)n);
+    r->n_teachers = n ? (int)n : 1;
+    if (!n) r->teacher[0] = (at_recipe_teacher){.model = r->distill.teacher, .weight = 1};
+    for (int i = 0; i < n && s == AT_OK; i++) {
+        char section[40];
+        (void)snprintf(section, sizeof section, "distill.teachers.%d", i);
+        s = at_conf_bind(c, f, section, teacher_keys, &r->teacher[i]);
+    }
+    return s;
+}
+
 at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     *r = (at_recipe){.distilling = distilling};
     at_status s = at_conf_bind(c, f, "", top_keys, &r->top);
@@ -152,6 +193,7 @@ at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     if (s == AT_OK) s = read_weights(c, f, r);
     if (s == AT_OK) s = at_conf_bind(c, f, "train", train_keys, &r->train);
     if (s == AT_OK && distilling) s = at_conf_bind(c, f, "distill", distill_keys, &r->distill);
+    if (s == AT_OK && distilling) s = read_teachers(c, f, r);
     r->with_losses = at_conf_has(f, "losses");
     if (s == AT_OK && r->with_losses) s = at_conf_bind(c, f, "losses", loss_keys, &r->losses);
     if (s != AT_OK) return s;

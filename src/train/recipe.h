@@ -12,7 +12,16 @@ typedef enum at_mix { AT_MIX_AUTO, AT_MIX_BALANCED, AT_MIX_TURNS } at_mix;
 typedef enum at_scope { AT_SCOPE_MICRO_BATCH, AT_SCOPE_STEP } at_scope;
 typedef enum at_alpha_sees { AT_ALPHA_SEES_PAST, AT_ALPHA_SEES_OWN } at_alpha_sees;
 
-enum { AT_RECIPE_DOMAINS = 64 };
+typedef enum at_windows { AT_WINDOWS_AUTO, AT_WINDOWS_SHIFTED, AT_WINDOWS_ALIGNED } at_windows;
+
+enum { AT_RECIPE_DOMAINS = 64, AT_TEACHERS_MAX = 64 };
+
+/** A teacher of a recipe. */
+typedef struct at_recipe_teacher {
+    char *model;        /* folder of a model or of captured logits */
+    double weight;      /* beside the others who teach the same    */
+    at_strings domains; /* none: all                               */
+} at_recipe_teacher;
 
 typedef struct at_recipe {
     struct {
@@ -33,6 +42,7 @@ typedef struct at_recipe {
         double lr, floor, warmup, weight_decay, beta1, beta2, eps, momentum, muon_scale, clip,
             spike;
         int optimizer, schedule; /* indices into at_optimisers, at_schedules */
+        int windows;             /* at_windows */
     } train;
     struct {
         char *teacher;
@@ -44,6 +54,8 @@ typedef struct at_recipe {
         int sees;                 /* losses that a rule goes by: at_alpha_sees */
         double temperature, skew, alpha, alpha_end;
     } distill;
+    at_recipe_teacher teacher[AT_TEACHERS_MAX]; /* of distill.teacher, or distill.teachers */
+    int n_teachers;
     bool distilling;
     struct { /* weights of what routers add to the loss, see arch/aux.h */
         double mutual_information, concentration, balance, z, attention, feed_forward;

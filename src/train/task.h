@@ -28,6 +28,7 @@ typedef at_status (*at_score_fn)(void *user, const char *part, double loss);
 
 typedef struct at_task {
     const char *name, *help;
+    bool shards; /* its data is an at_dataset, so it may have teachers */
 
     at_status (*open_data)(at_ctx *c, const at_recipe *r, at_data *out);
     void (*close_data)(at_data *d);

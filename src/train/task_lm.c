@@ -154,19 +154,22 @@ static at_status open(at_learner *l, at_ctx *c, const void *set) {
         return at_error(c, AT_CONFIG,
                         "train.context is %lld, but the model takes at most %lld tokens",
                         (long long)context, (long long)longest);
-    at_status s = l->teacher.kind ? l->teacher.kind->check(&l->teacher, c, context) : AT_OK;
-    if (s == AT_OK)
-        s = at_sampler_init(c, &b->sampler, set, r->data.domains.item, r->data.domains.n,
-                            (uint64_t)r->top.seed, r->train.batch, context);
+    at_status s = at_sampler_init(c, &b->sampler, set, r->data.domains.item, r->data.domains.n,
+                                  (uint64_t)r->top.seed, r->train.batch, context);
+    b->sampler.aligned = r->train.windows == AT_WINDOWS_ALIGNED;
+    if (s == AT_OK && l->teacher.kind) s = l->teacher.kind->begin(&l->teacher, c, r, &b->sampler);
     if (s == AT_OK && r->data.weights.n)
         s = at_sampler_weigh(c, &b->sampler, r->weight, r->data.weights.n);
     if (s == AT_OK) s = open_modules(c, l, b);
     if (s == AT_OK) s = open_mix(c, l, b);
     if (s == AT_OK) s = open_history(c, l, b);
     const size_t bytes = (size_t)(r->train.batch * context) * sizeof *b->input;
-    if (s == AT_OK && !((b->input = at_malloc(c, bytes)) && (b->target = at_malloc(c, bytes))))
-        s = AT_OOM;
-    return s;
+    if (s != AT_OK) return s;
+    b->input = at_malloc(c, bytes);
+    b->target = at_malloc(c, bytes);
+    b->domain = at_malloc(c, (size_t)r->train.batch * sizeof *b->domain);
+    b->start = at_malloc(c, (size_t)r->train.batch * sizeof *b->start);
+    return b->input && b->target && b->domain && b->start ? AT_OK : AT_OOM;
 }
 
 static void close(at_learner *l) {
@@ -178,6 +181,8 @@ static void close(at_learner *l) {
     at_free(b->module);
     at_free(b->input);
     at_free(b->target);
+    at_free(b->domain);
+    at_free(b->start);
     at_free(b);
 }
 
@@ -222,7 +227,11 @@ static at_tensor *loss(at_learner *l, at_run *run, int64_t index, double text_we
                .skew = r->distill.skew,
                .weight = (at_token_weight)r->distill.token_weight}};
     const bool taught = !p->collect && at_learner_asks(l, text_weight);
-    if (taught) l->teacher.kind->give(&l->teacher, run, &in, index, &spec);
+    if (taught) {
+        const at_lesson lesson = {&in, index, b->domain, b->start};
+        at_sampler_places(&b->sampler, index, b->domain, b->start);
+        l->teacher.kind->give(&l->teacher, run, &lesson, &spec);
+    }
     at_tensor *x = at_model_hidden(l->model, run, &in, p);
     if (p->collect) return x;
     at_head_report rep = {0};
@@ -319,6 +328,7 @@ static at_status load(at_learner *l, at_ctx *c, const char *dir) {
 
 const at_task at_task_lm = {.name = "lm",
                             .help = "the next token of text",
+                            .shards = true,
                             .open_data = open_data,
                             .close_data = close_data,
                             .check_model = check_model,

@@ -14,6 +14,8 @@ typedef struct at_lm_batches {
         *module; /* [sampler.n_domains] what is run for each, of a model of modules; else NULL */
     uint64_t
         common; /* the common one of them; 0: none                                            */
+    int32_t *domain; /* [batch] of the last micro-batch that was taught    */
+    int64_t *start;  /* [batch] its places in the training shards          */
 } at_lm_batches;
 
 static inline at_lm_batches *at_lm_batches_of(const at_learner *l) { return l->state; }

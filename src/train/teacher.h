@@ -1,22 +1,33 @@
 /*
  * teacher.h - where the logits that a student is held against come from.
  *
- * A source is a struct of functions.  Today there is one, a model that reads the student's batch
- * beside it; logits captured on disk, or several teachers, are others.  No teacher: kind NULL.
+ * A source is a struct of functions: a model that reads the student's batch beside it, or the
+ * teachers of a recipe (teachers.h), models and captured logits, several at once.  No teacher: kind
+ * NULL.
  */
 #ifndef AT_TEACHER_H
 #define AT_TEACHER_H
 #include "arch/read.h"
+#include "train/recipe.h"
 
 typedef struct at_teacher at_teacher;
 
+/** A micro-batch that is to be spoken about. */
+typedef struct at_lesson {
+    const at_input *in; /* as the student reads it */
+    int64_t index;
+    const int32_t *domain; /* [B] of each sequence, by the data set's index; NULL: text that is in
+                              no shard                                                       */
+    const int64_t *start;  /* [B] its first token in the shard                                */
+} at_lesson;
+
 typedef struct at_teacher_kind {
     const char *name, *help;
-    /** What it says of micro-batch `index`, read by `in`, into spec; failures stick to the run. */
-    void (*give)(const at_teacher *t, at_run *r, const at_input *in, int64_t index,
-                 at_head_spec *spec);
-    /** AT_CONFIG: it cannot teach sequences of so many tokens. */
-    at_status (*check)(const at_teacher *t, at_ctx *c, int64_t context);
+    /** What it says of a micro-batch, into spec; failures stick to the run. */
+    void (*give)(const at_teacher *t, at_run *r, const at_lesson *l, at_head_spec *spec);
+    /** Before the first lesson.  AT_CONFIG: it cannot teach what this recipe's sampler draws; of windows
+        it may ask that they are aligned. */
+    at_status (*begin)(const at_teacher *t, at_ctx *c, const at_recipe *r, at_sampler *s);
 } at_teacher_kind;
 
 struct at_teacher {

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "report/report.h"
+#include "train/teachers.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,8 @@ typedef struct {
     const at_task *task;
     at_compute cp;
     at_data data;
-    at_model *model, *teacher;
+    at_model *model;
+    at_teachers teachers;
     at_runfolder run;
     at_learner learner;
     at_trainer trainer;
@@ -42,15 +44,10 @@ static at_status open_model(loop *l, at_conf *f) {
 
 static at_status open_teacher(loop *l) {
     if (!l->o->distilling) return AT_OK;
-    const char *path = l->recipe.distill.teacher;
-    at_status s = at_model_load(l->c, path, false, &l->teacher);
-    if (s == AT_OK) s = l->task->check_model(l->c, &l->recipe, &l->data, l->teacher, path);
-    if (s == AT_OK && l->teacher->dims.vocab != l->model->dims.vocab)
-        s = at_error(l->c, AT_MISMATCH,
-                     "the teacher %s has %lld tokens, the student %lld: logits "
-                     "can only be compared over the same vocabulary",
-                     path, (long long)l->teacher->dims.vocab, (long long)l->model->dims.vocab);
-    return s;
+    if (!l->task->shards)
+        return at_error(l->c, AT_UNSUPPORTED, "distill: the task %s has no teachers",
+                        l->task->name);
+    return at_teachers_open(l->c, &l->recipe, l->data.set, &l->teachers);
 }
 
 /* Loads the newest checkpoint; a run that was killed before its first one starts again. */
@@ -72,8 +69,9 @@ static at_status resume(loop *l, int64_t *step) {
 static at_status open_run(loop *l, at_conf *f, const char *path) {
     at_ctx *c = l->c;
     int64_t step = 0;
-    at_status s = at_learner_open(c, &l->recipe, l->model, at_teacher_live(l->teacher), l->data.set,
-                                  &l->learner);
+    const at_teacher teacher =
+        l->o->distilling ? at_teachers_source(&l->teachers) : (at_teacher){0};
+    at_status s = at_learner_open(c, &l->recipe, l->model, teacher, l->data.set, &l->learner);
     if (s == AT_OK) s = at_trainer_open(c, &l->cp, &l->recipe, &l->learner, 1, &l->trainer);
     memcpy(l->trainer.progress.data, l->data.hash, sizeof l->data.hash);
     if (s == AT_OK) s = at_runfolder_open(c, path, l->o->resume, &l->run);
@@ -94,13 +92,13 @@ static at_status log_step(loop *l, const at_step_report *r) {
     at_json_put_number(&j, "tokens", (double)p->tokens);
     at_json_put_number(&j, "wall", p->seconds);
     at_json_put_number(&j, "loss", r->loss);
-    if (l->teacher) {
+    if (l->o->distilling) {
         at_json_put_number(&j, "ce", r->ce);
         if (r->taught > 0) at_json_put_number(&j, "kd", r->kd);
         at_json_put_number(&j, "alpha", r->alpha);
     }
     if (at_aux_wanted(&l->learner.aux)) {
-        if (!l->teacher) at_json_put_number(&j, "ce", r->ce);
+        if (!l->o->distilling) at_json_put_number(&j, "ce", r->ce);
         at_json_put_number(&j, "aux", r->aux);
         if (l->learner.peers) at_json_put_number(&j, "mutual", r->mutual);
     }
@@ -215,7 +213,7 @@ at_status at_train(at_ctx *c, at_conf *recipe, const char *run, const at_train_o
     at_learner_close(&l.learner);
     at_runfolder_close(&l.run);
     at_model_close(l.model);
-    at_model_close(l.teacher);
+    at_teachers_close(&l.teachers);
     if (l.task) l.task->close_data(&l.data);
     if (computing) at_compute_close(&l.cp);
     return s;

@@ -306,21 +306,20 @@ typedef struct {
     at_model *m;
     int64_t asked, next;
 } watched;
-static void watch(const at_teacher *t, at_run *r, const at_input *in, int64_t index,
-                  at_head_spec *spec) {
+static void watch(const at_teacher *t, at_run *r, const at_lesson *lesson, at_head_spec *spec) {
     watched *w = t->state;
-    assert_int_equal(index, w->next++);
+    assert_int_equal(lesson->index, w->next++);
     w->asked++;
     const at_teacher live = at_teacher_live(w->m);
-    live.kind->give(&live, r, in, index, spec);
+    live.kind->give(&live, r, lesson, spec);
 }
-static at_status check_watched(const at_teacher *t, at_ctx *c, int64_t context) {
+static at_status begin_watched(const at_teacher *t, at_ctx *c, const at_recipe *r, at_sampler *s) {
     (void)t;
     (void)c;
-    assert_int_equal(context, plain.train.context);
+    assert_true(s->data == &data && s->context == r->train.context);
     return AT_OK;
 }
-static const at_teacher_kind watching = {"watched", "", watch, check_watched};
+static const at_teacher_kind watching = {"watched", "", watch, begin_watched};
 
 typedef struct {
     at_model *m, *teacher;

@@ -12,11 +12,13 @@
 #include "data/split.h"
 #include "data/table_read.h"
 #include "data_fixture.h"
+#include "infer/capture.h"
 #include "infer/compose.h"
 #include "infer/convert.h"
 #include "infer/generate.h"
 #include "infer/session.h"
 #include "token/tokenizer.h"
+#include "train/teachers.h"
 #include "train/train.h"
 #include <unistd.h>
 
@@ -157,6 +159,9 @@ static void make_inputs(void) {
     OK(model_from_recipe(&m));
     assert_non_null(m->tokenizer = at_strdup(&ctx, at_tokenizer_hash(tok)));
     OK(at_model_save(&ctx, m, in_root("plain"), in_root("tokenizer.json")));
+    at_free(m->tokenizer);
+    m->tokenizer = NULL;
+    OK(at_model_save(&ctx, m, in_root("bare"), NULL)); /* reads text of any tokenizer */
     make_router(at_tokenizer_hash(tok), &r);
     OK(at_router_save(&ctx, r, in_root("router.safetensors")));
     at_router_close(r);
@@ -487,6 +492,47 @@ static at_status step_with(const char *yaml, bool distilling, int64_t history) {
     at_compute_close(&cp);
     return s;
 }
+/* A teacher of one domain by captured logits, of the other by himself. */
+static at_status capture_here(void) {
+    at_compute cp = {0};
+    at_capture_result res;
+    const at_capture_options o = {.top_k = 5, .context = 12};
+    at_status s = at_compute_open(&cp, &ctx);
+    if (s == AT_OK)
+        s = at_capture(&cp, in_root("bare"), in_root("data"), in_root("logits"), &o, &res);
+    at_compute_close(&cp);
+    return s;
+}
+static void no_lock(void) { assert_false(at_exists(in_root("logits/.artel-lock"))); }
+static void no_logits(void) { OK(at_remove_tree(&ctx, in_root("logits"))); }
+static at_status teachers_step(void) {
+    at_compute cp = {0};
+    at_model *m = NULL;
+    at_dataset *d = NULL;
+    at_learner l = {0};
+    at_trainer t = {0};
+    at_teachers teachers = {0};
+    at_step_report rep;
+    at_recipe r = step_recipe();
+    char *a = (char[]){"a"}, *b = (char[]){"b"};
+    r.n_teachers = 2;
+    r.teacher[0] = (at_recipe_teacher){in_root("bare"), 1, {&a, 1}};
+    r.teacher[1] = (at_recipe_teacher){in_root("logits"), 1, {&b, 1}};
+    at_status s = at_compute_open(&cp, &ctx);
+    if (s == AT_OK) s = model_of(recipe, &m);
+    if (s == AT_OK) s = at_dataset_open(&ctx, in_root("data"), &d);
+    if (s == AT_OK) s = at_teachers_open(&ctx, &r, d, &teachers);
+    if (s == AT_OK) s = at_learner_open(&ctx, &r, m, at_teachers_source(&teachers), d, &l);
+    if (s == AT_OK) s = at_trainer_open(&ctx, &cp, &r, &l, 1, &t);
+    if (s == AT_OK) s = at_trainer_step(&t, &rep);
+    at_trainer_close(&t);
+    at_learner_close(&l);
+    at_teachers_close(&teachers);
+    at_dataset_close(d);
+    at_model_close(m);
+    at_compute_close(&cp);
+    return s;
+}
 static at_status train_step(void) { return step_with(recipe, false, 0); }
 static at_status distill_step(void) { return step_with(recipe, true, 0); }
 static at_status mixture_step(void) { return step_with(mixture, false, 10); }
@@ -552,6 +598,8 @@ static void computing(void **state) {
     every_allocation("distillation step", 1, distill_step, NULL, NULL);
     every_allocation("step of a mixture", 1, mixture_step, NULL, NULL);
     every_allocation("step of trunks", 1, trunks_step, NULL, NULL);
+    every_allocation("capture", 3, capture_here, no_lock, no_logits);
+    every_allocation("step with teachers", 1, teachers_step, NULL, NULL);
     every_allocation("session", 1, session, NULL, NULL);
     every_allocation("generation", 1, generate, NULL, NULL);
     make_router("", &asked);

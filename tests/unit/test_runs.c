@@ -123,17 +123,54 @@ typedef struct {
     artel_recipe recipe;
 } setting;
 
+/* "@NAME" in a list becomes the model of the run of this name, where it lies here. */
+static void place_models(const char *from, char *to) {
+    size_t n = 0;
+    while (*from) {
+        const size_t name = *from == '@' ? strcspn(from, "'") - 1 : 0;
+        const int k =
+            name ? snprintf(to + n, SET_BYTES - n, "%s/%.*s/model", work, (int)name, from + 1)
+                 : snprintf(to + n, SET_BYTES - n, "%c", *from);
+        assert_true(k > 0 && n + (size_t)k < SET_BYTES);
+        n += (size_t)k;
+        from += 1 + name;
+    }
+}
+
+/* All digits of the most probable tokens of a model, beside the runs. */
+static void capture_of(const cJSON *how, const char *name, const char *model, char *out) {
+    const double tau = 1.7; /* that of distil.yaml */
+    const artel_capture_options o = {.top_k = field(how, "top_k")->valueint,
+                                     .context = 12,
+                                     .bits = 32,
+                                     .temperatures = &tau,
+                                     .n_temperatures = 1};
+    (void)snprintf(out, SET_BYTES - 40, "%s/%s.logits", work, name);
+    cJSON *said = cJSON_CreateArray();
+    if (artel_capture(a, model, RUNS "data", out, &o, collect, said) != ARTEL_OK)
+        fail_msg("%s: %s", name, artel_error(a));
+    cJSON_Delete(said);
+}
+
 /* Its recipe, its assignments, and the models of other runs where they lie here. */
 static void recipe_of(const cJSON *c, setting *s) {
     int n = 0;
-    const cJSON *v;
+    const cJSON *v, *capture = cJSON_GetObjectItemCaseSensitive(c, "capture");
     cJSON_ArrayForEach(v, field(c, "set")) {
         assert_true(n < SETS);
-        s->set[n++] = v->valuestring;
+        place_models(v->valuestring, s->text[n]);
+        s->set[n] = s->text[n];
+        n++;
     }
     cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(c, "models")) {
         assert_true(n < SETS);
-        (void)snprintf(s->text[n], SET_BYTES, "%s=%s/%s/model", v->string, work, v->valuestring);
+        char path[SET_BYTES - 40], logits[SET_BYTES - 40];
+        (void)snprintf(path, sizeof path, "%s/%s/model", work, v->valuestring);
+        if (capture && !strcmp(v->string, "distill.teacher")) {
+            capture_of(capture, text_of(c, "name"), path, logits);
+            memcpy(path, logits, sizeof path);
+        }
+        (void)snprintf(s->text[n], SET_BYTES, "%s=%.350s", v->string, path);
         s->set[n] = s->text[n];
         n++;
     }
