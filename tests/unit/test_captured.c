@@ -5,7 +5,8 @@
  */
 #include "base/rng.h"
 #include "check.h"
-#include "data/captured.h"
+#include "data/captured_set.h"
+#include "data_fixture.h"
 #include "op/top_row.h"
 #include "tensor/run.h"
 #include <math.h>
@@ -225,6 +226,42 @@ static void gone_on_with(void **state) {
     at_free(whole);
 }
 
+/* A folder belongs to the text that it was captured over, of which another as long is none. */
+static void other_text(void **state) {
+    (void)state;
+    static const char *const names[2][2] = {{"aa", "bb"}, {"bb", "aa"}};
+    const at_captured_summary more = {.teacher = "t", .data = "d", .arithmetic = "x"};
+    for (int k = 0; k < 2; k++) {
+        char dir[300];
+        at_dataset *d = NULL;
+        at_captured *s = NULL;
+        (void)snprintf(dir, sizeof dir, "%.250s/data%d", root, k);
+        OK(fixture_data(&ctx, dir, names[k], 2, V, WINDOWS * T + 1));
+        OK(at_dataset_open(&ctx, dir, &d));
+        if (k == 0) {
+            at_captured_plan p = plan_of(16, N);
+            p.shard = at_dataset_sum(d, 0, AT_TRAIN);
+            assert_true(p.shard != at_dataset_sum(d, 1, AT_TRAIN));
+            memcpy(p.tokenizer, FIXTURE_HASH, sizeof p.tokenizer);
+            write_file(&p);
+            assert_int_equal(at_captured_set_open(&ctx, root, d, &s), AT_CONFIG);
+            expect_says(&ctx, "the capture was not finished");
+            OK(at_captured_manifest(&ctx, root, &p, 1, &more));
+            OK(at_captured_set_check(&ctx, root));
+            OK(at_captured_set_open(&ctx, root, d, &s));
+            assert_true(s->file[0].path && !s->file[1].path && s->plan.n == N);
+            assert_string_equal(s->teacher, "t");
+            at_captured_set_close(s);
+        } else {
+            assert_int_equal(at_captured_set_open(&ctx, root, d, &s), AT_MISMATCH);
+            expect_says(&ctx, "captured over other text than the train split of \"aa\"");
+            assert_null(s);
+        }
+        at_dataset_close(d);
+    }
+    OK(at_remove_tree(&ctx, path));
+}
+
 static void plans(void **state) {
     (void)state;
     for (int i = 0; i < 10; i++) {
@@ -260,6 +297,7 @@ int main(void) {
         cmocka_unit_test(within_its_bound),
         cmocka_unit_test(altered),
         cmocka_unit_test(gone_on_with),
+        cmocka_unit_test(other_text),
         cmocka_unit_test(plans),
     };
     const int rc = cmocka_run_group_tests(tests, NULL, NULL);
