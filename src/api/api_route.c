@@ -204,7 +204,7 @@ artel_status artel_router_compare(artel *a, const char *data_dir, const artel_ro
     const at_classifier *one = NULL;
     at_split which = AT_TEST;
     work x = {0};
-    at_status s = at_route_split(c, split, &which);
+    at_status s = at_split_find(c, split, &which);
     for (int i = 0; !s && i < n_names; i++) s = at_classifier_find(c, names[i], &one);
     if (!s) s = work_open(c, data_dir, given, &x);
     for (int i = 0; !s && (n_names ? i < n_names : at_classifiers[i] != NULL); i++) {

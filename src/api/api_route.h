@@ -12,8 +12,6 @@ void at_route_classes(at_json *j, const at_router *r);
 void at_route_answer(at_json *j, const at_router *r, int which, double probability, double abstain);
 /** Whether a split has a window of this length; longer ones would repeat the result before. */
 bool at_route_fills(const at_dataset *d, at_split split, int64_t length);
-/** "train", "validation" or "test"; AT_ARG names what it was instead. */
-at_status at_route_split(at_ctx *c, const char *name, at_split *out);
 /** Tokens that one thread routes in a second, in windows of a split, each with its probabilities.
     AT_FORMAT: the split is empty. */
 at_status at_route_speed(at_ctx *c, const at_router *r, const at_dataset *d, at_split split,

@@ -150,14 +150,6 @@ at_status at_route_measure(artel *a, const at_router *r, const at_dataset *d, at
     return status;
 }
 
-at_status at_route_split(at_ctx *c, const char *name, at_split *out) {
-    for (int i = 0; i < AT_SPLITS; i++) {
-        *out = (at_split)i;
-        if (!strcmp(at_split_name[i], name)) return AT_OK;
-    }
-    return at_error(c, AT_ARG, "split \"%.40s\": expected train, validation or test", name);
-}
-
 artel_status artel_router_eval(artel *a, const char *router, const char *data_dir,
                                const char *split, const artel_router_lengths *o, artel_emit emit,
                                void *user) {
@@ -165,9 +157,9 @@ artel_status artel_router_eval(artel *a, const char *router, const char *data_di
     at_split which = AT_TEST;
     at_router *r = NULL;
     at_dataset *d = NULL;
-    at_status s = at_route_split(&a->ctx, split, &which);
-    if (!s) s = at_router_load(&a->ctx, router, &r);
+    at_status s = at_router_load(&a->ctx, router, &r);
     if (!s) s = at_dataset_open_checked(&a->ctx, data_dir, &d);
+    if (!s) s = at_dataset_show(&a->ctx, d, split, &which);
     if (!s) s = at_route_measure(a, r, d, which, o ? o : &usual, emit, user);
     at_dataset_close(d);
     at_router_close(r);

@@ -168,12 +168,23 @@ static at_status see_windows(at_ctx *c, const at_router *r, const at_dataset *d,
     return s;
 }
 
+/* Names what there is instead, as far as a sentence goes. */
+static at_status unknown_domain(at_ctx *c, const at_router *r, const char *path, const char *name) {
+    char list[200] = "";
+    size_t used = 0;
+    for (int k = 0; k < r->n_classes && used < sizeof list - 1; k++)
+        used +=
+            (size_t)snprintf(list + used, sizeof list - used, "%s%s", k ? ", " : "", r->name[k]);
+    return at_error(c, AT_MISMATCH,
+                    "%s: the router does not know the domain \"%s\", its classes are %s", path,
+                    name, list);
+}
+
 static at_status check_data(at_ctx *c, const at_router *r, const at_dataset *d) {
     at_status s = at_router_check(c, r, d->path, d->tokenizer_hash);
     for (int k = 0; !s && k < d->n_domains; k++)
         if (at_router_class(r, d->domain[k].name) < 0)
-            s = at_error(c, AT_MISMATCH, "%s: the router does not know the domain \"%s\"", d->path,
-                         d->domain[k].name);
+            s = unknown_domain(c, r, d->path, d->domain[k].name);
     return s;
 }
 

@@ -149,6 +149,34 @@ static void router(digests *d) {
     at_dataset_close(data);
 }
 
+/* Weights and answers of every classifier, on tokens and pairs of them. */
+static void rivals(digests *d) {
+    at_dataset *data = NULL;
+    OK(at_dataset_open(&ctx, in("data"), &data));
+    at_sha256 h = fresh();
+    for (int k = 0; at_classifiers[k]; k++) {
+        at_router *r = NULL;
+        at_router_options o = at_router_defaults();
+        o.windows = 40;
+        o.classifier = at_classifiers[k];
+        o.c = o.classifier->c;
+        o.ngrams = 2;
+        o.hash_bits = 10;
+        o.sublinear = true;
+        OK(at_router_train(&ctx, data, NULL, 0, &o, &r));
+        at_sha256_update(&h, r->weight, 2 * (size_t)r->features * sizeof *r->weight);
+        at_sha256_update(&h, r->bias, 2 * sizeof *r->bias);
+        const int32_t id[] = {40, 41, 42, 43, 60, 41, 42, 99};
+        double p[2];
+        int best;
+        OK(at_router_predict(&ctx, r, id, 8, p, &best, NULL));
+        at_sha256_update(&h, p, sizeof p);
+        at_router_close(r);
+    }
+    keep(d, "router/rivals", &h);
+    at_dataset_close(data);
+}
+
 /* ---- training -------------------------------------------------------------------------------- */
 
 /* Paths and values as files have them, in the order in which the architecture declares them. */
@@ -320,6 +348,7 @@ static void everything(digests *d, int threads) {
     d->n = 0;
     data_set(d);
     router(d);
+    rivals(d);
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         if (!runs[i].model) to_bf16();
         train(d, &runs[i]);

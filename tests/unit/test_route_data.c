@@ -155,7 +155,7 @@ static void refuses_data_that_does_not_fit(void **state) {
     p.data.tokenizer_hash = "feed";
     p.domain[2].name = "klingon";
     assert_int_equal(at_router_eval(&c, r, &p.data, AT_TEST, 8, 0, &s), AT_MISMATCH);
-    expect_says(&c, "\"klingon\"");
+    expect_says(&c, "\"klingon\", its classes are ");
     p.domain[2].name = "c";
     for (int k = 0; k < 3; k++) p.domain[k].shard[AT_TEST].n_tokens = 0;
     assert_int_equal(at_router_eval(&c, r, &p.data, AT_TEST, 8, 0, &s), AT_FORMAT);
