@@ -46,7 +46,7 @@ static void write_texts(const char *name, const char *const words[4]) {
         for (int i = 0; i < 10; i++) {
             for (int k = 0; k < 24; k++)
                 fprintf(f, "%s%d ", words[(i * 7 + k * k + k + d) % 4], (i * k + d) % 10);
-            fprintf(f, ".\n\n");
+            fprintf(f, "only%c .\n\n", 'a' + d); /* a word of this document alone */
         }
         assert_int_equal(fclose(f), 0);
     }
@@ -364,7 +364,37 @@ static void fluency(void **state) {
     GOOD(artel_model_fluency(a, m, data, &o, keep_all, &other));
     assert_string_equal(one.line[1], other.line[1]);
     assert_string_not_equal(one.line[2], other.line[2]);
-    GOOD(artel_model_fluency(a, m, data, NULL, ignore, NULL)); /* prompts of 32: see below */
+    other.n = 0;
+    GOOD(artel_model_fluency(a, m, data, NULL, keep_all, &other));
+    assert_int_equal(other.n, 8);
+    for (int i = 0; i < 8; i += 4) { /* the training text does not know what only they say */
+        assert_non_null(strstr(other.line[i], "\"prompt_tokens\":32,\"new_tokens\":"));
+        assert_null(strstr(other.line[i], "\"known\":1,"));
+    }
+    artel_model_close(m);
+}
+
+static int64_t words_written(const artel_model *m, int64_t samples, uint64_t seed) {
+    static const double hot = 1.5;
+    rows r = {.n = 0};
+    artel_fluency_options o = {
+        .prompt = 6, .samples = samples, .temperatures = &hot, .n_temperatures = 1};
+    o.sampling.seed = seed;
+    GOOD(artel_model_fluency(a, m, data, &o, keep_all, &r));
+    const char *words = strstr(r.line[1], "\"words\":");
+    assert_non_null(words);
+    return atoll(words + 8);
+}
+
+/* The documents of the split are fewer than the texts: these begin alike and go on by draws of their
+   own. */
+static void texts_have_draws_of_their_own(void **state) {
+    (void)state;
+    artel_model *m = NULL;
+    GOOD(artel_model_open(a, composed, &m));
+    const int64_t one = words_written(m, 1, 0), next = words_written(m, 1, 1);
+    assert_true(one != next);
+    assert_int_equal(words_written(m, 2, 0), one + next);
     artel_model_close(m);
 }
 
@@ -637,6 +667,7 @@ int main(void) {
         cmocka_unit_test(logits),
         cmocka_unit_test(loss),
         cmocka_unit_test(fluency),
+        cmocka_unit_test(texts_have_draws_of_their_own),
         cmocka_unit_test(fluency_refusals),
         cmocka_unit_test(fluency_without_memory),
         cmocka_unit_test(rewinds),
