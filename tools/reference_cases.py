@@ -109,6 +109,10 @@ vary("distil-teachers", "weight", "distill.teacher=",
      "distill.teachers=[{model: '@gpt2-gelu'}, {model: '@gpt2', weight: 2}]")
 vary("distil-teachers", "domains", "distill.teacher=",
      "distill.teachers=[{model: '@gpt2-gelu', domains: [aa, cc]}, {model: '@gpt2', domains: [cc, bb]}]")
+vary("distil", "on_policy", "distill.on_policy=0.5")
+vary("distil-on_policy", "prompt", "distill.on_policy_prompt=7")
+vary("distil-on_policy", "reverse_kl", "distill.loss=reverse_kl")
+vary("distil-on_policy", "alternating", "distill.schedule=alternating")
 vary("distil", "windows", "train.windows=aligned")
 vary("distil-windows", "captured", capture=dict(top_k=12))
 vary("distil-windows-captured", "auto", "train.windows=auto", "train.steps=5", capture=dict(top_k=12))

@@ -15,7 +15,7 @@ from autograd.tracer import getval
 
 # ---- draws ----------------------------------------------------------------------------------------------------------
 
-INIT, BATCH, DROPOUT, ROUTE, COMMON = 1, 2, 3, 7, 9  # streams
+INIT, BATCH, DROPOUT, SAMPLE, ROUTE, COMMON, POLICY, OWN_TEXT = 1, 2, 3, 4, 7, 9, 11, 12  # streams
 WORD = (1 << 64) - 1
 
 

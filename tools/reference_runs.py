@@ -29,7 +29,8 @@ import numpy
 import yaml
 
 from reference_cases import CASES, PLANS
-from reference_model import COMMON, DROPOUT, Data, Model, Pass, Sampler, eval_windows, log_softmax, rand64, uniform
+from reference_model import (COMMON, DROPOUT, OWN_TEXT, POLICY, SAMPLE, Data, Model, Pass, Sampler, eval_windows,
+                             log_softmax, rand64, uniform)
 from autograd.tracer import getval
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -43,7 +44,7 @@ DEFAULTS = {
                   momentum=0.95, muon_scale=0.2, clip=1.0, spike=3.0, eval_every=200, eval_windows=32, save_every=200,
                   keep=2),
     "distill": dict(loss="forward_kl", warmup_loss="forward_kl", warmup_steps=0, token_weight="none", temperature=2.0,
-                    skew=0.1, alpha=0.5, alpha_rule="fixed", alpha_end=1.0, schedule="combined", scope="step",
+                    skew=0.1, alpha=0.5, alpha_rule="fixed", alpha_end=1.0, schedule="combined", on_policy=0.0, on_policy_prompt=0, scope="step",
                     alpha_sees="past"),
     "losses": dict(mutual_information=0.0, concentration=0.0, switch=0.0, z=0.0, attention=1.0, feed_forward=1.0,
                    scope="micro_batch", mutual_distillation=0.0, mutual_end=1.0, mutual_form="variance",
@@ -333,6 +334,7 @@ class Run:
         self.m = {k: numpy.zeros_like(v) for k, v in self.model.p.items()}
         self.v = {k: numpy.zeros_like(v) for k, v in self.model.p.items()}
         self.mean = 0.0
+        self.seen = 0  # steps whose loss is in the mean
 
     def active(self, step):
         """The trunk of the step's domain and the common one, which some steps leave out."""
@@ -342,28 +344,48 @@ class Run:
         common = c["common"] and not uniform(self.seed, COMMON, [step])[0] < c["common_dropout"]
         return [self.sampler.own(step)[0]] + ["common"] * common
 
+    def write(self, ids, prompt, index):
+        """The model goes on after the first tokens of each sequence, one draw a token."""
+        ids = numpy.array(ids)
+        for b, row in enumerate(ids):
+            seed = rand64(self.seed, OWN_TEXT, index * len(ids) + b)
+            for t in range(prompt, len(row)):
+                logits = self.model.logits(Pass(False), self.model.p, row[None, :t])[-1]
+                order = numpy.argsort(-logits, kind="stable")
+                reach = numpy.cumsum(numpy.exp(log_softmax(logits[None])[0][order]))
+                draw = uniform(seed, SAMPLE, [t])[0]
+                assert numpy.min(abs(reach - draw)) > 1e-6, "float32 could draw another token"
+                row[t] = order[numpy.searchsorted(reach, draw)]
+        return ids
+
     def step_loss(self, p, step, report):
         t, passes, losses, ces, kds, alphas, norms = self.t, [], [], [], [], [], []
         trial = copy.deepcopy(self.alpha)
         for i in range(t["accumulate"]):
             index = step * t["accumulate"] + i
             ids, label, walked = self.sampler.batch_at(index)
+            rows = slice(None)
+            if report["own_text"]:
+                prompt = self.d["on_policy_prompt"] or max(1, t["context"] // 4)
+                ids = self.write(ids, prompt, index)
+                label = ids[:, prompt:]
+                rows = numpy.arange(ids.size).reshape(ids.shape)[:, prompt - 1:-1].reshape(-1)
             r = Pass(True, rand64(self.seed, DROPOUT, index))
             r.active = self.active(step)
             if t["history"]:
                 kept = [min(w * t["context"], t["history"]) for w in walked]
                 r.history = dict(length=t["history"], kept=kept, now=self.history[i], new={})
-            logits = self.model.logits(r, p, ids)
+            logits = self.model.logits(r, p, ids)[rows]
             ce, kd = cross_entropy(log_softmax(logits), label), 0.0
             loss = ce
             if self.teacher:
                 own = self.sampler.own(step)[1] if self.sampler.step else step
                 turn = (step, own, own * t["accumulate"] + i)
-                if self.turns and self.alpha.at(*turn) == 1:  # the text's turn
+                if self.turns and self.alpha.at(*turn) == 1 and not report["own_text"]:  # the text's turn
                     kd = None
                     alphas.append(1.0)
                 else:
-                    taught = self.teacher.logits(ids, self.sampler.domains_at(index))
+                    taught = self.teacher.logits(ids, self.sampler.domains_at(index))[rows]
                     kind = self.d["loss" if step >= self.d["warmup_steps"] else "warmup_loss"]
                     weight = token_weights(logits, taught, self.d["token_weight"], self.d["temperature"], label)
                     numbers = self.d["temperature"], self.d["skew"]
@@ -374,7 +396,7 @@ class Run:
                     kd = of_kd(logits)
                     if self.d["alpha_sees"] == "own":
                         trial.observe([getval(ce)], [getval(kd)], norms[-1:])
-                    alphas.append(trial.at(*turn))
+                    alphas.append(0.0 if report["own_text"] else trial.at(*turn))
                     loss = alphas[-1] * ce + (1 - alphas[-1]) * kd
             passes.append(r)
             losses.append(loss)
@@ -423,7 +445,7 @@ class Run:
     def log(self, step, loss, report, lr, norm):
         line = dict(step=step + 1, tokens=(step + 1) * self.per_step, loss=loss)
         if self.teacher:
-            line.update(ce=report["ce"], alpha=report["alpha"])
+            line.update({"own_text": True} if report["own_text"] else dict(ce=report["ce"]), alpha=report["alpha"])
             line.update({} if report["kd"] is None else dict(kd=report["kd"]))
         kinds = [self.weights[k] * self.weights[f] for k in ("mutual_information", "concentration", "switch", "z")
                  for f in ("attention", "feed_forward")]
@@ -487,7 +509,7 @@ class Run:
     def run(self, whole=False, show=False):
         t, metrics, saved = self.t, [], []
         for step in range(t["steps"]):
-            report = {}
+            report = dict(own_text=bool(self.d) and uniform(self.seed, POLICY, [step])[0] < self.d["on_policy"])
             loss, gradient = autograd.value_and_grad(self.step_loss)(self.model.p, step, report)
             loss = float(loss)
             norm = float(numpy.sqrt(sum(numpy.sum(g * g) for k, g in gradient.items() if k not in self.frozen)))
@@ -497,7 +519,7 @@ class Run:
             if show:
                 print(f"  {step + 1:4d}  loss {loss:.4f}  norm {norm:.3f}  above the mean {steady - self.mean:+.4f}"
                       f"  alpha {report.get('alpha', 1):.4f}")
-            if t["spike"] > 0 and step >= 20:
+            if t["spike"] > 0 and self.seen >= 20 and not report["own_text"]:
                 assert abs(above) > CALM, f"step {step + 1}: {above} from the limit of the spike guard"
                 if above > 0:
                     return dict(status="spike", metrics=metrics, checkpoints=saved[-t["keep"]:])
@@ -506,8 +528,10 @@ class Run:
             if t["history"]:
                 for i, r in enumerate(report["passes"]):
                     self.history[i] = r.history["new"]
-            self.mean += (steady - self.mean) / min(step + 1, 50)
-            if self.teacher and not self.turns:
+            if not report["own_text"]:
+                self.seen += 1
+                self.mean += (steady - self.mean) / min(self.seen, 50)
+            if self.teacher and not self.turns and not report["own_text"]:
                 self.alpha.observe(report["ces"], report["kds"], report["norms"])
             metrics.append(self.log(step, loss, report, lr, norm))
             last = step + 1 == t["steps"]

@@ -16,10 +16,12 @@ enum {
     AT_STREAM_SAMPLE,   /* generation                      */
     AT_STREAM_SHUFFLE,  /* document order                  */
     AT_STREAM_TEST,
-    AT_STREAM_ROUTE,  /* + number of the draw: experts drawn in training */
-    AT_STREAM_LAB,    /* resampling of measurements      */
-    AT_STREAM_COMMON, /* steps without the common trunk */
-    AT_STREAM_SPLIT,  /* rows of a table into splits     */
+    AT_STREAM_ROUTE,    /* + number of the draw: experts drawn in training */
+    AT_STREAM_LAB,      /* resampling of measurements      */
+    AT_STREAM_COMMON,   /* steps without the common trunk */
+    AT_STREAM_SPLIT,    /* rows of a table into splits     */
+    AT_STREAM_POLICY,   /* which steps are of the student's own text */
+    AT_STREAM_OWN_TEXT, /* what he writes in them                    */
 };
 
 /** 64 random bits. */

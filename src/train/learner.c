@@ -1,6 +1,7 @@
 /* learner.c - from a micro-batch to gradients. */
 #include "train/learner.h"
 #include "base/rng.h"
+#include "train/own_text.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -115,6 +116,12 @@ void at_learner_close(at_learner *l) {
     *l = (at_learner){0};
 }
 
+bool at_learner_writes(const at_learner *l, int64_t step) {
+    const at_recipe *r = l->recipe;
+    return l->teacher.kind && r->distill.on_policy > 0 &&
+           at_own_text_step((uint64_t)r->top.seed, r->distill.on_policy, step);
+}
+
 bool at_learner_asks(const at_learner *l, double text_weight) {
     return l->teacher.kind && !(l->alpha.schedule->in_turns && text_weight >= 1);
 }
@@ -141,7 +148,8 @@ static at_tensor *read(at_learner *l, const at_place *at, int64_t i, at_run *run
     pass->loads = l->whole ? &l->loads : NULL;
     l->at_step = at->step;
     l->turn = turn(l, at->step, i);
-    *text_weight = at_alpha_weight(&l->alpha, at->step, l->turn);
+    l->own_text = at_learner_writes(l, at->step);
+    *text_weight = l->own_text ? 0 : at_alpha_weight(&l->alpha, at->step, l->turn);
     at_tensor *loss = l->task->loss(l, run, index, *text_weight, pass, losses);
     if (at_learner_weighs(l)) *text_weight = l->alpha_now;
     return loss;
@@ -149,7 +157,7 @@ static at_tensor *read(at_learner *l, const at_place *at, int64_t i, at_run *run
 
 bool at_learner_weighs(const at_learner *l) {
     return l->teacher.kind && l->recipe->distill.sees == AT_ALPHA_SEES_OWN &&
-           !l->alpha.schedule->in_turns;
+           !l->alpha.schedule->in_turns && !l->own_text;
 }
 
 double at_learner_weigh(void *learner, const at_head_report *known) {
@@ -206,6 +214,7 @@ at_status at_learner_micro_batch(at_learner *l, const at_place *at, int64_t i, d
         out->ce += share * losses.ce;
         out->kd += share * losses.kd;
         if (losses.taught) out->taught += share;
+        out->own_text |= l->own_text;
         if (l->seen) l->seen[i] = losses;
         if (pass.loss) out->aux += share * (double)pass.loss->data[0];
         out->mutual += share * pass.peers;
@@ -215,9 +224,9 @@ at_status at_learner_micro_batch(at_learner *l, const at_place *at, int64_t i, d
     return s;
 }
 
-/* Where the losses take turns no rule is asked. */
+/* Where the losses take turns no rule is asked; of the student's own text none is told. */
 static void observe(at_learner *l) {
-    if (l->alpha.schedule->in_turns) return;
+    if (l->alpha.schedule->in_turns || l->own_text) return;
     const int64_t n = l->recipe->train.accumulate;
     at_losses mean = {0};
     for (int64_t i = 0; i < n; i++) {

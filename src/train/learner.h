@@ -26,6 +26,7 @@ struct at_learner {
                         recipe's alpha_sees is own                                            */
     double alpha_now; /* the weight that at_learner_weigh gave last                      */
     int64_t turn, at_step; /* of the micro-batch under way */
+    bool own_text;         /* the step under way is of the student's own text */
     bool idle;             /* sits the next steps out: what is its alone is not touched */
     void *state;           /* of the task */
     at_aux aux;            /* weights of the routers' losses */
@@ -36,6 +37,8 @@ struct at_learner {
     at_usage usage; /* of a step's experts            */
 };
 
+/** Whether the text of this step is the student's own; the teacher's loss alone counts then. */
+bool at_learner_writes(const at_learner *l, int64_t step);
 /** Whether the teacher is needed where the text has this weight. */
 bool at_learner_asks(const at_learner *l, double text_weight);
 
@@ -49,6 +52,7 @@ typedef struct at_step_report {
     double aux;    /* of routers and experts, weighted, part of loss; 0 without */
     double mutual; /* mutual distillation, unweighted, mean over layers; 0 without */
     double norm;   /* of the gradient, before clipping                     */
+    bool own_text; /* the text was the student's: ce says nothing         */
     double load_entropy; /* of the experts' load, mean over routers; see arch/usage.h */
     int64_t dead;        /* experts the step did without, all routers together        */
     bool mixture;        /* there are routers: the two above say something            */

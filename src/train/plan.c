@@ -193,6 +193,16 @@ static at_status try_teacher(plan *p, at_compute *cp, const at_tutor *t) {
     return s;
 }
 
+/* A text that the student writes costs it as much as reading one, in products that are slower. */
+static at_status try_writing(plan *p, at_compute *cp) {
+    at_estimate e;
+    const at_workload w = {.B = p->r->train.batch, .T = p->r->train.context};
+    if (p->r->distill.on_policy == 0) return AT_OK;
+    const at_status s = at_model_estimate(cp, p->m, &w, &e);
+    p->step.forward += p->r->distill.on_policy * e.forward;
+    return s;
+}
+
 /* What a micro-batch costs, with all that is read beside it. */
 static at_status try_step(plan *p) {
     const at_workload w = {.B = p->r->train.batch,
@@ -205,6 +215,7 @@ static at_status try_step(plan *p) {
     at_status s = at_compute_open(&cp, p->c);
     if (s != AT_OK) return s;
     s = at_model_estimate(&cp, p->m, &w, &p->step);
+    if (s == AT_OK && p->r->distilling) s = try_writing(p, &cp);
     for (int i = 0; i < p->teachers->n && s == AT_OK && !p->along; i++)
         s = try_teacher(p, &cp, &p->teachers->one[i]);
     at_compute_close(&cp);

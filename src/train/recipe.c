@@ -2,6 +2,7 @@
 #include "train/recipe.h"
 #include "arch/config.h"
 #include "arch/model.h"
+#include "base/ints.h"
 #include "base/text.h"
 #include "train/alpha.h"
 #include "train/task.h"
@@ -104,6 +105,10 @@ static const at_key distill_keys[] = {
      "which losses a turn has"},
     {"scope", AT_KEY_CHOICE, KD(scope), "step", 0, 0, "micro_batch|step",
      "what a turn is, and what the windows of rules count"},
+    {"on_policy", AT_KEY_REAL, KD(on_policy), "0", 0, 1, NULL,
+     "share of the steps in which the student writes the text and the teacher judges it"},
+    {"on_policy_prompt", AT_KEY_INT, KD(on_policy_prompt), "0", 0, 1 << 20, NULL,
+     "tokens of a sequence that it is given then; 0: a quarter of the context"},
     {"alpha_sees", AT_KEY_CHOICE, KD(sees), "past", 0, 0, "past|own", /* at_alpha_sees */
      "losses that alpha follows: of the past, or also the turn's own"},
     {0},
@@ -162,6 +167,15 @@ static at_status read_weights(at_ctx *c, at_conf *f, at_recipe *r) {
     return AT_OK;
 }
 
+static at_status read_prompt(at_ctx *c, at_conf *f, at_recipe *r) {
+    int64_t *n = &r->distill.on_policy_prompt;
+    if (!*n) *n = at_max(1, r->train.context / 4);
+    if (r->distill.on_policy == 0 || *n < r->train.context) return AT_OK;
+    return at_conf_error(c, f, "distill.on_policy_prompt",
+                         "of %lld tokens the student is given %lld: nothing is left to write",
+                         (long long)r->train.context, (long long)*n);
+}
+
 /* Either the one, or a list. */
 static at_status read_teachers(at_ctx *c, at_conf *f, at_recipe *r) {
     const int64_t n = at_conf_count(f, "distill.teachers");
@@ -194,6 +208,7 @@ at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     if (s == AT_OK) s = at_conf_bind(c, f, "train", train_keys, &r->train);
     if (s == AT_OK && distilling) s = at_conf_bind(c, f, "distill", distill_keys, &r->distill);
     if (s == AT_OK && distilling) s = read_teachers(c, f, r);
+    if (s == AT_OK && distilling) s = read_prompt(c, f, r);
     r->with_losses = at_conf_has(f, "losses");
     if (s == AT_OK && r->with_losses) s = at_conf_bind(c, f, "losses", loss_keys, &r->losses);
     if (s != AT_OK) return s;

@@ -52,7 +52,8 @@ typedef struct at_recipe {
         int alpha_rule, schedule; /* indices into at_alpha_rules, at_distill_schedules */
         int scope;                /* of a turn: at_scope */
         int sees;                 /* losses that a rule goes by: at_alpha_sees */
-        double temperature, skew, alpha, alpha_end;
+        double temperature, skew, alpha, alpha_end, on_policy;
+        int64_t on_policy_prompt;
     } distill;
     at_recipe_teacher teacher[AT_TEACHERS_MAX]; /* of distill.teacher, or distill.teachers */
     int n_teachers;

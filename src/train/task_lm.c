@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "infer/evaluate.h"
 #include "io/safetensors.h"
+#include "train/own_text.h"
 #include <stdio.h>
 
 enum { STRETCH = 4 }; /* default length of a stretch, in lengths of history */
@@ -162,6 +163,9 @@ static at_status open(at_learner *l, at_ctx *c, const void *set) {
         s = at_sampler_weigh(c, &b->sampler, r->weight, r->data.weights.n);
     if (s == AT_OK) s = open_modules(c, l, b);
     if (s == AT_OK) s = open_mix(c, l, b);
+    if (s == AT_OK && b->module && r->distilling && r->distill.on_policy > 0)
+        s = at_error(c, AT_CONFIG, "distill.on_policy: %s does not write while it is trained",
+                     l->model->arch->name);
     if (s == AT_OK) s = open_history(c, l, b);
     const size_t bytes = (size_t)(r->train.batch * context) * sizeof *b->input;
     if (s != AT_OK) return s;
@@ -207,6 +211,12 @@ static at_tensor *loss(at_learner *l, at_run *run, int64_t index, double text_we
                          .T = r->train.context,
                          .modules = modules_of(l, b, index)};
     at_sampler_batch(&b->sampler, index, b->input, b->target);
+    if (l->own_text) {
+        const at_status s =
+            at_own_text_write(run->cp, l->model, (uint64_t)r->top.seed, index * in.B, in.B, in.T,
+                              r->distill.on_policy_prompt, b->input);
+        if (s != AT_OK) return at_fail(run, s, "%s", run->ctx->message);
+    }
     if (b->history) {
         for (int64_t i = 0; i < in.B; i++) {
             const int64_t before = at_sampler_windows_before(&b->sampler, index, i) * in.T;
@@ -231,6 +241,9 @@ static at_tensor *loss(at_learner *l, at_run *run, int64_t index, double text_we
         const at_lesson lesson = {&in, index, b->domain, b->start};
         at_sampler_places(&b->sampler, index, b->domain, b->start);
         l->teacher.kind->give(&l->teacher, run, &lesson, &spec);
+        if (l->own_text)
+            at_own_text_rows(run, in.B, in.T, r->distill.on_policy_prompt, b->input, b->target,
+                             &spec);
     }
     at_tensor *x = at_model_hidden(l->model, run, &in, p);
     if (p->collect) return x;

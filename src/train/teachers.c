@@ -192,6 +192,11 @@ static at_status begin(const at_teacher *source, at_ctx *c, const at_recipe *r, 
     for (int k = 0; k < t->n; k++) {
         const at_tutor *one = &t->one[k];
         s->aligned |= one->logits != NULL;
+        if (one->logits && r->distill.on_policy > 0)
+            return at_error(c, AT_CONFIG,
+                            "distill.on_policy: what the student will write is not among the "
+                            "captured logits %s; give the model itself",
+                            one->path);
         if (!used[k])
             return at_error(c, AT_CONFIG, "teacher %s: none of its domains is read (data.domains)",
                             one->path);

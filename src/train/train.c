@@ -93,7 +93,10 @@ static at_status log_step(loop *l, const at_step_report *r) {
     at_json_put_number(&j, "wall", p->seconds);
     at_json_put_number(&j, "loss", r->loss);
     if (l->o->distilling) {
-        at_json_put_number(&j, "ce", r->ce);
+        if (r->own_text)
+            at_json_put_bool(&j, "own_text", true);
+        else
+            at_json_put_number(&j, "ce", r->ce);
         if (r->taught > 0) at_json_put_number(&j, "kd", r->kd);
         at_json_put_number(&j, "alpha", r->alpha);
     }

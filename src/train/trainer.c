@@ -81,7 +81,7 @@ static at_status guard(at_trainer *t, const at_step_report *out) {
                         "step %lld: loss %g, gradient norm %g; the parameters are as they were "
                         "before it.  Try a lower train.lr, or train.clip",
                         step, out->loss, out->norm);
-    if (limit > 0 && p->loss_n >= 20 && out->steady > p->loss_mean + limit)
+    if (limit > 0 && p->loss_n >= 20 && !out->own_text && out->steady > p->loss_mean + limit)
         return at_error(t->ctx, AT_NUMERIC,
                         "step %lld: the loss jumped to %.4f from a running mean of %.4f (more than "
                         "train.spike = %g); the parameters are as they were before it.  Try a "
@@ -128,8 +128,10 @@ static at_status change(at_trainer *t, at_step_report *out) {
     for (int k = 0; k < t->n_learners; k++)
         if (!t->learner[k].idle) at_learner_end_step(&t->learner[k]);
     const double weight = p->loss_n < 50 ? 1 / (double)(p->loss_n + 1) : 0.02;
-    p->loss_mean += weight * (out->steady - p->loss_mean);
-    p->loss_n++;
+    if (!out->own_text) { /* losses of other text are of another kind */
+        p->loss_mean += weight * (out->steady - p->loss_mean);
+        p->loss_n++;
+    }
     p->step++;
     p->tokens += out->tokens;
     return AT_OK;

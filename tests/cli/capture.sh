@@ -116,6 +116,25 @@ says 'expected `teacher: FOLDER`, or `teachers`'
 run 1 "$ARTEL" distill student.yaml -o x --set distill.teacher= --set "distill.teachers=[{model: run/model, weigth: 2}]"
 says 'unknown key `distill.teachers.0.weigth`'
 
+# ---- the student's own text ---------------------------------------------------------------------------------
+own="--set distill.on_policy=0.5 --set train.windows=auto"
+run 0 "$ARTEL" distill student.yaml -o own -q $own
+check "some steps are of the student's text, without ce" sh -c "n=\$(grep -c '\"own_text\":true,\"kd\"' own/metrics.jsonl)
+    test \$n -gt 0 && test \$n -lt 8 && test \$(grep -c '\"ce\"' own/metrics.jsonl) = \$((8 - n))"
+run 0 "$ARTEL" distill student.yaml -o own1 -q $own --threads 1
+check "one thread, other bytes" cmp -s own/model/model.safetensors own1/model/model.safetensors
+rm -rf own1/model own1/checkpoints/step-00000008
+run 0 "$ARTEL" distill student.yaml -o own1 -q $own --resume
+check "a resumed run has other bits" cmp -s own/model/model.safetensors own1/model/model.safetensors
+run 0 "$ARTEL" distill student.yaml -o own2 -q $own --set data.domains= \
+    --set distill.teacher= --set "distill.teachers=[{model: run/model, domains: [aa]}, {model: run/model, domains: [bb]}]"
+check "who speaks of a prompt speaks of what follows" cmp -s own/model/model.safetensors own2/model/model.safetensors
+run 0 "$ARTEL" plan student.yaml $own
+run 1 "$ARTEL" distill student.yaml -o x $own --set distill.teacher=top
+says "distill.on_policy: what the student will write is not among the captured logits top; give the model itself"
+run 1 "$ARTEL" distill student.yaml -o x $own --set distill.on_policy_prompt=32
+says "of 32 tokens the student is given 32: nothing is left to write"
+
 # ---- what does not fit ------------------------------------------------------------------------------------
 run 1 "$ARTEL" distill student.yaml -o x --set distill.teacher=top --set distill.temperature=1.5
 says "distill.temperature is 1.5, but top was captured at 1, 2: capture it with --temperatures 1.5 too"
