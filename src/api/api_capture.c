@@ -1,7 +1,6 @@
 /* api_capture.c - a teacher's logits to disk. */
 #include "api/api.h"
 #include "infer/capture.h"
-#include <string.h>
 
 static at_status read_options(at_ctx *c, const artel_capture_options *o, at_capture_options *out) {
     *out = (at_capture_options){.domains = o->domains,
@@ -9,11 +8,9 @@ static at_status read_options(at_ctx *c, const artel_capture_options *o, at_capt
                                 .top_k = o->top_k,
                                 .context = o->context,
                                 .bits = o->bits};
-    int split = 0;
-    while (o->split && split < AT_SPLITS && strcmp(at_split_name[split], o->split) != 0) split++;
-    if (split == AT_SPLITS)
-        return at_error(c, AT_ARG, "split `%.40s`: expected train, validation or test", o->split);
-    out->split = o->split ? (at_split)split : AT_TRAIN;
+    out->split = AT_TRAIN;
+    const at_status s = o->split ? at_split_find(c, o->split, &out->split) : AT_OK;
+    if (s != AT_OK) return s;
     if (o->n_temperatures < 0 || o->n_temperatures > AT_CAPTURED_TAUS)
         return at_error(c, AT_ARG, "expected at most %d temperatures, found %lld", AT_CAPTURED_TAUS,
                         (long long)o->n_temperatures);
