@@ -14,6 +14,7 @@
 #include "base/sha256.h"
 #include "check.h"
 #include "data/build.h"
+#include "infer/capture.h"
 #include "infer/convert.h"
 #include "infer/generate.h"
 #include "train/train.h"
@@ -246,6 +247,14 @@ static const run_case runs[] = {
      "distill: {teacher: %s/moduleformer, loss: reverse_kl, temperature: 1.5}\n"
      "train: {steps: 20, batch: 2, context: 80, lr: 3e-3, clip: 0.5}\n",
      true},
+    {"distillation/captured", "{arch: gpt2, n_layer: 1, n_embd: 24, n_head: 3, n_positions: 80}",
+     "distill: {teachers: [{model: %s/gpt2.logits}], temperature: 2, alpha: 0.3}\n"
+     "train: {steps: 20, batch: 3, context: 61, lr: 3e-3}\n",
+     true},
+    {"distillation/own text", "{arch: gpt2, n_layer: 1, n_embd: 24, n_head: 3, n_positions: 80}",
+     "distill: {teacher: %s/gpt2, temperature: 2, alpha: 0.3, on_policy: 0.5}\n"
+     "train: {steps: 20, batch: 3, context: 61, lr: 3e-3}\n",
+     true},
     {"trunks",
      "{arch: trunks, modules: [north, south], common: true, combine: learned, common_dropout: 0.2, "
      "trunk: "
@@ -301,6 +310,14 @@ static void to_bf16(void) {
                   &r));
 }
 
+/* What a teacher says, on disk. */
+static void capture(digests *d) {
+    const at_capture_options o = {.top_k = 20, .context = 61};
+    at_capture_result r;
+    OK(at_capture(&cp, in("gpt2"), in("data"), in("gpt2.logits"), &o, &r));
+    keep_file(d, "captured logits", in("gpt2.logits/north.train.logits"));
+}
+
 /* ---- reading and writing --------------------------------------------------------------------- */
 
 /* A prompt, then single tokens, then a few at once, so that all code paths of cache and products
@@ -351,6 +368,7 @@ static void everything(digests *d, int threads) {
     rivals(d);
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         if (!runs[i].model) to_bf16();
+        if (strstr(runs[i].rest, "gpt2.logits")) capture(d);
         train(d, &runs[i]);
     }
     logits(d, "gpt2/logits", in("gpt2"));
