@@ -41,6 +41,11 @@ typedef struct {
 /* ---- what is to be done ------------------------------------------------------------------ */
 
 static at_status check_model(const work *k, const char *teacher, const char *data) {
+    if (k->m->arch->modules)
+        return at_error(k->c, AT_CONFIG,
+                        "%s is a model of trunks, which has no answer of its own for a text: "
+                        "teach with one network",
+                        teacher);
     return at_lm_check_data(k->c, teacher, k->m->tokenizer, k->m->dims.vocab, data,
                             k->d->tokenizer_hash, k->d->vocab);
 }

@@ -3,10 +3,12 @@
  * at every temperature; a changed byte, a file cut short, one of other text is refused; a file that
  * was left half made is gone on with, to the same bytes.
  */
+#include "arch/model.h"
 #include "base/rng.h"
 #include "check.h"
-#include "data/captured_set.h"
+#include "conf/conf.h"
 #include "data_fixture.h"
+#include "infer/capture.h"
 #include "op/top_row.h"
 #include "tensor/run.h"
 #include <math.h>
@@ -262,6 +264,59 @@ static void other_text(void **state) {
     OK(at_remove_tree(&ctx, path));
 }
 
+static atomic_int stop;
+static void stop_at_once(void *user, at_log_level level, const char *line) {
+    (void)user;
+    (void)level;
+    if (strstr(line, "MB are free")) atomic_store(&stop, 1);
+}
+
+static char *in_root(const char *name) {
+    char *p = at_join(&ctx, root, name);
+    assert_non_null(p);
+    return p;
+}
+
+/* Asked to stop before the first window: nothing has its name yet, and the same call goes on. */
+static void interrupted(void **state) {
+    (void)state;
+    static const char yaml[] =
+        "model: {arch: gpt2, n_layer: 1, n_embd: 16, n_head: 2, n_positions: 16}\n";
+    static const char *const names[] = {"aa", "bb"};
+    char *teacher = in_root("teacher"), *text = in_root("text"), *out = in_root("out");
+    const at_capture_options o = {.top_k = 5, .context = 16};
+    at_capture_result res;
+    at_conf *f = NULL;
+    at_model *m = NULL;
+    OK(at_conf_parse(&ctx, "recipe.yaml", yaml, strlen(yaml), &f));
+    OK(at_model_new(&ctx, f, "model", V, 3, &m));
+    OK(at_model_save(&ctx, m, teacher, NULL));
+    OK(fixture_data(&ctx, text, names, 2, V, 500));
+    ctx.interrupt = &stop;
+    ctx.log = stop_at_once;
+    assert_int_equal(at_capture(&cp, teacher, text, out, &o, &res), AT_INTERRUPTED);
+    expect_says(&ctx, "interrupted after 0 of 992 tokens; the same command goes on from there");
+    ctx.interrupt = NULL;
+    ctx.log = NULL;
+    char *begun = at_join(&ctx, out, "aa.train.logits.part");
+    char *manifest = at_join(&ctx, out, "manifest.json");
+    assert_true(at_exists(begun) && !at_exists(manifest) && at_captured_is(&ctx, out));
+    OK(at_capture(&cp, teacher, text, out, &o, &res));
+    assert_true(!at_exists(begun) && at_exists(manifest));
+    assert_true(res.tokens == 992 && res.found == 0 && res.left[0] > 0.5 &&
+                res.left[1] > res.left[0]);
+    OK(at_capture(&cp, teacher, text, out, &o, &res));
+    assert_true(res.found == 992);
+    OK(at_captured_set_check(&ctx, out));
+    at_model_close(m);
+    at_conf_close(f);
+    at_free(teacher);
+    at_free(text);
+    at_free(out);
+    at_free(begun);
+    at_free(manifest);
+}
+
 static void plans(void **state) {
     (void)state;
     for (int i = 0; i < 10; i++) {
@@ -294,11 +349,9 @@ int main(void) {
     (void)snprintf(path, sizeof path, "%s/aa.train.logits", root);
     (void)snprintf(part, sizeof part, "%s.part", path);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(within_its_bound),
-        cmocka_unit_test(altered),
-        cmocka_unit_test(gone_on_with),
-        cmocka_unit_test(other_text),
-        cmocka_unit_test(plans),
+        cmocka_unit_test(within_its_bound), cmocka_unit_test(altered),
+        cmocka_unit_test(gone_on_with),     cmocka_unit_test(other_text),
+        cmocka_unit_test(interrupted),      cmocka_unit_test(plans),
     };
     const int rc = cmocka_run_group_tests(tests, NULL, NULL);
     (void)at_remove_tree(&ctx, root);
