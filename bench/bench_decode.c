@@ -169,11 +169,13 @@ at_status at_bench_decode_run(at_ctx *c, const char *dir, at_conf *recipe, int64
     s = dir ? at_lm_load(c, dir, &lm) : make(c, recipe, &made);
     out->load_s = at_now() - began;
     if (s == AT_OK) {
-        at_model *m = dir ? lm->expert[0].model : made;
+        at_voice v = {.model = made};
+        if (dir) s = at_lm_voice(c, lm, NULL, 0, &v);
+        at_model *m = v.model;
         const at_workload token = {.B = 1, .T = 1};
         at_estimate e;
-        describe(m, out);
-        s = at_model_estimate(&cp, m, &token, &e);
+        if (s == AT_OK) describe(m, out);
+        if (s == AT_OK) s = at_model_estimate(&cp, m, &token, &e);
         out->active = e.active;
         if (s == AT_OK) s = measure(&cp, m, tokens, out);
     }

@@ -23,7 +23,7 @@ int cmd_compose(int argc, char **argv) {
     const char *out = NULL, *mode = NULL;
     const opt table[] = {
         {"output", 'o', OPT_STRING, &out, OPT_REQUIRED, "MODEL", "folder of the new model", 0, 0},
-        {"mode", 0, OPT_STRING, &mode, NULL, "MODE", "ple: whole models behind a router", 0, 0},
+        {"mode", 0, OPT_STRING, &mode, NULL, "MODE", "ple, jeet or moe-ce", 0, 0},
         {"set", 0, OPT_APPEND, &r.set, NULL, "A.B=V", "change a value of the recipe", 0, 0},
         UI_OPTIONS(&u),
         {0},
@@ -33,9 +33,13 @@ int cmd_compose(int argc, char **argv) {
                            1,
                            1,
                            "Puts trained experts and a router together into one model.  RECIPE:\n"
-                           "  mode: ple\n"
+                           "  mode: ple                 whole models\n"
                            "  router: FOLDER\n"
-                           "  experts: [{name: fr, model: FOLDER}, ...]",
+                           "  experts: [{name: fr, model: FOLDER}, ...]\n"
+                           "or\n"
+                           "  mode: jeet, or moe-ce     the trunks of a model, with a common one\n"
+                           "  router: FOLDER\n"
+                           "  model: FOLDER",
                            table};
     int rc = opt_parse(&verb, &argc, argv);
     if (rc < 0 && !ui_open(&u, "compose")) rc = 1;

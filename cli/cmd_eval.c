@@ -5,6 +5,7 @@
 #include "table.h"
 #include "ui.h"
 #include "verbs.h"
+#include "who_args.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,11 +159,20 @@ static int write_texts(ui *u, const char *model, const char *data, artel_fluency
     return ui_close(u, s);
 }
 
+static int losses(ui *u, const char *model, const char *data, const artel_eval_options *o) {
+    kind_usage last[KINDS] = {0};
+    if (!ui_open(u, "eval")) return 1;
+    const artel_status s = artel_eval(u->a, model, data, o, u->json ? ui_json : draw, last);
+    draw_usage(last);
+    return ui_close(u, s);
+}
+
 int cmd_eval(int argc, char **argv) {
     ui u = {0};
     const char *data = NULL, *split = NULL, *heat = NULL;
-    bool usage = false, generate = false;
+    bool usage = false, own = false, generate = false;
     double temperature[TEMPERATURES_MAX];
+    who_args who = {0};
     artel_eval_options o = {0};
     artel_fluency_options f = {.temperatures = temperature};
     const opt table[] = {
@@ -179,6 +189,8 @@ int cmd_eval(int argc, char **argv) {
         {"abstain", 0, OPT_REAL, &o.abstain, "0", "P",
          "windows whose expert the router gives less than P are not answered", 0, 1},
         {"usage", 0, OPT_FLAG, &usage, NULL, NULL, "also how often each expert is used", 0, 0},
+        {"own", 0, OPT_FLAG, &own, NULL, NULL,
+         "each domain is answered by the expert of its name, not by the router's", 0, 0},
         {"generate", 0, OPT_FLAG, &generate, NULL, NULL,
          "instead of all this: how texts read that the model writes", 0, 0},
         {"samples", 0, OPT_INT, &f.samples, "20", "N", "--generate: texts a domain and temperature",
@@ -196,6 +208,7 @@ int cmd_eval(int argc, char **argv) {
          "--generate: a token among the last 64 becomes R times less likely; 1: off", 1, 1e6},
         {"router", 0, OPT_STRING, &f.router, "", "DIR",
          "--generate: whose verdict on the language; else a composed model's own", 0, 0},
+        WHO_OPTIONS(&who),
         UI_OPTIONS(&u),
         {0},
     };
@@ -214,22 +227,23 @@ int cmd_eval(int argc, char **argv) {
         "the texts loop, are made of words that the domain's training text has, and are in the\n"
         "domain's language.  The first row of a domain is what the documents themselves say.",
         table};
-    const int rc = opt_parse(&verb, &argc, argv);
-    if (rc >= 0) return rc;
-    if (generate) {
+    int rc = opt_parse(&verb, &argc, argv);
+    if (rc < 0 && !who_ready(&who, &o.who)) rc = ui_fail("eval", "out of memory");
+    if (rc < 0 && generate) {
         f.n_temperatures = read_temperatures(heat, temperature);
-        if (f.n_temperatures < 0)
-            return ui_usage("eval", "--temperatures %s: expected up to %d numbers such as 0.3,0.8",
-                            heat, TEMPERATURES_MAX);
         f.split = split;
+        f.who = o.who;
         if (!*f.router) f.router = NULL;
-        return write_texts(&u, argv[0], data, &f);
+        rc = f.n_temperatures < 0
+                 ? ui_usage("eval", "--temperatures %s: expected up to %d numbers such as 0.3,0.8",
+                            heat, TEMPERATURES_MAX)
+                 : write_texts(&u, argv[0], data, &f);
+    } else if (rc < 0) {
+        o.split = split;
+        o.usage = usage;
+        o.own = own;
+        rc = losses(&u, argv[0], data, &o);
     }
-    if (!ui_open(&u, "eval")) return 1;
-    o.split = split;
-    o.usage = usage;
-    kind_usage last[KINDS] = {0};
-    const artel_status s = artel_eval(u.a, argv[0], data, &o, u.json ? ui_json : draw, last);
-    draw_usage(last);
-    return ui_close(&u, s);
+    who_free(&who);
+    return rc;
 }

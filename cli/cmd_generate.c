@@ -5,6 +5,7 @@
 #include "table.h"
 #include "ui.h"
 #include "verbs.h"
+#include "who_args.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +69,7 @@ int cmd_generate(int argc, char **argv) {
     bool greedy = false;
     char *ids = NULL;
     int32_t *id = NULL;
-    opt_list experts = {0}, exclude = {0};
+    who_args who = {0};
     artel_generate_options o = {0};
     const opt table[] = {
         {"prompt", 'p', OPT_STRING, &o.prompt, "", "TEXT", "what the text begins with", 0, 0},
@@ -84,8 +85,7 @@ int cmd_generate(int argc, char **argv) {
         {"repeat-penalty", 0, OPT_REAL, &o.sampling.repeat_penalty, "1", "R",
          "a token among the last 64 becomes R times less likely; 1: off", 1, 1e6},
         {"greedy", 0, OPT_FLAG, &greedy, NULL, NULL, "the same as --temperature 0", 0, 0},
-        {"experts", 0, OPT_LIST, &experts, NULL, "A,B", "only these experts may answer", 0, 0},
-        {"exclude", 0, OPT_LIST, &exclude, NULL, "A,B", "these experts may not answer", 0, 0},
+        WHO_OPTIONS(&who),
         {"abstain", 0, OPT_REAL, &o.abstain, "0", "P",
          "nobody answers where the router is less sure than this", 0, 1},
         {"fallback", 0, OPT_STRING, &o.fallback, NULL, "A", "but this expert, with --abstain", 0,
@@ -104,26 +104,20 @@ int cmd_generate(int argc, char **argv) {
         "the text are shown as \\x1b; into a file or a pipe they go as they are.",
         table};
     int rc = opt_parse(&verb, &argc, argv);
-    if (rc < 0 && (!opt_list_split(&experts) || !opt_list_split(&exclude)))
-        rc = ui_fail("generate", "out of memory");
+    if (rc < 0 && !who_ready(&who, &o.who)) rc = ui_fail("generate", "out of memory");
     if (rc < 0 && *ids && *o.prompt) rc = ui_usage("generate", "either --prompt or --ids");
     if (rc < 0 && *ids && read_ids(ids, &id, &o.n_ids, &rc)) o.ids = id;
     if (rc < 0 && !ui_open(&u, "generate")) rc = 1;
     if (rc < 0) {
         if (greedy) o.sampling.temperature = 0;
         o.sampling.seed = u.seed < 0 ? 0 : (uint64_t)u.seed;
-        o.experts = (const char *const *)experts.item;
-        o.n_experts = experts.n;
-        o.exclude = (const char *const *)exclude.item;
-        o.n_exclude = exclude.n;
         const artel_status st =
             artel_generate(u.a, argv[0], &o, u.json ? NULL : put_text, u.json ? ui_json : emit, &u);
         if (!u.json) printable_end(&generated);
         if (!u.json && st == ARTEL_OK) printf("\n");
         rc = ui_close(&u, st);
     }
-    opt_list_free(&experts);
-    opt_list_free(&exclude);
+    who_free(&who);
     free(id);
     return rc;
 }

@@ -278,10 +278,30 @@ ARTEL_API artel_status artel_model_logits(artel *a, const artel_model *m, const 
                                           int64_t n, float *logits);
 
 /** Experts and a router into one model folder: recipe {mode: ple, router: DIR, experts: [{name,
-    model}]}.  `out` must not exist; no two experts have one name.  Emits one object an expert, as
-    in artel.json. */
+    model}]}, whole models, of which no two have one name; or {mode: jeet or moe-ce, router: DIR, model:
+    DIR}, the trunks of a model, moe-ce with a common one.  Every expert must be a class of the router,
+    which is trained with the same tokenizer.  `out` must not exist.  Emits one object an expert, as in
+    artel.json. */
 ARTEL_API artel_status artel_compose(artel *a, const artel_recipe *r, const char *out,
                                      artel_emit emit, void *user);
+
+/** Which experts answer, of a composed model or of one whose trunks share an embedding.  All zero: the one
+    whom the router chooses, with the common trunk where there is one. */
+typedef struct artel_who {
+    const char *const
+        *experts; /* the router chooses among these; n_experts 0: all; one: that one  */
+    int n_experts;
+    const char *const
+        *exclude; /* and not among these                                              */
+    int n_exclude;
+    const char *const
+        *average; /* these answer together, whatever the router says: the mean of their
+                                   last hidden states, or what the model has learned in its place.
+                                   "all": all of them.  ARTEL_ARG unless they are trunks            */
+    int n_average;
+    const char
+        *common; /* a common trunk is "on" (NULL), "off": left out, or "only": answers alone */
+} artel_who;
 
 typedef struct artel_eval_options {
     const char *split; /* "train", "validation", "test" or "ood"; NULL: test            */
@@ -295,6 +315,9 @@ typedef struct artel_eval_options {
     int usage;         /* also how often each expert is used                            */
     double abstain;    /* of a composed model: windows whose expert the router gives less than
                           this probability are not answered and not scored              */
+    artel_who who;     /* answers                                                       */
+    int own;           /* each domain is answered by the expert of its name, whatever the router
+                          says; not with experts of `who`                               */
 } artel_eval_options;
 /** Loss a domain, then over all: {"domain","tokens" (scored),"route_on" (tokens of a window that
     are not),"loss" (nats a token),"ppl","bits_per_byte" (null without a tokenizer),"usage":{expert:
@@ -342,8 +365,9 @@ ARTEL_API artel_status artel_atlas(artel *a, const char *model, const char *data
     with routers also their auxiliary loss over all tokens, unweighted, a scalar "aux_loss".  Where
     the file has a tensor "attention_mask" [B,T] of 0 and 1, tokens under 0 are padding, before or
     after their sequence: no other logit and no loss depends on them, and their own logits are 0.
-    ids: "FILE.safetensors" (tensor input_ids) or "FILE.safetensors:NAME". */
-ARTEL_API artel_status artel_logits(artel *a, const char *model, const char *ids, const char *out);
+    ids: "FILE.safetensors" (tensor input_ids) or "FILE.safetensors:NAME".  who: may be NULL. */
+ARTEL_API artel_status artel_logits(artel *a, const char *model, const artel_who *who,
+                                    const char *ids, const char *out);
 
 typedef struct artel_capture_options {
     const char *const *domains; /* [n_domains]; 0: all of the data set                      */
@@ -397,11 +421,8 @@ typedef struct artel_generate_options {
     int64_t n_ids;
     int64_t n; /* most new tokens                                                           */
     artel_sampling sampling;
-    const char *const *experts; /* only these may answer; n_experts 0: all                 */
-    int n_experts;
-    const char *const *exclude; /* these may not                                           */
-    int n_exclude;
-    double abstain;       /* of a composed model: where the router gives its choice less than this
+    artel_who who;  /* answers                                                               */
+    double abstain; /* of a composed model: where the router gives its choice less than this
                              probability, nobody answers (ARTEL_ARG) ...                     */
     const char *fallback; /* ... or this expert; NULL: none                                  */
 } artel_generate_options;
@@ -432,6 +453,7 @@ typedef struct artel_fluency_options {
     artel_sampling sampling; /* its temperature is not read; text i has seed + i               */
     const char *router;      /* whose verdict on the language of a text; NULL: the model's own,
                                 none for a plain model                                          */
+    artel_who who;           /* writes                                                          */
 } artel_fluency_options;
 /** How the texts read that a model writes: do they loop, are they made of words, in the right
     language?  Emits for each domain what follows the prompts in the documents themselves, with
@@ -475,6 +497,7 @@ typedef struct artel_session_options {
         *expert;      /* of a composed model, the one who answers; NULL: whom the router chooses by
                            the first tokens fed                                              */
     int64_t capacity; /* most tokens; 0: the model's context.  Memory follows what is read     */
+    artel_who who;    /* or, in place of `expert`, a choice of experts                         */
 } artel_session_options;
 
 /** o may be NULL for defaults.  ARTEL_ARG: no such expert, or a capacity beyond the context. */

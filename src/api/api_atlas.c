@@ -106,7 +106,7 @@ static at_status draw_atlas(artel *a, at_lm *m, const char *data, const artel_at
     at_atlas atlas = {0};
     at_split split = AT_TEST;
     at_status s = at_compute_of(a, &cp);
-    if (s == AT_OK && m->n_experts > 1)
+    if (s == AT_OK && (m->n_experts > 1 || m->trunks))
         s = at_error(c, AT_ARG,
                      "%s: an atlas is of one network with routers inside; of this composed model's "
                      "experts artel eval --usage tells which text they answer",

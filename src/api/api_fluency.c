@@ -1,5 +1,5 @@
 /* api_fluency.c - how texts read that a model writes. */
-#include "api/api_model.h"
+#include "api/api_ask.h"
 #include "base/clock.h"
 #include "base/ints.h"
 #include "infer/fluency.h"
@@ -18,6 +18,7 @@ typedef struct {
     const at_router *router; /* who judges, or NULL    */
     const artel_fluency_options *o;
     int64_t prompt, n, samples;
+    at_asked asked;
     artel_emit emit;
     void *user;
 } fluency;
@@ -122,8 +123,11 @@ static at_status begin_text(const sampled *s, int64_t i, double temperature) {
     t->ids.n = f->prompt;
     at_shard_read(s->shard, s->prompts.at[i % s->prompts.n], f->prompt, t->ids.id);
     at_status st = at_dataset_error(c, f->d, at_lm_check_ids(c, f->m, t->ids.id, t->ids.n));
-    if (st == AT_OK) st = at_lm_route(c, f->m, t->ids.id, t->ids.n, NULL, NULL, &expert);
-    t->model = f->m->expert[expert].model;
+    at_voice v = {0};
+    if (st == AT_OK) st = at_lm_route(c, f->m, t->ids.id, t->ids.n, &f->asked.ask, NULL, &expert);
+    if (st == AT_OK) st = at_lm_voice(c, f->m, &f->asked.ask, expert, &v);
+    t->model = v.model;
+    t->modules = v.modules;
     t->how = at_sampling_of(&f->o->sampling);
     t->how.temperature = temperature;
     t->how.seed += (uint64_t)i;
@@ -237,7 +241,8 @@ static at_status run(artel *a, at_lm *m, const char *data, const artel_fluency_o
     at_status s = at_compute_of(a, &f.cp);
     if (s == AT_OK && f.o->split) s = at_split_find(c, f.o->split, &split);
     if (s == AT_OK) s = check(&f);
-    if (s == AT_OK) s = at_lm_finite(c, m);
+    if (s == AT_OK) s = at_ask_of(c, m, &f.o->who, &f.asked);
+    if (s == AT_OK && !m->trunks) s = at_lm_finite(c, m);
     if (s == AT_OK) s = open_router(&f);
     if (s == AT_OK) s = at_dataset_open_checked(c, data, &f.d);
     if (s == AT_OK)
@@ -245,6 +250,7 @@ static at_status run(artel *a, at_lm *m, const char *data, const artel_fluency_o
     if (s == AT_OK) s = domains(&f, split);
     at_dataset_close(f.d);
     at_router_close(f.own);
+    at_asked_free(&f.asked);
     return s;
 }
 

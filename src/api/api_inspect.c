@@ -164,9 +164,7 @@ static at_status parameters_of(const report *r, double values, double *n) {
     at_ctx *c = &r->a->ctx;
     at_lm *m = NULL;
     at_status s = at_lm_load(c, r->path, &m);
-    *n = s == AT_OK ? 0 : values;
-    for (int i = 0; s == AT_OK && i < m->n_experts; i++)
-        *n += (double)at_model_numel(m->expert[i].model);
+    *n = s == AT_OK ? (double)at_lm_numel(m) : values;
     if (s == AT_OK) s = at_lm_finite(c, m);
     at_lm_close(m);
     if (s == AT_OK || s == AT_NUMERIC || s == AT_OOM) return s;

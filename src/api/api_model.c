@@ -1,5 +1,5 @@
 /* api_model.c - compose, eval, logits, generate: of a model that is open, or of a folder. */
-#include "api/api_model.h"
+#include "api/api_ask.h"
 #include "api/api_recipe.h"
 #include "api/api_route.h"
 #include "base/clock.h"
@@ -46,6 +46,7 @@ typedef struct {
     at_dataset *d;
     const artel_eval_options *o;
     int64_t context, prefix;
+    at_asked asked;
     artel_emit emit;
     void *user;
 } evaluation;
@@ -70,9 +71,9 @@ static at_status emit_eval(const evaluation *v, const char *domain, const at_eva
         at_json_begin_object(&j, "usage");
         for (int i = 0; i < v->m->n_experts; i++)
             at_json_put_number(&j, v->m->expert[i].name ? v->m->expert[i].name : "model",
-                               v->m->router && e->windows
+                               v->m->n_experts > 1 && e->windows
                                    ? (double)e->windows_by[i] / (double)e->windows
-                                   : !v->m->router);
+                                   : v->m->n_experts == 1 && !v->m->router);
         at_json_end(&j);
     }
     return (at_status)at_emit(v->a, v->emit, v->user, &j);
@@ -125,6 +126,25 @@ static at_status choose_windows(evaluation *v) {
                     (long long)v->prefix, (long long)v->context);
 }
 
+static at_status eval_domain(const evaluation *v, const at_domain *d, at_split split, at_eval *e) {
+    at_ctx *c = &v->a->ctx;
+    at_ask ask = v->asked.ask;
+    bool *own = NULL;
+    if (v->o->own) {
+        const int i = at_lm_expert(v->m, d->name);
+        if (i < 0)
+            return at_error(c, AT_ARG, "%s has no expert `%s`, which is a domain of the data",
+                            v->m->path, d->name);
+        if (!(own = at_calloc(c, (size_t)v->m->n_experts, sizeof *own))) return AT_OOM;
+        own[i] = true;
+        ask.allowed = own;
+    }
+    const at_status s =
+        at_eval_lm(v->cp, v->m, &d->shard[split], v->context, v->o->windows, v->prefix, &ask, e);
+    at_free(own);
+    return s;
+}
+
 static at_status eval_domains(evaluation *v, at_split split) {
     at_ctx *c = &v->a->ctx;
     const size_t n = (size_t)v->m->n_experts;
@@ -141,7 +161,7 @@ static at_status eval_domains(evaluation *v, at_split split) {
                       .abstain = v->o->abstain};
         at_usage_reset(&usage);
         at_log(c, AT_LOG_PROGRESS, "evaluating %s", dom->name);
-        s = at_eval_lm(v->cp, v->m, &dom->shard[split], v->context, v->o->windows, v->prefix, &e);
+        s = eval_domain(v, dom, split, &e);
         s = at_dataset_error(c, v->d, s);
         if (s != AT_OK || (e.tokens == 0 && !e.abstained))
             continue; /* every window ends within the prefix */
@@ -173,13 +193,21 @@ static at_status evaluate(artel *a, at_lm *m, const char *data, const artel_eval
     evaluation v = {.a = a, .m = m, .o = o, .emit = emit, .user = user};
     at_split split = AT_TEST;
     at_status s = at_compute_of(a, &v.cp);
-    if (s == AT_OK) s = at_lm_finite(c, m);
+    if (s == AT_OK) s = at_ask_of(c, m, &o->who, &v.asked);
+    if (s == AT_OK && o->own && (v.asked.ask.allowed || at_ask_is_set(&v.asked.ask)))
+        s = at_error(c, AT_ARG, "own: each domain's own expert, or a choice of experts: not both");
+    int alone;
+    if (s == AT_OK && !m->router && !o->own) /* there must be somebody to ask */
+        s = at_lm_route(c, m, NULL, 0, &v.asked.ask, NULL, &alone);
+    if (s == AT_OK && !m->trunks)
+        s = at_lm_finite(c, m); /* trunks: those that are asked, when they are */
     if (s == AT_OK) s = at_dataset_open_checked(c, data, &v.d);
     if (s == AT_OK && o->split) s = at_dataset_show(c, v.d, o->split, &split);
     if (s == AT_OK)
         s = at_lm_check_data(c, m->path, m->hash, m->vocab, data, v.d->tokenizer_hash, v.d->vocab);
     if (s == AT_OK) s = choose_windows(&v);
     if (s == AT_OK) s = eval_domains(&v, split);
+    at_asked_free(&v.asked);
     at_dataset_close(v.d);
     return s;
 }
@@ -204,18 +232,22 @@ artel_status artel_model_logits(artel *a, const artel_model *m, const int32_t *i
                                 float *logits) {
     at_compute *cp;
     at_status s = at_compute_of(a, &cp);
-    if (s == AT_OK) s = at_logits(cp, at_inner(m), ids, n, logits);
+    if (s == AT_OK) s = at_logits(cp, at_inner(m), NULL, ids, n, logits);
     return at_answer(a, s);
 }
 
-artel_status artel_logits(artel *a, const char *model, const char *ids, const char *out) {
+artel_status artel_logits(artel *a, const char *model, const artel_who *who, const char *ids,
+                          const char *out) {
     at_ctx *c = &a->ctx;
+    at_asked asked = {0};
     at_compute *cp;
     at_lm *m = NULL;
     at_status s = at_compute_of(a, &cp);
     if (s == AT_OK) s = at_lm_load(c, model, &m);
-    if (s == AT_OK) s = at_lm_finite(c, m);
-    if (s == AT_OK) s = at_logits_file(cp, m, ids, out);
+    if (s == AT_OK) s = at_ask_of(c, m, who, &asked);
+    if (s == AT_OK && !m->trunks) s = at_lm_finite(c, m);
+    if (s == AT_OK) s = at_logits_file(cp, m, &asked.ask, ids, out);
+    at_asked_free(&asked);
     at_lm_close(m);
     return at_answer(a, s);
 }
@@ -276,7 +308,7 @@ static at_status add_reasons(at_ctx *c, at_json *j, const at_lm *m, int expert,
 static void put_route(void *user, const at_lm *m, int expert, const double *probs,
                       const at_ids *prompt) {
     writer *w = user;
-    if (!m->router) return;
+    if (!m->router || expert < 0) return;
     at_json j;
     at_json_open(&j, &w->a->ctx);
     at_json_put_string(&j, "expert", m->expert[expert].name);
@@ -287,23 +319,6 @@ static void put_route(void *user, const at_lm *m, int expert, const double *prob
     w->failed = add_reasons(&w->a->ctx, &j, m, expert, prompt);
     if (!w->failed) w->failed = (at_status)at_emit(w->a, w->emit, w->user, &j);
     at_json_close(&j);
-}
-
-/* Mask of the experts that may answer; *out stays NULL when all may. */
-static at_status allowed_experts(at_ctx *c, const at_lm *m, const artel_generate_options *o,
-                                 bool **out) {
-    if (!o->n_experts && !o->n_exclude) return AT_OK;
-    bool *mask = at_calloc(c, (size_t)m->n_experts, sizeof *mask);
-    if (!(*out = mask)) return AT_OOM;
-    for (int i = 0; i < m->n_experts; i++) mask[i] = o->n_experts == 0;
-    for (int k = 0; k < o->n_experts + o->n_exclude; k++) {
-        const bool in = k < o->n_experts;
-        const char *name = in ? o->experts[k] : o->exclude[k - o->n_experts];
-        const int i = at_lm_expert(m, name);
-        if (i < 0) return at_error(c, AT_ARG, "%s has no expert `%s`", m->path, name);
-        mask[i] = in;
-    }
-    return AT_OK;
 }
 
 static at_status fallback_expert(at_ctx *c, const at_lm *m, const artel_generate_options *o,
@@ -318,11 +333,11 @@ static at_status generate(artel *a, at_lm *m, const artel_generate_options *o, a
                           artel_emit emit, void *user) {
     at_ctx *c = &a->ctx;
     at_compute *cp;
-    bool *mask = NULL;
+    at_asked asked = {0};
     at_generated res = {0};
     at_status s = at_compute_of(a, &cp);
     int fallback = -1;
-    if (s == AT_OK) s = allowed_experts(c, m, o, &mask);
+    if (s == AT_OK) s = at_ask_of(c, m, &o->who, &asked);
     if (s == AT_OK) s = fallback_expert(c, m, o, &fallback);
     writer w = {.a = a, .text = text, .emit = emit, .user = user};
     at_text_init(&w.whole, c, 0);
@@ -332,7 +347,7 @@ static at_status generate(artel *a, at_lm *m, const artel_generate_options *o, a
                              .token = put_id,
                              .n = o->n,
                              .sampling = at_sampling_of(&o->sampling),
-                             .allowed = mask,
+                             .ask = asked.ask,
                              .abstain = o->abstain,
                              .fallback = fallback,
                              .text = put_text,
@@ -361,7 +376,7 @@ static at_status generate(artel *a, at_lm *m, const artel_generate_options *o, a
     }
     at_text_close(&w.whole);
     at_ids_free(&w.ids);
-    at_free(mask);
+    at_asked_free(&asked);
     return s;
 }
 

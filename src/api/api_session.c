@@ -1,5 +1,5 @@
 /* api_session.c - models that stay open, and texts that are read and continued with them. */
-#include "api/api_model.h"
+#include "api/api_ask.h"
 #include "infer/session.h"
 
 at_lm *at_inner(const artel_model *m) { return (void *)m; }
@@ -35,7 +35,7 @@ const artel_tokenizer *artel_model_tokenizer(const artel_model *m) {
 }
 
 int32_t artel_model_end(const artel_model *m) {
-    return at_lm_end(at_inner(m), at_inner(m)->expert[0].model);
+    return at_lm_end(at_inner(m), at_lm_shape(at_inner(m)));
 }
 
 /* ---- sessions ------------------------------------------------------------------------------- */
@@ -43,8 +43,10 @@ int32_t artel_model_end(const artel_model *m) {
 struct artel_session {
     artel *a;
     at_lm *m;
-    int expert; /* whose network it is; -1: nobody's yet, the router chooses when the first tokens come */
-    bool chosen; /* by the router */
+    at_asked asked;
+    bool network; /* there is one: the router has chosen, or had not to */
+    bool chosen;  /* by the router                                      */
+    int expert;   /* whose network it is; -1: of those that were asked together */
     int64_t capacity;
     at_session session; /* while there is an expert */
     at_chooser chooser;
@@ -53,24 +55,25 @@ struct artel_session {
 };
 
 static void drop_network(artel_session *s) {
-    if (s->expert < 0) return;
+    if (!s->network) return;
     at_session_close(&s->session);
     at_chooser_close(&s->chooser);
-    s->expert = -1;
+    s->network = false;
 }
 
 static at_status take_network(artel_session *s, int expert) {
     at_ctx *c = &s->a->ctx;
     at_compute *cp;
-    at_model *x = s->m->expert[expert].model;
+    at_voice v = {0};
     at_status st = at_compute_of(s->a, &cp);
-    if (st == AT_OK) st = at_session_open(cp, x, s->capacity, &s->session);
+    if (st == AT_OK) st = at_lm_voice(c, s->m, &s->asked.ask, expert, &v);
+    if (st == AT_OK) st = at_session_open(cp, v.model, s->capacity, &s->session);
     if (st != AT_OK) return st;
-    st = at_chooser_open(c, x->dims.vocab, &s->chooser);
-    if (st == AT_OK)
-        s->expert = expert;
-    else
-        at_session_close(&s->session);
+    s->session.modules = v.modules;
+    s->expert = expert;
+    st = at_chooser_open(c, v.model->dims.vocab, &s->chooser);
+    s->network = st == AT_OK;
+    if (st != AT_OK) at_session_close(&s->session);
     return st;
 }
 
@@ -81,11 +84,19 @@ static at_status open_session(artel_session *s, const artel_session_options *o) 
                         "capacity: expected 0 to %lld tokens, the context of %s, found %lld",
                         (long long)s->m->context, s->m->path, (long long)o->capacity);
     s->capacity = o->capacity ? o->capacity : s->m->context;
-    const int expert = o->expert ? at_lm_expert(s->m, o->expert) : s->m->router ? -1 : 0;
-    if (o->expert && expert < 0)
-        return at_error(c, AT_ARG, "%s has no expert `%s`", s->m->path, o->expert);
-    s->chosen = expert < 0;
-    return expert < 0 ? AT_OK : take_network(s, expert);
+    artel_who who = o->who;
+    if (o->expert && (who.n_experts || who.n_exclude || who.n_average))
+        return at_error(c, AT_ARG, "give either an expert or a choice of them, not both");
+    if (o->expert) {
+        who.experts = &o->expert;
+        who.n_experts = 1;
+    }
+    at_status st = at_ask_of(c, s->m, &who, &s->asked);
+    s->chosen = s->m->router && !o->expert && !at_ask_is_set(&s->asked.ask);
+    if (st != AT_OK || s->chosen) return st;
+    int expert = 0;
+    st = at_lm_route(c, s->m, NULL, 0, &s->asked.ask, NULL, &expert);
+    return st == AT_OK ? take_network(s, expert) : st;
 }
 
 artel_status artel_session_open(artel *a, const artel_model *m, const artel_session_options *o,
@@ -94,7 +105,7 @@ artel_status artel_session_open(artel *a, const artel_model *m, const artel_sess
     artel_session *s = at_calloc(&a->ctx, 1, sizeof *s);
     *out = NULL;
     if (!s) return ARTEL_OOM;
-    *s = (artel_session){.a = a, .m = at_inner(m), .expert = -1};
+    *s = (artel_session){.a = a, .m = at_inner(m)};
     const at_status st = open_session(s, o ? o : &defaults);
     if (st == AT_OK)
         *out = s;
@@ -106,6 +117,7 @@ artel_status artel_session_open(artel *a, const artel_model *m, const artel_sess
 void artel_session_close(artel_session *s) {
     if (!s) return;
     drop_network(s);
+    at_asked_free(&s->asked);
     at_ids_free(&s->ids);
     at_free(s);
 }
@@ -128,9 +140,9 @@ static at_status feed(artel_session *s, const int32_t *ids, int64_t n) {
     at_status st = at_lm_check_ids(c, s->m, ids, n);
     if (st != AT_OK) return st;
     if (!at_reserve(c, &s->ids.id, &s->ids.cap, s->ids.n + n, sizeof *ids)) return AT_OOM;
-    const bool routed = s->expert < 0;
+    const bool routed = !s->network;
     int expert = 0;
-    if (routed) st = at_lm_route(c, s->m, ids, n, NULL, NULL, &expert);
+    if (routed) st = at_lm_route(c, s->m, ids, n, &s->asked.ask, NULL, &expert);
     if (routed && st == AT_OK) st = take_network(s, expert);
     if (st != AT_OK) return st;
     for (int64_t i = 0; i < n; i++) s->ids.id[s->ids.n++] = ids[i];
@@ -183,5 +195,5 @@ int64_t artel_session_length(const artel_session *s) { return s->ids.n; }
 int64_t artel_session_capacity(const artel_session *s) { return s->capacity; }
 
 const char *artel_session_expert(const artel_session *s) {
-    return s->expert < 0 ? NULL : s->m->expert[s->expert].name;
+    return !s->network || s->expert < 0 ? NULL : s->m->expert[s->expert].name;
 }

@@ -99,13 +99,16 @@ at_load_options at_model_load_options(const at_model *m, bool borrow) {
         .prefix = m->arch->prefix, .ignore = m->arch->ignore, .borrow = borrow};
 }
 
-static at_status load_weights(at_ctx *c, at_model *m, const char *path, bool train) {
-    const size_t read_below =
-        train ? SIZE_MAX : (size_t)1 << 30; /* larger files are mapped and not read */
-    at_status s = at_weights_open(c, path, read_below, &m->weights);
+static size_t read_below(bool train) {
+    return train ? SIZE_MAX : (size_t)1 << 30; /* larger files are mapped and not read */
+}
+
+/* From the open files. */
+static at_status load_weights(at_ctx *c, at_model *m, bool train) {
+    at_status s = AT_OK;
     const at_load_options how = at_model_load_options(m, !train);
     if (s == AT_OK) s = at_checkpoint_load(c, &m->store, &m->weights, &how);
-    if (s == AT_OK && at_weights_bytes(&m->weights) <= read_below) s = at_model_finite(c, m);
+    if (s == AT_OK && at_weights_bytes(&m->weights) <= read_below(train)) s = at_model_finite(c, m);
     if (s == AT_OK && m->weights.n) {
         const char *hash = at_st_meta(m->weights.file[0], "artel.tokenizer");
         if (hash && !(m->tokenizer = at_strdup(c, hash))) s = AT_OOM;
@@ -125,7 +128,8 @@ at_status at_model_load(at_ctx *c, const char *dir, bool train, at_model **out) 
     if (s == AT_OK) s = (m->path = at_strdup(c, dir)) ? AT_OK : AT_OOM;
     if (s == AT_OK) s = (m->source = at_json_read(c, path)) ? AT_OK : c->status;
     if (s == AT_OK && train) s = at_store_alloc(&m->store);
-    if (s == AT_OK) s = load_weights(c, m, dir, train);
+    if (s == AT_OK) s = at_weights_open(c, dir, read_below(train), &m->weights);
+    if (s == AT_OK) s = load_weights(c, m, train);
     if (s == AT_OK)
         *out = m;
     else
@@ -135,8 +139,8 @@ at_status at_model_load(at_ctx *c, const char *dir, bool train, at_model **out) 
     return s;
 }
 
-at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, const char *weights,
-                              at_model **out) {
+at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config,
+                              const char *const *file, int64_t n, at_model **out) {
     *out = NULL;
     at_conf *f = NULL;
     at_model *m = NULL;
@@ -145,7 +149,9 @@ at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, 
     at_status s = text ? at_conf_parse(c, name, text, bytes, &f) : AT_OOM;
     if (s == AT_OK) s = outline(c, f, "", false, 0, &m);
     if (s == AT_OK) s = (m->source = at_json_parse(c, name, text, bytes)) ? AT_OK : c->status;
-    if (s == AT_OK) s = load_weights(c, m, weights, false);
+    for (int64_t i = 0; i < n && s == AT_OK; i++)
+        s = at_weights_add(c, &m->weights, file[i], read_below(false));
+    if (s == AT_OK && n) s = load_weights(c, m, false);
     if (s == AT_OK)
         *out = m;
     else

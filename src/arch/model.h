@@ -31,9 +31,10 @@ at_status at_model_outline(at_ctx *c, at_conf *f, const char *section, int64_t v
 /** Loads a model folder.  train: values are copied (and widened); otherwise they are borrowed from
     the mapped file, matrices in BF16 as they are. */
 at_status at_model_load(at_ctx *c, const char *dir, bool train, at_model **out);
-/** From one configuration object and one weights file: an expert of a modular model. */
-at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config, const char *weights,
-                              at_model **out);
+/** From one configuration object and the files, n of them, that have its parameters: an expert of a
+    modular model.  n = 0: without values, for its sizes. */
+at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config,
+                              const char *const *file, int64_t n, at_model **out);
 void at_model_close(at_model *m);
 /** AT_NUMERIC names file, tensor and index when a parameter is infinite or NaN.  Loading checks
     this, except for borrowed parameters of files above 1 GiB; whoever reads all of those checks it

@@ -66,7 +66,8 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
     } while (0)
     if (m->n > AT_MODULES_MAX)
         REFUSE("modules", "%lld trunks; at most %d", (long long)m->n, AT_MODULES_MAX);
-    if (!m->n && !*section) REFUSE("modules", "expected the names of the trunks, found none");
+    if (!m->n && !g->common && !*section)
+        REFUSE("modules", "expected the names of the trunks, found none");
     for (int64_t i = 0; i < m->n; i++) {
         const char *name = m->item[i];
         if (!at_name_ok(name))
@@ -76,6 +77,7 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
         for (int64_t k = 0; k < i; k++)
             if (!strcmp(name, m->item[k])) REFUSE("modules", "`%s` is there twice", name);
     }
+    if (!*section) return AT_OK; /* a model of some trunks of another may lack the common one */
     if (!g->common && g->combine == LEARNED)
         REFUSE("combine", "learned weights need `common: true`: a trunk that is trained alone is "
                           "never weighed against another");

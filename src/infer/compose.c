@@ -1,5 +1,6 @@
-/* compose.c - Pre-trained Language Experts (arXiv 2407.19610, section 5): whole models behind a
-   frozen router; nothing is trained jointly. */
+/* compose.c - a router in front of experts (arXiv 2407.19610, section 3): whole models that were trained
+   apart (Pre-trained Language Experts), or the trunks of one that was trained in turns (Joint Expert
+   Embedding Training; with a common trunk, the Mixture of Experts with a Common Expert). */
 #include "infer/compose.h"
 #include "base/file.h"
 #include "base/sha256.h"
@@ -7,17 +8,20 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { PLE, JEET, MOE_CE };
 typedef struct {
     int mode;
-    char *router;
+    char *router, *model;
 } head_keys;
 typedef struct {
     char *name, *model;
 } expert_keys;
 
 static const at_key head_table[] = {
-    {"mode", AT_KEY_CHOICE, offsetof(head_keys, mode), "ple", 0, 0, "ple", "how they join"},
+    {"mode", AT_KEY_CHOICE, offsetof(head_keys, mode), "ple", 0, 0, "ple|jeet|moe-ce",
+     "whole models; trunks of one; trunks with a common one"},
     {"router", AT_KEY_STRING, offsetof(head_keys, router), NULL, 0, 0, NULL, "router folder"},
+    {"model", AT_KEY_STRING, offsetof(head_keys, model), "", 0, 0, NULL, "model folder, of trunks"},
     {0},
 };
 static const at_key expert_table[] = {
@@ -35,28 +39,48 @@ typedef struct {
     int64_t n;                 /* experts in them */
 } work;
 
-/* One expert: weights copied into experts/, an entry in config.json, a passport. */
-static at_status describe(work *w, const expert_keys *k, const at_model *m, const char *file,
-                          const char *path) {
-    char sha[65];
-    at_status s = at_sha256_file(w->c, path, sha);
+/* What a passport says of a file. */
+typedef struct {
+    const char *name, *file, *arch, *source;
+    int64_t numel;
+    const char *base; /* SHA-256 of the file that trunks share, or NULL */
+} passport;
+
+static at_status sha_of(work *w, const char *file, char sha[AT_SHA256_TEXT]) {
+    char *path = at_join(w->c, w->dir, file);
+    const at_status s = path ? at_sha256_file(w->c, path, sha) : AT_OOM;
+    at_free(path);
+    return s;
+}
+
+static at_status add_passport(work *w, const passport *p) {
+    char sha[AT_SHA256_TEXT];
+    at_json *j = &w->passports;
+    const at_status s = sha_of(w, p->file, sha);
     if (s != AT_OK) return s;
+    at_json_begin_object(j, NULL);
+    at_json_put_number(j, "id", (double)w->n++);
+    at_json_put_string(j, "name", p->name);
+    at_json_put_string(j, "file", p->file);
+    at_json_put_string(j, "sha256", sha);
+    at_json_put_number(j, "parameters", (double)p->numel);
+    at_json_put_string(j, "architecture", p->arch);
+    at_json_put_string(j, "tokenizer", w->hash ? w->hash : "");
+    at_json_put_string(j, "source", p->source);
+    if (p->base) at_json_put_string(j, "base", p->base);
+    at_json_end(j);
+    return AT_OK;
+}
+
+/* One expert: weights copied into experts/, an entry in config.json, a passport. */
+static at_status describe(work *w, const expert_keys *k, const at_model *m, const char *file) {
     at_json_begin_object(&w->config, NULL);
     at_json_put_string(&w->config, "name", k->name);
     at_json_put_string(&w->config, "file", file);
     at_json_put_value(&w->config, "config", m->source); /* as the file is */
     at_json_end(&w->config);
-    at_json_begin_object(&w->passports, NULL);
-    at_json_put_number(&w->passports, "id", (double)w->n++);
-    at_json_put_string(&w->passports, "name", k->name);
-    at_json_put_string(&w->passports, "file", file);
-    at_json_put_string(&w->passports, "sha256", sha);
-    at_json_put_number(&w->passports, "parameters", (double)at_model_numel(m));
-    at_json_put_string(&w->passports, "architecture", m->arch->name);
-    at_json_put_string(&w->passports, "tokenizer", w->hash ? w->hash : "");
-    at_json_put_string(&w->passports, "source", k->model);
-    at_json_end(&w->passports);
-    return AT_OK;
+    return add_passport(
+        w, &(passport){k->name, file, m->arch->name, k->model, at_model_numel(m), NULL});
 }
 
 static at_status same_tokenizer(work *w, const expert_keys *k, const at_model *m) {
@@ -89,7 +113,7 @@ static at_status add_expert(work *w, const expert_keys *k, int64_t i) {
     if (s == AT_OK)
         s = m->weights.n == 1 ? at_copy_file(c, at_st_path(m->weights.file[0]), to)
                               : at_weights_save(c, &m->weights, to, NULL, NULL);
-    if (s == AT_OK) s = describe(w, k, m, file, to);
+    if (s == AT_OK) s = describe(w, k, m, file);
     at_free(to);
     at_model_close(m);
     return s;
@@ -137,51 +161,194 @@ static at_status read_experts(at_ctx *c, at_conf *f, expert_keys *k, int64_t n) 
     return s == AT_OK ? at_conf_finish(c, f) : s;
 }
 
-static at_status fill(work *w, const expert_keys *k, int64_t n, const head_keys *h) {
-    at_ctx *c = w->c;
-    char *experts = at_join(c, w->dir, "experts");
-    at_status s = experts ? at_make_dir(c, experts) : AT_OOM;
-    at_free(experts);
-    at_json_put_string(&w->config, "model_type", AT_MODULAR_TYPE);
-    at_json_put_string(&w->config, "mode", "ple");
+static at_status make_folder(work *w, const char *name) {
+    char *path = at_join(w->c, w->dir, name);
+    const at_status s = path ? at_make_dir(w->c, path) : AT_OOM;
+    at_free(path);
+    return s;
+}
+
+static at_status add_experts(work *w, const expert_keys *k, int64_t n) {
+    at_status s = make_folder(w, "experts");
     at_json_begin_list(&w->config, "experts");
-    at_json_put_number(&w->passports, "format", 1);
     at_json_begin_list(&w->passports, "experts");
     for (int64_t i = 0; i < n && s == AT_OK; i++) s = add_expert(w, &k[i], i);
+    return s;
+}
+
+/* ---- trunks ---------------------------------------------------------------------------------- */
+
+/* Which tensors go into a file: those below a path, or (below NULL) those of no trunk. */
+typedef struct {
+    const char *below;
+    int64_t numel;
+} selection;
+
+static bool selected(void *user, const at_st_tensor *t, at_st_tensor *as) {
+    static const char trunks[] = "trunks.";
+    selection *s = user;
+    (void)as;
+    const char *start = s->below ? s->below : trunks;
+    if ((strncmp(t->name, start, strlen(start)) == 0) != (s->below != NULL)) return false;
+    s->numel += (int64_t)(t->bytes / at_dtype_size(t->dtype));
+    return true;
+}
+
+/* Trunk i of the model into a file of its own, which is named in `file`. */
+static at_status write_trunk(work *w, const at_model *m, int i, const char *name, char file[160],
+                             int64_t *numel) {
+    char below[96];
+    (void)snprintf(below, sizeof below, "trunks.%.64s.", name);
+    (void)snprintf(file, 160, "modules/%03d-%.64s.safetensors", i, name);
+    selection some = {.below = below};
+    char *path = at_join(w->c, w->dir, file);
+    const at_status s = path ? at_weights_save(w->c, &m->weights, path, selected, &some) : AT_OOM;
+    at_free(path);
+    *numel = some.numel;
+    return s;
+}
+
+static at_status check_mode(work *w, at_conf *f, const head_keys *h, const at_model *m) {
+    const at_modules l = at_model_modules(m);
+    if (l.n < 1)
+        return at_conf_error(w->c, f, "model", "%s is of architecture %s, which has no trunks",
+                             h->model, m->arch->name);
+    if (l.common == (h->mode == MOE_CE)) return AT_OK;
+    return at_conf_error(w->c, f, "mode", "%s has %s common trunk: it is composed with mode: %s",
+                         h->model, l.common ? "a" : "no", l.common ? "moe-ce" : "jeet");
+}
+
+/* A class of the router for each trunk: said here by their names, before anything is written. */
+static at_status check_router(work *w, at_conf *f, const head_keys *h, const at_model *m) {
+    at_router *r = NULL;
+    const at_modules l = at_model_modules(m);
+    at_status s = at_router_load(w->c, h->router, &r);
+    if (s == AT_OK && m->tokenizer) s = at_router_check(w->c, r, h->model, m->tokenizer);
+    for (int i = 0; i < l.n && s == AT_OK; i++)
+        if (at_router_class(r, l.name[i]) < 0)
+            s = at_conf_error(
+                w->c, f, "router",
+                "%s was trained for other classes: it knows none called `%s`, which is a "
+                "trunk of %s",
+                h->router, l.name[i], h->model);
+    at_router_close(r);
+    return s;
+}
+
+static at_status add_trunks(work *w, const at_model *m, const char *source) {
+    const at_modules l = at_model_modules(m);
+    char file[160], common[160] = "", sha[AT_SHA256_TEXT];
+    char *base = at_join(w->c, w->dir, "model.safetensors");
+    selection rest = {0};
+    int64_t numel = 0;
+    at_status s = base ? make_folder(w, "modules") : AT_OOM;
+    if (s == AT_OK) s = at_weights_save(w->c, &m->weights, base, selected, &rest);
+    at_free(base);
+    if (s == AT_OK) s = sha_of(w, "model.safetensors", sha);
+    if (s == AT_OK && l.common) s = write_trunk(w, m, l.n, AT_MODULE_COMMON, common, &numel);
+    at_json_begin_object(&w->config, "base");
+    at_json_put_string(&w->config, "file", "model.safetensors");
+    if (l.common) at_json_put_string(&w->config, "common", common);
+    at_json_put_value(&w->config, "config", m->source);
+    at_json_end(&w->config);
+    at_json_begin_list(&w->config, "experts");
+    at_json_begin_list(&w->passports, "experts");
+    for (int i = 0; i < l.n && s == AT_OK; i++) {
+        int64_t n = 0;
+        s = write_trunk(w, m, i, l.name[i], file, &n);
+        at_json_begin_object(&w->config, NULL);
+        at_json_put_string(&w->config, "name", l.name[i]);
+        at_json_put_string(&w->config, "file", file);
+        at_json_end(&w->config);
+        if (s == AT_OK)
+            s = add_passport(w, &(passport){l.name[i], file, m->arch->name, source, n, sha});
+    }
+    if (s == AT_OK && l.common)
+        s = add_passport(w,
+                         &(passport){AT_MODULE_COMMON, common, m->arch->name, source, numel, sha});
+    return s;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+/* m: the model whose trunks they are, or NULL. */
+static at_status fill(work *w, const expert_keys *k, int64_t n, const at_model *m,
+                      const head_keys *h) {
+    static const char *const mode[] = {"ple", "jeet", "moe-ce"};
+    at_json_put_string(&w->config, "model_type", AT_MODULAR_TYPE);
+    at_json_put_string(&w->config, "mode", mode[h->mode]);
+    at_json_put_number(&w->passports, "format", 1);
+    at_status s = m ? add_trunks(w, m, h->model) : add_experts(w, k, n);
     if (s == AT_OK) s = copy_router(w, h->router);
     if (s == AT_OK && at_exists(w->tokenizer)) s = copy_into(w, w->tokenizer, "tokenizer.json");
     if (s == AT_OK) s = write_json(w, "config.json", &w->config);
     return s == AT_OK ? write_json(w, "artel.json", &w->passports) : s;
 }
 
-at_status at_compose(at_ctx *c, at_conf *f, const char *out) {
-    head_keys h = {0};
-    at_status s = at_conf_bind(c, f, "", head_table, &h);
-    if (s == AT_OK && at_conf_count(f, "experts") < 1)
-        s = at_conf_error(c, f, "experts", "expected a list of {name, model}");
-    if (s != AT_OK) return s;
-    const int64_t n = at_conf_count(f, "experts");
-    expert_keys *k = at_calloc(c, (size_t)n, sizeof *k);
+/* The folder, once its parts are known to fit. */
+static at_status build(work *w, const expert_keys *k, int64_t n, const at_model *of,
+                       const head_keys *h, const char *out) {
+    at_ctx *c = w->c;
     char *bare = NULL;
-    work w = {.c = c};
-    at_json_open_file(&w.config, c);
-    at_json_open_file(&w.passports, c);
-    s = k ? read_experts(c, f, k, n) : c->status;
-    if (s == AT_OK) s = at_check_new_dir(c, out);
+    at_json_open_file(&w->config, c);
+    at_json_open_file(&w->passports, c);
+    at_status s = at_check_new_dir(c, out);
     if (s == AT_OK) s = (bare = at_path_trim(c, out)) ? AT_OK : c->status;
-    if (s == AT_OK) s = at_partial_dir(c, bare, &w.dir);
-    if (s == AT_OK) s = fill(&w, k, n, &h);
+    if (s == AT_OK) s = at_partial_dir(c, bare, &w->dir);
+    if (s == AT_OK) s = fill(w, k, n, of, h);
     at_lm *m = NULL; /* checks that the result can be opened */
-    if (s == AT_OK) s = at_lm_load(c, w.dir, &m);
+    if (s == AT_OK) s = at_lm_load(c, w->dir, &m);
     if (s == AT_OK) s = at_lm_finite(c, m);
     at_lm_close(m);
-    if (s == AT_OK) s = at_partial_commit(c, w.dir, bare);
-    at_partial_drop(c, w.dir);
-    at_json_close(&w.config);
-    at_json_close(&w.passports);
-    at_free(w.hash);
-    at_free(w.tokenizer);
+    if (s == AT_OK) s = at_partial_commit(c, w->dir, bare);
+    at_partial_drop(c, w->dir);
+    at_json_close(&w->config);
+    at_json_close(&w->passports);
+    at_free(w->hash);
+    at_free(w->tokenizer);
     at_free(bare);
+    return s;
+}
+
+static at_status compose_models(work *w, at_conf *f, const head_keys *h, const char *out) {
+    at_ctx *c = w->c;
+    if (h->model) return at_conf_error(c, f, "model", "of mode jeet and moe-ce; ple has `experts`");
+    if (at_conf_count(f, "experts") < 1)
+        return at_conf_error(c, f, "experts", "expected a list of {name, model}");
+    const int64_t n = at_conf_count(f, "experts");
+    expert_keys *k = at_calloc(c, (size_t)n, sizeof *k);
+    at_status s = k ? read_experts(c, f, k, n) : c->status;
+    if (s == AT_OK) s = build(w, k, n, NULL, h, out);
     at_free(k);
     return s;
+}
+
+static at_status compose_trunks(work *w, at_conf *f, const head_keys *h, const char *out) {
+    at_ctx *c = w->c;
+    at_model *m = NULL;
+    at_status s = at_conf_finish(c, f);
+    if (s == AT_OK && !h->model)
+        s = at_conf_error(c, f, "", "the key `model` is missing: the folder of a model of trunks");
+    if (s == AT_OK) s = at_model_load(c, h->model, false, &m);
+    if (s == AT_OK) s = check_mode(w, f, h, m);
+    if (s == AT_OK) s = check_router(w, f, h, m);
+    if (s == AT_OK) w->tokenizer = at_join(c, h->model, "tokenizer.json");
+    if (s == AT_OK) w->hash = at_strdup(c, m->tokenizer ? m->tokenizer : "");
+    if (s == AT_OK && (!w->tokenizer || !w->hash)) s = AT_OOM;
+    if (s == AT_OK) {
+        s = build(w, NULL, 0, m, h, out);
+    } else {
+        at_free(w->tokenizer);
+        at_free(w->hash);
+    }
+    at_model_close(m);
+    return s;
+}
+
+at_status at_compose(at_ctx *c, at_conf *f, const char *out) {
+    head_keys h = {0};
+    work w = {.c = c};
+    const at_status s = at_conf_bind(c, f, "", head_table, &h);
+    if (s != AT_OK) return s;
+    return h.mode == PLE ? compose_models(&w, f, &h, out) : compose_trunks(&w, f, &h, out);
 }

@@ -5,6 +5,7 @@
 
 /**
  * Recipe:  mode: ple;  router: FOLDER or FILE;  experts: [{name, model}, ...].
+ * Or:      mode: jeet, or moe-ce, whose model has a common trunk;  router: FOLDER or FILE;  model: FOLDER.
  * Every expert must share the tokenizer, every name must be a class of the router.
  * The folder `out` appears whole or not at all.
  */

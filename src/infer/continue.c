@@ -71,6 +71,7 @@ static at_status write_group(group *g, int64_t n) {
     at_status s = at_chooser_open(g->cp->ctx, g->text[0]->model->dims.vocab, &g->chooser);
     while (s == AT_OK && open < size) {
         s = at_session_open(g->cp, g->text[0]->model, 0, &g->session[open]);
+        g->session[open].modules = g->text[0]->modules;
         if (s == AT_OK) g->of[open] = &g->session[open];
         if (s == AT_OK) open++;
     }
@@ -80,13 +81,19 @@ static at_status write_group(group *g, int64_t n) {
     return s;
 }
 
+static bool same_voice(const at_continuation *a, const at_continuation *b) {
+    return a->model == b->model && a->modules == b->modules;
+}
+
 at_status at_continue_all(at_compute *cp, const at_lm *m, at_continuation *text, int64_t texts,
                           int64_t n) {
     at_status s = AT_OK;
-    for (int e = 0; e < m->n_experts && s == AT_OK; e++) {
+    for (int64_t first = 0; first < texts && s == AT_OK; first++) {
         group g = {.cp = cp, .m = m};
-        for (int64_t i = 0; i < texts && s == AT_OK; i++) {
-            if (text[i].model == m->expert[e].model) g.text[g.n++] = &text[i];
+        bool before = false;
+        for (int64_t i = 0; i < first && !before; i++) before = same_voice(&text[i], &text[first]);
+        for (int64_t i = first; i < texts && !before && s == AT_OK; i++) {
+            if (same_voice(&text[i], &text[first])) g.text[g.n++] = &text[i];
             if (g.n < AT_TOGETHER && (i + 1 < texts || !g.n)) continue;
             s = write_group(&g, n);
             g = (group){.cp = cp, .m = m};

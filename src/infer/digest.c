@@ -75,7 +75,10 @@ static at_status add_model(items *l, const char *group, const at_model *m) {
 
 static at_status add_lm(items *l, const at_lm *m, const at_st *router) {
     at_status s = AT_OK;
-    for (int i = 0; i < m->n_experts && s == AT_OK; i++) {
+    at_voice v;
+    if (m->trunks && (s = at_trunks_voice(l->c, m->trunks, 0, &v)) == AT_OK)
+        s = add_model(l, "", v.model);
+    for (int i = 0; i < m->n_experts && !m->trunks && s == AT_OK; i++) {
         char group[256] = "";
         if (m->router) (void)snprintf(group, sizeof group, "%.250s/", m->expert[i].name);
         s = add_model(l, group, m->expert[i].model);

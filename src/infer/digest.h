@@ -19,7 +19,7 @@ typedef struct at_digest {
 } at_digest;
 
 /** path: a model folder or a checkpoint (its parameters, no buffers), a composed model (names
-    "EXPERT/NAME", and "router/NAME"), a run (its model/), a tensor file or an index (every tensor).
+    "EXPERT/NAME", those of trunks as in the model they came from, and "router/NAME"), a run (its model/), a tensor file or an index (every tensor).
     Hashes in the files are verified.  AT_INTERRUPTED between two tensors. */
 at_status at_digest_of(at_ctx *c, const char *path, at_digest *out);
 /** Of the parameters of one slot of a bank, its row of the router among them, under their own paths. */

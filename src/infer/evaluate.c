@@ -3,7 +3,7 @@
 #include "infer/evaluate.h"
 #include <string.h>
 
-enum { GROUP = 8 };
+enum { GROUP = 8, NOBODY = -2 };
 
 typedef struct {
     at_compute *cp;
@@ -98,36 +98,58 @@ at_status at_eval_model(at_compute *cp, at_model *m, const at_shard *s, int64_t 
     return eval_owned(cp, m, s, context, limit, tok, 0, NULL, 0, out);
 }
 
-enum { NOBODY = -1 }; /* answers a window that the router is not sure of */
+/* Who answers each window: an expert; -1, those whom `ask` names; or nobody, where the router is not sure
+   or nothing is to be predicted. */
+static at_status choose(at_ctx *c, const at_lm *m, const at_shard *s, int64_t context,
+                        int64_t limit, int64_t prefix, const at_ask *ask, int *owner,
+                        at_eval *out) {
+    int32_t *window = at_malloc(c, (size_t)(context + 1) * sizeof *window);
+    double *probs = at_calloc(c, (size_t)m->n_experts, sizeof *probs);
+    at_status st = window && probs ? AT_OK : AT_OOM;
+    const int64_t n = at_eval_windows(s, context, limit);
+    for (int64_t i = 0; i < n && st == AT_OK; i++) {
+        int64_t start, len;
+        owner[i] = NOBODY;
+        at_eval_window(s, context, limit, i, &start, &len);
+        at_shard_read(s, start, len, window);
+        if (!predicts(len, prefix)) continue;
+        st = at_lm_route(c, m, window, prefix ? prefix : len - 1, ask, probs, &owner[i]);
+        if (st == AT_OK && m->router && owner[i] >= 0 && probs[owner[i]] < out->abstain) {
+            owner[i] = NOBODY;
+            out->abstained++;
+        }
+        for (int e = 0; e < m->n_experts && st == AT_OK && out->windows_by; e++)
+            out->windows_by[e] += owner[i] != NOBODY && at_lm_speaks(ask, owner[i], e);
+    }
+    at_free(probs);
+    at_free(window);
+    return st;
+}
+
+static bool has_any(const int *owner, int64_t n, int self) {
+    for (int64_t i = 0; i < n; i++)
+        if (owner[i] == self) return true;
+    return false;
+}
 
 at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t context, int64_t limit,
-                     int64_t prefix, at_eval *out) {
+                     int64_t prefix, const at_ask *ask, at_eval *out) {
     at_ctx *c = cp->ctx;
     if (context <= 0 || context > m->context) context = m->context;
     const int64_t n = at_eval_windows(s, context, limit);
     int *owner = at_calloc(c, (size_t)n + 1, sizeof *owner);
-    int32_t *window = at_malloc(c, (size_t)(context + 1) * sizeof *window);
-    double *probs = at_calloc(c, (size_t)m->n_experts, sizeof *probs);
-    at_status st = owner && window && probs ? AT_OK : AT_OOM;
     at_usage *usage = out->usage;
     if (m->n_experts > 1) out->usage = NULL;
-    for (int64_t i = 0; i < n && st == AT_OK; i++) {
-        int64_t start, len;
-        at_eval_window(s, context, limit, i, &start, &len);
-        at_shard_read(s, start, len, window);
-        if (!predicts(len, prefix)) continue;
-        st = at_lm_route(c, m, window, prefix ? prefix : len - 1, NULL, probs, &owner[i]);
-        const bool sure = st != AT_OK || !m->router || probs[owner[i]] >= out->abstain;
-        if (!sure) owner[i] = NOBODY;
-        out->abstained += !sure;
-        if (st == AT_OK && sure && out->windows_by) out->windows_by[owner[i]]++;
+    at_status st = owner ? choose(c, m, s, context, limit, prefix, ask, owner, out) : AT_OOM;
+    for (int e = -1; e < m->n_experts && st == AT_OK; e++) {
+        at_voice v;
+        if (!has_any(owner, n, e)) continue; /* nothing of it is read from disk */
+        st = at_lm_voice(c, m, ask, e, &v);
+        out->modules = v.modules;
+        if (st == AT_OK)
+            st = eval_owned(cp, v.model, s, context, limit, m->tokenizer, prefix, owner, e, out);
     }
-    for (int e = 0; e < m->n_experts && st == AT_OK; e++)
-        st = eval_owned(cp, m->expert[e].model, s, context, limit, m->tokenizer, prefix, owner, e,
-                        out);
     out->usage = usage;
-    at_free(probs);
     at_free(owner);
-    at_free(window);
     return st;
 }

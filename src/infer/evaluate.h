@@ -25,8 +25,8 @@ at_status at_eval_model(at_compute *cp, at_model *m, const at_shard *s, int64_t 
 /** The same for a composed model: the router chooses the expert of each window by its first
     `prefix` tokens, which the expert reads but which are not scored.  prefix 0: every token but the
     first is scored, and the router reads those same tokens, which overrates a composed model.
-    Windows that end within the prefix are skipped. */
+    Windows that end within the prefix are skipped.  ask: see at_lm_route; may be NULL. */
 at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t context, int64_t limit,
-                     int64_t prefix, at_eval *out);
+                     int64_t prefix, const at_ask *ask, at_eval *out);
 
 #endif

@@ -119,8 +119,8 @@ static at_status start(text_state *t, int *expert) {
     at_lm *m = t->m;
     double *probs = at_calloc(c, (size_t)m->n_experts, sizeof *probs);
     at_status s = probs ? read_ids(t) : AT_OOM;
-    if (s == AT_OK) s = at_lm_route(c, m, t->ids.id, t->ids.n, t->g->allowed, probs, expert);
-    if (s == AT_OK) s = doubt(t, probs, expert);
+    if (s == AT_OK) s = at_lm_route(c, m, t->ids.id, t->ids.n, &t->g->ask, probs, expert);
+    if (s == AT_OK && *expert >= 0) s = doubt(t, probs, expert);
     if (s == AT_OK && t->g->routed) t->g->routed(t->g->user, m, *expert, probs, &t->ids);
     const int32_t eot = m->tokenizer ? at_tokenizer_eot(m->tokenizer) : -1;
     if (s == AT_OK && t->ids.n == 0) s = add_id(t, eot >= 0 ? eot : 0);
@@ -135,8 +135,11 @@ at_status at_generate(at_compute *cp, at_lm *m, const at_generation *g, at_gener
     const at_real *logits = NULL;
     at_status s = start(&t, &expert);
     out->prompt_tokens = t.ids.n;
-    if (s == AT_OK) s = at_session_open(cp, m->expert[expert].model, 0, &t.session);
+    at_voice v = {0};
+    if (s == AT_OK) s = at_lm_voice(cp->ctx, m, &g->ask, expert, &v);
+    if (s == AT_OK) s = at_session_open(cp, v.model, 0, &t.session);
     const bool open = s == AT_OK;
+    t.session.modules = v.modules;
     if (open) s = at_chooser_open(cp->ctx, t.session.model->dims.vocab, &t.chooser);
     double began = at_now();
     if (s == AT_OK) s = read_prompt(&t, &logits);

@@ -12,14 +12,15 @@ typedef struct at_generation {
     int64_t n_ids;
     int64_t n; /* most new tokens */
     at_sampling sampling;
-    const bool *allowed; /* [n_experts], or NULL */
-    double abstain;      /* the router is not followed below this probability of its choice  */
-    int fallback;        /* then this expert answers; below 0: AT_ARG                         */
+    at_ask ask;     /* who answers, and how */
+    double abstain; /* the router is not followed below this probability of its choice  */
+    int fallback;   /* then this expert answers; below 0: AT_ARG                         */
     /** Bytes of new text, in order, whole UTF-8 sequences as far as the text has them. */
     void (*text)(void *user, const char *bytes, size_t n);
     /** Each new token instead, where the prompt was ids. */
     void (*token)(void *user, int32_t id);
-    /** Called once, before the text: the expert chosen and its probabilities [n_experts]. */
+    /** Called once, before the text: the expert chosen and its probabilities [n_experts]; -1: those of
+        `ask`. */
     void (*routed)(void *user, const at_lm *m, int expert, const double *probs,
                    const at_ids *prompt);
     void *user;

@@ -9,6 +9,7 @@ void at_lm_close(at_lm *m) {
         at_model_close(m->expert[i].model);
         at_free(m->expert[i].name);
     }
+    at_trunks_close(m->trunks);
     at_free(m->expert);
     at_free(m->class_of);
     at_router_close(m->router);
@@ -37,6 +38,11 @@ static at_status load_tokenizer(at_ctx *c, at_lm *m, const char *dir) {
 }
 
 static void take_dims(at_lm *m) {
+    if (m->trunks) {
+        m->context = at_trunks_shape(m->trunks)->dims.context;
+        m->vocab = at_trunks_shape(m->trunks)->dims.vocab;
+        return;
+    }
     for (int i = 0; i < m->n_experts; i++) {
         const at_dims *d = &m->expert[i].model->dims;
         if (i == 0 || d->context < m->context) m->context = d->context;
@@ -44,14 +50,40 @@ static void take_dims(at_lm *m) {
     }
 }
 
+/* The experts of trunks, by the names of these. */
+static at_status name_trunks(at_ctx *c, at_lm *m) {
+    const at_modules l = at_trunks_modules(m->trunks);
+    at_free(m->expert);
+    m->n_experts = 0;
+    if (!(m->expert = at_calloc(c, (size_t)l.n, sizeof *m->expert))) return AT_OOM;
+    m->n_experts = l.n;
+    for (int i = 0; i < l.n; i++)
+        if (!(m->expert[i].name = at_strdup(c, l.name[i]))) return AT_OOM;
+    return AT_OK;
+}
+
+/* The tokenizer that the weights of a plain model name. */
+static const char *tokenizer_of(const at_lm *m) {
+    return m->trunks ? at_trunks_shape(m->trunks)->tokenizer : m->expert[0].model->tokenizer;
+}
+
+/* A plain model of trunks: each is an expert. */
+static at_status split_trunks(at_ctx *c, at_lm *m) {
+    at_model *x = m->expert[0].model;
+    if (at_model_modules(x).n < 1) return AT_OK;
+    m->expert[0].model = NULL;
+    const at_status s = at_trunks_of(c, x, &m->trunks);
+    return s == AT_OK ? name_trunks(c, m) : s;
+}
+
 static at_status load_plain(at_ctx *c, at_lm *m, const char *dir) {
     if (!(m->expert = at_calloc(c, 1, sizeof *m->expert))) return AT_OOM;
     m->n_experts = 1;
-    const at_status s = at_model_load(c, dir, false, &m->expert[0].model);
+    at_status s = at_model_load(c, dir, false, &m->expert[0].model);
+    if (s == AT_OK) s = split_trunks(c, m);
     if (s != AT_OK) return s;
     take_dims(m);
-    if (m->expert[0].model->tokenizer && !(m->hash = at_strdup(c, m->expert[0].model->tokenizer)))
-        return AT_OOM;
+    if (tokenizer_of(m) && !(m->hash = at_strdup(c, tokenizer_of(m)))) return AT_OOM;
     char *recorded = m->hash;
     m->hash = NULL;
     at_status t = load_tokenizer(c, m, dir);
@@ -85,7 +117,8 @@ static at_status load_expert(at_ctx *c, at_lm *m, const char *dir, const char *c
     if (!path || !(m->expert[i].name = at_strdup(c, name)))
         s = AT_OOM;
     else
-        s = at_model_load_parts(c, config_path, config, path, &m->expert[i].model);
+        s = at_model_load_parts(c, config_path, config, &(const char *){path}, 1,
+                                &m->expert[i].model);
     at_free(path);
     return s;
 }
@@ -111,9 +144,21 @@ static at_status match_router(at_ctx *c, at_lm *m, const char *dir) {
     return AT_OK;
 }
 
+/* Trunks over a base. */
+static at_status load_trunks(at_ctx *c, at_lm *m, const char *dir, const char *config_path,
+                             const cJSON *o) {
+    at_status s = at_trunks_open(c, dir, config_path, o, &m->trunks);
+    if (s == AT_OK) s = name_trunks(c, m);
+    if (s != AT_OK) return s;
+    take_dims(m);
+    s = load_tokenizer(c, m, dir);
+    return s == AT_OK ? match_router(c, m, dir) : s;
+}
+
 static at_status load_modular(at_ctx *c, at_lm *m, const char *dir, const char *config_path,
                               const cJSON *o) {
     const cJSON *experts = NULL;
+    if (cJSON_HasObjectItem(o, "base")) return load_trunks(c, m, dir, config_path, o);
     at_status s = at_json_array(c, config_path, o, "experts", &experts);
     if (s != AT_OK) return s;
     const int n = cJSON_GetArraySize(experts);
@@ -163,33 +208,24 @@ at_status at_lm_load(at_ctx *c, const char *dir, at_lm **out) {
     return s;
 }
 
+const at_model *at_lm_shape(const at_lm *m) {
+    return m->trunks ? at_trunks_shape(m->trunks) : m->expert[0].model;
+}
+
 at_status at_lm_finite(at_ctx *c, at_lm *m) {
     at_status s = AT_OK;
-    for (int i = 0; i < m->n_experts && s == AT_OK; i++) s = at_model_finite(c, m->expert[i].model);
+    at_voice v = {0};
+    if (m->trunks && (s = at_trunks_voice(c, m->trunks, 0, &v)) == AT_OK)
+        s = at_model_finite(c, v.model);
+    for (int i = 0; i < m->n_experts && !m->trunks && s == AT_OK; i++)
+        s = at_model_finite(c, m->expert[i].model);
     return s;
 }
 
-at_status at_lm_route(at_ctx *c, const at_lm *m, const int32_t *ids, int64_t n, const bool *allowed,
-                      double *probs, int *best) {
-    *best = 0;
-    if (!m->router) {
-        if (probs) probs[0] = 1;
-        return AT_OK;
-    }
-    double *p = at_calloc(c, (size_t)m->router->n_classes, sizeof *p);
-    if (!p) return AT_OOM;
-    int top = 0;
-    const at_status s = at_router_predict(c, m->router, ids, n, p, &top, NULL);
-    *best = -1;
-    for (int i = 0; i < m->n_experts && s == AT_OK; i++) {
-        const double v = p[m->class_of[i]];
-        if ((!allowed || allowed[i]) && (*best < 0 || v > p[m->class_of[*best]])) *best = i;
-    }
-    if (s == AT_OK && probs) at_router_temper(m->router, p);
-    for (int i = 0; i < m->n_experts && probs && s == AT_OK; i++) probs[i] = p[m->class_of[i]];
-    at_free(p);
-    if (s == AT_OK && *best < 0) return at_error(c, AT_ARG, "every expert is excluded");
-    return s;
+int64_t at_lm_numel(const at_lm *m) {
+    int64_t n = m->trunks ? at_model_numel(at_trunks_shape(m->trunks)) : 0;
+    for (int i = 0; i < m->n_experts && !m->trunks; i++) n += at_model_numel(m->expert[i].model);
+    return n;
 }
 
 int32_t at_lm_end(const at_lm *m, const at_model *x) {

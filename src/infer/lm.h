@@ -1,13 +1,15 @@
 /*
  * lm.h - a language model: a single network (plain), or experts behind a router (composed).
  *
- * A composed model is a folder like any other: config.json with model_type "artel-modular", one
- * weights file an expert under experts/, router.safetensors, tokenizer.json, and artel.json with
- * a passport for each expert.
+ * A composed model is a folder like any other: config.json with model_type "artel-modular",
+ * router.safetensors, tokenizer.json, artel.json with a passport for each expert, and the weights: a file
+ * an expert under experts/ where experts are whole models; where they are trunks over one embedding,
+ * model.safetensors for what they share and a file a trunk under modules/.  A plain model of trunks has
+ * its experts, too, but no router.
  */
 #ifndef AT_LM_H
 #define AT_LM_H
-#include "arch/model.h"
+#include "infer/voice.h"
 #include "route/router.h"
 #include "token/tokenizer.h"
 
@@ -15,13 +17,14 @@
 
 typedef struct at_expert {
     char *name;
-    at_model *model;
+    at_model *model; /* NULL: a trunk, see at_lm_voice */
 } at_expert;
 
 typedef struct at_lm {
     char *path;
     at_expert *expert; /* one for a plain model, its name NULL */
     int n_experts;
+    at_trunks *trunks;       /* NULL: experts are whole models */
     at_router *router;       /* NULL for a plain model         */
     int *class_of;           /* [n_experts] class in the router */
     at_tokenizer *tokenizer; /* NULL when the folder has none  */
@@ -34,12 +37,37 @@ at_status at_lm_load(at_ctx *c, const char *dir, at_lm **out);
 void at_lm_close(at_lm *m);
 /** at_model_finite of every expert. */
 at_status at_lm_finite(at_ctx *c, at_lm *m);
+/** A network of it whose configuration tells of all: sizes, numbers of ids.  It may have no values. */
+const at_model *at_lm_shape(const at_lm *m);
+int64_t at_lm_numel(const at_lm *m);
 
-/** Chooses the expert for these tokens: the most probable of the allowed ones (a mask over experts,
-    or NULL for all).  probs ([n_experts], may be NULL): the router's probabilities.  For a plain
-    model: 0 with probability 1. */
-at_status at_lm_route(at_ctx *c, const at_lm *m, const int32_t *ids, int64_t n, const bool *allowed,
+/* ---- asking ---- */
+
+/** Of a common trunk: run with the others; left out; run alone. */
+typedef enum at_common_use { AT_COMMON_ON, AT_COMMON_OFF, AT_COMMON_ONLY } at_common_use;
+
+/** How an answer is to be made; zero, or NULL for a pointer to it: the router chooses among all. */
+typedef struct at_ask {
+    const bool *allowed; /* [n_experts] the router chooses among these; NULL: among all */
+    const bool
+        *together; /* [n_experts] the mean of these answers, whatever the router says; or NULL */
+    at_common_use common;
+} at_ask;
+
+/** AT_ARG: what this model cannot do. */
+at_status at_lm_check_ask(at_ctx *c, const at_lm *m, const at_ask *ask);
+/** Whether `ask` says by itself who answers, so that nobody is chosen. */
+bool at_ask_is_set(const at_ask *ask);
+/** Chooses the expert for these tokens: the most probable of the allowed ones.  probs ([n_experts], may be
+    NULL): the router's probabilities.  For a plain model: 0 with probability 1.  -1 where at_ask_is_set.
+    AT_ARG: no router, and more than one to choose from. */
+at_status at_lm_route(at_ctx *c, const at_lm *m, const int32_t *ids, int64_t n, const at_ask *ask,
                       double *probs, int *best);
+/** What computes the answer of the expert so chosen.  AT_MISMATCH: trunks trained with another tokenizer;
+    and what loading them says, since it may be here that their files are opened. */
+at_status at_lm_voice(at_ctx *c, const at_lm *m, const at_ask *ask, int expert, at_voice *out);
+/** Whether an expert has part in that answer. */
+bool at_lm_speaks(const at_ask *ask, int expert, int i);
 /** Index of the expert of this name, or -1. */
 int at_lm_expert(const at_lm *m, const char *name);
 

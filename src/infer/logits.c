@@ -136,15 +136,19 @@ static at_status forward(at_compute *cp, at_model *x, at_arena *arena, const at_
     return at_model_read(cp, arena, x, in, p, &(at_readout){.logits = put_row, .user = &t});
 }
 
-static at_status sequence(at_compute *cp, at_lm *m, at_arena *arena, const int32_t *ids, int64_t T,
-                          float *out) {
+static at_status sequence(at_compute *cp, const at_lm *m, const at_ask *ask, at_arena *arena,
+                          const int32_t *ids, int64_t T, float *out) {
     int e = 0;
-    const at_input in = {.ids = ids, .B = 1, .T = T};
-    const at_status s = at_lm_route(cp->ctx, m, ids, T, NULL, NULL, &e);
-    return s == AT_OK ? forward(cp, m->expert[e].model, arena, &in, NULL, m->vocab, out) : s;
+    at_voice v;
+    at_status s = at_lm_route(cp->ctx, m, ids, T, ask, NULL, &e);
+    if (s == AT_OK) s = at_lm_voice(cp->ctx, m, ask, e, &v);
+    if (s != AT_OK) return s;
+    const at_input in = {.ids = ids, .B = 1, .T = T, .modules = v.modules};
+    return forward(cp, v.model, arena, &in, NULL, m->vocab, out);
 }
 
-at_status at_logits(at_compute *cp, at_lm *m, const int32_t *ids, int64_t n, float *out) {
+at_status at_logits(at_compute *cp, const at_lm *m, const at_ask *ask, const int32_t *ids,
+                    int64_t n, float *out) {
     at_ctx *c = cp->ctx;
     if (n < 1 || n > m->context)
         return at_error(c, AT_ARG, "%s: expected 1 to %lld tokens, found %lld", m->path,
@@ -152,7 +156,7 @@ at_status at_logits(at_compute *cp, at_lm *m, const int32_t *ids, int64_t n, flo
     at_arena arena;
     at_arena_init(&arena, c);
     at_status s = at_lm_check_ids(c, m, ids, n);
-    if (s == AT_OK) s = sequence(cp, m, &arena, ids, n, out);
+    if (s == AT_OK) s = sequence(cp, m, ask, &arena, ids, n, out);
     at_arena_close(&arena);
     return s;
 }
@@ -176,7 +180,8 @@ static at_status together(at_compute *cp, at_model *x, at_arena *arena, const to
     return s;
 }
 
-at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *out) {
+at_status at_logits_file(at_compute *cp, at_lm *m, const at_ask *ask, const char *ids,
+                         const char *out) {
     at_ctx *c = cp->ctx;
     tokens t = {0};
     at_arena arena;
@@ -189,12 +194,13 @@ at_status at_logits_file(at_compute *cp, at_lm *m, const char *ids, const char *
                                   : NULL;
     if (s == AT_OK && !logits) s = AT_OOM;
     at_aux aux;
-    const bool routers = m->n_experts == 1 && at_model_aux(m->expert[0].model, &aux) >= 0;
+    const bool routers =
+        m->n_experts == 1 && !m->trunks && at_model_aux(m->expert[0].model, &aux) >= 0;
     if (s == AT_OK && routers) s = together(cp, m->expert[0].model, &arena, &t, logits, &loss);
     for (int64_t b = 0; b < t.B && s == AT_OK && !routers; b++) {
         const int64_t first = t.first ? t.first[b] : 0, end = t.end ? t.end[b] : t.T;
         const int64_t at = b * t.T + first;
-        s = sequence(cp, m, &arena, t.id + at, end - first, logits + at * V);
+        s = sequence(cp, m, ask, &arena, t.id + at, end - first, logits + at * V);
     }
     at_st_writer *w = NULL;
     if (s == AT_OK) s = at_st_writer_open(c, out, &w);

@@ -43,6 +43,8 @@ static at_status reserve(at_session *s, int64_t n) {
     const at_dims *d = &s->model->dims;
     for (int64_t i = 0; i < d->layers; i++) {
         at_kv *kv = &s->cache[i];
+        const int64_t module = d->module_layers ? i / d->module_layers : 0;
+        if (s->modules && !(s->modules >> module & 1)) continue; /* nobody writes into it */
         int64_t cap = kv->cap ? kv->cap : FIRST;
         while (cap < n) cap *= 2;
         if (cap > s->cap) cap = s->cap;
@@ -71,7 +73,7 @@ int64_t at_session_kept(const at_session *s) { return s->cap / 2 > 0 ? s->cap / 
 static at_status prepare(const at_session_part *part, int64_t i) {
     at_session *s = part[i].session;
     at_ctx *c = s->cp->ctx;
-    if (s->model != part->session->model)
+    if (s->model != part->session->model || s->modules != part->session->modules)
         return at_error(c, AT_ARG, "sessions of two models do not fit in one pass");
     for (int64_t j = 0; j < i; j++)
         if (part[j].session == s) return at_error(c, AT_ARG, "a session is twice in one pass");
@@ -91,7 +93,7 @@ static void keep_logits(void *user, int64_t i, const at_real *logits) {
 static at_status pass(at_session_part *part, int64_t parts, int32_t *ids, at_span *span,
                       int64_t *row) {
     at_session *first = part->session;
-    at_input in = {.ids = ids, .B = 1, .spans = {span, parts}};
+    at_input in = {.ids = ids, .B = 1, .spans = {span, parts}, .modules = first->modules};
     for (int64_t i = 0; i < parts; i++) {
         const at_session *s = part[i].session;
         memcpy(ids + in.T, part[i].ids, (size_t)part[i].n * sizeof *ids);

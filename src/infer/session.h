@@ -6,6 +6,9 @@
 typedef struct at_session {
     at_compute *cp;
     at_model *model; /* borrowed */
+    uint64_t
+        modules; /* those that are run, see at_input; 0, as it is opened: all.  May be set before
+                         the first token                                                       */
     at_arena arena;
     at_kv *cache;    /* [layers], each with memory of its own, which grows with the sequence */
     at_real *logits; /* [V] */

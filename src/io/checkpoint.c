@@ -25,7 +25,7 @@ size_t at_weights_bytes(const at_weights *w) {
     return bytes;
 }
 
-static at_status add_file(at_ctx *c, at_weights *w, const char *path, size_t verify_below) {
+at_status at_weights_add(at_ctx *c, at_weights *w, const char *path, size_t verify_below) {
     at_st *st = NULL;
     at_status s = at_st_open(c, path, &st);
     if (s != AT_OK) return s;
@@ -60,7 +60,7 @@ static at_status add_index(at_ctx *c, at_weights *w, const char *dir, const char
             break;
         }
         char *shard = at_join(c, dir, e->valuestring);
-        s = shard ? add_file(c, w, shard, verify_below) : AT_OOM;
+        s = shard ? at_weights_add(c, w, shard, verify_below) : AT_OOM;
         at_free(shard);
     }
     cJSON_Delete(index);
@@ -108,7 +108,7 @@ at_status at_weights_open(at_ctx *c, const char *path, size_t verify_below, at_w
     if (!dir || (folder && (!single || !index)))
         s = AT_OOM;
     else if (folder && at_exists(single))
-        s = add_file(c, out, single, verify_below);
+        s = at_weights_add(c, out, single, verify_below);
     else if (folder && at_exists(index))
         s = add_index(c, out, dir, index, verify_below);
     else if (folder)
@@ -116,7 +116,7 @@ at_status at_weights_open(at_ctx *c, const char *path, size_t verify_below, at_w
     else if (len > 5 && !strcmp(path + len - 5, ".json"))
         s = add_index(c, out, dir, path, verify_below);
     else
-        s = add_file(c, out, path, verify_below);
+        s = at_weights_add(c, out, path, verify_below);
     at_free(dir);
     at_free(single);
     at_free(index);

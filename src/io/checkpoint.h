@@ -20,6 +20,8 @@ typedef struct at_weights {
 /** path: a .safetensors file, a model.safetensors.index.json, or a folder with either.  Hashes
     written by artel are verified unless the file is above verify_below bytes. */
 at_status at_weights_open(at_ctx *c, const char *path, size_t verify_below, at_weights *out);
+/** One more file. */
+at_status at_weights_add(at_ctx *c, at_weights *w, const char *path, size_t verify_below);
 void at_weights_close(at_weights *w);
 /** Bytes of all their tensors. */
 size_t at_weights_bytes(const at_weights *w);

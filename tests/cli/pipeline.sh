@@ -244,8 +244,8 @@ run 1 "$ARTEL" eval nowhere --data data
 says "nowhere"
 run 2 "$ARTEL" compose compose.yaml -o model
 says "exists"
-run 1 "$ARTEL" compose compose.yaml -o x --set mode=jeet
-says "mode"
+run 1 "$ARTEL" compose compose.yaml -o x --set mode=mean
+says "\`mode\`: expected one of ple, jeet, moe-ce, found"
 
 mv data data.kept
 cp -r other data

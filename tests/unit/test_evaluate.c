@@ -34,7 +34,7 @@ static at_eval measure(at_lm *m, const uint16_t *token, int64_t n, int64_t prefi
     const at_shard shard = {.width = 2, .token = token, .n_tokens = n};
     at_eval e = {.windows_by = by};
     by[0] = by[1] = 0;
-    OK(at_eval_lm(&cp, m, &shard, T, 0, prefix, &e));
+    OK(at_eval_lm(&cp, m, &shard, T, 0, prefix, NULL, &e));
     return e;
 }
 

@@ -369,10 +369,11 @@ static void routing(void **state) {
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         heard h = {0};
         at_generated out;
-        OK(ask(&m,
-               (at_generation){
-                   .prompt = row[i].prompt, .n = 5, .sampling = cold, .allowed = row[i].allowed},
-               &h, &out));
+        OK(ask(
+            &m,
+            (at_generation){
+                .prompt = row[i].prompt, .n = 5, .sampling = cold, .ask.allowed = row[i].allowed},
+            &h, &out));
         assert_int_equal(h.expert, row[i].expert);
         assert_string_equal(h.text, answer[row[i].expert] + 1);
         assert_true(h.probs[0] + h.probs[1] + h.probs[2] < 1);
@@ -380,10 +381,11 @@ static void routing(void **state) {
         /* at another temperature the same expert answers, and is told with another probability */
         heard cool = {0};
         r->temperature = 0.1;
-        OK(ask(&m,
-               (at_generation){
-                   .prompt = row[i].prompt, .n = 5, .sampling = cold, .allowed = row[i].allowed},
-               &cool, &out));
+        OK(ask(
+            &m,
+            (at_generation){
+                .prompt = row[i].prompt, .n = 5, .sampling = cold, .ask.allowed = row[i].allowed},
+            &cool, &out));
         r->temperature = 1;
         assert_int_equal(cool.expert, row[i].expert);
         assert_true(fabs(cool.probs[row[i].expert] - h.probs[row[i].expert]) > 1e-3);
@@ -391,7 +393,7 @@ static void routing(void **state) {
     heard h = {0};
     at_generated out;
     static const bool none[3];
-    assert_int_equal(ask(&m, (at_generation){.prompt = "x", .n = 1, .allowed = none}, &h, &out),
+    assert_int_equal(ask(&m, (at_generation){.prompt = "x", .n = 1, .ask.allowed = none}, &h, &out),
                      AT_ARG);
     expect_says(&ctx, "excluded");
     assert_int_equal(h.routed, 0);
@@ -426,7 +428,7 @@ static void logits_of_unequal_experts(void **state) {
     OK(at_st_writer_add(&ctx, w, "input_ids", AT_DT_I32, 2, (int64_t[]){2, 4}, ids));
     OK(at_st_writer_commit(&ctx, w));
     at_st_writer_close(w);
-    OK(at_logits_file(&cp, &m, in, out));
+    OK(at_logits_file(&cp, &m, NULL, in, out));
 
     at_st *st = NULL;
     OK(at_st_open(&ctx, out, &st));

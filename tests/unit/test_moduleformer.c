@@ -90,7 +90,7 @@ static void logits_file(void **state) {
     fixture f;
     open_fixture("tests/golden/moduleformer/molm", &f);
     OK(at_lm_load(&ctx, "tests/golden/moduleformer/molm", &m));
-    OK(at_logits_file(&cp, m, "tests/golden/moduleformer/molm/golden.safetensors", out));
+    OK(at_logits_file(&cp, m, NULL, "tests/golden/moduleformer/molm/golden.safetensors", out));
     OK(at_st_open(&ctx, out, &got));
     static const char *const name[2] = {"logits", "aux_loss"}, *const want[2] = {"logits",
                                                                                  "aux_total"};

@@ -140,15 +140,22 @@ static const char composition[] = "mode: ple\nrouter: %s/router.safetensors\nexp
                                   "  - {name: a, model: %s/plain}\n"
                                   "  - {name: b, model: %s/plain}\n";
 
-static at_status compose(const char *out) {
+static const char trunk_composition[] = "mode: moe-ce\nrouter: %s/router.safetensors\n"
+                                        "model: %s/trunks\n";
+
+static at_status compose_of(const char *recipe_text, const char *out) {
     char text[2048];
     at_conf *f = NULL;
-    const int n = snprintf(text, sizeof text, composition, root, root, root);
+    const int n = recipe_text == composition
+                      ? snprintf(text, sizeof text, composition, root, root, root)
+                      : snprintf(text, sizeof text, trunk_composition, root, root);
     at_status s = at_conf_parse(&ctx, "compose.yaml", text, (size_t)n, &f);
     if (s == AT_OK) s = at_compose(&ctx, f, out);
     at_conf_close(f);
     return s;
 }
+
+static at_status compose(const char *out) { return compose_of(composition, out); }
 
 static void make_inputs(void) {
     at_tokenizer *tok = NULL;
@@ -168,6 +175,11 @@ static void make_inputs(void) {
     at_model_close(m);
     at_tokenizer_close(tok);
     OK(compose(in_root("modular")));
+    at_model *t = NULL;
+    OK(model_of(trunks, &t));
+    OK(at_model_save(&ctx, t, in_root("trunks"), in_root("tokenizer.json")));
+    at_model_close(t);
+    OK(compose_of(trunk_composition, in_root("moe-ce")));
     OK(fixture_data(&ctx, in_root("data"), (const char *const[]){"a", "b"}, 2, VOCAB, 500));
 }
 
@@ -195,6 +207,17 @@ static at_status load_lm(const char *name) {
 }
 static at_status load_plain(void) { return load_lm("plain"); }
 static at_status load_modular(void) { return load_lm("modular"); }
+static at_status load_trunks(void) {
+    static const int32_t ids[] = {1, 2, 3};
+    at_lm *m = NULL;
+    at_voice v;
+    int e = 0;
+    at_status s = at_lm_load(&ctx, in_root("moe-ce"), &m);
+    if (s == AT_OK) s = at_lm_route(&ctx, m, ids, 3, NULL, NULL, &e);
+    if (s == AT_OK) s = at_lm_voice(&ctx, m, NULL, e, &v);
+    at_lm_close(m);
+    return s;
+}
 static at_status load_tokenizer(void) {
     at_tokenizer *t = NULL;
     at_ids ids = {0};
@@ -291,6 +314,7 @@ static void reading(void **state) {
     every_allocation("model to train", 1, load_to_train, NULL, NULL);
     every_allocation("plain model", 1, load_plain, NULL, NULL);
     every_allocation("composed model", 1, load_modular, NULL, NULL);
+    every_allocation("composed trunks", 1, load_trunks, NULL, NULL);
     every_allocation("tokenizer", 1, load_tokenizer, NULL, NULL);
     every_allocation("sentencepiece", 7, train_sentencepiece, NULL, NULL);
     every_allocation("tokenizer training", 1, new_tokenizer, NULL, NULL);
@@ -314,6 +338,9 @@ static artel_status inspect_plain(artel *a, at_text *said) {
 static artel_status inspect_modular(artel *a, at_text *said) {
     return artel_inspect(a, in_root("modular"), listen, said);
 }
+static artel_status inspect_trunks(artel *a, at_text *said) {
+    return artel_inspect(a, in_root("moe-ce"), listen, said);
+}
 static artel_status inspect_data(artel *a, at_text *said) {
     return artel_inspect(a, in_root("data"), listen, said);
 }
@@ -336,7 +363,8 @@ static artel_status segment(artel *a, at_text *said) {
 static void results(void **state) {
     (void)state;
     artel_status (*const what[])(artel *, at_text *) = {
-        inspect_plain, inspect_modular, inspect_data, inspect_tensors, explain, segment};
+        inspect_plain,   inspect_modular, inspect_trunks, inspect_data,
+        inspect_tensors, explain,         segment};
     artel *a = artel_open(1, NULL, NULL);
     assert_non_null(a);
     for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
@@ -410,6 +438,9 @@ static at_status save_tokenizer(void) {
     return s;
 }
 static at_status compose_out(void) { return compose(in_root("out/modular")); }
+static at_status compose_trunks_out(void) {
+    return compose_of(trunk_composition, in_root("out/moe-ce"));
+}
 
 static void nothing_written(void) {
     if (files_in("out") != 0) fail_msg("half-written files are left");
@@ -444,6 +475,7 @@ static void writing(void **state) {
     write_case("router save", save_router);
     write_case("tokenizer save", save_tokenizer);
     write_case("compose", compose_out);
+    write_case("compose trunks", compose_trunks_out);
     write_case("convert", convert_out);
 }
 

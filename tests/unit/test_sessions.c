@@ -269,7 +269,7 @@ static void logits(void **state) {
         OK(at_st_writer_add(&ctx, w, "input_ids", AT_DT_I32, 2, (int64_t[]){1, PROMPT}, prompt));
         OK(at_st_writer_commit(&ctx, w));
         at_st_writer_close(w);
-        GOOD(artel_logits(a, path[i], ids, out));
+        GOOD(artel_logits(a, path[i], NULL, ids, out));
         OK(at_st_open(&ctx, out, &st));
         assert_memory_equal(at_st_find(st, "logits")->data, all,
                             (size_t)(PROMPT * V) * sizeof *all);

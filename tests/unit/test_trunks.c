@@ -5,6 +5,7 @@
 #include "arch/read.h"
 #include "base/file.h"
 #include "check.h"
+#include "infer/session.h"
 #include "train/train.h"
 #include <math.h>
 #include <stdio.h>
@@ -196,6 +197,48 @@ static void passes_run_what_is_asked(void **state) {
     }
 }
 
+/* A session takes memory for the trunks that it runs, and gives what a pass of these gives; sessions that
+   run others do not fit in one pass. */
+static void sessions_run_what_is_asked(void **state) {
+    (void)state;
+    static const int32_t ids[] = {5, 17, 4};
+    at_model *m = fresh("model: {arch: trunks, modules: [a, b], common: true, " TRUNK "}\n");
+    at_session s[2];
+    const at_real *logits;
+    for (int i = 0; i < 2; i++) {
+        OK(at_session_open(&cp, m, 0, &s[i]));
+        s[i].modules = i ? 6 : 5; /* with the common one */
+    }
+    OK(at_session_feed(&s[0], ids, 2, &logits));
+    OK(at_session_feed(&s[0], ids + 2, 1, &logits));
+    assert_true(s[0].cache[0].k && !s[0].cache[1].k && s[0].cache[2].k);
+    at_run r;
+    at_run_init(&r, &cp, &arena, false, 0);
+    const at_input in = {.ids = ids, .B = 1, .T = 3, .modules = 5};
+    at_tensor *x = at_model_hidden(m, &r, &in, NULL);
+    x = at_linear(&r, x, at_model_head(m), NULL);
+    OK(at_run_status(&r));
+    for (int64_t i = 0; i < 320; i++)
+        assert_true(fabs((double)(logits[i] - x->data[2 * 320 + i])) < 1e-5);
+    at_arena_rewind(&arena, (at_mark){0});
+    at_session_part part[] = {{.session = &s[0], .ids = ids, .n = 1},
+                              {.session = &s[1], .ids = ids, .n = 1}};
+    assert_int_equal(at_session_feed_all(part, 2), AT_ARG);
+    for (int i = 0; i < 2; i++) at_session_close(&s[i]);
+    at_model_close(m);
+}
+
+/* Slots of the banks of a trunk are parameters of it. */
+static void slots_have_paths(void **state) {
+    (void)state;
+    at_model *m =
+        fresh("model: {arch: trunks, modules: [a, b], trunk: {arch: moduleformer, n_layer: 1, "
+              "n_embd: 8, att_hidden: 8, ffd_hidden: 6, gating_size: 4}}\n");
+    assert_non_null(at_store_find(&m->store, "trunks.a.transformer.h.0.mlpf.experts.1.in"));
+    assert_non_null(at_store_find(&m->store, "trunks.b.transformer.h.0.mlpf.experts.1.row"));
+    at_model_close(m);
+}
+
 /* ---- refusals ---------------------------------------------------------------------------------- */
 
 static void refused(const char *model, const char *rest, at_status status, const char *says) {
@@ -241,8 +284,12 @@ int main(void) {
     root = at_strdup(&ctx, temporary_folder());
     if (!root || at_compute_open(&cp, &ctx) != AT_OK) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(turns_are_training_alone), cmocka_unit_test(common_sits_out),
-        cmocka_unit_test(resumed_is_uninterrupted), cmocka_unit_test(passes_run_what_is_asked),
+        cmocka_unit_test(turns_are_training_alone),
+        cmocka_unit_test(common_sits_out),
+        cmocka_unit_test(resumed_is_uninterrupted),
+        cmocka_unit_test(passes_run_what_is_asked),
+        cmocka_unit_test(sessions_run_what_is_asked),
+        cmocka_unit_test(slots_have_paths),
         cmocka_unit_test(what_is_refused),
     };
     const int bad = cmocka_run_group_tests(tests, NULL, NULL);
