@@ -18,6 +18,7 @@
     X(router, "train, measure and question a sequence router")          \
     X(plan, "what a training run would cost, before it runs")           \
     X(compose, "experts and a router into one model")                   \
+    X(extend, "one more trunk for a model of trunks, and a proof")      \
     X(eval, "loss and perplexity on each domain of a data set")         \
     X(atlas, "which experts of a mixture read what")                    \
     X(score, "BLEU and chrF of a text against a reference")             \

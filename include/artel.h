@@ -285,6 +285,17 @@ ARTEL_API artel_status artel_model_logits(artel *a, const artel_model *m, const 
 ARTEL_API artel_status artel_compose(artel *a, const artel_recipe *r, const char *out,
                                      artel_emit emit, void *user);
 
+/** Adds a trunk to a model of trunks, composed or of a run: recipe as for artel_train, without `model`, with
+    a section `extend: {name, from, router}`.  Everything that was there is frozen.  Trains in the folder
+    `run`, which a further call with the same arguments continues after ARTEL_INTERRUPTED; composes all
+    trunks with a router for all domains in `out`, which must not exist; and compares, bit for bit: the
+    digest of all old tensors, and the logits of every old expert, in every way in which it can be asked,
+    on validation text of every domain.  ARTEL_MISMATCH, and no `out`, where any of it differs.  `model`
+    is not changed.  Emits {"model","run","added","parameters","certificate":"bit-identical","digest",
+    "tensors","ways_to_answer","windows","compared_tokens"}. */
+ARTEL_API artel_status artel_extend(artel *a, const char *model, const artel_recipe *r,
+                                    const char *out, const char *run, artel_emit emit, void *user);
+
 /** Which experts answer, of a composed model or of one whose trunks share an embedding.  All zero: the one
     whom the router chooses, with the common trunk where there is one. */
 typedef struct artel_who {

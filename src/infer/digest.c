@@ -21,6 +21,7 @@ typedef struct {
     const char *group; /* "" or "EXPERT/", before the names added */
     item *item;
     int64_t n, cap;
+    const at_store *known; /* of at_digest_shared */
 } items;
 
 /* A name without the optional prefix. */
@@ -150,6 +151,21 @@ static at_status digest(items *l, const char *path, at_digest *out) {
     }
     at_sha256_final(&h, bytes);
     at_sha256_hex(bytes, out->hex);
+    return s;
+}
+
+static at_status add_known(void *user, const at_st_tensor *t, const at_st_tensor *part,
+                           int64_t parts) {
+    const items *l = user;
+    const bool known = at_store_stack(l->known, t->name) || at_store_find(l->known, t->name);
+    return known ? add(user, t, part, parts) : AT_OK;
+}
+
+at_status at_digest_shared(at_ctx *c, const at_model *m, const at_model *other, at_digest *out) {
+    items l = {.c = c, .group = "", .known = &other->store};
+    at_status s = at_checkpoint_each(c, &m->store, AT_SLAB_VALUE, add_known, &l);
+    if (s == AT_OK) s = digest(&l, "the model", out);
+    items_close(&l);
     return s;
 }
 

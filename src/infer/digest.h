@@ -22,6 +22,8 @@ typedef struct at_digest {
     "EXPERT/NAME", those of trunks as in the model they came from, and "router/NAME"), a run (its model/), a tensor file or an index (every tensor).
     Hashes in the files are verified.  AT_INTERRUPTED between two tensors. */
 at_status at_digest_of(at_ctx *c, const char *path, at_digest *out);
+/** Of those parameters of m whose paths the other model has, too. */
+at_status at_digest_shared(at_ctx *c, const at_model *m, const at_model *other, at_digest *out);
 /** Of the parameters of one slot of a bank, its row of the router among them, under their own paths. */
 at_status at_digest_slot(at_ctx *c, at_model *m, const at_bank *b, int64_t slot, at_digest *out);
 

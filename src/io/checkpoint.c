@@ -179,7 +179,7 @@ static at_status same_shape(at_ctx *c, const at_st *st, const at_st_tensor *t,
                     t->name, at_shape_text(want, a), at_shape_text(&found, b));
 }
 
-static at_status read_values(at_ctx *c, const at_st_tensor *t, at_real *out) {
+at_status at_checkpoint_read(at_ctx *c, const at_st_tensor *t, at_real *out) {
 #ifdef AT_REAL_DOUBLE
     return at_st_to_f64(c, t, out);
 #else
@@ -269,7 +269,7 @@ static at_status place_one(at_ctx *c, const at_store *s, const at_weights *w,
 static at_status read_one(at_ctx *c, const at_store *s, const at_weights *w,
                           const at_load_options *how, int64_t i, at_real *out) {
     const source x = locate(w, how, s->p[i], i - s->p[i]->of->at);
-    const at_status status = read_values(c, &x.part, out);
+    const at_status status = at_checkpoint_read(c, &x.part, out);
     return status == AT_OK ? AT_OK : at_error_in(c, at_st_path(x.st));
 }
 

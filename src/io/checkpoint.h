@@ -59,6 +59,8 @@ bool at_checkpoint_find(const at_store *s, const at_load_options *how, const cha
 typedef enum at_slab { AT_SLAB_VALUE, AT_SLAB_M, AT_SLAB_V } at_slab;
 /** The values, or a moment, of a parameter as a tensor of a file; they must exist. */
 at_st_tensor at_checkpoint_tensor(const at_store *s, const at_param_entry *e, at_slab what);
+/** Values of such a tensor in at_real. */
+at_status at_checkpoint_read(at_ctx *c, const at_st_tensor *t, at_real *out);
 /** One tensor of a file: its name, type and shape, and the parts that have its values. */
 typedef at_status (*at_tensor_fn)(void *user, const at_st_tensor *t, const at_st_tensor *part,
                                   int64_t parts);

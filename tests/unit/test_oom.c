@@ -18,6 +18,7 @@
 #include "infer/generate.h"
 #include "infer/session.h"
 #include "token/tokenizer.h"
+#include "train/extend.h"
 #include "train/teachers.h"
 #include "train/train.h"
 #include <unistd.h>
@@ -94,6 +95,10 @@ static const char trunks[] =
     "model: {arch: trunks, modules: [a, b], common: true, combine: learned, "
     "trunk: {arch: gpt2, n_layer: 1, n_embd: 8, n_head: 2, "
     "n_positions: 16}}\n";
+
+static const char one_trunk[] =
+    "model: {arch: trunks, modules: [a], trunk: {arch: gpt2, n_layer: 1, "
+    "n_embd: 8, n_head: 2, n_positions: 16}}\n";
 
 static at_status model_from_recipe(at_model **m) { return model_of(recipe, m); }
 
@@ -180,6 +185,9 @@ static void make_inputs(void) {
     OK(at_model_save(&ctx, t, in_root("trunks"), in_root("tokenizer.json")));
     at_model_close(t);
     OK(compose_of(trunk_composition, in_root("moe-ce")));
+    OK(model_of(one_trunk, &t));
+    OK(at_model_save(&ctx, t, in_root("one-trunk"), NULL));
+    at_model_close(t);
     OK(fixture_data(&ctx, in_root("data"), (const char *const[]){"a", "b"}, 2, VOCAB, 500));
 }
 
@@ -669,11 +677,37 @@ static void run_is_sound(void) {
     OK(at_remove_tree(&ctx, in_root("out/run")));
 }
 
+/* One more trunk: a model that was not proved does not stay. */
+static at_status extend(void) {
+    char text[2048];
+    at_conf *f = NULL;
+    at_extension out;
+    const int n = snprintf(text, sizeof text,
+                           "extend: {name: b}\ndata: {train: %s/data}\n"
+                           "train: {steps: 1, batch: 1, context: 8, eval_windows: 1}\n",
+                           root);
+    at_status s = at_conf_parse(&ctx, "recipe.yaml", text, (size_t)n, &f);
+    if (s == AT_OK)
+        s = at_extend(&ctx, f, in_root("one-trunk"), in_root("out/more"), in_root("out/run"), &out);
+    at_conf_close(f);
+    if (s == AT_OK) assert_true(out.proof.holds && at_exists(in_root("out/more/certificate.json")));
+    return s;
+}
+static void not_extended(void) {
+    if (at_exists(in_root("out/more"))) fail_msg("a model without a certificate");
+    OK(at_remove_tree(&ctx, in_root("out/run")));
+}
+static void again(void) {
+    OK(at_remove_tree(&ctx, in_root("out/more")));
+    OK(at_remove_tree(&ctx, in_root("out/run")));
+}
+
 static void running(void **state) {
     (void)state;
     OK(at_remove_tree(&ctx, in_root("out")));
     OK(at_make_dir(&ctx, in_root("out")));
     every_allocation("whole run", 7, whole_run, run_is_sound, run_is_sound);
+    every_allocation("extend", 29, extend, not_extended, again);
     run_is_sound();
 }
 

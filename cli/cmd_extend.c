@@ -1,0 +1,80 @@
+/* cmd_extend.c - artel extend MODEL RECIPE -o MODEL2. */
+#include "artel.h"
+#include "printable.h"
+#include "recipe_args.h"
+#include "table.h"
+#include "verbs.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *text_of(const cJSON *o, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsString(v) ? v->valuestring : "";
+}
+
+static void draw(void *user, const char *json) {
+    (void)user;
+    cJSON *o = printable_row(json, stdout);
+    printf("%s: trunk %s added, %s parameters\n", text_of(o, "model"), text_of(o, "added"),
+           ui_count(row_number_or(o, "parameters", 0)));
+    printf("certificate: %.0f tensors of the old model have the digest they had, %s\n",
+           row_number_or(o, "tensors", 0), text_of(o, "digest"));
+    printf("             its answers are the same to the bit: %.0f ways to ask, %.0f windows, %.0f "
+           "tokens\n",
+           row_number_or(o, "ways_to_answer", 0), row_number_or(o, "windows", 0),
+           row_number_or(o, "compared_tokens", 0));
+    cJSON_Delete(o);
+}
+
+/* OUT.run, where no folder is given; the caller's. */
+static char *default_run(const char *out) {
+    size_t n = strlen(out);
+    while (n > 1 && out[n - 1] == '/') n--;
+    char *run = malloc(n + sizeof ".run");
+    if (run) (void)snprintf(run, n + sizeof ".run", "%.*s.run", (int)n, out);
+    return run;
+}
+
+int cmd_extend(int argc, char **argv) {
+    ui u = {0};
+    recipe_args r = {0};
+    const char *out = NULL, *run = NULL;
+    const opt table[] = {
+        {"output", 'o', OPT_STRING, &out, OPT_REQUIRED, "MODEL", "folder of the new model", 0, 0},
+        {"run", 0, OPT_STRING, &run, "", "RUN", "folder of the run that trains it; else MODEL.run",
+         0, 0},
+        {"set", 0, OPT_APPEND, &r.set, NULL, "A.B=V", "change a value of the recipe", 0, 0},
+        UI_OPTIONS(&u),
+        {0},
+    };
+    const opt_verb verb = {
+        "extend",
+        "MODEL RECIPE",
+        2,
+        2,
+        "Adds a trunk for another domain to a model of trunks.  All that was there is frozen; the\n"
+        "result is composed with a router for all domains, and certified: every old tensor has "
+        "its\n"
+        "digest, every old expert its answers, to the bit.  Otherwise the exit code is 1 and there "
+        "is\n"
+        "no new model.  MODEL is never changed.  An interrupted call is continued by the same "
+        "call.\n"
+        "RECIPE is that of a training run without `model`, and\n"
+        "  extend: {name: es, from: random, router: FOLDER}\n"
+        "whose `from` may be a trunk to begin as; without `router` one is fitted on the data.",
+        table};
+    int rc = opt_parse(&verb, &argc, argv);
+    if (rc < 0 && !ui_open(&u, "extend")) rc = 1;
+    if (rc < 0) {
+        artel_status s = ARTEL_OOM;
+        char *own = *run ? NULL : default_run(out);
+        if ((*run || own) && recipe_ready(&r, &u, argv[1]))
+            s = artel_extend(u.a, argv[0], &r.recipe, out, *run ? run : own,
+                             u.json ? ui_json : draw, &u);
+        free(own);
+        rc = ui_close(&u, s);
+    }
+    recipe_free(&r);
+    return rc;
+}
