@@ -106,6 +106,8 @@ int cmd_generate(int argc, char **argv) {
     int rc = opt_parse(&verb, &argc, argv);
     if (rc < 0 && !who_ready(&who, &o.who)) rc = ui_fail("generate", "out of memory");
     if (rc < 0 && *ids && *o.prompt) rc = ui_usage("generate", "either --prompt or --ids");
+    if (rc < 0 && o.fallback && !(o.abstain > 0))
+        rc = ui_usage("generate", "--fallback is of use with --abstain alone");
     if (rc < 0 && *ids && read_ids(ids, &id, &o.n_ids, &rc)) o.ids = id;
     if (rc < 0 && !ui_open(&u, "generate")) rc = 1;
     if (rc < 0) {

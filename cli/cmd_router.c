@@ -311,7 +311,7 @@ static int router_eval(int argc, char **argv) {
     artel_router_lengths o = {.lengths = each};
     const opt table[] = {
         {"data", 'd', OPT_STRING, &data, OPT_REQUIRED, "DIR", "data set to measure on", 0, 0},
-        {"split", 0, OPT_STRING, &split, "test", "NAME", "train, validation or test", 0, 0},
+        {"split", 0, OPT_STRING, &split, "test", "NAME", "train, validation, test or ood", 0, 0},
         {"length", 0, OPT_INT, &o.length, "128", "N", "tokens of a sequence", 1, 1 << 20},
         {"lengths", 0, OPT_STRING, &list, NULL, "N,N",
          "lengths of the table by length; else 8,16,...,1024 as far as the split goes", 0, 0},

@@ -577,7 +577,8 @@ typedef struct artel_router_lengths {
     int speed;      /* also how many tokens a second are routed by one thread            */
 } artel_router_lengths;
 
-/** split: "train", "validation" or "test"; o: NULL for the defaults.  Emits
+/** split: "train", "validation", "test" or "ood" (sets of other text whose names are classes of the
+    router); o: NULL for the defaults.  Emits
     {"split","length","sequences","accuracy","precision","recall","f1","weighted_f1","temperature",
      "ece","ece_before","classes","confusion",
      "per_class":[{"class","precision","recall","f1","sequences"}],

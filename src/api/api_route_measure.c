@@ -127,7 +127,8 @@ at_status at_route_measure(artel *a, const at_router *r, const at_dataset *d, at
     }
     at_json j;
     at_json_open(&j, &a->ctx);
-    at_json_put_string(&j, "split", at_split_name[split]);
+    const bool other = d->n_ood && d->domain == d->ood; /* text shown in place of the domains */
+    at_json_put_string(&j, "split", other ? "ood" : at_split_name[split]);
     at_json_put_number(&j, "length", (double)length);
     at_json_put_number(&j, "sequences", (double)s.total);
     at_json_put_number(&j, "accuracy", s.accuracy);

@@ -168,6 +168,8 @@ for name in aa bb; do
 done
 run 2 "$ARTEL" generate model -p "mino zuvog" --abstain 0.5 --fallback cc
 says 'no expert is called `cc`'
+run 2 "$ARTEL" generate model -p mino --fallback aa
+says "--fallback is of use with --abstain alone"
 run 0 "$ARTEL" generate teacher/model -p mino -n 2 --abstain 1 # a plain model has no doubts
 run 0 "$ARTEL" eval model --data data --context 40 --windows 5 --route-on 1 --abstain 0.5 --json
 prints '"abstained":0'

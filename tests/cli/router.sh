@@ -108,12 +108,21 @@ prints '{"class":"unknown","best":"'
 run 0 "$ARTEL" router explain "$work/router" "sous les vieux arbres" --abstain 0.9 --json
 prints '{"class":"fr","best":"fr"'
 
+# Text of other domains is measured, too, by the names of the router's classes.
+run 0 "$ARTEL" data build --domain en="$work/text/en" --domain fr="$work/text/fr" --ood de="$work/text/de" \
+    --tokenizer "$work/data/tokenizer.json" -o "$work/ood" --quiet
+run 0 "$ARTEL" router eval "$work/router" --data "$work/ood" --split ood --json
+prints '"accuracy":1,'
+prints '"confusion":[[0,0,0],[0,0,0],[0,0,'
+prints '"split":"ood"'
+
 # Other classifiers, other features.
 run 0 "$ARTEL" router compare "$work/data" --lengths 8,32 --split validation
 prints "classifier                 C       s       8      32"
 for name in logistic softmax svm sgd-hinge sgd-modified-huber sgd-log ridge bayes complement-bayes centroid; do
     prints "$name "
 done
+check "each has its own C" test "$(awk '$1 == "logistic" || $1 == "svm" { printf "%s ", $2 }' "$work/.out")" = "10 1 "
 check "all of them are good" awk 'NR > 2 && $NF < 95 { exit 1 }' "$work/.out"
 run 0 "$ARTEL" router compare "$work/data" --classifier svm --classifier bayes --C 3 --json
 check "two lines" test "$(wc -l <"$work/.out")" -eq 2
