@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { NONE = -1, NEVER = -2 }; /* no place; a pair that must not be merged */
+enum { TOLD_EVERY = 128 };
 
 typedef struct pair_info {
     int32_t left, right;
@@ -251,6 +252,7 @@ static bool merge_pair(state *s, int32_t pair) {
 }
 
 static at_status merge_all(state *s) {
+    const int64_t symbols = s->spelling->n;
     while (s->spelling->n < s->l->spellings && s->heap_n > 0) {
         const entry top = heap_pop(s);
         pair_info *p = &s->pair[top.pair];
@@ -263,6 +265,9 @@ static at_status merge_all(state *s) {
             continue;
         }
         p->queued = 0;
+        if (s->merges->n % (2 * TOLD_EVERY) == 0 && s->merges->n)
+            at_log(s->c, AT_LOG_PROGRESS, "merging: %lld of %lld merges",
+                   (long long)s->merges->n / 2, (long long)(s->l->spellings - symbols));
         if (at_interrupted(s->c)) return at_error(s->c, AT_INTERRUPTED, "tokenizer: interrupted");
         if (!merge_pair(s, top.pair)) return s->c->status;
     }

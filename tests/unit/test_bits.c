@@ -122,6 +122,23 @@ static void data_set(digests *d) {
     keep(d, "data set", &h);
 }
 
+/* The same text with a tokenizer in SentencePiece style. */
+static void data_set_of_characters(digests *d) {
+    const at_build_source source[] = {{.domain = "north", .path = (char *)in("text/north")},
+                                      {.domain = "south", .path = (char *)in("text/south")}};
+    at_build b = at_build_defaults();
+    b.source = source;
+    b.n_sources = 2;
+    b.out = in("characters");
+    b.vocab = 320;
+    b.kind = AT_BPE_SENTENCEPIECE;
+    cJSON *m = NULL;
+    OK(at_build_run(&ctx, &b, &m));
+    cJSON_Delete(m);
+    keep_file(d, "sentencepiece/tokenizer", in("characters/tokenizer.json"));
+    keep_file(d, "sentencepiece/data set", in("characters/north.train.bin"));
+}
+
 static void router(digests *d) {
     at_dataset *data = NULL;
     at_router *r = NULL;
@@ -364,6 +381,7 @@ static void everything(digests *d, int threads) {
     OK(at_compute_open(&cp, &ctx));
     d->n = 0;
     data_set(d);
+    data_set_of_characters(d);
     router(d);
     rivals(d);
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
