@@ -1,4 +1,4 @@
-/* cmd_data.c - artel data build, artel data show. */
+/* cmd_data.c - artel data build, show, cluster. */
 #include "artel.h"
 #include "opt.h"
 #include "printable.h"
@@ -227,10 +227,73 @@ static int show(int argc, char **argv) {
                                         u.json ? ui_json : draw_document, &u));
 }
 
+/* ---- cluster ---- */
+
+/* "c0.jsonl  512 documents  1.2 MB  (en 510, fr 2): the, of, and" */
+static void draw_cluster(void *user, const char *json) {
+    (void)user;
+    cJSON *o = printable_row(json, stdout);
+    const cJSON *v;
+    int n = 0;
+    if (cJSON_GetObjectItemCaseSensitive(o, "cluster")) {
+        printf("%-10s %8.0f documents %10s", row_text(o, "file"), row_number(o, "documents"),
+               ui_bytes(row_number(o, "bytes")));
+        cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(o, "labels")) if (v->valuedouble > 0)
+            printf("%s%s %.0f", n++ ? ", " : "  (", v->string, v->valuedouble);
+        printf("%s", n ? ")" : "");
+        n = 0;
+        cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(o, "words"))
+            printf("%s%s", n++ ? ", " : ": ", v->valuestring);
+        printf("\n");
+    } else {
+        if (cJSON_GetObjectItemCaseSensitive(o, "nmi"))
+            printf("purity %.3f, normalised mutual information %.3f with the names\n",
+                   row_number(o, "purity"), row_number(o, "nmi"));
+        printf("%s: %.0f documents, mean likeness %.3f after %.0f rounds, %.1f s\n",
+               row_text(o, "out"), row_number(o, "documents"), row_number(o, "likeness"),
+               row_number(o, "rounds"), row_number(o, "seconds"));
+    }
+    cJSON_Delete(o);
+}
+
+static int cluster(int argc, char **argv) {
+    ui u = {0};
+    artel_cluster d;
+    artel_cluster_defaults(&d);
+    const opt table_of[] = {
+        {"clusters", 'k', OPT_INT, &d.k, OPT_REQUIRED, "N", "how many", 2, 64},
+        {"output", 'o', OPT_STRING, &d.out, OPT_REQUIRED, "DIR", "the folder to make", 0, 0},
+        {"min-chars", 0, OPT_INT, &d.min_chars, NULL, "N",
+         "drop shorter paragraphs of prose (40); 0: keep all", 0, 1e9},
+        {"min-letters", 0, OPT_REAL, &d.min_letters, NULL, "X",
+         "drop paragraphs of prose with a smaller share of letters and blanks (0.7)", 0, 1},
+        {"text-field", 0, OPT_STRING, &d.text_field, NULL, "NAME", "text of a JSON line (text)", 0,
+         0},
+        UI_OPTIONS(&u),
+        {0}};
+    const opt_verb verb = {
+        "data cluster",
+        "[NAME=]PATH...",
+        1,
+        -1,
+        "Domains discovered without labels: documents in N groups of about equal number, by their "
+        "words.\nDIR gets c0.jsonl, c1.jsonl, ..., which `data build -d NAME=DIR/c0.jsonl` takes.  "
+        "Where sources\nare named, the groups are compared with the names.",
+        table_of};
+    const int rc = opt_parse(&verb, &argc, argv);
+    if (rc >= 0) return rc;
+    if (!ui_open(&u, verb.name)) return 1;
+    d.source = (const char *const *)argv;
+    d.n_source = argc;
+    if (u.seed >= 0) d.seed = u.seed;
+    return ui_close(&u, artel_data_cluster(u.a, &d, u.json ? ui_json : draw_cluster, NULL));
+}
+
 int cmd_data(int argc, char **argv) {
     static const opt_sub subs[] = {
         {"build", "text -> a balanced, deduplicated, split, tokenised data set", build},
         {"show", "documents of a data set as text", show},
+        {"cluster", "domains discovered in text without labels", cluster},
         {NULL, NULL, NULL}};
     return opt_dispatch("artel data", subs, argc, argv);
 }

@@ -219,6 +219,31 @@ ARTEL_API artel_status artel_data_show(artel *a, const char *path, const char *d
                                        const char *split, int64_t first, int64_t count,
                                        artel_emit emit, void *user);
 
+/** What artel_data_cluster is to do.  Start from artel_cluster_defaults. */
+typedef struct artel_cluster {
+    const char *const
+        *source; /* "PATH", or "NAME=PATH" where it is known what it is, as in data    */
+    int n_source;
+    int64_t k;         /* clusters, 2 to 64                                        */
+    const char *out;   /* folder to make; clusters there and nothing else are replaced */
+    int64_t seed;      /* of the beginnings                                        */
+    int64_t min_chars; /* as in artel_data                                         */
+    double min_letters;
+    const char *text_field;
+} artel_cluster;
+
+ARTEL_API void artel_cluster_defaults(artel_cluster *o);
+/**
+ * Domains discovered in text without labels: documents in k groups of about equal number, by
+ * balanced spherical k-means over TF-IDF of their words.  Makes c0.jsonl, c1.jsonl, ..., each a
+ * source of a data set, and clusters.json.  Emits of each cluster {"cluster","file","documents",
+ * "bytes","words":[..],"labels":{name: documents}}, then {"out","format","version","k","seed",
+ * "documents","rounds","likeness","purity","nmi","seconds"}; labels, purity and nmi (normalised mutual
+ * information) where sources have names.  The same for every number of threads.
+ */
+ARTEL_API artel_status artel_data_cluster(artel *a, const artel_cluster *o, artel_emit emit,
+                                          void *user);
+
 /* ---- training ----------------------------------------------------------------------------- */
 
 typedef enum artel_task { ARTEL_TRAIN, ARTEL_DISTILL, ARTEL_COMPOSE } artel_task;

@@ -22,6 +22,7 @@ enum {
     AT_STREAM_SPLIT,    /* rows of a table into splits     */
     AT_STREAM_POLICY,   /* which steps are of the student's own text */
     AT_STREAM_OWN_TEXT, /* what he writes in them                    */
+    AT_STREAM_CLUSTER,  /* beginnings of k-means; + their number in the upper half */
 };
 
 /** 64 random bits. */

@@ -141,6 +141,8 @@ check "the copy is left out" grep -q '"domain":"tales".*"documents":5,' "$work/.
 check "domains are as they were" sh -c "cmp -s '$work/mix/en.train.bin' '$work/mix0/en.train.bin' ||
     '$ARTEL' data build $mixed -o '$work/mix0' -q && cmp -s '$work/mix/en.train.bin' '$work/mix0/en.train.bin'"
 check "no training text of it" test ! -e "$work/mix/tales.train.bin" -a -s "$work/mix/tales.ood.bin"
+run 0 "$ARTEL" data show "$work/mix" -d en -n 999
+check "a licence is not text" sh -c "! grep -q 'Permission is' '$work/.out'"
 check "the licence's digest" grep -q "$(sha256sum "$work/mixed/en/COPYING.txt" | cut -c 1-64)" "$work/mix/manifest.json"
 run 0 "$ARTEL" data build $mixed --ood tales="$work/other" -o "$work/mix" # over the old one
 prints "out of domain:"
@@ -246,6 +248,28 @@ check "nothing is left behind" sh -c "! ls -d '$work'/stopped* 2>/dev/null | gre
 mkfifo "$work/pipe.jsonl"
 run 2 "$ARTEL" data build -d a="$work/pipe.jsonl" --vocab 300 -o "$work/x"
 says "pipe.jsonl: expected a file or a folder"
+
+# ---- domains discovered ----
+run 0 "$ARTEL" data cluster en="$text/en" fr="$text/fr" -k 2 -o "$work/found" --json
+prints '"purity":1,"nmi":1'
+prints '"words":['
+run 0 "$ARTEL" data cluster "$text/en" "$text/fr" -k 2 -o "$work/found2" --threads 3
+prints "c0.jsonl "
+check "no names, nothing to compare with" sh -c "! grep -q purity '$work/.out'"
+check "the same clusters without names" sh -c "sed 's/\"label\":\"..\",//' '$work/found/c0.jsonl' | cmp -s - '$work/found2/c0.jsonl'"
+run 0 "$ARTEL" data build -q -d a="$work/found/c0.jsonl" -d b="$work/found/c1.jsonl" --vocab 300 -o "$work/grouped"
+check "the groups are a data set" test -s "$work/grouped/b.train.bin"
+run 0 "$ARTEL" data cluster "$text/en" "$text/fr" -k 2 -o "$work/found2" --seed 5 -q
+run 2 "$ARTEL" data cluster "$text/en" -k 1 -o "$work/x"
+run 2 "$ARTEL" data cluster "$text/en" -o "$work/x"
+run 2 "$ARTEL" data cluster -k 2 -o "$work/x"
+run 2 "$ARTEL" data cluster "$text/en" -k 2 -o "$text"
+says "holds no clusters"
+run 1 "$ARTEL" data cluster "$work/nowhere" -k 2 -o "$work/x"
+says "nowhere: no such file or folder"
+run 1 "$ARTEL" data cluster "$work/other" -k 20 -o "$work/x"
+says "expected at least a document for each of 20 clusters"
+check "nothing is left behind" sh -c "! ls -d '$work'/.*.artel-* '$work/x' 2>/dev/null | grep ."
 
 # ---- a shard that was cut ----
 cp -r "$work/set" "$work/cut"
