@@ -319,6 +319,63 @@ static void what_cannot_be_is_refused(void **state) {
     refused(&b, AT_FORMAT, "no document is in all aligned domains");
 }
 
+/* Every option at once, with each allocation failing in turn. */
+static void out_of_memory(void **state) {
+    (void)state;
+    static char path[3][600];
+    static const char *const words[3] = {"word", "parole", "other"};
+    const at_build_source source[2] = {{.domain = (char *)"en", .path = path[0]},
+                                       {.domain = (char *)"fr", .path = path[1]}};
+    const at_build_source ood = {.domain = (char *)"tales", .path = path[2]};
+    const at_build_share share[] = {{(char *)"en", 2}, {(char *)"fr", 1}};
+    for (int k = 0; k < 3; k++) {
+        static const char *const folder[3] = {"oom-en", "oom-fr", "oom-tales"};
+        (void)snprintf(path[k], sizeof path[k], "%s/%s", dir, folder[k]);
+        OK(at_make_dir(&ctx, path[k]));
+        for (int i = 0; i < 9; i++) {
+            char file[700], text[600];
+            size_t n = 0;
+            for (int j = 0; j < 12; j++)
+                n += (size_t)snprintf(text + n, sizeof text - n, "%s%c%c%c ", words[k],
+                                      'a' + (i * 7 + j) % 26, 'a' + (i + j * j) % 26, 'a' + i);
+            (void)snprintf(file, sizeof file, "%.560s/%d.txt", path[k], i);
+            OK(at_write_file(&ctx, file, text, n));
+        }
+    }
+    OK(at_write_file(&ctx, in("oom-en/LICENCE"), "MIT", 3));
+    at_build b = at_build_defaults();
+    b.source = source;
+    b.n_sources = 2;
+    b.ood = &ood;
+    b.n_ood = 1;
+    b.share = share;
+    b.n_shares = 2;
+    b.out = in("oomset");
+    b.vocab = 260;
+    b.aligned = "all";
+    b.near_dup = 0.9;
+    b.language_filter = true;
+    b.balance.max_diff = 20;
+    at_status s = AT_OOM;
+    int64_t n = 1, failures = 0;
+    ctx.threads = 1;
+    while (s) {
+        cJSON *m;
+        at_json_inject(&ctx);
+        ctx.fail_after = n;
+        s = at_build_run(&ctx, &b, &m);
+        ctx.fail_after = 0;
+        cJSON_Delete(m);
+        if (s) assert_int_equal(s, AT_OOM);
+        if (s) nothing_in_the_making(&ctx, dir);
+        failures += s != 0;
+        n += 1 + n / 40;
+    }
+    at_json_inject(NULL);
+    ctx.threads = 2;
+    assert_true(failures > 60);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(aligned_domains_say_the_same),
@@ -326,6 +383,7 @@ int main(void) {
         cmocka_unit_test(what_one_domain_loses_all_lose),
         cmocka_unit_test(files_are_aligned_whole),
         cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests_name("data_align", tests, setup, teardown);
 }
