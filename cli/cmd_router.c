@@ -108,11 +108,27 @@ static void draw_trained(const cJSON *o) {
     printf("%s, C %g\n\n", row_text(o, "classifier"), row_number(o, "C"));
 }
 
+/* "tales: 40 sequences of 128 tokens, mean probability 0.71: en 95.0 %, fr 5.0 %" */
+static void draw_ood(const cJSON *o) {
+    const cJSON *v;
+    int n = 0;
+    printf("%s: %.0f sequences of %.0f tokens, mean probability %.3f", row_text(o, "ood"),
+           row_number(o, "sequences"), row_number(o, "length"), row_number(o, "confidence"));
+    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(o, "share"))
+        printf("%s %s %.1f %%", n++ ? "," : ":", v->string, 100 * v->valuedouble);
+    printf("\n");
+    if (row_number(o, "abstain") > 0)
+        printf("    answered at a probability of at least %g: %.2f %%\n", row_number(o, "abstain"),
+               100 * row_number(o, "coverage"));
+}
+
 static void draw(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
     if (cJSON_GetObjectItemCaseSensitive(o, "split"))
         draw_score(o);
+    else if (cJSON_GetObjectItemCaseSensitive(o, "ood"))
+        draw_ood(o);
     else
         draw_trained(o);
     cJSON_Delete(o);

@@ -602,8 +602,10 @@ typedef struct artel_router_lengths {
     int speed;      /* also how many tokens a second are routed by one thread            */
 } artel_router_lengths;
 
-/** split: "train", "validation", "test" or "ood" (sets of other text whose names are classes of the
-    router); o: NULL for the defaults.  Emits
+/** split: "train", "validation", "test" or "ood"; o: NULL for the defaults.  Where an out-of-domain set
+    is of none of the router's classes, "ood" emits for each set {"ood","length","sequences",
+    "confidence" (mean probability of the class chosen),"share":{class: share of the sequences}} and,
+    with abstain, "abstain" and "coverage".  Otherwise this emits
     {"split","length","sequences","accuracy","precision","recall","f1","weighted_f1","temperature",
      "ece","ece_before","classes","confusion",
      "per_class":[{"class","precision","recall","f1","sequences"}],

@@ -22,6 +22,9 @@ at_status at_route_per_length(at_ctx *c, const at_router *r, const at_dataset *d
 /** The line of artel_router_eval. */
 at_status at_route_measure(artel *a, const at_router *r, const at_dataset *d, at_split split,
                            const artel_router_lengths *o, artel_emit emit, void *user);
+/** The lines of artel_router_eval for out-of-domain sets, which d shows (at_dataset_show). */
+at_status at_route_ood(artel *a, const at_router *r, const at_dataset *d,
+                       const artel_router_lengths *o, artel_emit emit, void *user);
 /** The text of a reason's tokens as valid UTF-8 for JSON, "" without a tokenizer; at_free. */
 char *at_route_words(at_ctx *c, const at_tokenizer *t, const at_ids *ids,
                      const at_router_reason *why);

@@ -161,7 +161,13 @@ artel_status artel_router_eval(artel *a, const char *router, const char *data_di
     at_status s = at_router_load(&a->ctx, router, &r);
     if (!s) s = at_dataset_open_checked(&a->ctx, data_dir, &d);
     if (!s) s = at_dataset_show(&a->ctx, d, split, &which);
-    if (!s) s = at_route_measure(a, r, d, which, o ? o : &usual, emit, user);
+    bool ood = false; /* sets without a right class */
+    for (int k = 0; !s && d->domain == d->ood && k < d->n_domains; k++)
+        ood = ood || at_router_class(r, d->domain[k].name) < 0;
+    if (!o) o = &usual;
+    if (!s)
+        s = ood ? at_route_ood(a, r, d, o, emit, user)
+                : at_route_measure(a, r, d, which, o, emit, user);
     at_dataset_close(d);
     at_router_close(r);
     return at_answer(a, s);

@@ -162,6 +162,17 @@ prints '"domain":"tales"'
 check "of nothing else" sh -c "! grep -q '\"en\"' '$work/.out'"
 run 0 "$ARTEL" eval "$work/tiny/model" --data "$work/mix" --json
 check "test is of the domains" sh -c "! grep -q tales '$work/.out'"
+run 0 "$ARTEL" router train "$work/mix" -o "$work/router" -q
+run 0 "$ARTEL" router eval "$work/router" --data "$work/mix" --split ood --length 16 --abstain 0.999999 --json
+prints '"ood":"tales","length":16,"sequences":'
+prints '"coverage":'
+check "shares of the classes sum to 1" awk -F'"share":' '{gsub(/[{}]/, "", $2); n = split($2, v, /[:,]/)
+    for (i = 2; i <= n; i += 2) sum += v[i]} END {exit !(sum > 0.999 && sum < 1.001)}' "$work/.out"
+check "some are taken for en, some for fr" sh -c "! grep -q '\"share\":.*:[01][,}]' '$work/.out'"
+run 0 "$ARTEL" router eval "$work/router" --data "$work/mix" --split ood
+prints "tales: "
+run 2 "$ARTEL" router eval "$work/router" --data "$work/mix0" --split ood
+says "without out-of-domain sets"
 cp -r "$work/mix" "$work/mix1"
 printf x | dd of="$work/mix1/tales.ood.bin" bs=1 seek=4100 conv=notrunc 2>/dev/null
 run 1 "$ARTEL" eval "$work/tiny/model" --data "$work/mix1" --split ood
