@@ -333,6 +333,30 @@ static at_tensor *b_expert_twice(at_run *r, at_tensor **t) {
     at_tensor *z = b_expert(r, t);
     return at_add(r, y, z);
 }
+static at_tensor *b_expert_bias(at_run *r, at_tensor **t) {
+    at_routing ro;
+    routed(r, t[0]->dim[0], 3, t[0]->dim[1], false, &ro);
+    return at_expert_bias(r, t[0], t + 1, &ro);
+}
+static at_tensor *b_expert_bias_twice(at_run *r, at_tensor **t) {
+    at_tensor *y = b_expert_bias(r, t);
+    at_tensor *z = b_expert_bias(r, t);
+    return at_add(r, y, z);
+}
+static at_tensor *noisy(at_run *r, at_tensor *x, at_tensor *spread) {
+    const bool train = r->train; /* the noise belongs to the draw, not to the recording */
+    r->train = true;
+    at_tensor *y = at_gate_noise(r, x, spread, spread ? AT_NOISE_NORMAL : AT_NOISE_GUMBEL, 0.7);
+    r->train = train;
+    return y;
+}
+static at_tensor *b_noise(at_run *r, at_tensor **t) { return noisy(r, t[0], t[1]); }
+static at_tensor *b_noise_gumbel(at_run *r, at_tensor **t) { return noisy(r, t[0], NULL); }
+static at_tensor *b_square(at_run *r, at_tensor **t) {
+    static const at_real target[6] = {1, 0, -1, 2, 0.5, 0};
+    return at_square_loss(r, t[0], target);
+}
+static at_tensor *b_relu(at_run *r, at_tensor **t) { return at_relu(r, t[0]); }
 static at_tensor *b_expert_sum(at_run *r, at_tensor **t) { return at_expert_sum(r, t[0], t[1]); }
 static at_tensor *b_expert_sum_twice(at_run *r, at_tensor **t) {
     at_tensor *y = at_expert_sum(r, t[0], t[1]);
@@ -526,6 +550,13 @@ static const row rows[] = {
     {"expert_linear/wide",  b_expert,       2, {{4, 3}, {2, 3, 135}}},
     {"expert_linear/list",  b_expert_list,  4, {{6, 4}, {4, 3}, {4, 3}, {4, 3}}},
     {"expert_linear/twice", b_expert_twice, 2, {{5, 2, 3}, {3, 3, 2}}},
+    {"relu",              b_relu,           1, {{2, 2, 5}}},
+    {"square_loss",       b_square,         1, {{6, 1}}},
+    {"gate_noise",        b_noise,          2, {{5, 4}, {5, 4}}},
+    {"gate_noise/gumbel", b_noise_gumbel,   1, {{5, 4}}},
+    {"expert_bias",       b_expert_bias,    4, {{6, 2, 4}, {4}, {4}, {4}}},
+    {"expert_bias/idle",  b_expert_bias,    4, {{1, 2, 4}, {4}, {4}, {4}}},
+    {"expert_bias/twice", b_expert_bias_twice, 4, {{6, 1, 4}, {4}, {4}, {4}}},
     {"expert_sum",        b_expert_sum,     2, {{5, 2, 3}, {5, 2}}},
     {"expert_sum/twice",  b_expert_sum_twice, 2, {{5, 3, 2}, {5, 3}}},
     {"mutual_distill",       b_mutual_variance, 1, {{5, 3, 4}}},

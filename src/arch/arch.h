@@ -12,6 +12,7 @@
 /** The sizes other parts need. */
 typedef struct at_dims {
     int64_t vocab, context, layers, width;
+    int64_t inputs;        /* numbers of a row, or of an image, that it reads; 0: it reads ids */
     int64_t cache_width;   /* values in k, and in v, for a token and a layer    */
     int64_t head_size;     /* of attention                                      */
     bool one_cache;        /* keys are values: k and v of the cache may be one  */
@@ -54,7 +55,7 @@ typedef struct at_arch {
     /** The same from the embeddings x [B*T, C] of the tokens; `in` says where they stand.  It is what
         `hidden` does after the embedding, and needs no more than trunk_init made. */
     at_tensor *(*trunk)(at_run *r, void *model, at_tensor *x, const at_input *in, at_pass *p);
-    /** Output embedding [V, C]. */
+    /** Output embedding [V, C].  NULL: what it calls hidden states are logits [B, V]. */
     at_tensor *(*head)(void *model);
     /** The banks of its mixture layers, see bank.h; NULL: it has none. */
     at_banks *(*banks)(void *model);
@@ -71,6 +72,7 @@ typedef struct at_arch {
 /* The table of architectures. */
 #define AT_ARCHS(X) \
     X(gpt2)         \
+    X(mlp_moe)      \
     X(moduleformer) \
     X(trunks)
 #define AT_ARCH_DECLARE(name) extern const at_arch at_arch_##name;

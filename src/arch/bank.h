@@ -9,7 +9,7 @@
 #include "arch/pass.h"
 #include "tensor/store.h"
 
-enum { AT_BANK_PARTS = 3 };
+enum { AT_BANK_PARTS = 8 };
 
 typedef struct at_bank {
     at_router_id id;

@@ -29,7 +29,9 @@ static void unmark(at_store *s, const bool *was) {
 /* The pass itself; ids of N zeros are as good as any. */
 static void pass(at_run *r, at_model *m, const at_workload *w, const int32_t *ids,
                  at_estimate *out) {
-    const at_input in = {.ids = ids, .B = w->B, .T = w->T, .modules = w->modules};
+    const int64_t T = m->dims.inputs ? m->dims.inputs : w->T;
+    const at_input in = {
+        .kind = m->arch->reads, .ids = ids, .B = w->B, .T = T, .modules = w->modules};
     const at_input taught = {.ids = ids, .B = w->B, .T = w->T};
     at_history h = {.layers = m->dims.layers,
                     .kinds = m->dims.one_cache ? 1 : 2,
@@ -45,8 +47,9 @@ static void pass(at_run *r, at_model *m, const at_workload *w, const int32_t *id
     }
     r->tally->active = 0;
     at_tensor *x = at_model_hidden(m, r, &in, &p);
-    at_tensor *y = w->train ? at_head_loss(r, x, at_model_head(m), &spec, NULL)
-                            : at_linear(r, x, at_model_head(m), NULL);
+    at_tensor *y = !w->train          ? at_model_logits(m, r, x)
+                   : at_model_head(m) ? at_head_loss(r, x, at_model_head(m), &spec, NULL)
+                                      : at_xent(r, x, ids);
     out->active = r->tally->active;
     if (p.loss) y = at_weighted_sum(r, (at_tensor *[]){y, p.loss}, (double[]){1, 1}, 2);
     if (y && w->train) (void)at_backward(r, y, 1);

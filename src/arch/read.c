@@ -3,7 +3,13 @@
 #include <math.h>
 #include <string.h>
 
-at_tensor *at_model_head(const at_model *m) { return m->arch->head(m->impl); }
+at_tensor *at_model_head(const at_model *m) {
+    return m->arch->head ? m->arch->head(m->impl) : NULL;
+}
+
+at_tensor *at_model_logits(const at_model *m, at_run *r, at_tensor *x) {
+    return m->arch->head ? at_linear(r, x, m->arch->head(m->impl), NULL) : x;
+}
 
 /* Products are to give the rows of each span, or each of n rows, what they give them alone. */
 static void set_parts(at_run *r, const at_span *span, int64_t n) {
@@ -43,6 +49,10 @@ static bool finite(const at_tensor *t) { return at_first_not_finite(t->data, at_
 static bool losses(at_run *r, const at_tensor *x, at_tensor *w, const at_readout *what) {
     bool good = finite(x);
     at_tensor part = *x;
+    if (!w) {
+        at_fail(r, AT_UNSUPPORTED, "losses of a model without an output embedding");
+        return true;
+    }
     part.rank = 2;
     part.dim[0] = at_rows(x) / what->parts;
     part.dim[1] = at_cols(x);
@@ -55,7 +65,7 @@ static bool losses(at_run *r, const at_tensor *x, at_tensor *w, const at_readout
 }
 
 /* The same of logits. */
-static bool logits(at_run *r, at_tensor *x, at_tensor *w, const at_readout *what) {
+static bool logits(at_run *r, const at_model *m, at_tensor *x, const at_readout *what) {
     if (what->row) {
         const int64_t C = at_cols(x);
         at_tensor *some = at_new2(r, what->rows, C);
@@ -64,7 +74,7 @@ static bool logits(at_run *r, at_tensor *x, at_tensor *w, const at_readout *what
         x = some;
         set_parts(r, NULL, what->rows);
     }
-    const at_tensor *l = at_linear(r, x, w, NULL);
+    const at_tensor *l = at_model_logits(m, r, x);
     if (!l) return true;
     for (int64_t i = 0; i < at_rows(l); i++) what->logits(what->user, i, l->data + i * at_cols(l));
     return finite(l);
@@ -78,7 +88,7 @@ at_status at_model_read(at_compute *cp, at_arena *arena, at_model *m, const at_i
     at_run_init(&r, cp, arena, false, 0);
     at_tensor *x = at_model_hidden(m, &r, in, p);
     if (x && what->label) good &= losses(&r, x, at_model_head(m), what);
-    if (x && what->logits) good &= logits(&r, x, at_model_head(m), what);
+    if (x && what->logits) good &= logits(&r, m, x, what);
     const at_status s = at_run_status(&r);
     at_arena_rewind(arena, mark);
     return s == AT_OK && !good ? at_model_diagnose(cp->ctx, m) : s;

@@ -10,8 +10,11 @@
 
 /** Last hidden states [B T, C].  p: further outputs that are wanted; may be NULL. */
 at_tensor *at_model_hidden(at_model *m, at_run *r, const at_input *in, at_pass *p);
-/** Its output embedding [V, C]. */
+/** Its output embedding [V, C]; NULL: hidden states are logits. */
 at_tensor *at_model_head(const at_model *m);
+
+/** Logits [.., V] of hidden states. */
+at_tensor *at_model_logits(const at_model *m, at_run *r, at_tensor *x);
 
 /** Outputs wanted of a pass. */
 typedef struct at_readout {

@@ -15,6 +15,7 @@
     X(linear)             \
     X(layernorm)          \
     X(gelu)               \
+    X(relu)               \
     X(add)                \
     X(prepend)            \
     X(embed)              \
@@ -23,10 +24,13 @@
     X(rope)               \
     X(stickbreak)         \
     X(xent)               \
+    X(square_loss)        \
     X(distill)            \
     X(head_loss)          \
+    X(gate_noise)         \
     X(route)              \
     X(expert_linear)      \
+    X(expert_bias)        \
     X(expert_sum)         \
     X(mutual_distill)     \
     X(mutual_info)        \
@@ -62,6 +66,9 @@ typedef enum at_gelu_form { AT_GELU_TANH, AT_GELU_ERF } at_gelu_form;
 /** tanh form: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), "gelu_new";
     erf form: x/2 (1 + erf(x / sqrt 2)), "gelu".  Source: Hendrycks & Gimpel, arXiv 1606.08415. */
 at_tensor *at_gelu(at_run *r, at_tensor *x, at_gelu_form form);
+
+/** max(x, 0); its slope at 0 is 0. */
+at_tensor *at_relu(at_run *r, at_tensor *x);
 
 /** a + b, same number of values. */
 at_tensor *at_add(at_run *r, at_tensor *a, at_tensor *b);
@@ -182,6 +189,9 @@ at_tensor *at_stickbreak_cached(at_run *r, at_tensor *q, at_tensor *k, at_tensor
     (negative: skipped).  Keeps one number a row for backward, never probabilities.
     AT_ARG: a label >= V, or every label is skipped. */
 at_tensor *at_xent(at_run *r, at_tensor *logits, const int32_t *label);
+
+/** Mean of (x - target)^2 -> [1].  x of any shape, a target for each value. */
+at_tensor *at_square_loss(at_run *r, at_tensor *x, const at_real *target);
 
 /** Losses between q = softmax(teacher/tau) and p = softmax(student/tau), and their slopes: the
     gradient of a row is tau (h - p sum h).  All are multiplied by tau^2. */
@@ -307,6 +317,15 @@ typedef struct at_route_spec {
     bool renormalise;   /* divide the gates of a token by their sum                         */
     const uint8_t *use; /* [E] at_slot_use of each, as long as the run; NULL: all are open  */
 } at_route_spec;
+typedef enum at_noise { AT_NOISE_NONE, AT_NOISE_NORMAL, AT_NOISE_GUMBEL } at_noise;
+/**
+ * y = (logits + noise) / tau.  While the run trains the noise of each value is drawn: normal with
+ * deviation log(1 + e^spread), spread of the same shape; or Gumbel, -log(-log u), where spread may be
+ * NULL.  Otherwise there is none.  AT_ARG: tau is not positive.
+ * Source: Shazeer et al. 2017, arXiv 1701.06538, eq. 4 (tau = 1); Jang et al. 2016, arXiv 1611.01144.
+ */
+at_tensor *at_gate_noise(at_run *r, at_tensor *logits, at_tensor *spread, at_noise kind,
+                         double tau);
 /**
  * Gates of the K = k most probable experts, ties to the lowest index: logits [N, E] -> [N, K].
  *   p = softmax(logits) over all experts;  gate = p of the chosen, or with `renormalise` that
@@ -332,6 +351,8 @@ bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_
  * matrices, each a parameter or a slice of one.
  */
 at_tensor *at_expert_linear(at_run *r, at_tensor *x, at_tensor *const *w, const at_routing *ro);
+/** y[n,j,:] = x[n,j,:] + b[pick[n,j]].  x [N, K, C]; b: E biases [C], each a parameter. */
+at_tensor *at_expert_bias(at_run *r, at_tensor *x, at_tensor *const *b, const at_routing *ro);
 /** y[n,:] = sum_j gates[n,j] x[n,j,:].  x [N, K, C], gates [N, K] -> [N, C]. */
 at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates);
 
