@@ -3,6 +3,7 @@
 #include "opt.h"
 #include "printable.h"
 #include "table.h"
+#include "table_scores.h"
 #include "ui.h"
 #include "verbs.h"
 #include "who_args.h"
@@ -76,6 +77,10 @@ static void draw(void *user, const char *json) {
     kind_usage *usage = user;
     cJSON *o = printable_row(json, stdout);
     const cJSON *domain = cJSON_GetObjectItemCaseSensitive(o, "domain");
+    if (scores_draw(o)) {
+        cJSON_Delete(o);
+        return;
+    }
     if (cJSON_HasObjectItem(o, "layer")) {
         gather(usage, o);
     } else if (cJSON_IsString(domain)) {
@@ -176,8 +181,10 @@ int cmd_eval(int argc, char **argv) {
     artel_eval_options o = {0};
     artel_fluency_options f = {.temperatures = temperature};
     const opt table[] = {
-        {"data", 'd', OPT_STRING, &data, OPT_REQUIRED, "DIR", "data set folder", 0, 0},
-        {"split", 0, OPT_STRING, &split, "test", "NAME", "train, validation, test or ood", 0, 0},
+        {"data", 'd', OPT_STRING, &data, OPT_REQUIRED, "DIR",
+         "data set folder; of a model of tables a file of rows", 0, 0},
+        {"split", 0, OPT_STRING, &split, NULL, "NAME",
+         "train, validation, test (what is taken without it) or ood", 0, 0},
         {"context", 0, OPT_INT, &o.context, "0", "N",
          "tokens of a window; 0: what the model takes, at most 1024", 0, 1 << 20},
         {"windows", 0, OPT_INT, &o.windows, "0", "N", "most windows a domain; 0: all", 0, 1e12},

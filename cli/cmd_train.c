@@ -1,27 +1,94 @@
-/* cmd_train.c - artel train RECIPE -o RUN, artel distill RECIPE -o RUN. */
+/* cmd_train.c - artel train RECIPE -o RUN, artel train TABLE -o RUN, artel distill RECIPE -o RUN. */
 #include "artel.h"
 #include "printable.h"
 #include "recipe_args.h"
 #include "table.h"
+#include "table_scores.h"
 #include "verbs.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static void draw(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
+    if (scores_draw(o)) {
+        cJSON_Delete(o);
+        return;
+    }
     const cJSON *model = cJSON_GetObjectItemCaseSensitive(o, "model");
-    printf("%s: %s parameters, %.0f steps, %s tokens",
+    const bool rows = cJSON_HasObjectItem(o, "rows_read");
+    printf("%s: %s parameters, %.0f steps, %s %s",
            cJSON_IsString(model) ? model->valuestring : "model",
            ui_count(row_number_or(o, "parameters", (double)NAN)),
            row_number_or(o, "steps", (double)NAN),
-           ui_count(row_number_or(o, "tokens", (double)NAN)));
+           ui_count(row_number_or(o, rows ? "rows_read" : "tokens", (double)NAN)),
+           rows ? "rows" : "tokens");
     if (!isnan(row_number_or(o, "loss", (double)NAN)))
         printf(", loss %.4f", row_number_or(o, "loss", (double)NAN));
     const double val = row_number_or(o, "val_loss", (double)NAN);
-    if (!isnan(val)) printf(", validation loss %.4f (perplexity %.2f)", val, exp(val));
+    if (!isnan(val)) printf(", validation loss %.4f", val);
+    if (!isnan(val) && !rows) printf(" (perplexity %.2f)", exp(val));
     printf(", %.1f s\n", row_number_or(o, "seconds", (double)NAN));
     cJSON_Delete(o);
+}
+
+/* ---- a table in place of a recipe ---- */
+
+typedef struct {
+    const char *label;
+    bool regress;
+} table_args;
+
+static bool ends_with(const char *s, const char *tail) {
+    const size_t n = strlen(s), m = strlen(tail);
+    return n >= m && !strcmp(s + n - m, tail);
+}
+
+/* By its name, or by what is asked of it. */
+static bool is_table(const char *path, const table_args *t) {
+    static const char *const kind[] = {".csv", ".tsv", ".arff", ".fann", "-ubyte"};
+    static const char *const packed[] = {"", ".gz", ".zst"};
+    char tail[16];
+    bool is = t->label || t->regress;
+    for (size_t i = 0; i < sizeof kind / sizeof *kind; i++)
+        for (size_t k = 0; k < sizeof packed / sizeof *packed; k++) {
+            (void)snprintf(tail, sizeof tail, "%s%s", kind[i], packed[k]);
+            is |= ends_with(path, tail);
+        }
+    return is;
+}
+
+/* Text as a YAML value in quotes; false: out of memory. */
+static bool quoted(recipe_args *r, const char *key, const char *text, const char *from) {
+    char *s = malloc(2 * strlen(text) + 3), *to = s;
+    if (!s) return false;
+    *to++ = '\'';
+    for (const char *p = text; *p; p++) {
+        if (*p == '\'') *to++ = '\'';
+        *to++ = *p;
+    }
+    *to++ = '\'';
+    *to = 0;
+    const bool ok = recipe_default(r, key, s, from);
+    free(s);
+    return ok;
+}
+
+/* What a recipe for it would say. */
+static bool recipe_of_table(recipe_args *r, const char *path, const table_args *t) {
+    static const char *const set[][2] = {{"model.arch", "mlp_moe"},
+                                         {"train.batch", "32"},
+                                         {"train.lr", "3e-3"},
+                                         {"train.weight_decay", "0.01"},
+                                         {"train.save_every", "0"}};
+    bool ok = recipe_default(r, "task", t->regress ? "regress" : "classify", "artel train TABLE");
+    ok = ok && quoted(r, "data.train", path, "artel train TABLE");
+    if (t->label) ok = ok && quoted(r, "table.label", t->label, "option --label");
+    for (size_t i = 0; i < sizeof set / sizeof *set; i++)
+        ok = ok && recipe_default(r, set[i][0], set[i][1], "artel train TABLE");
+    return ok;
 }
 
 static int run(int argc, char **argv, const char *name, artel_task task, const char *about) {
@@ -29,21 +96,33 @@ static int run(int argc, char **argv, const char *name, artel_task task, const c
     recipe_args r = {0};
     const char *out = NULL;
     bool resume = false;
+    table_args t = {0};
     const opt table[] = {
         {"output", 'o', OPT_STRING, &out, NULL, "RUN", "folder of the run", 0, 0},
         {"resume", 0, OPT_FLAG, &resume, NULL, NULL, "continue RUN from its newest checkpoint", 0,
          0},
         RECIPE_OPTIONS(&r),
         UI_OPTIONS(&u),
+        {"label", 0, OPT_STRING, &t.label, NULL, "COLUMN",
+         "of a table: the column to predict; without it the last", 0, 0},
+        {"regress", 0, OPT_FLAG, &t.regress, NULL, NULL, "of a table: the column is a number", 0,
+         0},
         {0},
     };
-    const opt_verb verb = {name, "RECIPE", 1, 1, about, table};
+    opt plain[sizeof table / sizeof *table]; /* without those of tables */
+    memcpy(plain, table, sizeof plain);
+    plain[sizeof table / sizeof *table - 3] = (opt){0};
+    const bool tables = task == ARTEL_TRAIN;
+    const opt_verb verb = {
+        name, tables ? "RECIPE|TABLE" : "RECIPE", 1, 1, about, tables ? table : plain};
     int rc = opt_parse(&verb, &argc, argv);
     if (rc < 0 && !out && !r.print) rc = ui_usage(name, "--output RUN is required");
     if (rc < 0 && !ui_open(&u, name)) rc = 1;
     if (rc < 0) {
         artel_status s = ARTEL_OOM;
-        if (recipe_ready(&r, &u, argv[0]))
+        const bool of_table = tables && is_table(argv[0], &t);
+        if ((!of_table || recipe_of_table(&r, argv[0], &t)) &&
+            recipe_ready(&r, &u, of_table ? NULL : argv[0]))
             s = r.print
                     ? recipe_print(&r, &u, task)
                     : artel_train(u.a, &r.recipe, task, out, resume, u.json ? ui_json : draw, &u);
@@ -57,7 +136,9 @@ int cmd_train(int argc, char **argv) {
     return run(argc, argv, "train", ARTEL_TRAIN,
                "Trains a model from scratch, or from `init: MODEL`, as the recipe says.\n"
                "RUN gets recipe.yaml, metrics.jsonl, checkpoints/, model/ and report.html.\n"
-               "Ctrl-C saves a checkpoint; --resume continues bit for bit.");
+               "Ctrl-C saves a checkpoint; --resume continues bit for bit.\n"
+               "A TABLE (CSV, ARFF, FANN, IDX) stands for a recipe that learns one of its columns\n"
+               "and says how well it does on rows held back; --print-config shows it.");
 }
 
 int cmd_distill(int argc, char **argv) {

@@ -27,6 +27,21 @@ bool recipe_set(recipe_args *r, const char *key, const char *value, const char *
     return origins[n - 1] != NULL;
 }
 
+/* Defaults lie side by side at the front. */
+bool recipe_default(recipe_args *r, const char *key, const char *value, const char *from) {
+    if (!recipe_set(r, key, value, from)) return false;
+    const int last = r->set.n - 1;
+    char *item = r->set.item[last], *origin = r->set.from[last];
+    memmove(r->set.item + r->defaults + 1, r->set.item + r->defaults,
+            (size_t)(last - r->defaults) * sizeof *r->set.item);
+    memmove(r->set.from + r->defaults + 1, r->set.from + r->defaults,
+            (size_t)(last - r->defaults) * sizeof *r->set.from);
+    r->set.item[r->defaults] = item;
+    r->set.from[r->defaults] = origin;
+    r->defaults++;
+    return true;
+}
+
 bool recipe_ready(recipe_args *r, const ui *u, const char *path) {
     char seed[32];
     (void)snprintf(seed, sizeof seed, "%lld", (long long)u->seed);

@@ -8,6 +8,7 @@
 typedef struct recipe_args {
     opt_list set;
     bool print;
+    int defaults; /* the first so many of set */
     artel_recipe recipe;
 } recipe_args;
 
@@ -19,6 +20,8 @@ typedef struct recipe_args {
 
 /** One more "key=value" on top of --set; `from` says where it came from. False: out of memory. */
 bool recipe_set(recipe_args *r, const char *key, const char *value, const char *from);
+/** The same below --set, and above what was put there before. */
+bool recipe_default(recipe_args *r, const char *key, const char *value, const char *from);
 /** Fills r->recipe from the arguments; --seed counts as --set seed=N. False: out of memory. */
 bool recipe_ready(recipe_args *r, const ui *u, const char *path);
 /** Answers --print-config. */

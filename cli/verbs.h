@@ -20,6 +20,7 @@
     X(compose, "experts and a router into one model")                   \
     X(extend, "one more trunk for a model of trunks, and a proof")      \
     X(eval, "loss and perplexity on each domain of a data set")         \
+    X(predict, "what a model of tables says of rows")                   \
     X(atlas, "which experts of a mixture read what")                    \
     X(score, "BLEU and chrF of a text against a reference")             \
     X(generate, "text from a model")                                    \

@@ -90,6 +90,9 @@ ARTEL_API size_t artel_printable(const char *text, size_t bytes, char *out, size
 /** For a mistyped name: the most similar of n known ones, or NULL when none is similar. */
 ARTEL_API const char *artel_nearest(const char *word, const char *const *known, int n);
 
+/** Bytes of text as they come. */
+typedef void (*artel_text)(void *user, const char *bytes, size_t n);
+
 /* ---- recipes ------------------------------------------------------------------------------ */
 
 /** Where a recipe comes from: a YAML or JSON file, assignments "a.b=value" on top. */
@@ -258,7 +261,8 @@ ARTEL_API artel_status artel_recipe_print(artel *a, const artel_recipe *r, artel
  * saved and the status is ARTEL_INTERRUPTED; ARTEL_NUMERIC when the loss was NaN or jumped, or a
  * parameter is not finite; ARTEL_IO when another process is training in the folder; ARTEL_MISMATCH
  * when a resume would go on with another recipe, data set or arithmetic.
- * Emits {"run","model","steps","tokens","parameters","loss","val_loss","seconds"}.
+ * Emits {"run","model","steps","tokens","parameters","loss","val_loss","seconds"}.  A
+ * run on a table has "rows_read" in place of "tokens", and then emits its result.json, as artel_eval does.
  */
 ARTEL_API artel_status artel_train(artel *a, const artel_recipe *r, artel_task task,
                                    const char *run, int resume, artel_emit emit, void *user);
@@ -367,7 +371,13 @@ typedef struct artel_eval_options {
     nats)}. */
 ARTEL_API artel_status artel_model_eval(artel *a, const artel_model *m, const char *data,
                                         const artel_eval_options *o, artel_emit emit, void *user);
-/** The same of a model folder. */
+/** The same of a model folder.
+ *
+ * Of a model of tables (docs/tables.md) data is a file of rows, and one object is emitted: {"label","baseline",
+ * "rows","accuracy","interval","macro_f1","log_loss","ece","unknown_class","classes","confusion",
+ * "calibration"}, or of numbers {"label","rows","rmse","mae","r2"}.  Of the file that it learnt from, the
+ * rows of a split are measured; of any other file all, and split is to be NULL.  Rows without a label are
+ * left out. */
 ARTEL_API artel_status artel_eval(artel *a, const char *model, const char *data,
                                   const artel_eval_options *o, artel_emit emit, void *user);
 
@@ -396,6 +406,13 @@ typedef struct artel_atlas_options {
     is usual]}]}, then {"page","read":[{"domain","windows","tokens"}]}. */
 ARTEL_API artel_status artel_atlas(artel *a, const char *model, const char *data,
                                    const artel_atlas_options *o, artel_emit emit, void *user);
+
+/** What a model of tables says of the rows of a file, whether they have labels or not, as CSV: a header, then a
+    line a row, handed to `text` line by line.  Of classes the most probable one and the probability of each,
+    "p(CLASS)"; of numbers the number.  ARTEL_UNSUPPORTED: it is no model of tables; ARTEL_MISMATCH: a column
+    that it reads is missing, or not numbers. */
+ARTEL_API artel_status artel_predict(artel *a, const char *model, const char *file, artel_text text,
+                                     void *user);
 
 /** Logits F32 [B,T,V] of an integer tensor [B,T] into a safetensors file under "logits"; of a model
     with routers also their auxiliary loss over all tokens, unweighted, a scalar "aux_loss".  Where
@@ -462,8 +479,6 @@ typedef struct artel_generate_options {
                              probability, nobody answers (ARTEL_ARG) ...                     */
     const char *fallback; /* ... or this expert; NULL: none                                  */
 } artel_generate_options;
-/** Bytes of new text as they come. */
-typedef void (*artel_text)(void *user, const char *bytes, size_t n);
 /** Continues a prompt.  A text longer than the context goes on after its older half is forgotten.
     A prompt of ids needs no tokenizer.json; new tokens are then told as ids, in decimal, separated
     by spaces, and in the last object as "ids".

@@ -2,6 +2,7 @@
 #include "api/api_ask.h"
 #include "api/api_recipe.h"
 #include "api/api_route.h"
+#include "api/api_table.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -10,6 +11,7 @@
 #include "infer/evaluate.h"
 #include "infer/generate.h"
 #include "infer/logits.h"
+#include "infer/table_model.h"
 #include <math.h>
 #include <string.h>
 
@@ -190,6 +192,8 @@ static at_status eval_domains(evaluation *v, at_split split) {
 static at_status evaluate(artel *a, at_lm *m, const char *data, const artel_eval_options *o,
                           artel_emit emit, void *user) {
     at_ctx *c = &a->ctx;
+    if (m->expert[0].model && at_model_of_tables(m->expert[0].model))
+        return at_table_eval(a, m->expert[0].model, data, o, emit, user);
     evaluation v = {.a = a, .m = m, .o = o, .emit = emit, .user = user};
     at_split split = AT_TEST;
     at_status s = at_compute_of(a, &v.cp);

@@ -2,8 +2,26 @@
 #include "api/api_recipe.h"
 #include "base/file.h"
 #include "train/plan.h"
+#include "train/runfolder.h"
 #include "train/train.h"
 #include <math.h>
+
+/* What the run says of its model, where it says something. */
+static artel_status emit_result(artel *a, const char *run, artel_emit emit, void *user) {
+    char *path = at_join(&a->ctx, run, AT_RESULT_FILE);
+    if (!path) return ARTEL_OOM;
+    cJSON *o = at_exists(path) ? at_json_read(&a->ctx, path) : NULL;
+    artel_status s = o || !at_exists(path) ? ARTEL_OK : (artel_status)a->ctx.status;
+    if (o) {
+        at_json j;
+        at_json_open(&j, &a->ctx);
+        at_json_put_members(&j, o, "");
+        s = at_emit(a, emit, user, &j);
+    }
+    cJSON_Delete(o);
+    at_free(path);
+    return s;
+}
 
 artel_status artel_train(artel *a, const artel_recipe *r, artel_task task, const char *run,
                          int resume, artel_emit emit, void *user) {
@@ -22,12 +40,13 @@ artel_status artel_train(artel *a, const artel_recipe *r, artel_task task, const
     at_json_put_string(&j, "model", model);
     at_free(model);
     at_json_put_number(&j, "steps", (double)res.progress.step);
-    at_json_put_number(&j, "tokens", (double)res.progress.tokens);
+    at_json_put_number(&j, res.rows ? "rows_read" : "tokens", (double)res.progress.tokens);
     at_json_put_number(&j, "parameters", (double)res.numel);
     at_json_put_number(&j, "loss", res.loss); /* NaN is written as null */
     at_json_put_number(&j, "val_loss", res.val_loss);
     at_json_put_number(&j, "seconds", res.progress.seconds);
-    return at_emit(a, emit, user, &j);
+    const artel_status told = at_emit(a, emit, user, &j);
+    return told == ARTEL_OK ? emit_result(a, run, emit, user) : told;
 }
 
 artel_status artel_recipe_print(artel *a, const artel_recipe *r, artel_task task, char **yaml) {

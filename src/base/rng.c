@@ -3,6 +3,8 @@
 #include "base/maths.h"
 #include <math.h>
 
+enum { ROUNDS = 4 }; /* of a permutation */
+
 static void philox(uint64_t seed, uint64_t stream, uint64_t index, uint32_t c[4]) {
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     c[0] = (uint32_t)index;
@@ -49,6 +51,25 @@ uint64_t at_rand_below(uint64_t n, uint64_t seed, uint64_t stream, uint64_t inde
                    nh = n >> 32; /* high word of r*n */
     const uint64_t mid = rh * nl + (rl * nl >> 32), mid2 = rl * nh + (uint32_t)mid;
     return rh * nh + (mid >> 32) + (mid2 >> 32);
+}
+
+/* A Feistel network is a permutation of [0, 4^half); repeating it until the value is below n
+   ("cycle walking") makes it one of [0, n).  4^half < 4n, so it takes fewer than four steps on
+   average. */
+uint64_t at_rand_permute(uint64_t x, uint64_t n, uint64_t seed, uint64_t stream) {
+    unsigned half = 1;
+    while (half < 32 && (UINT64_C(1) << (2 * half)) < n) half++;
+    const uint64_t mask = (UINT64_C(1) << half) - 1;
+    do {
+        uint64_t left = x >> half, right = x & mask;
+        for (uint64_t r = 0; r < ROUNDS; r++) {
+            const uint64_t next = left ^ (at_rand64(seed, stream, r << 32 | right) & mask);
+            left = right;
+            right = next;
+        }
+        x = left << half | right;
+    } while (x >= n);
+    return x;
 }
 
 uint64_t at_hash_path(const char *path) {

@@ -33,6 +33,8 @@ double at_uniform(uint64_t seed, uint64_t stream, uint64_t index);
 double at_normal(uint64_t seed, uint64_t stream, uint64_t index);
 /** Uniform in [0,n), n > 0, without modulo bias worth naming (128-bit multiply). */
 uint64_t at_rand_below(uint64_t n, uint64_t seed, uint64_t stream, uint64_t index);
+/** Where a permutation of [0, n) that depends on seed and stream takes x; n > 0. */
+uint64_t at_rand_permute(uint64_t x, uint64_t n, uint64_t seed, uint64_t stream);
 /** FNV-1a of a path, to make a stream of it. */
 uint64_t at_hash_path(const char *path);
 

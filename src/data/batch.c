@@ -10,26 +10,7 @@
 #include "base/rng.h"
 #include <string.h>
 
-enum { ROUNDS = 4, SAMPLER_DOMAINS = (int)(sizeof((at_sampler *)0)->domain / sizeof(int)) };
-
-/* A Feistel network is a permutation of [0, 4^half); repeating it until the value is below n
-   ("cycle walking") makes it one of [0, n).  4^half < 4n, so it takes fewer than four steps on
-   average. */
-static uint64_t permute(uint64_t x, uint64_t n, uint64_t seed, uint64_t stream) {
-    unsigned half = 1;
-    while (half < 32 && (UINT64_C(1) << (2 * half)) < n) half++;
-    const uint64_t mask = (UINT64_C(1) << half) - 1;
-    do {
-        uint64_t left = x >> half, right = x & mask;
-        for (uint64_t r = 0; r < ROUNDS; r++) {
-            const uint64_t next = left ^ (at_rand64(seed, stream, r << 32 | right) & mask);
-            left = right;
-            right = next;
-        }
-        x = left << half | right;
-    } while (x >= n);
-    return x;
-}
+enum { SAMPLER_DOMAINS = (int)(sizeof((at_sampler *)0)->domain / sizeof(int)) };
 
 /* One fewer than would fit, so that all can be shifted by the offset of the epoch; aligned: all. */
 static int64_t windows(const at_shard *s, int64_t length, bool aligned) {
@@ -122,7 +103,7 @@ static int64_t window_start(const at_sampler *s, const at_domain *d, uint64_t dr
     const uint64_t key = at_rand64(s->seed, stream, epoch);
     const int64_t slack = s->aligned ? 0 : shard->n_tokens - 1 - n * length;
     const int64_t offset = (int64_t)at_rand_below((uint64_t)slack + 1, key, stream, UINT64_MAX);
-    return offset + length * (int64_t)permute(place, (uint64_t)n, key, stream);
+    return offset + length * (int64_t)at_rand_permute(place, (uint64_t)n, key, stream);
 }
 
 /* ---- consecutive windows ---- */

@@ -133,6 +133,19 @@ static void warn(at_ctx *c, const at_table *t, int64_t same, const char *first_s
                t->path, many, (long long)levels);
 }
 
+static at_status most_frequent(const training *g, const at_column *k, at_features *out) {
+    int64_t *count = at_calloc(g->c, (size_t)k->levels.n, sizeof *count), best = -1;
+    if (!count) return AT_OOM;
+    for (int64_t i = 0; i < g->n; i++)
+        if (k->level[g->row[i]] >= 0) count[k->level[g->row[i]]]++;
+    for (int64_t l = 0; l < k->levels.n; l++)
+        if (count[l] && (best < 0 || count[l] > count[best])) best = l;
+    out->majority =
+        at_levels_find(&out->classes, k->levels.name[best], strlen(k->levels.name[best]));
+    at_free(count);
+    return AT_OK;
+}
+
 static at_status fit_label(const training *g, int64_t label, at_features *out) {
     const at_column *k = &g->t->column[label];
     at_status s = (out->label = at_strdup(g->c, k->name)) ? AT_OK : AT_OOM;
@@ -144,7 +157,7 @@ static at_status fit_label(const training *g, int64_t label, at_features *out) {
                 g->c, AT_FORMAT,
                 "%s: column `%s`: expected two classes or more in %lld training rows, found %lld",
                 g->t->path, k->name, (long long)g->n, (long long)out->classes.n);
-        return s;
+        return s ? s : most_frequent(g, k, out);
     }
     double *v = s ? NULL : at_malloc(g->c, (size_t)(g->n + 1) * sizeof *v);
     if (!s && !v) s = AT_OOM;

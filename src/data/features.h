@@ -37,6 +37,7 @@ typedef struct at_features {
     int64_t n, cap, inputs;
     char *label;       /* the column that is predicted                 */
     at_levels classes; /* its levels in training rows; none: a number  */
+    int64_t majority;  /* the class that most training rows are of, the first of equals */
     double mean,
         spread; /* of this number over training rows; the model predicts (v - mean) / spread */
 } at_features;

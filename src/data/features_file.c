@@ -15,6 +15,7 @@ void at_features_write(const at_features *f, at_json *j) {
     at_json_put_string(j, "label", f->label);
     if (f->classes.n) {
         put_names(j, "classes", &f->classes);
+        at_json_put_number(j, "majority", (double)f->majority);
     } else {
         at_json_put_number(j, "mean", f->mean);
         at_json_put_number(j, "spread", f->spread);
@@ -97,6 +98,7 @@ at_status at_features_read(at_ctx *c, const char *name, const cJSON *o, at_featu
     if (!s && !(out->label = at_strdup(c, label))) s = AT_OOM;
     if (!s && cJSON_HasObjectItem(o, "classes")) {
         s = get_names(c, name, o, "classes", &out->classes);
+        if (!s) s = at_json_int(c, name, o, "majority", 0, out->classes.n - 1, &out->majority);
     } else if (!s) {
         s = at_json_number(c, name, o, "mean", &out->mean);
         if (!s) s = at_json_number(c, name, o, "spread", &out->spread);

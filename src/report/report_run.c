@@ -9,6 +9,7 @@
 #include "report/jsonl.h"
 #include "report/points.h"
 #include "report/report.h"
+#include "report/report_result.h"
 #include "report/svg.h"
 #include <math.h>
 #include <stdio.h>
@@ -259,8 +260,9 @@ static at_status build(run *r, const char *run_dir) {
                    named ? (int)(n - first < 120 ? n - first : 120) : 0, run_dir + first);
     at_html_begin(&r->t, title, NULL);
     figures(r);
+    s = at_report_result(r->c, &r->t, run_dir);
     loss_chart(r);
-    if (r->domain.n) s = domain_chart(r);
+    if (!s && r->domain.n) s = domain_chart(r);
     if (!s && (r->key.n || r->rate.points.n)) {
         at_html_heading(&r->t, "How the training went");
         at_html_row_begin(&r->t);

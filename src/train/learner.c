@@ -82,6 +82,7 @@ at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher
     *l = (at_learner){.recipe = r,
                       .task = at_tasks[r->top.task],
                       .model = m,
+                      .per_batch = r->train.batch * r->train.context,
                       .store = {&m->store},
                       .n_stores = 1,
                       .teacher = teacher,

@@ -29,6 +29,7 @@ struct at_learner {
     bool own_text;         /* the step under way is of the student's own text */
     bool idle;             /* sits the next steps out: what is its alone is not touched */
     void *state;           /* of the task */
+    int64_t per_batch;     /* tokens, or rows, of a micro-batch */
     at_aux aux;            /* weights of the routers' losses */
     double mutual;         /* the recipe's alpha of mutual distillation */
     bool *peers;           /* [layers] where experts distil, owned; NULL: nowhere */

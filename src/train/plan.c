@@ -4,6 +4,7 @@
 #include "arch/estimate.h"
 #include "kernel/peak.h"
 #include "train/recipe.h"
+#include "train/task.h"
 #include "train/teachers.h"
 #include <math.h>
 #include <stdarg.h>
@@ -149,6 +150,10 @@ static at_status domains_as_modules(at_ctx *c, at_conf *f, const at_recipe *r,
 
 static at_status open_parts(at_ctx *c, at_conf *f, const at_recipe *r, at_dataset **data,
                             at_model **m, at_teachers *teachers) {
+    if (at_tasks[r->top.task]->tables)
+        return at_error(c, AT_UNSUPPORTED,
+                        "task: %s: what a run on a table costs is not worked out",
+                        at_tasks[r->top.task]->name);
     at_status s = at_dataset_open(c, r->data.train, data);
     if (s != AT_OK) return s;
     s = domains_as_modules(c, f, r, *data);

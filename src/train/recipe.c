@@ -20,6 +20,7 @@
 #define TRAIN(x) offsetof(at_recipe, train.x) - offsetof(at_recipe, train)
 #define KD(x)    offsetof(at_recipe, distill.x) - offsetof(at_recipe, distill)
 #define LOSS(x)  offsetof(at_recipe, losses.x) - offsetof(at_recipe, losses)
+#define TABLE(x) offsetof(at_recipe, table.x) - offsetof(at_recipe, table)
 
 static const at_key top_keys[] = {
     {"seed", AT_KEY_INT, TOP(seed), "0", 0, 9e15, NULL, "of every draw"},
@@ -200,6 +201,36 @@ static at_status read_teachers(at_ctx *c, at_conf *f, at_recipe *r) {
     return s;
 }
 
+static const at_key table_keys[] = {
+    {"label", AT_KEY_STRING, TABLE(label), "", 0, 0, NULL,
+     "column that is predicted; none: the last"},
+    {"header", AT_KEY_CHOICE, TABLE(header), "auto", 0, 0, "auto|yes|no", /* at_table_header */
+     "whether the first row has the names of the columns"},
+    {"skip", AT_KEY_INT, TABLE(skip), "0", 0, 1e9, NULL, "lines before the table"},
+    {"categories", AT_KEY_STRINGS, TABLE(categories), "", 0, 0, NULL,
+     "columns that are categories though they hold numbers"},
+    {"ignore", AT_KEY_STRINGS, TABLE(ignore), "", 0, 0, NULL, "columns that are not read"},
+    {"scale", AT_KEY_CHOICE, TABLE(scale), "standard", 0, 0,
+     "standard|quantile|none", /* at_scaling */
+     "of numbers: to mean 0 and variance 1, to their quantile, not at all"},
+    {"validation", AT_KEY_REAL, TABLE(validation), "0.2", 0, 0.9, NULL,
+     "share of the rows of each class"},
+    {"test_share", AT_KEY_REAL, TABLE(test_share), "0.2", 0, 0.9, NULL,
+     "share of the rows of each class"},
+    {"test", AT_KEY_STRING, TABLE(test), "", 0, 0, NULL,
+     "file of test rows, in place of test_share"},
+    {"split_seed", AT_KEY_INT, TABLE(split_seed), "-1", -1, 9e15, NULL, "of the split; -1: seed"},
+    {"rows", AT_KEY_INT, TABLE(rows), "0", 0, 1e12, NULL, "training rows that are used; 0: all"},
+    {"epochs", AT_KEY_INT, TABLE(epochs), "100", 1, 1e9, NULL, "stands for train.steps"},
+    {"evaluate", AT_KEY_INT, TABLE(evaluate), "1", 0, 1e9, NULL,
+     "epochs between validations; 0: train.eval_every counts"},
+    {"patience", AT_KEY_INT, TABLE(patience), "20", 0, 1e9, NULL,
+     "stop after so many validations without a better one; 0: never"},
+    {"best", AT_KEY_CHOICE, TABLE(best), "accuracy", 0, 0, "accuracy|loss", /* at_best */
+     "by which validation the model is chosen; numbers always by loss"},
+    {0},
+};
+
 at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     *r = (at_recipe){.distilling = distilling};
     at_status s = at_conf_bind(c, f, "", top_keys, &r->top);
@@ -209,6 +240,8 @@ at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     if (s == AT_OK && distilling) s = at_conf_bind(c, f, "distill", distill_keys, &r->distill);
     if (s == AT_OK && distilling) s = read_teachers(c, f, r);
     if (s == AT_OK && distilling) s = read_prompt(c, f, r);
+    const bool tables = s == AT_OK && at_tasks[r->top.task]->tables;
+    if (tables) s = at_conf_bind(c, f, "table", table_keys, &r->table);
     r->with_losses = at_conf_has(f, "losses");
     if (s == AT_OK && r->with_losses) s = at_conf_bind(c, f, "losses", loss_keys, &r->losses);
     if (s != AT_OK) return s;
@@ -224,11 +257,14 @@ at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
                              "a step's own losses are known after its last micro-batch: expected "
                              "`distill.scope: micro_batch` or `train.accumulate: 1`");
     const int64_t a_step = r->train.batch * r->train.context * r->train.accumulate;
-    if (!r->train.steps && !r->train.tokens)
+    if (tables && r->train.tokens)
+        return at_conf_error(c, f, "train.tokens",
+                             "rows are not counted in tokens: give table.epochs");
+    if (!r->train.steps && !r->train.tokens && !tables)
         return at_conf_error(c, f, "train", "expected `steps` or `tokens`");
     if (r->train.steps && r->train.tokens)
         return at_conf_error(c, f, "train.tokens", "give either `steps` or `tokens`, not both");
-    if (!r->train.steps) r->train.steps = (r->train.tokens + a_step - 1) / a_step;
+    if (!r->train.steps && !tables) r->train.steps = (r->train.tokens + a_step - 1) / a_step;
     return AT_OK;
 }
 
@@ -256,6 +292,24 @@ at_status at_recipe_modules(at_ctx *c, at_conf *f, char *const *name, int64_t n)
     char *assignment = at_text_take(&t);
     s = assignment ? at_conf_set(c, f, assignment, "domains of the data") : c->status;
     at_free(assignment);
+    return s;
+}
+
+at_status at_recipe_sizes(at_ctx *c, at_conf *f, int64_t inputs, int64_t outputs) {
+    const at_arch *arch = NULL;
+    if (!at_conf_has(f, "model")) return AT_OK;
+    at_status s = at_config_arch(c, f, "model", &arch);
+    static const char *const name[] = {"n_inputs", "num_labels"};
+    for (int i = 0; i < 2 && s == AT_OK && arch->reads == AT_INPUT_ROWS; i++) {
+        char text[64];
+        int64_t given;
+        const at_key key[] = {{name[i], AT_KEY_INT, 0, "0", 0, 0, NULL, ""}, {0}};
+        s = at_conf_bind(c, f, "model", key, &given);
+        if (s != AT_OK || given) continue;
+        (void)snprintf(text, sizeof text, "model.%s=%lld", name[i],
+                       (long long)(i ? outputs : inputs));
+        s = at_conf_set(c, f, text, "columns of the data");
+    }
     return s;
 }
 

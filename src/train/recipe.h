@@ -9,6 +9,7 @@
 
 /** Which domains a batch has. */
 typedef enum at_mix { AT_MIX_AUTO, AT_MIX_BALANCED, AT_MIX_TURNS } at_mix;
+typedef enum at_best { AT_BEST_ACCURACY, AT_BEST_LOSS } at_best;
 typedef enum at_scope { AT_SCOPE_MICRO_BATCH, AT_SCOPE_STEP } at_scope;
 typedef enum at_alpha_sees { AT_ALPHA_SEES_PAST, AT_ALPHA_SEES_OWN } at_alpha_sees;
 
@@ -57,6 +58,13 @@ typedef struct at_recipe {
     } distill;
     at_recipe_teacher teacher[AT_TEACHERS_MAX]; /* of distill.teacher, or distill.teachers */
     int n_teachers;
+    struct { /* of tasks on tables */
+        char *label, *test;
+        int header, scale, best; /* at_table_header, at_scaling, at_best */
+        int64_t skip, split_seed, rows, epochs, evaluate, patience;
+        at_strings categories, ignore;
+        double validation, test_share;
+    } table;
     bool distilling;
     struct { /* weights of what routers add to the loss, see arch/aux.h */
         double mutual_information, concentration, balance, z, attention, feed_forward;
@@ -76,6 +84,9 @@ at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *out)
 at_status at_recipe_bind_all(at_ctx *c, at_conf *f, bool distilling, at_recipe *out);
 /** Where the recipe's model is made of modules and does not name them: they are called so. */
 at_status at_recipe_modules(at_ctx *c, at_conf *f, char *const *name, int64_t n);
+/** Of a model that reads rows: the numbers of its inputs and outputs, where the recipe leaves them to the
+    data. */
+at_status at_recipe_sizes(at_ctx *c, at_conf *f, int64_t inputs, int64_t outputs);
 /** Freezes what it names.  AT_CONFIG: a glob that matches nothing. */
 at_status at_recipe_freeze(at_ctx *c, at_conf *f, const at_recipe *r, at_store *s);
 

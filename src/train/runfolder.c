@@ -27,14 +27,14 @@ static at_status take_lock(at_runfolder *r) {
 
 /* A new run writes these names: none of them may exist. */
 static at_status refuse_taken(at_runfolder *r) {
-    static const char *const name[] = {"recipe.yaml", "model", "report.html"};
+    static const char *const name[] = {"recipe.yaml", "model", "report.html", AT_RESULT_FILE};
     if (at_exists(r->checkpoints) || at_exists(r->metrics))
         return at_error(r->ctx, AT_ARG,
                         "%s holds a run already: continue it with --resume, or choose another "
                         "folder",
                         r->path);
     at_status s = AT_OK;
-    for (int i = 0; i < 3 && s == AT_OK; i++) {
+    for (int i = 0; i < 4 && s == AT_OK; i++) {
         char *path = at_join(r->ctx, r->path, name[i]);
         s = path ? AT_OK : AT_OOM;
         if (s == AT_OK && at_exists(path))

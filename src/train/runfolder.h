@@ -14,6 +14,9 @@
 #include "train/runstate.h"
 #include <stdio.h>
 
+/** What a finished run says of its model, where the task says something. */
+#define AT_RESULT_FILE "result.json"
+
 typedef struct at_runfolder {
     at_ctx *ctx;
     char *path, *checkpoints, *metrics;

@@ -19,19 +19,25 @@ typedef struct at_data {
     int64_t outputs; /* classes that a model tells apart: its vocabulary       */
     char **part;     /* [parts] owned; names of what is in use of it, borrowed */
     int64_t parts;
+    int64_t inputs;            /* numbers of a sample; 0: it has token ids */
+    int64_t samples;           /* rows to learn from; 0: there are as many as are asked for */
     char *tokenizer;           /* owned: a file that belongs to the model, or NULL       */
     char hash[AT_SHA256_TEXT]; /* of what names all of it: a resumed run has the same    */
 } at_data;
 
-/** Loss of a part of the held back data ("all": of all of it). */
-typedef at_status (*at_score_fn)(void *user, const char *part, double loss);
+/** Loss of a part of the held back data ("all": of all of it), and where there is one, the share that
+    was told right; NaN: there is none. */
+typedef at_status (*at_score_fn)(void *user, const char *part, double loss, double accuracy);
 
 typedef struct at_task {
     const char *name, *help;
     bool shards; /* its data is an at_dataset, so it may have teachers */
+    bool tables; /* its recipes have a section `table`, and epochs in place of steps */
 
     at_status (*open_data)(at_ctx *c, const at_recipe *r, at_data *out);
     void (*close_data)(at_data *d);
+    /** What of a recipe follows from the data; may be NULL. */
+    void (*settle)(at_recipe *r, const at_data *d);
     /** AT_MISMATCH: this model, called `what` in the sentence, cannot read this data. */
     at_status (*check_model)(at_ctx *c, const at_recipe *r, const at_data *d, const at_model *m,
                              const char *what);
@@ -54,13 +60,19 @@ typedef struct at_task {
     void (*stepped)(at_learner *l);
     /** All its parts, then "all"; nothing where nothing was held back. */
     at_status (*evaluate)(at_learner *l, at_ctx *c, at_compute *cp, at_score_fn f, void *user);
+    /** Whether to stop before the last step, as far as evaluations tell; NULL: never. */
+    bool (*done)(const at_learner *l);
+    /** Before the model is saved at last; may be NULL. */
+    void (*conclude)(at_learner *l);
+    /** How good the model is that the run ends with, into an open object; may be NULL. */
+    at_status (*result)(at_learner *l, at_ctx *c, at_compute *cp, at_json *j);
     /** What a resumed run needs of the state, in `file` of a checkpoint; all may be NULL. */
     const char *file;
     at_status (*save)(const at_learner *l, at_ctx *c, const char *dir);
     at_status (*load)(at_learner *l, at_ctx *c, const char *dir);
 } at_task;
 
-#define AT_TASKS(X) X(lm)
+#define AT_TASKS(X) X(lm) X(classify) X(regress)
 #define X(name)     extern const at_task at_task_##name;
 AT_TASKS(X)
 #undef X

@@ -6,6 +6,7 @@
 #include "infer/evaluate.h"
 #include "io/safetensors.h"
 #include "train/own_text.h"
+#include <math.h>
 #include <stdio.h>
 
 enum { STRETCH = 4 }; /* default length of a stretch, in lengths of history */
@@ -279,12 +280,12 @@ static at_status evaluate(at_learner *l, at_ctx *c, at_compute *cp, at_score_fn 
         s = at_eval_model(cp, l->model, &d->shard[AT_VALIDATION], r->train.context,
                           r->train.eval_windows, NULL, &e);
         s = at_dataset_error(c, smp->data, s);
-        if (s == AT_OK) s = f(user, d->name, e.nats / (double)e.tokens);
+        if (s == AT_OK) s = f(user, d->name, e.nats / (double)e.tokens, (double)NAN);
         all.nats += e.nats;
         all.tokens += e.tokens;
     }
     if (s != AT_OK || !all.tokens) return s;
-    return f(user, "all", all.nats / (double)all.tokens);
+    return f(user, "all", all.nats / (double)all.tokens, (double)NAN);
 }
 
 /* ---- keys and values of the blocks before, in a checkpoint ------------------------------- */

@@ -30,6 +30,7 @@ static at_status open_model(loop *l, at_conf *f) {
     at_ctx *c = l->c;
     const at_recipe *r = &l->recipe;
     at_status s = at_recipe_modules(c, f, l->data.part, l->data.parts);
+    if (s == AT_OK && l->data.inputs) s = at_recipe_sizes(c, f, l->data.inputs, l->data.outputs);
     if (s == AT_OK)
         s = r->top.init
                 ? at_model_load(c, r->top.init, true, &l->model)
@@ -126,7 +127,19 @@ static void say_progress(loop *l, const at_step_report *r) {
            (double)r->tokens / r->seconds, (int)(eta / 60), (int)eta % 60);
 }
 
-static at_status log_score(void *user, const char *part, double loss) {
+static void say_score(const loop *l, double loss, double accuracy) {
+    const long long step = l->trainer.progress.step;
+    if (!l->task->tables)
+        at_log(l->c, AT_LOG_INFO, "step %lld: validation loss %.4f (perplexity %.2f)", step, loss,
+               exp(loss));
+    else if (isnan(accuracy))
+        at_log(l->c, AT_LOG_PROGRESS, "step %lld: validation loss %.4f", step, loss);
+    else
+        at_log(l->c, AT_LOG_PROGRESS, "step %lld: validation loss %.4f, accuracy %.4f", step, loss,
+               accuracy);
+}
+
+static at_status log_score(void *user, const char *part, double loss, double accuracy) {
     loop *l = user;
     at_json j;
     at_json_open(&j, l->c);
@@ -134,10 +147,10 @@ static at_status log_score(void *user, const char *part, double loss) {
     at_json_put_number(&j, "tokens", (double)l->trainer.progress.tokens);
     at_json_put_string(&j, "domain", part);
     at_json_put_number(&j, "val_loss", loss);
+    if (!isnan(accuracy)) at_json_put_number(&j, "val_accuracy", accuracy);
     if (!strcmp(part, "all")) {
         l->out->val_loss = loss;
-        at_log(l->c, AT_LOG_INFO, "step %lld: validation loss %.4f (perplexity %.2f)",
-               (long long)l->trainer.progress.step, loss, exp(loss));
+        say_score(l, loss, accuracy);
     }
     return at_runfolder_log(&l->run, &j);
 }
@@ -153,12 +166,14 @@ static at_status save(loop *l) {
 
 static bool due(int64_t step, int64_t every) { return every > 0 && step % every == 0; }
 
+static bool done(const loop *l) { return l->task->done && l->task->done(&l->learner); }
+
 static at_status steps(loop *l) {
     const at_recipe *r = &l->recipe;
     at_train_state *p = &l->trainer.progress;
     int64_t saved = p->step ? p->step : -1;
     at_status s = AT_OK;
-    while (p->step < r->train.steps && s == AT_OK && !at_interrupted(l->c)) {
+    while (p->step < r->train.steps && s == AT_OK && !done(l) && !at_interrupted(l->c)) {
         at_step_report rep;
         if ((s = at_trainer_step(&l->trainer, &rep)) != AT_OK) return s;
         l->out->loss = rep.loss;
@@ -172,7 +187,7 @@ static at_status steps(loop *l) {
             saved = p->step;
         }
     }
-    if (s == AT_OK && p->step < r->train.steps) {
+    if (s == AT_OK && p->step < r->train.steps && !done(l)) {
         if (p->step > 0 && saved != p->step) s = save(l);
         if (s == AT_OK)
             s = at_error(l->c, AT_INTERRUPTED,
@@ -183,12 +198,27 @@ static at_status steps(loop *l) {
     return s;
 }
 
+static at_status write_result(loop *l) {
+    at_json j;
+    char *path = at_join(l->c, l->run.path, AT_RESULT_FILE);
+    at_json_open_file(&j, l->c);
+    at_status s = path ? l->task->result(&l->learner, l->c, &l->cp, &j) : AT_OOM;
+    if (s == AT_OK)
+        s = at_json_save(&j, path);
+    else
+        at_json_close(&j);
+    at_free(path);
+    return s;
+}
+
 static at_status finish(loop *l) {
     char *model = at_join(l->c, l->run.path, "model");
+    if (l->task->conclude) l->task->conclude(&l->learner);
     at_status s = model ? at_model_save(l->c, l->model, model, l->data.tokenizer) : AT_OOM;
     at_free(model);
     if (l->run.log) (void)fclose(l->run.log);
     l->run.log = NULL;
+    if (s == AT_OK && l->task->result) s = write_result(l);
     if (s == AT_OK) s = at_report_run(l->c, l->run.path);
     l->out->finished = s == AT_OK;
     return s;
@@ -204,7 +234,9 @@ at_status at_train(at_ctx *c, at_conf *recipe, const char *run, const at_train_o
     const bool computing = s == AT_OK;
     if (s == AT_OK) {
         l.task = at_tasks[l.recipe.top.task];
+        out->rows = l.task->tables;
         s = l.task->open_data(c, &l.recipe, &l.data);
+        if (s == AT_OK && l.task->settle) l.task->settle(&l.recipe, &l.data);
     }
     if (s == AT_OK) s = open_model(&l, recipe);
     if (s == AT_OK) s = open_teacher(&l);

@@ -16,6 +16,7 @@ typedef struct at_train_result {
     double val_loss; /* last validation, NaN when none */
     int64_t numel;
     bool finished;
+    bool rows; /* what was read are rows of a table, and progress.tokens are as many */
 } at_train_result;
 
 /** Trains in `run`.  Ctrl-C: saves, AT_INTERRUPTED.  AT_NUMERIC: stopped, the last checkpoint is

@@ -144,7 +144,7 @@ at_status at_trainer_step(at_trainer *t, at_step_report *out) {
     for (int k = 0; k < t->n_learners; k++) {
         const at_recipe *r = t->learner[k].recipe;
         if (t->learner[k].idle) continue;
-        out->tokens += r->train.batch * r->train.context * r->train.accumulate;
+        out->tokens += t->learner[k].per_batch * r->train.accumulate;
         n++;
     }
     if (!n) return at_error(t->ctx, AT_ARG, "a step: every learner is idle");

@@ -321,6 +321,43 @@ static void train(digests *d, const run_case *w) {
     keep_parameters(d, w->name, folder_of(w->name));
 }
 
+/* A table of numbers and a category, with holes, learnt by a mixture with all that it can have. */
+static void table(digests *d) {
+    static const char recipe[] =
+        "seed: 7\ntask: %s\ndata: {train: %s}\nmodel: {arch: mlp_moe, n_experts: 5, k: 3, "
+        "hidden_size: 11, n_layer: 2, gate_type: noisy, hidden_pdrop: 0.1%s}\n"
+        "losses: {switch: 0.01, mutual_distillation: 0.2}\n"
+        "table: {label: %s, ignore: [%s], epochs: 5, scale: %s}\n"
+        "train: {batch: 17, lr: 3e-3, save_every: 0}\n";
+    at_text t;
+    at_text_init(&t, &ctx, 0);
+    at_text_add(&t, "a,b,c,class,number\n");
+    for (uint64_t i = 0; i < 150; i++) {
+        const double x = at_normal(1, AT_STREAM_TEST, i), y = at_normal(2, AT_STREAM_TEST, i);
+        char b[24] = "?";
+        if (i % 7) (void)snprintf(b, sizeof b, "%.3f", y * 3);
+        at_textf(&t, "%.5f,%s,%c,%c,%.5f\n", x, b, (char)('p' + i % 3), x > y ? 'x' : 'y', x * y);
+    }
+    OK(at_write_file(&ctx, in("table.csv"), t.s, t.n));
+    at_text_close(&t);
+    for (int i = 0; i < 2; i++) {
+        const char *name = i ? "table/number" : "table/classes";
+        char text[1024], run[600];
+        const int n =
+            snprintf(text, sizeof text, recipe, i ? "regress" : "classify", in("table.csv"),
+                     i ? ", activation_function: gelu" : "", i ? "number" : "class",
+                     i ? "class" : "number", i ? "quantile" : "standard");
+        at_conf *f = NULL;
+        at_train_result out;
+        (void)snprintf(run, sizeof run, "%s.run", folder_of(name));
+        OK(at_conf_parse(&ctx, "recipe.yaml", text, (size_t)n, &f));
+        OK(at_train(&ctx, f, run, &(at_train_options){0}, &out));
+        at_conf_close(f);
+        (void)strcat(run, "/model");
+        keep_parameters(d, name, run);
+    }
+}
+
 static void to_bf16(void) {
     at_conversion r;
     OK(at_convert(&cp, in("moduleformer"), in("moduleformer.bf16"), AT_TO_ARTEL, AT_DT_BF16, 3,
@@ -389,6 +426,7 @@ static void everything(digests *d, int threads) {
         if (strstr(runs[i].rest, "gpt2.logits")) capture(d);
         train(d, &runs[i]);
     }
+    table(d);
     logits(d, "gpt2/logits", in("gpt2"));
     logits(d, "moduleformer/logits", in("moduleformer"));
     logits(d, "moduleformer/BF16 logits", in("moduleformer.bf16"));

@@ -42,6 +42,7 @@ static void numbers_levels_missing(void **state) {
     assert_int_equal(f.n, 4);
     assert_int_equal(f.inputs, 1 + 3 + 2 + 4);
     assert_int_equal(f.classes.n, 2);
+    assert_int_equal(f.majority, 0); /* two of each: the first */
     assert_string_equal(f.classes.name[1], "b");
     OK(at_reading_open(&ctx, &f, &t, &r));
     at_real x[10];
@@ -161,6 +162,7 @@ static void round_trip(void **state) {
             OK(at_features_read(&ctx, "read", o, &g));
             assert_int_equal(f.inputs, g.inputs);
             assert_int_equal(f.classes.n, g.classes.n);
+            assert_int_equal(f.majority, g.majority);
             assert_true(f.mean == g.mean && f.spread == g.spread);
             OK(at_reading_open(&ctx, &f, &t, &r));
             OK(at_reading_open(&ctx, &g, &t, &q));

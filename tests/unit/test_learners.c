@@ -509,8 +509,9 @@ static void alpha_is_resumed(void **state) {
 
 static void tables(void **state) {
     (void)state;
-    assert_string_equal(at_tasks[0]->name, "lm");
-    assert_null(at_tasks[1]);
+    static const char *const task[] = {"lm", "classify", "regress"};
+    for (int i = 0; i < 3; i++) assert_string_equal(at_tasks[i]->name, task[i]);
+    assert_null(at_tasks[3]);
     static const char *const rule[] = {"fixed", "adaptive", "slopes", "anneal", "gradient_norm"};
     for (int i = 0; i < 5; i++) assert_string_equal(at_alpha_rules[i]->name, rule[i]);
     assert_null(at_alpha_rules[5]);

@@ -162,7 +162,35 @@ static at_status compose_of(const char *recipe_text, const char *out) {
 
 static at_status compose(const char *out) { return compose_of(composition, out); }
 
+/* A run on a table, its result and page. */
+static at_status table_run_in(const char *folder) {
+    char text[1024];
+    at_conf *f = NULL;
+    at_train_result out;
+    const int n =
+        snprintf(text, sizeof text,
+                 "task: classify\nmodel: {arch: mlp_moe, hidden_size: 4, k: 2}\n"
+                 "losses: {mutual_distillation: 0.1}\ndata: {train: %s/rows.csv}\n"
+                 "table: {epochs: 1, categories: [n]}\ntrain: {batch: 4, save_every: 1}\n",
+                 root);
+    at_status s = at_conf_parse(&ctx, "recipe.yaml", text, (size_t)n, &f);
+    if (s == AT_OK) s = at_train(&ctx, f, folder, &(at_train_options){0}, &out);
+    at_conf_close(f);
+    return s;
+}
+static at_status table_run(void) { return table_run_in(in_root("out/table")); }
+
+static void make_rows(void) {
+    char text[1024] = "u,v,n,kind\n";
+    for (int i = 0; i < 24; i++)
+        (void)snprintf(text + strlen(text), 32, "%d,%s,%d,%s\n", i * 7 % 5, i % 6 ? "1.5" : "",
+                       i % 3, i % 2 ? "a" : "b");
+    OK(at_write_file(&ctx, in_root("rows.csv"), text, strlen(text)));
+    OK(table_run_in(in_root("table")));
+}
+
 static void make_inputs(void) {
+    make_rows();
     at_tokenizer *tok = NULL;
     at_model *m = NULL;
     at_router *r = NULL;
@@ -366,13 +394,22 @@ static artel_status segment(artel *a, at_text *said) {
                                 said);
 }
 
+static artel_status table_eval(artel *a, at_text *said) {
+    return artel_eval(a, in_root("table/model"), in_root("rows.csv"), &(artel_eval_options){0},
+                      listen, said);
+}
+static void hear(void *user, const char *bytes, size_t n) { at_text_bytes(user, bytes, n); }
+static artel_status table_predict(artel *a, at_text *said) {
+    return artel_predict(a, in_root("table/model"), in_root("rows.csv"), hear, said);
+}
+
 /* Whichever allocation fails: what is told is told whole, as it is with all the memory, and whoever
    was not told everything gets AT_OOM. */
 static void results(void **state) {
     (void)state;
     artel_status (*const what[])(artel *, at_text *) = {
-        inspect_plain,   inspect_modular, inspect_trunks, inspect_data,
-        inspect_tensors, explain,         segment};
+        inspect_plain, inspect_modular, inspect_trunks, inspect_data, inspect_tensors,
+        explain,       segment,         table_eval,     table_predict};
     artel *a = artel_open(1, NULL, NULL);
     assert_non_null(a);
     for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
@@ -702,10 +739,13 @@ static void again(void) {
     OK(at_remove_tree(&ctx, in_root("out/run")));
 }
 
+static void table_is_sound(void) { OK(at_remove_tree(&ctx, in_root("out/table"))); }
+
 static void running(void **state) {
     (void)state;
     OK(at_remove_tree(&ctx, in_root("out")));
     OK(at_make_dir(&ctx, in_root("out")));
+    every_allocation("run on a table", 5, table_run, table_is_sound, table_is_sound);
     every_allocation("whole run", 7, whole_run, run_is_sound, run_is_sound);
     every_allocation("extend", 29, extend, not_extended, again);
     run_is_sound();

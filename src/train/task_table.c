@@ -1,0 +1,262 @@
+/* task_table.c - learning from rows: epochs in keyed permutations, validation, the best of them kept. */
+#include "base/file.h"
+#include "base/rng.h"
+#include "io/safetensors.h"
+#include "train/learner.h"
+#include "train/table_set.h"
+#include <math.h>
+#include <string.h>
+
+#define STATE_FILE "best.safetensors"
+
+/* What it keeps for a learner. */
+typedef struct table_state {
+    const at_table_set *set;
+    at_real *x, *target; /* of a micro-batch */
+    int32_t *label;
+    at_real *best;      /* the values of the store at the best validation so far */
+    bool any;           /* there was one                                         */
+    double score, loss; /* of it: what is maximised, and the validation loss    */
+    int64_t since;      /* validations that were no better, one after the other */
+} table_state;
+
+static table_state *state_of(const at_learner *l) { return l->state; }
+
+/* ---- data and models ---- */
+
+static at_status open_data(at_ctx *c, const at_recipe *r, bool classes, at_data *out) {
+    at_table_set *set = NULL;
+    const at_status s = at_table_set_open(c, r, classes, &set);
+    if (s != AT_OK) return s;
+    *out = (at_data){.set = set,
+                     .outputs = classes ? set->features.classes.n : 1,
+                     .inputs = set->features.inputs,
+                     .samples = set->part[AT_PART_TRAIN].n};
+    memcpy(out->hash, set->origin.sha256, sizeof out->hash);
+    return AT_OK;
+}
+
+static void close_data(at_data *d) {
+    at_table_set_close(d->set);
+    *d = (at_data){0};
+}
+
+/* Epochs become steps. */
+static void settle(at_recipe *r, const at_data *d) {
+    const int64_t a_step = r->train.batch * r->train.accumulate;
+    const int64_t epoch = (d->samples + a_step - 1) / a_step;
+    if (!r->train.steps) r->train.steps = r->table.epochs * epoch;
+    if (r->table.evaluate) r->train.eval_every = r->table.evaluate * epoch;
+}
+
+static at_status check_model(at_ctx *c, const at_recipe *r, const at_data *d, const at_model *m,
+                             const char *what) {
+    if (!at_model_of_tables(m))
+        return at_error(c, AT_MISMATCH,
+                        "%s is of architecture %s, which does not read rows of numbers", what,
+                        m->arch->name);
+    if (m->dims.inputs == d->inputs && m->dims.vocab == d->outputs) return AT_OK;
+    return at_error(
+        c, AT_MISMATCH,
+        "%s reads %lld numbers and has %lld outputs, but %s comes to %lld inputs and %lld outputs",
+        what, (long long)m->dims.inputs, (long long)m->dims.vocab, r->data.train,
+        (long long)d->inputs, (long long)d->outputs);
+}
+
+static at_status sign_model(at_ctx *c, const at_data *d, at_model *m) {
+    const at_table_set *set = d->set;
+    return at_table_sign(c, m, &set->features, &set->origin);
+}
+
+/* ---- a learner ---- */
+
+static at_status open_state(at_learner *l, at_ctx *c, const void *set) {
+    const int64_t batch = l->recipe->train.batch, inputs = l->model->dims.inputs;
+    table_state *b = l->state = at_calloc(c, 1, sizeof *b);
+    if (!b) return AT_OOM;
+    b->set = set;
+    l->per_batch = batch;
+    if (l->teacher.kind)
+        return at_error(c, AT_CONFIG,
+                        "distill: a teacher reads text, and this task has rows of a table");
+    b->x = at_malloc(c, (size_t)(batch * inputs) * sizeof *b->x);
+    b->target = at_malloc(c, (size_t)batch * sizeof *b->target);
+    b->label = at_malloc(c, (size_t)batch * sizeof *b->label);
+    b->best = at_calloc(c, (size_t)l->model->store.numel, sizeof *b->best);
+    return b->x && b->target && b->label && b->best ? AT_OK : AT_OOM;
+}
+
+static void close_state(at_learner *l) {
+    table_state *b = state_of(l);
+    if (!b) return;
+    at_free(b->x);
+    at_free(b->target);
+    at_free(b->label);
+    at_free(b->best);
+    at_free(b);
+}
+
+/* Row number g of all that are read one after the other: each epoch has every row once. */
+static int64_t row_of(const at_learner *l, int64_t g, int64_t n) {
+    const uint64_t key =
+        at_rand64((uint64_t)l->recipe->top.seed, AT_STREAM_BATCH, (uint64_t)(g / n));
+    return (int64_t)at_rand_permute((uint64_t)(g % n), (uint64_t)n, key, AT_STREAM_BATCH);
+}
+
+static at_tensor *loss_of(at_learner *l, at_run *run, int64_t index, double text_weight, at_pass *p,
+                          at_losses *out) {
+    table_state *b = state_of(l);
+    const at_table_rows *t = &b->set->part[AT_PART_TRAIN];
+    const int64_t batch = l->recipe->train.batch, inputs = l->model->dims.inputs;
+    (void)text_weight;
+    for (int64_t i = 0; i < batch; i++) {
+        const int64_t row = row_of(l, index * batch + i, t->n);
+        memcpy(b->x + i * inputs, t->x + row * inputs, (size_t)inputs * sizeof *b->x);
+        b->label[i] = t->class ? t->class[row] : 0;
+        b->target[i] = t->target ? t->target[row] : 0;
+    }
+    const at_input in = {.kind = AT_INPUT_ROWS, .values = b->x, .B = batch, .T = inputs};
+    at_tensor *x = at_model_hidden(l->model, run, &in, p);
+    if (p->collect) return x;
+    x = at_model_logits(l->model, run, x);
+    x = t->class ? at_xent(run, x, b->label) : at_square_loss(run, x, b->target);
+    *out = (at_losses){.ce = x && !run->dry ? (double)x->data[0] : 0};
+    return x;
+}
+
+/* ---- measuring ---- */
+
+/* Classes by accuracy, where the recipe says so; else, and among equals, by the loss. */
+static bool better(const at_learner *l, const table_state *b, double score, double loss) {
+    if (!b->any) return true;
+    if (b->set->features.classes.n && l->recipe->table.best == AT_BEST_ACCURACY)
+        return score > b->score || (!(score < b->score) && loss < b->loss);
+    return loss < b->loss;
+}
+
+static at_status evaluate(at_learner *l, at_ctx *c, at_compute *cp, at_score_fn f, void *user) {
+    table_state *b = state_of(l);
+    const at_features *features = &b->set->features;
+    const at_table_rows *rows = &b->set->part[AT_PART_VALIDATION];
+    at_scores s = {0};
+    (void)c;
+    if (!rows->n) return AT_OK;
+    at_status st = at_table_score(cp, l->model, features, rows, &s);
+    const double loss = features->classes.n ? s.loss : s.loss / features->spread / features->spread;
+    if (st == AT_OK) {
+        b->since++;
+        if (better(l, b, s.accuracy, loss)) {
+            b->any = true;
+            b->since = 0;
+            b->score = s.accuracy;
+            b->loss = loss;
+            memcpy(b->best, l->model->store.value, (size_t)l->model->store.numel * sizeof *b->best);
+        }
+        st = f(user, "all", loss, features->classes.n ? s.accuracy : (double)NAN);
+    }
+    at_scores_close(&s);
+    return st;
+}
+
+static bool done(const at_learner *l) {
+    const int64_t patience = l->recipe->table.patience;
+    return patience > 0 && state_of(l)->since >= patience;
+}
+
+static void conclude(at_learner *l) {
+    const table_state *b = state_of(l);
+    if (b->any)
+        memcpy(l->model->store.value, b->best, (size_t)l->model->store.numel * sizeof *b->best);
+}
+
+static at_status result(at_learner *l, at_ctx *c, at_compute *cp, at_json *j) {
+    const table_state *b = state_of(l);
+    const at_features *f = &b->set->features;
+    const at_table_rows *rows = &b->set->part[AT_PART_TEST];
+    at_scores s = {0};
+    (void)c;
+    at_json_put_string(j, "part", "test");
+    at_json_put_numbers(j, "split",
+                        (double[]){(double)b->set->part[AT_PART_TRAIN].n,
+                                   (double)b->set->part[AT_PART_VALIDATION].n, (double)rows->n},
+                        3);
+    if (!rows->n) return AT_OK;
+    const at_status st = at_table_score(cp, l->model, f, rows, &s);
+    if (st == AT_OK) at_table_put_scores(f, rows, &s, j);
+    at_scores_close(&s);
+    return st;
+}
+
+/* ---- in a checkpoint ---- */
+
+enum { NUMBERS = 4 };
+
+static at_status save(const at_learner *l, at_ctx *c, const char *dir) {
+    const table_state *b = state_of(l);
+    const int64_t n = l->model->store.numel, few = NUMBERS;
+    const double kept[NUMBERS] = {b->any, b->score, b->loss, (double)b->since};
+    const at_dtype type = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
+    at_st_writer *w = NULL;
+    char *path = at_join(c, dir, STATE_FILE);
+    at_status s = path ? at_st_writer_open(c, path, &w) : AT_OOM;
+    if (s == AT_OK) s = at_st_writer_add(c, w, "best", type, 1, &n, b->best);
+    if (s == AT_OK) s = at_st_writer_add(c, w, "kept", AT_DT_F64, 1, &few, kept);
+    if (s == AT_OK) s = at_st_writer_commit(c, w);
+    at_st_writer_close(w);
+    at_free(path);
+    return s;
+}
+
+static at_status find(at_ctx *c, const at_st *st, const char *name, int64_t n,
+                      const at_st_tensor **out) {
+    *out = at_st_find(st, name);
+    if (*out && (*out)->rank == 1 && (*out)->dim[0] == n) return AT_OK;
+    return at_error(c, AT_FORMAT, "%s: expected a tensor `%s` of %lld values", at_st_path(st), name,
+                    (long long)n);
+}
+
+static at_status load(at_learner *l, at_ctx *c, const char *dir) {
+    table_state *b = state_of(l);
+    const at_st_tensor *t;
+    double kept[NUMBERS];
+    at_st *st = NULL;
+    char *path = at_join(c, dir, STATE_FILE);
+    at_status s = path ? at_st_open(c, path, &st) : AT_OOM;
+    if (s == AT_OK) s = at_st_verify(c, st);
+    if (s == AT_OK) s = find(c, st, "best", l->model->store.numel, &t);
+    if (s == AT_OK)
+        s = sizeof(at_real) == 4 ? at_st_to_f32(c, t, (float *)(void *)b->best)
+                                 : at_st_to_f64(c, t, (double *)(void *)b->best);
+    if (s == AT_OK) s = find(c, st, "kept", NUMBERS, &t);
+    if (s == AT_OK) s = at_st_to_f64(c, t, kept);
+    if (s == AT_OK) {
+        b->any = kept[0] > 0;
+        b->score = kept[1];
+        b->loss = kept[2];
+        b->since = (int64_t)kept[3];
+    }
+    at_st_close(st);
+    at_free(path);
+    return s;
+}
+
+/* ---- the rows of the table of tasks ---- */
+
+static at_status open_classes(at_ctx *c, const at_recipe *r, at_data *out) {
+    return open_data(c, r, true, out);
+}
+static at_status open_numbers(at_ctx *c, const at_recipe *r, at_data *out) {
+    return open_data(c, r, false, out);
+}
+
+#define TABLE_TASK(the_name, the_help, the_open)                                             \
+    {                                                                                        \
+        .name = the_name, .help = the_help, .tables = true, .open_data = the_open,           \
+        .close_data = close_data, .settle = settle, .check_model = check_model,              \
+        .sign_model = sign_model, .open = open_state, .close = close_state, .loss = loss_of, \
+        .evaluate = evaluate, .done = done, .conclude = conclude, .result = result,          \
+        .file = STATE_FILE, .save = save, .load = load                                       \
+    }
+const at_task at_task_classify =
+    TABLE_TASK("classify", "the class of rows of a table", open_classes);
+const at_task at_task_regress = TABLE_TASK("regress", "a number of rows of a table", open_numbers);

@@ -1,0 +1,100 @@
+#!/bin/sh
+# Tables through the program: one line from a CSV to a measured model, its answers, and what is refused.
+. tests/cli/lib.sh
+cd "$work" || exit 1
+
+# Two numbers and a colour; the class is the sign of their product, turned over where the colour is red.
+awk 'BEGIN { srand(3); print "u,v,colour,kind"
+    for (i = 0; i < 300; i++) { u = rand() * 2 - 1; v = rand() * 2 - 1; red = rand() < 0.5
+        printf "%.4f,%.4f,%s,\"%s\"\n", u, v, red ? "red" : "blue", (u * v > 0) != red ? "the same" : "other" } }' >"it's data.csv"
+
+run 0 "$ARTEL" train "it's data.csv" --label kind -o run -q
+prints "\`kind\` of 60 rows held back: "
+prints "% right (95 % interval"
+prints "always the most frequent"
+prints "macro F1"
+prints "said:"
+prints "the same"
+check "a page" grep -q "On 60 rows that were held back: kind" run/report.html
+check "a result" grep -q '"confusion"' run/result.json
+check "no checkpoint but the last" test "$(ls run/checkpoints | wc -l)" -eq 1
+
+run 0 "$ARTEL" eval run/model --data "it's data.csv" --json
+cp .out test.json
+prints '"rows":60,'
+accuracy=$(sed 's/.*"accuracy":\([0-9.]*\).*/\1/' test.json)
+check "it learns ($accuracy)" awk "BEGIN { exit !($accuracy > 0.8) }"
+check "what train said is what eval says" grep -q "\"accuracy\":	*$accuracy" run/result.json
+run 0 "$ARTEL" eval run/model --data "it's data.csv" --split train --json
+prints '"rows":180,'
+
+run 0 "$ARTEL" predict run/model "it's data.csv" --threads 1
+cp .out one.csv
+check "a header" grep -qx 'kind,p(other),p(the same)' one.csv
+check "a line a row" test "$(wc -l <one.csv)" -eq 301
+run 0 "$ARTEL" predict run/model "it's data.csv" --threads 2
+check "the same on two threads" cmp -s .out one.csv
+check "probabilities" awk -F, 'NR > 1 { d = $2 + $3 - 1; if (d < -1e-5 || d > 1e-5 || ($1 == "other") != ($2 > $3)) bad = 1 } END { exit bad }' one.csv
+cut -d, -f1-3 "it's data.csv" >unlabelled.csv
+run 0 "$ARTEL" predict run/model unlabelled.csv
+check "labels are not looked at" cmp -s .out one.csv
+tail -n +2 unlabelled.csv | head -2 | sed 's/^/,/; s/red/green/; s/blue/green/' >headless.csv
+printf 'colour;v;u\nblue;?;0.5\n' >other.csv
+run 0 "$ARTEL" predict run/model other.csv
+check "columns by name, a value missing" test "$(wc -l <.out)" -eq 2
+
+# the recipe that it stands for; --set is above it
+run 0 "$ARTEL" train "it's data.csv" --label kind --set train.lr=0.5 --set model.n_experts=2 --print-config
+prints "task: classify"
+prints "label: kind  # option --label"
+prints "lr: 0.5  # option --set"
+prints "n_experts: 2  # option --set"
+prints "batch: 32  # artel train TABLE"
+"$ARTEL" train "it's data.csv" --label kind --print-config | sed 's/ *#.*//' >recipe.yaml
+run 0 "$ARTEL" train recipe.yaml -o again -q --threads 1
+check "the recipe does the same" cmp -s run/model/model.safetensors again/model/model.safetensors
+run 0 "$ARTEL" inspect run/model
+prints "mlp_moe"
+run 0 "$ARTEL" inspect run
+
+# numbers
+awk 'BEGIN { srand(4); print "a\tb\ty"; for (i = 0; i < 200; i++) { a = rand(); b = rand(); printf "%.4f\t%.4f\t%.4f\n", a, b, 5 + 3 * a - b } }' >numbers.tsv
+run 0 "$ARTEL" train numbers.tsv --regress -o numbers -q
+prints "\`y\` of 40 rows held back: RMSE"
+run 0 "$ARTEL" predict numbers/model numbers.tsv
+check "near the truth" awk -F'\t' 'NR == FNR { y[NR] = $1; next } FNR > 1 { d = y[FNR] - $3; s += d * d } END { exit !(s / FNR < 0.05) }' .out numbers.tsv
+
+# what is refused
+run 2 "$ARTEL" train "it's data.csv" --label kinds -o no
+says "it's data.csv: no column \`kinds\`, did you mean \`kind\`?"
+run 1 "$ARTEL" train numbers.tsv -o no
+says "column \`y\` has"
+says "artel train: --regress"
+printf 'a,b\n1,x\n2,y,z\n' >ragged.csv
+run 1 "$ARTEL" train ragged.csv -o no
+says "ragged.csv:3: 3 cells, expected 2"
+printf 'a,b\n1,x\n2,y\nthree,x\n4,y\n' >word.csv
+run 1 "$ARTEL" train word.csv -o no
+says "word.csv:4: column \`a\`: \`three\` is no number"
+printf 'a,b\n1,x\n2,x\n3,x\n' >one.csv
+run 1 "$ARTEL" train one.csv -o no
+says "expected two classes or more"
+run 1 "$ARTEL" train missing.csv -o no
+says "missing.csv"
+check "nothing is left behind" test ! -e no
+run 1 "$ARTEL" predict run/model numbers.tsv
+says "no column"
+run 1 "$ARTEL" eval run/model --data unlabelled.csv
+says "no column \`kind\`, which the model predicts"
+run 2 "$ARTEL" eval run/model --data other.csv --split train
+says "is not the file that the model learnt from"
+run 2 "$ARTEL" eval run/model --data "it's data.csv" --usage
+says "are for text"
+run 1 "$ARTEL" predict /nowhere numbers.tsv
+run 2 "$ARTEL" predict run/model
+run 2 "$ARTEL" generate run/model --prompt "a text"
+says "no tokenizer.json"
+run 2 "$ARTEL" distill "it's data.csv" --label kind -o no
+run 1 "$ARTEL" plan recipe.yaml
+says "what a run on a table costs is not worked out"
+done_testing

@@ -1,0 +1,207 @@
+/*
+ * test_mlp_moe.c - a mixture of perceptrons is what its formula says, in plain loops: dense and top-k
+ * gates, biases, temperature; noise is for training alone.  Scores of predictions are those of scikit-learn.
+ */
+#include "arch/read.h"
+#include "base/rng.h"
+#include "check.h"
+#include "infer/scores.h"
+#include <math.h>
+#include <stdio.h>
+
+enum { ROWS = 9, D = 5, H = 4, C = 3, E = 4 };
+static at_ctx ctx;
+static at_compute cp;
+static at_arena arena;
+static at_real x[ROWS * D];
+
+static at_model *model_of(const char *more) {
+    char yaml[400];
+    at_conf *f = NULL;
+    at_model *m = NULL;
+    (void)snprintf(
+        yaml, sizeof yaml,
+        "model: {arch: mlp_moe, n_inputs: %d, num_labels: %d, hidden_size: %d, n_experts: %d%s}\n",
+        D, C, H, E, more);
+    OK(at_conf_parse(&ctx, "m", yaml, strlen(yaml), &f));
+    OK(at_model_new(&ctx, f, "model", 1, 3, &m));
+    OK(at_conf_finish(&ctx, f));
+    at_conf_close(f);
+    for (int64_t i = 0; i < m->store.n; i++) /* biases, too */
+        for (int64_t j = 0; j < at_numel(&m->store.p[i]->t); j++)
+            m->store.p[i]->t.data[j] += (at_real)(0.5 * at_normal(3, (uint64_t)i, (uint64_t)j));
+    return m;
+}
+
+static const at_real *of(const at_model *m, const char *path) {
+    const at_param_entry *p = at_store_find(&m->store, path);
+    if (!p) fail_msg("no parameter %s", path);
+    return p->t.data;
+}
+
+static double slot(const at_model *m, int e, const char *part, int i) {
+    char path[64];
+    (void)snprintf(path, sizeof path, "mlp.bank.%d.%s", e, part);
+    return (double)of(m, path)[i];
+}
+
+/* Logits of a row by the formula, in double. */
+static void expected(const at_model *m, int k, double tau, const at_real *row, double *y) {
+    double z[E], p[E], sum = 0;
+    bool asked[E] = {0};
+    for (int e = 0; e < E; e++) {
+        z[e] = (double)of(m, "mlp.gate.bias")[e];
+        for (int d = 0; d < D; d++) z[e] += slot(m, e, "row", d) * (double)row[d];
+    }
+    for (int i = 0; i < k; i++) {
+        int best = -1;
+        for (int e = 0; e < E; e++)
+            if (!asked[e] && (best < 0 || z[e] > z[best])) best = e;
+        asked[best] = true;
+    }
+    for (int e = 0; e < E; e++) sum += p[e] = asked[e] ? exp(z[e] / tau) : 0;
+    memset(y, 0, C * sizeof *y);
+    for (int e = 0; e < E; e++) {
+        double h[H];
+        for (int i = 0; i < H; i++) {
+            h[i] = slot(m, e, "0.bias", i);
+            for (int d = 0; d < D; d++) h[i] += (double)row[d] * slot(m, e, "0.weight", d * H + i);
+            h[i] = h[i] > 0 ? h[i] : 0;
+        }
+        for (int c = 0; c < C; c++) {
+            double o = slot(m, e, "1.bias", c);
+            for (int i = 0; i < H; i++) o += h[i] * slot(m, e, "1.weight", i * C + c);
+            y[c] += p[e] / sum * o;
+        }
+    }
+}
+
+static at_tensor *logits_of(at_run *r, at_model *m, bool train, uint64_t seed) {
+    at_run_init(r, &cp, &arena, train, seed);
+    const at_input in = {.kind = AT_INPUT_ROWS, .values = x, .B = ROWS, .T = D};
+    at_tensor *y = at_model_hidden(m, r, &in, NULL);
+    OK(at_run_status(r));
+    return at_model_logits(m, r, y);
+}
+
+static void formula(void **state) {
+    (void)state;
+    static const struct {
+        const char *more;
+        int k;
+        double tau;
+    } how[] = {{"", E, 1},
+               {", k: 2", 2, 1},
+               {", k: 1", 1, 1},
+               {", gate_temperature: 0.6", E, 0.6},
+               {", k: 3, gate_type: gumbel, gate_temperature: 2", 3, 2},
+               {", gate_type: noisy", E, 1}};
+    for (size_t i = 0; i < sizeof how / sizeof *how; i++) {
+        at_model *m = model_of(how[i].more);
+        at_run r;
+        const at_tensor *l = logits_of(&r, m, false, 1);
+        for (int n = 0; n < ROWS; n++) {
+            double y[C];
+            expected(m, how[i].k, how[i].tau, x + n * D, y);
+            for (int c = 0; c < C; c++)
+                if (!(fabs(y[c] - (double)l->data[n * C + c]) < 1e-5 * (1 + fabs(y[c]))))
+                    fail_msg("{%s} row %d: expected %g, found %g", how[i].more, n, y[c],
+                             (double)l->data[n * C + c]);
+        }
+        at_arena_rewind(&arena, (at_mark){0});
+        at_model_close(m);
+    }
+}
+
+/* Gates with noise are others for each seed, and without it the same. */
+static void noise(void **state) {
+    (void)state;
+    static const char *const how[] = {"", ", gate_type: gumbel", ", gate_type: noisy"};
+    for (int i = 0; i < 3; i++) {
+        at_model *m = model_of(how[i]);
+        at_real first[ROWS * C];
+        at_run r;
+        memcpy(first, logits_of(&r, m, true, 1)->data, sizeof first);
+        const bool same = !memcmp(first, logits_of(&r, m, true, 2)->data, sizeof first);
+        assert_true(same == (i == 0));
+        assert_memory_equal(first, logits_of(&r, m, true, 1)->data, sizeof first);
+        at_arena_rewind(&arena, (at_mark){0});
+        at_model_close(m);
+    }
+}
+
+static void wrong_width(void **state) {
+    (void)state;
+    at_model *m = model_of("");
+    at_run r;
+    at_run_init(&r, &cp, &arena, false, 1);
+    const at_input in = {.kind = AT_INPUT_ROWS, .values = x, .B = ROWS, .T = D - 1},
+                   ids = {.ids = (int32_t[]){0}, .B = 1, .T = 1};
+    assert_null(at_model_hidden(m, &r, &in, NULL));
+    assert_int_equal(at_run_status(&r), AT_ARG);
+    expect_says(&ctx, "rows of 4 numbers, expected 5");
+    at_run_init(&r, &cp, &arena, false, 1);
+    assert_null(at_model_hidden(m, &r, &ids, NULL));
+    assert_int_equal(at_run_status(&r), AT_ARG);
+    expect_says(&ctx, "reads rows of numbers, not token ids");
+    at_model_close(m);
+}
+
+static void near(double found, double want, const char *what) {
+    if (!(fabs(found - want) < 1e-9))
+        fail_msg("%s: expected %.12g, found %.12g", what, want, found);
+}
+
+/* The numbers are scikit-learn's. */
+static void scores(void **state) {
+    (void)state;
+    static const at_real logits[8][3] = {{2, 1, 0}, {0, 1.5, 1}, {1, 1, 3},     {0.25, 0.125, 0},
+                                         {3, 0, 0}, {0, 2, 0.5}, {1, 2, 1.875}, {0, 0, 0.25}};
+    static const int32_t truth[8] = {0, 1, 2, 1, 0, 1, 2, 0};
+    at_scores s;
+    OK(at_scores_open(&ctx, 3, &s));
+    for (int i = 0; i < 8; i++) at_scores_class(&s, logits[i], truth[i]);
+    at_scores_finish(&s);
+    near(s.accuracy, 0.625, "accuracy");
+    near(s.macro_f1, 0.611111111111, "macro F1");
+    near(s.loss, 0.610192657184, "log loss");
+    near(s.ece, 0.32084673258, "ECE");
+    near(s.low, 0.305742394603, "low");
+    near(s.high, 0.863155714176, "high");
+    static const int64_t confusion[9] = {2, 0, 1, 1, 2, 0, 0, 1, 1};
+    assert_memory_equal(s.confusion, confusion, sizeof confusion);
+    at_scores_close(&s);
+    OK(at_scores_open(&ctx, 0, &s));
+    static const double found[4] = {1, 2.5, -1, 4}, number[4] = {1.5, 2, -1.2, 5};
+    for (int i = 0; i < 4; i++) at_scores_number(&s, found[i], number[i]);
+    at_scores_finish(&s);
+    near(s.rmse, 0.6204836823, "RMSE");
+    near(s.mae, 0.55, "MAE");
+    near(s.r2, 0.920485349167, "R2");
+    at_scores_close(&s);
+    OK(at_scores_open(&ctx, 3, &s)); /* a class that nobody knows is wrong */
+    at_scores_class(&s, logits[0], 0);
+    at_scores_class(&s, logits[0], -1);
+    at_scores_finish(&s);
+    assert_true(s.accuracy == 0.5 && s.unknown == 1 && s.n == 2);
+    near(s.loss, log(exp(2) + exp(1) + 1) - 2, "loss of those known");
+    near(s.macro_f1, 1, "F1 of those known");
+    at_scores_close(&s);
+}
+
+int main(void) {
+    at_ctx_init(&ctx, 2);
+    at_arena_init(&arena, &ctx);
+    if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
+    for (uint64_t i = 0; i < ROWS * D; i++) x[i] = (at_real)at_normal(1, AT_STREAM_TEST, i);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(formula),
+        cmocka_unit_test(noise),
+        cmocka_unit_test(wrong_width),
+        cmocka_unit_test(scores),
+    };
+    const int bad = cmocka_run_group_tests(tests, NULL, NULL);
+    at_compute_close(&cp);
+    at_arena_close(&arena);
+    return bad;
+}
