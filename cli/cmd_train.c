@@ -78,11 +78,9 @@ static bool quoted(recipe_args *r, const char *key, const char *text, const char
 
 /* What a recipe for it would say. */
 static bool recipe_of_table(recipe_args *r, const char *path, const table_args *t) {
-    static const char *const set[][2] = {{"model.arch", "mlp_moe"},
-                                         {"train.batch", "32"},
-                                         {"train.lr", "3e-3"},
-                                         {"train.weight_decay", "0.01"},
-                                         {"train.save_every", "0"}};
+    static const char *const set[][2] = {{"model.arch", "mlp_moe"}, {"train.batch", "32"},
+                                         {"train.lr", "3e-3"},      {"train.weight_decay", "0.01"},
+                                         {"train.save_every", "0"}, {"train.spike", "0"}};
     bool ok = recipe_default(r, "task", t->regress ? "regress" : "classify", "artel train TABLE");
     ok = ok && quoted(r, "data.train", path, "artel train TABLE");
     if (t->label) ok = ok && quoted(r, "table.label", t->label, "option --label");

@@ -21,6 +21,7 @@
     X(extend, "one more trunk for a model of trunks, and a proof")      \
     X(eval, "loss and perplexity on each domain of a data set")         \
     X(predict, "what a model of tables says of rows")                   \
+    X(probe, "what each expert of a classifier knows")                  \
     X(atlas, "which experts of a mixture read what")                    \
     X(score, "BLEU and chrF of a text against a reference")             \
     X(generate, "text from a model")                                    \

@@ -414,6 +414,16 @@ ARTEL_API artel_status artel_atlas(artel *a, const char *model, const char *data
 ARTEL_API artel_status artel_predict(artel *a, const char *model, const char *file, artel_text text,
                                      void *user);
 
+/** What the experts of a classifier of tables know, asked alone: {"label","rows","mixture" (accuracy),
+    "experts","own_domain" (share of the rows that the expert with the largest gate gets right by itself),
+    "mean_own_domain" (over experts),"small_domains" (experts with fewer than 10 rows, left out of that mean),
+    "all_rows" (mean over experts, all rows),"other_domains","recall" (the expert of the domain is right where
+    some expert is),"none_right","disagreement","spread" (of outputs about their mean, as a share of their
+    squares),"gate_entropy" (1: even gates),"largest_domain","by_expert":[{"rows","own_domain",
+    "all_rows"}]}.  data and split as in artel_eval; split NULL: test. */
+ARTEL_API artel_status artel_probe(artel *a, const char *model, const char *data, const char *split,
+                                   artel_emit emit, void *user);
+
 /** Logits F32 [B,T,V] of an integer tensor [B,T] into a safetensors file under "logits"; of a model
     with routers also their auxiliary loss over all tokens, unweighted, a scalar "aux_loss".  Where
     the file has a tensor "attention_mask" [B,T] of 0 and 1, tokens under 0 are padding, before or

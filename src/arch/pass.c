@@ -87,6 +87,9 @@ static at_tensor *without_padding(at_run *r, const at_pass *p, at_tensor *x) {
 
 void at_pass_experts(at_run *r, at_pass *p, at_router_id id, at_tensor *x, at_tensor *gates) {
     const at_peers *peers = p->aux ? &p->aux->peers : NULL;
+    if (x && r->status == AT_OK && !r->dry && p->watch && p->watch->experts)
+        p->watch->experts(p->watch->user, r, id, without_padding(r, p, x),
+                          without_padding(r, p, gates));
     if (!x || r->status != AT_OK || !peers || !peers->layer || p->collect) return;
     if (id.kind != AT_LAYER_FEED_FORWARD || !peers->layer[id.layer]) return;
     x = without_padding(r, p, x);

@@ -32,6 +32,10 @@ typedef struct at_input {
 /** Sees the choices of every router of a pass, router by router; rows of padding are left out. */
 typedef struct at_watch {
     void (*see)(void *user, at_run *r, at_router_id id, const at_routing *ro);
+    /** What the experts of a feed-forward layer say, before their gates: x [N, K, C], gates [N, K], in the order
+        of the routing that was seen before.  NULL: no matter. */
+    void (*experts)(void *user, at_run *r, at_router_id id, const at_tensor *x,
+                    const at_tensor *gates);
     void *user;
 } at_watch;
 

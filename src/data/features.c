@@ -108,8 +108,8 @@ static at_status fit_feature(const training *g, const at_column *k, at_scaling s
     int64_t missing;
     const at_status s = fit_levels(g, k, &f->levels, &missing);
     if (s) return s;
-    f->indicator = missing > 0 && missing < g->n;
-    if (f->levels.n > 1) f->width = f->levels.n + f->indicator;
+    f->indicator = missing > 0 && f->levels.n > 1;
+    if (f->levels.n > 1 || missing > 0) f->width = f->levels.n + f->indicator;
     if (f->levels.n > FEW && 2 * f->levels.n > g->n) f->width = 0;
     return AT_OK;
 }

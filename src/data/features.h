@@ -8,7 +8,8 @@
  *              rows, scaled to variance 1; bytes of images divided by 255.  Missing: 0, the mean
  *   levels     an input for each level of the training rows, 1 where it is that one.  Missing, or a level
  *              that no training row has: all 0
- *   missing    where a column misses values in training rows, one input more is 1 for a missing one
+ *   missing    where a column misses values in training rows, one input more is 1 for a missing one; not
+ *              of a single level, which is there or is not
  *
  * A column that is the same in all training rows, or whose levels are so many that it seems to number
  * the rows, is left out, and a warning says so.

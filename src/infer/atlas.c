@@ -108,7 +108,7 @@ typedef struct {
 } walk;
 
 static at_status read_window(walk *w, reading *at, int64_t n) {
-    const at_watch watch = {see, at};
+    const at_watch watch = {.see = see, .user = at};
     at_pass p = {.watch = &watch};
     const at_input in = {.ids = w->ids, .B = 1, .T = n};
     const at_status s = at_model_read(w->cp, &w->arena, w->m, &in, &p, &(at_readout){0});

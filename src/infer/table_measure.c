@@ -181,20 +181,31 @@ static at_status rows_of_file(at_ctx *c, const at_features *f, const at_table_or
     return s;
 }
 
-at_status at_table_measure(at_compute *cp, at_model *m, const char *file, int part, at_json *j) {
-    at_ctx *c = cp->ctx;
-    at_features f;
+at_status at_table_open_rows(at_ctx *c, const at_model *m, const char *file, int part,
+                             at_features *f, at_table_rows *rows) {
     at_table_origin o;
-    at_table_rows rows = {0};
-    at_scores scores = {0};
-    at_status s = at_table_known(c, m, &f, &o);
+    *rows = (at_table_rows){0};
+    at_status s = at_table_known(c, m, f, &o);
     if (s != AT_OK) return s;
-    s = rows_of_file(c, &f, &o, file, part, &rows);
-    if (s == AT_OK) s = at_table_score(cp, m, &f, &rows, &scores);
+    s = rows_of_file(c, f, &o, file, part, rows);
+    at_table_origin_close(&o);
+    if (s != AT_OK) {
+        at_features_close(f);
+        at_table_rows_close(rows);
+    }
+    return s;
+}
+
+at_status at_table_measure(at_compute *cp, at_model *m, const char *file, int part, at_json *j) {
+    at_features f;
+    at_table_rows rows;
+    at_scores scores = {0};
+    at_status s = at_table_open_rows(cp->ctx, m, file, part, &f, &rows);
+    if (s != AT_OK) return s;
+    s = at_table_score(cp, m, &f, &rows, &scores);
     if (s == AT_OK) at_table_put_scores(&f, &rows, &scores, j);
     at_scores_close(&scores);
     at_table_rows_close(&rows);
     at_features_close(&f);
-    at_table_origin_close(&o);
     return s;
 }

@@ -32,9 +32,13 @@ void at_table_put_scores(const at_features *f, const at_table_rows *rows, const 
                          at_json *j);
 
 /**
- * The same of a file.  If it is the file that the model learnt from, of one part of its rows (at_part), the
- * test rows for part -1; of another file of all, and a part is AT_ARG.  AT_ARG: there are no such rows.
+ * Rows of a file for a model, with labels.  If it is the file that the model learnt from, those of one part
+ * (at_part), the test rows for part -1; of another file all, and a part is AT_ARG.  AT_ARG: there are no such
+ * rows.  Both are closed by the caller when all went well.
  */
+at_status at_table_open_rows(at_ctx *c, const at_model *m, const char *file, int part,
+                             at_features *f, at_table_rows *rows);
+/** Scores of these rows into an open object. */
 at_status at_table_measure(at_compute *cp, at_model *m, const char *file, int part, at_json *j);
 
 #endif

@@ -135,8 +135,8 @@ static void heard(void *user, int64_t i, const at_real *logits) {
     a->f(a->user, a->first + i, logits);
 }
 
-at_status at_table_answer(at_compute *cp, at_model *m, const at_real *x, int64_t n, at_usage *usage,
-                          at_row_fn f, void *user) {
+at_status at_table_answer(at_compute *cp, at_model *m, const at_real *x, int64_t n,
+                          const at_watch *watch, at_row_fn f, void *user) {
     at_arena arena;
     at_status s = AT_OK;
     at_arena_init(&arena, cp->ctx);
@@ -148,7 +148,7 @@ at_status at_table_answer(at_compute *cp, at_model *m, const at_real *x, int64_t
                              .T = m->dims.inputs};
         answer a = {i, f, user};
         const at_readout what = {.logits = heard, .user = &a};
-        at_pass p = {.usage = usage};
+        at_pass p = {.watch = watch};
         s = at_interrupted(cp->ctx) ? at_error(cp->ctx, AT_INTERRUPTED, "interrupted")
                                     : at_model_read(cp, &arena, m, &in, &p, &what);
     }

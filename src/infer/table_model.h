@@ -44,10 +44,9 @@ at_status at_table_label(at_ctx *c, const at_features *f, at_table *t, int64_t *
 /** For each level of a label's column the class of the model, -1: none. */
 at_status at_table_classes(at_ctx *c, const at_features *f, const at_column *k, int32_t **out);
 
-/** Logits [n, V] of rows: x [n, inputs] by pieces, each row as if alone.  f is called with every row in
-    order; NULL usage counts nothing. */
+/** Logits [n, V] of rows: x [n, inputs].  f is called with every row in order; watch may be NULL. */
 typedef void (*at_row_fn)(void *user, int64_t row, const at_real *logits);
-at_status at_table_answer(at_compute *cp, at_model *m, const at_real *x, int64_t n, at_usage *usage,
-                          at_row_fn f, void *user);
+at_status at_table_answer(at_compute *cp, at_model *m, const at_real *x, int64_t n,
+                          const at_watch *watch, at_row_fn f, void *user);
 
 #endif

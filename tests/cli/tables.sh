@@ -57,12 +57,29 @@ run 0 "$ARTEL" inspect run/model
 prints "mlp_moe"
 run 0 "$ARTEL" inspect run
 
+# experts alone
+run 0 "$ARTEL" probe run/model --data "it's data.csv"
+prints "the mixture is right in"
+prints "recall of the gate"
+run 0 "$ARTEL" probe run/model --data "it's data.csv" --json --threads 1
+check "what eval says of the mixture" grep -q "\"mixture\":$accuracy" .out
+check "domains are all rows" awk -F'"rows":' '{ for (i = 3; i <= NF; i++) n += $i; exit !(n == 60) }' .out
+run 0 "$ARTEL" probe run/model --data "it's data.csv" --split validation
+run 2 "$ARTEL" probe run/model --data "it's data.csv" --split tests
+says "expected train, validation or test"
+run 0 "$ARTEL" train "it's data.csv" --label kind --set model.n_experts=1 --set table.epochs=1 -o single -q
+run 2 "$ARTEL" probe single/model --data "it's data.csv"
+says "there are no experts that name classes"
+
 # numbers
 awk 'BEGIN { srand(4); print "a\tb\ty"; for (i = 0; i < 200; i++) { a = rand(); b = rand(); printf "%.4f\t%.4f\t%.4f\n", a, b, 5 + 3 * a - b } }' >numbers.tsv
 run 0 "$ARTEL" train numbers.tsv --regress -o numbers -q
 prints "\`y\` of 40 rows held back: RMSE"
 run 0 "$ARTEL" predict numbers/model numbers.tsv
 check "near the truth" awk -F'\t' 'NR == FNR { y[NR] = $1; next } FNR > 1 { d = y[FNR] - $3; s += d * d } END { exit !(s / FNR < 0.05) }' .out numbers.tsv
+
+run 2 "$ARTEL" probe numbers/model --data numbers.tsv
+says "there are no experts that name classes"
 
 # what is refused
 run 2 "$ARTEL" train "it's data.csv" --label kinds -o no

@@ -107,6 +107,9 @@ static void a_number_to_predict(void **state) {
     assert_int_equal(f.classes.n, 0);
     assert_true(f.mean == 2.5 && fabs(f.spread - sqrt(1.25)) < 1e-12);
     at_features_close(&f);
+    OK(at_features_fit(&ctx, &t, 0, (int64_t[]){2, 3, 4}, 3, &(at_features_options){0}, &f));
+    assert_true(fabs(f.mean - 107.0 / 3) < 1e-12); /* of these rows, wherever they are */
+    at_features_close(&f);
     at_table_close(&t);
 }
 
@@ -180,6 +183,27 @@ static void round_trip(void **state) {
     at_table_close(&t);
 }
 
+/* A level that is there or missing is an input; one that never is there is none. */
+static void single_levels(void **state) {
+    (void)state;
+    at_table t;
+    at_features f;
+    at_reading r;
+    at_real x[2];
+    static const int64_t row[] = {0, 1, 2};
+    parse("a,b,y\nt,?,p\n?,?,q\nt,?,p\n", &t);
+    OK(at_features_fit(&ctx, &t, 2, row, 3, &(at_features_options){0}, &f));
+    assert_int_equal(f.inputs, 1);
+    OK(at_reading_open(&ctx, &f, &t, &r));
+    for (int i = 0; i < 3; i++) {
+        at_reading_row(&r, i, x);
+        assert_true(x[0] == (at_real)(i != 1));
+    }
+    at_reading_close(&r);
+    at_features_close(&f);
+    at_table_close(&t);
+}
+
 /* A column that numbers the rows is left out. */
 static void identifiers(void **state) {
     (void)state;
@@ -210,6 +234,7 @@ int main(void) {
         cmocka_unit_test(refused),
         cmocka_unit_test(round_trip),
         cmocka_unit_test(identifiers),
+        cmocka_unit_test(single_levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

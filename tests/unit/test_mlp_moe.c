@@ -5,6 +5,7 @@
 #include "arch/read.h"
 #include "base/rng.h"
 #include "check.h"
+#include "infer/probe.h"
 #include "infer/scores.h"
 #include <math.h>
 #include <stdio.h>
@@ -45,9 +46,15 @@ static double slot(const at_model *m, int e, const char *part, int i) {
     return (double)of(m, path)[i];
 }
 
-/* Logits of a row by the formula, in double. */
-static void expected(const at_model *m, int k, double tau, const at_real *row, double *y) {
-    double z[E], p[E], sum = 0;
+static void near(double found, double want, const char *what) {
+    if (!(fabs(found - want) < 1e-9))
+        fail_msg("%s: expected %.12g, found %.12g", what, want, found);
+}
+
+/* What each expert says of a row, and the gates of the k that are asked, in double. */
+static void parts_of(const at_model *m, int k, double tau, const at_real *row, double o[E][C],
+                     double p[E]) {
+    double z[E], sum = 0;
     bool asked[E] = {0};
     for (int e = 0; e < E; e++) {
         z[e] = (double)of(m, "mlp.gate.bias")[e];
@@ -60,20 +67,28 @@ static void expected(const at_model *m, int k, double tau, const at_real *row, d
         asked[best] = true;
     }
     for (int e = 0; e < E; e++) sum += p[e] = asked[e] ? exp(z[e] / tau) : 0;
-    memset(y, 0, C * sizeof *y);
     for (int e = 0; e < E; e++) {
         double h[H];
+        p[e] /= sum;
         for (int i = 0; i < H; i++) {
             h[i] = slot(m, e, "0.bias", i);
             for (int d = 0; d < D; d++) h[i] += (double)row[d] * slot(m, e, "0.weight", d * H + i);
             h[i] = h[i] > 0 ? h[i] : 0;
         }
         for (int c = 0; c < C; c++) {
-            double o = slot(m, e, "1.bias", c);
-            for (int i = 0; i < H; i++) o += h[i] * slot(m, e, "1.weight", i * C + c);
-            y[c] += p[e] / sum * o;
+            o[e][c] = slot(m, e, "1.bias", c);
+            for (int i = 0; i < H; i++) o[e][c] += h[i] * slot(m, e, "1.weight", i * C + c);
         }
     }
+}
+
+/* Logits of a row by the formula. */
+static void expected(const at_model *m, int k, double tau, const at_real *row, double *y) {
+    double o[E][C], p[E];
+    parts_of(m, k, tau, row, o, p);
+    memset(y, 0, C * sizeof *y);
+    for (int e = 0; e < E; e++)
+        for (int c = 0; c < C; c++) y[c] += p[e] * o[e][c];
 }
 
 static at_tensor *logits_of(at_run *r, at_model *m, bool train, uint64_t seed) {
@@ -147,28 +162,23 @@ static void wrong_width(void **state) {
     at_model_close(m);
 }
 
-static void near(double found, double want, const char *what) {
-    if (!(fabs(found - want) < 1e-9))
-        fail_msg("%s: expected %.12g, found %.12g", what, want, found);
-}
-
 /* The numbers are scikit-learn's. */
 static void scores(void **state) {
     (void)state;
     static const at_real logits[8][3] = {{2, 1, 0}, {0, 1.5, 1}, {1, 1, 3},     {0.25, 0.125, 0},
                                          {3, 0, 0}, {0, 2, 0.5}, {1, 2, 1.875}, {0, 0, 0.25}};
-    static const int32_t truth[8] = {0, 1, 2, 1, 0, 1, 2, 0};
+    static const int32_t truth[8] = {0, 1, 2, 1, 0, 1, 1, 0};
     at_scores s;
     OK(at_scores_open(&ctx, 3, &s));
     for (int i = 0; i < 8; i++) at_scores_class(&s, logits[i], truth[i]);
     at_scores_finish(&s);
-    near(s.accuracy, 0.625, "accuracy");
-    near(s.macro_f1, 0.611111111111, "macro F1");
-    near(s.loss, 0.610192657184, "log loss");
-    near(s.ece, 0.32084673258, "ECE");
-    near(s.low, 0.305742394603, "low");
-    near(s.high, 0.863155714176, "high");
-    static const int64_t confusion[9] = {2, 0, 1, 1, 2, 0, 0, 1, 1};
+    near(s.accuracy, 0.75, "accuracy");
+    near(s.macro_f1, 0.730158730159, "macro F1");
+    near(s.loss, 0.594567657184, "log loss");
+    near(s.ece, 0.334754203238, "ECE");
+    near(s.low, 0.40927543031, "low");
+    near(s.high, 0.928520787248, "high");
+    static const int64_t confusion[9] = {2, 0, 1, 1, 3, 0, 0, 0, 1};
     assert_memory_equal(s.confusion, confusion, sizeof confusion);
     at_scores_close(&s);
     OK(at_scores_open(&ctx, 0, &s));
@@ -189,16 +199,65 @@ static void scores(void **state) {
     at_scores_close(&s);
 }
 
+/* Experts alone, by the definitions; however many the model asks. */
+static void probe(void **state) {
+    (void)state;
+    at_model *m = model_of(", k: 2");
+    int32_t class_of[ROWS];
+    for (int n = 0; n < ROWS; n++) class_of[n] = n * n % C;
+    const at_table_rows rows = {.x = x, .class = class_of, .n = ROWS};
+    at_expert_probe p;
+    OK(at_expert_probe_rows(&cp, m, &rows, &p));
+    double own = 0, all = 0, others = 0, some = 0, off = 0, size = 0, entropy = 0, differ = 0;
+    int64_t domain[E] = {0};
+    for (int n = 0; n < ROWS; n++) {
+        double o[E][C], g[E];
+        int said[E], dom = 0, any = 0;
+        parts_of(m, E, 1, x + n * D, o, g);
+        for (int e = 0; e < E; e++) {
+            said[e] = 0;
+            for (int c = 0; c < C; c++) said[e] = o[e][c] > o[e][said[e]] ? c : said[e];
+            dom = g[e] > g[dom] ? e : dom;
+            entropy -= g[e] * log(g[e]) / log(E);
+            any |= said[e] == class_of[n];
+            all += said[e] == class_of[n];
+        }
+        domain[dom]++;
+        own += said[dom] == class_of[n];
+        some += any;
+        for (int e = 0; e < E; e++) {
+            others += e != dom && said[e] == class_of[n];
+            differ += said[e] != said[dom];
+            for (int c = 0; c < C; c++) {
+                double mean = 0;
+                for (int i = 0; i < E; i++) mean += o[i][c] / E;
+                off += (o[e][c] - mean) * (o[e][c] - mean);
+                size += o[e][c] * o[e][c];
+            }
+        }
+    }
+    near(p.own, own / ROWS, "own domain");
+    near(p.mean_all, all / ROWS / E, "all rows");
+    near(p.others, others / ROWS / (E - 1), "other domains");
+    near(p.disagree, differ / ROWS / (E - 1), "disagreement");
+    near(p.recall, own / some, "recall");
+    near(p.none_right, 1 - some / ROWS, "none right");
+    near(1 - p.own, p.none_right + (1 - p.none_right) * (1 - p.recall), "errors");
+    assert_true(fabs(p.spread - off / size) < 1e-5 && fabs(p.entropy - entropy / ROWS) < 1e-5);
+    assert_true(p.few == E && p.experts == E);
+    for (int e = 0; e < E; e++) assert_int_equal(p.expert[e].rows, domain[e]);
+    at_expert_probe_close(&p);
+    at_model_close(m);
+}
+
 int main(void) {
     at_ctx_init(&ctx, 2);
     at_arena_init(&arena, &ctx);
     if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
     for (uint64_t i = 0; i < ROWS * D; i++) x[i] = (at_real)at_normal(1, AT_STREAM_TEST, i);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(formula),
-        cmocka_unit_test(noise),
-        cmocka_unit_test(wrong_width),
-        cmocka_unit_test(scores),
+        cmocka_unit_test(formula), cmocka_unit_test(noise), cmocka_unit_test(wrong_width),
+        cmocka_unit_test(scores),  cmocka_unit_test(probe),
     };
     const int bad = cmocka_run_group_tests(tests, NULL, NULL);
     at_compute_close(&cp);

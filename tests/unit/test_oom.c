@@ -398,6 +398,9 @@ static artel_status table_eval(artel *a, at_text *said) {
     return artel_eval(a, in_root("table/model"), in_root("rows.csv"), &(artel_eval_options){0},
                       listen, said);
 }
+static artel_status table_probe(artel *a, at_text *said) {
+    return artel_probe(a, in_root("table/model"), in_root("rows.csv"), NULL, listen, said);
+}
 static void hear(void *user, const char *bytes, size_t n) { at_text_bytes(user, bytes, n); }
 static artel_status table_predict(artel *a, at_text *said) {
     return artel_predict(a, in_root("table/model"), in_root("rows.csv"), hear, said);
@@ -408,8 +411,8 @@ static artel_status table_predict(artel *a, at_text *said) {
 static void results(void **state) {
     (void)state;
     artel_status (*const what[])(artel *, at_text *) = {
-        inspect_plain, inspect_modular, inspect_trunks, inspect_data, inspect_tensors,
-        explain,       segment,         table_eval,     table_predict};
+        inspect_plain, inspect_modular, inspect_trunks, inspect_data,  inspect_tensors,
+        explain,       segment,         table_eval,     table_predict, table_probe};
     artel *a = artel_open(1, NULL, NULL);
     assert_non_null(a);
     for (size_t i = 0; i < sizeof what / sizeof *what; i++) {

@@ -250,21 +250,23 @@ static void resumed(void **state) {
     add(&s, "table.patience=12");
     cJSON_Delete(trained(&s, "whole", 2));
     cJSON_Delete(trained(&s, "part", 2));
-    at_list l = {0};
-    OK(at_list_names(&ctx, in_root("part/checkpoints"), &l));
-    at_list_sort(&l);
-    assert_true(l.n > 2);
-    for (int64_t i = 1; i < l.n; i++) {
-        char name[100];
-        (void)snprintf(name, sizeof name, "part/checkpoints/%s", l.item[i]);
-        OK(at_remove_tree(&ctx, in_root(name)));
+    for (int late = 1; late >= 0; late--) { /* after the best validation, and before it */
+        at_list l = {0};
+        OK(at_list_names(&ctx, in_root("part/checkpoints"), &l));
+        at_list_sort(&l);
+        assert_true(l.n > 2);
+        for (int64_t i = late ? l.n - 1 : 1; i < l.n; i++) {
+            char name[100];
+            (void)snprintf(name, sizeof name, "part/checkpoints/%s", l.item[i]);
+            OK(at_remove_tree(&ctx, in_root(name)));
+        }
+        at_list_free(&l);
+        OK(at_remove_tree(&ctx, in_root("part/model")));
+        OK(at_remove_tree(&ctx, in_root("part/result.json")));
+        if (run(&s, "part", 1, true, why) != ARTEL_OK) fail_msg("%s", why);
+        same_file(MODEL("whole"), MODEL("part"), true);
+        same_file("whole/result.json", "part/result.json", true);
     }
-    at_list_free(&l);
-    OK(at_remove_tree(&ctx, in_root("part/model")));
-    OK(at_remove_tree(&ctx, in_root("part/result.json")));
-    if (run(&s, "part", 1, true, why) != ARTEL_OK) fail_msg("%s", why);
-    same_file(MODEL("whole"), MODEL("part"), true);
-    same_file("whole/result.json", "part/result.json", true);
 }
 
 /* A file of test rows, and starting from another model. */
