@@ -52,7 +52,7 @@ check "the router's is the one by name" cmp -s .out by-name
 check "and it is told" grep -q "^expert aa (" .err
 
 # Every way to ask, and the same of the plain model.
-for how in "--average all" "--average aa,cc" "--average aa,cc --common off" "--experts bb --common off" "--common only"; do
+for how in --own "--average all" "--average aa,cc" "--average aa,cc --common off" "--experts bb --common off" "--common only"; do
     # shellcheck disable=SC2086
     run 0 "$ARTEL" eval moe-ce --data "$data" --route-on -1 --json $how
     cp .out composed
@@ -102,6 +102,7 @@ check "nothing is left behind" test ! -e x
 mv moe-ce/modules/001-bb.safetensors away
 run 0 "$ARTEL" generate moe-ce -p "Mi no" -n 6 --greedy
 check "one trunk less, another text" cmp -s .out by-name
+run 0 "$ARTEL" eval moe-ce --data "$data" --experts aa
 run 1 "$ARTEL" generate moe-ce -p "Mi no" -n 6 --experts bb
 says "moe-ce/modules/001-bb.safetensors"
 run 1 "$ARTEL" eval moe-ce --data "$data" --average all
