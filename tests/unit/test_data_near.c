@@ -276,12 +276,16 @@ static void count_alike(double threshold, int64_t *across, int64_t *within) {
     const int64_t n = read_documents(doc);
     *across = *within = tested_alike = 0;
     for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < i; j++)
+        for (int64_t j = 0; j < i; j++) {
+            /* sets of such sizes cannot be as alike */
+            const double x = (double)doc[i].set.n, y = (double)doc[j].set.n;
+            if (fmin(x, y) < threshold * fmax(x, y)) continue;
             if (at_shingles_alike(&doc[i].set, &doc[j].set) >= threshold) {
                 const bool same = doc[i].split == doc[j].split;
                 ++*(same ? within : across);
                 tested_alike += same && doc[i].split == AT_TEST;
             }
+        }
     for (int64_t i = 0; i < n; i++) at_shingles_free(&doc[i].set);
 }
 
