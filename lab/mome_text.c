@@ -8,8 +8,8 @@ const char *const mome_text_intro =
     "every token. Several such students, one for each language, are put behind a router, which "
     "reads the beginning of a text and picks one; a part can then be trained, added or removed "
     "without touching the others. Programming (Python) counts as a language.\n\n"
-    "The paper's own models have some hundred million parameters and its tables are not "
-    "repeated here. Its claims are: what they say can be tried with small models, and was.";
+    "The paper's own models have some hundred million parameters, and its tables are not repeated "
+    "here. What its claims say was tried with small models.";
 
 const char *const mome_text_reading =
     "Losses are nats a token: the mean of minus the natural logarithm of the probability that a "
@@ -33,7 +33,9 @@ const char *const mome_text_losses =
     "the student to hold possible whatever the teacher holds possible, reverse to say nothing that "
     "the teacher would not say.\n\n"
     "Done here: students of all languages, equal in everything but what the table's first column "
-    "says; temperature 1. Two further rules for alpha and three further divergences are ours to "
+    "says; temperature 1. (Losses in turns are cheaper, as the teacher "
+    "is asked in every second step; tokens are equal, operations are not.) Two further rules for "
+    "alpha and three further divergences are ours to "
     "compare. Steadiness is measured in the second half of each run: the standard deviation of the "
     "norm of the gradient, and of the changes of the loss from step to step. Losses in turns jump "
     "by their nature, as the logged loss is now the one, now the other; the cross entropy with the "
