@@ -73,7 +73,7 @@ int mome_best_rival(const mome *m) {
     int which = 1;
     for (int i = 1; i < MOME_CLASSIFIERS; i++) {
         double sum = 0;
-        for (int k = 0; k < m->scale->seeds; k++) sum += m->router[k].validation[i];
+        for (int k = 0; k < m->scale->seeds; k++) sum += m->router[k].f1[i][MOME_SHORT];
         if (!(sum > best)) continue;
         best = sum;
         which = i;
@@ -188,7 +188,7 @@ const mome_claim mome_claim_table[] = {
      f1, NULL, NULL, 0.995, AT_ABOVE, false},
     {'d', "the router's F1 on 128 tokens is above 0.9995", "0.9995 on 1024 tokens", "weighted F1",
      f1, NULL, NULL, 0.9995, AT_ABOVE, false},
-    {'d', "logistic regression is better than its best rival, on 32 tokens",
+    {'d', "logistic regression is better than every other classifier, on 32 tokens",
      "the best of those tried", "difference of weighted F1", rival_less, NULL, NULL, 0, AT_ABOVE,
      false},
     {'e', "one language after the other: more than 0.1 nats are forgotten",

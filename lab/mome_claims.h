@@ -21,7 +21,9 @@ extern const mome_claim mome_claim_table[];
 /** Mean over the orders, with seed k, of a field of what is forgotten. */
 double mome_forgotten(const mome *m, enum mome_mode mode, int k);
 double mome_end(const mome *m, enum mome_mode mode, int k);
-/** Which classifier, of all but the first, is best on the validation split: mean over seeds. */
+/** Which classifier, of all but the first, is best on MOME_SHORT tokens of the test split, mean over
+    seeds: who is better than every other one is better than it, so that choosing it there cannot
+    favour the first. */
 int mome_best_rival(const mome *m);
 const mome_curve *mome_curve_at(const mome *m, const char *group, int k);
 

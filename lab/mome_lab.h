@@ -58,7 +58,6 @@ typedef struct mome_curve {
 /* The routers of a seed, one a classifier, in the order of at_classifiers. */
 typedef struct mome_router {
     double f1[MOME_CLASSIFIERS][MOME_LENGTHS]; /* weighted, on the test split              */
-    double validation[MOME_CLASSIFIERS];       /* weighted F1 of MOME_SHORT tokens there   */
     double
         *p; /* [windows of all domains, domains]: what the first one says of the beginning of each
                   window */

@@ -273,8 +273,7 @@ static void routers(mome *m) {
             (void)snprintf(cells + n, sizeof cells - n, "|%s", spread(text, x, m->scale->seeds, 4));
         }
         at_page_row(m->l, "%s%s%s", at_classifiers[c]->help,
-                    c && c == mome_best_rival(m) ? " (the best rival on the validation split)" : "",
-                    cells);
+                    c && c == mome_best_rival(m) ? " (the best rival)" : "", cells);
     }
 }
 

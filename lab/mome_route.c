@@ -72,18 +72,18 @@ static at_status read_windows(mome *m, const at_router *r, mome_router *out) {
     return s;
 }
 
-static at_status f1_of(mome *m, const at_router *r, at_split split, int length, double *out) {
+static at_status f1_of(mome *m, const at_router *r, int length, double *out) {
     at_router_score score = {0};
-    const at_status s = at_router_eval(m->l->c, r, m->l->data, split, length, READ_WINDOWS, &score);
+    const at_status s =
+        at_router_eval(m->l->c, r, m->l->data, AT_TEST, length, READ_WINDOWS, &score);
     *out = score.weighted_f1;
     at_router_score_free(&score);
     return s;
 }
 
-static at_status score(mome *m, const at_router *r, double *f1, double *validation) {
-    at_status s = f1_of(m, r, AT_VALIDATION, mome_lengths[MOME_SHORT], validation);
-    for (int i = 0; i < MOME_LENGTHS && s == AT_OK; i++)
-        s = f1_of(m, r, AT_TEST, mome_lengths[i], &f1[i]);
+static at_status score(mome *m, const at_router *r, double *f1) {
+    at_status s = AT_OK;
+    for (int i = 0; i < MOME_LENGTHS && s == AT_OK; i++) s = f1_of(m, r, mome_lengths[i], &f1[i]);
     return s;
 }
 
@@ -95,7 +95,7 @@ static at_status of_seed(mome *m, int k) {
         if (at_interrupted(m->l->c))
             s = at_error(m->l->c, AT_INTERRUPTED, "interrupted; the same command goes on");
         if (s == AT_OK) s = open_router(m, k, at_classifiers[i], &r);
-        if (s == AT_OK) s = score(m, r, out->f1[i], &out->validation[i]);
+        if (s == AT_OK) s = score(m, r, out->f1[i]);
         if (s == AT_OK && !i) s = read_windows(m, r, out);
         at_router_close(r);
     }
