@@ -16,8 +16,8 @@ static const char *text_of(const cJSON *o, const char *key) {
 static void draw(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
-    printf("%s: trunk %s added, %s parameters\n", text_of(o, "model"), text_of(o, "added"),
-           ui_count(row_number_or(o, "parameters", 0)));
+    printf("%s: %s %s added, %s parameters\n", text_of(o, "model"), text_of(o, "kind"),
+           text_of(o, "added"), ui_count(row_number_or(o, "parameters", 0)));
     printf("certificate: %.0f tensors of the old model have the digest they had, %s\n",
            row_number_or(o, "tensors", 0), text_of(o, "digest"));
     printf("             its answers are the same to the bit: %.0f ways to ask, %.0f windows, %.0f "
@@ -53,16 +53,14 @@ int cmd_extend(int argc, char **argv) {
         "MODEL RECIPE",
         2,
         2,
-        "Adds a trunk for another domain to a model of trunks.  All that was there is frozen; the\n"
-        "result is composed with a router for all domains, and certified: every old tensor has "
-        "its\n"
-        "digest, every old expert its answers, to the bit.  Otherwise the exit code is 1 and there "
-        "is\n"
-        "no new model.  MODEL is never changed.  An interrupted call is continued by the same "
-        "call.\n"
+        "Adds an expert for another domain: a trunk to a model of trunks, a whole model to whole\n"
+        "models behind a router.  All that was there is frozen; the result is composed with a\n"
+        "router for all domains, and certified: every old tensor has its digest, every old expert\n"
+        "its answers, to the bit.  Otherwise the exit code is 1 and there is no new model.  MODEL\n"
+        "is never changed.  An interrupted call is continued by the same call.\n"
         "RECIPE is that of a training run without `model`, and\n"
         "  extend: {name: es, from: random, router: FOLDER}\n"
-        "whose `from` may be a trunk to begin as; without `router` one is fitted on the data.",
+        "whose `from` may be an expert to begin as; without `router` one is fitted on the data.",
         table};
     int rc = opt_parse(&verb, &argc, argv);
     if (rc < 0 && !ui_open(&u, "extend")) rc = 1;

@@ -18,7 +18,7 @@
     X(router, "train, measure and question a sequence router")          \
     X(plan, "what a training run would cost, before it runs")           \
     X(compose, "experts and a router into one model")                   \
-    X(extend, "one more trunk for a model of trunks, and a proof")      \
+    X(extend, "one more expert for a composed model, and a proof")      \
     X(eval, "loss and perplexity on each domain of a data set")         \
     X(predict, "what a model of tables says of rows")                   \
     X(probe, "what each expert of a classifier knows")                  \

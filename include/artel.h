@@ -307,20 +307,20 @@ ARTEL_API artel_status artel_model_logits(artel *a, const artel_model *m, const 
                                           int64_t n, float *logits);
 
 /** Experts and a router into one model folder: recipe {mode: ple, router: DIR, experts: [{name,
-    model}]}, whole models, of which no two have one name; or {mode: jeet or moe-ce, router: DIR, model:
+    model}]}, whole models, or those of that name in a composed folder, of which no two have one name; or {mode: jeet or moe-ce, router: DIR, model:
     DIR}, the trunks of a model, moe-ce with a common one.  Every expert must be a class of the router,
     which is trained with the same tokenizer.  `out` must not exist.  Emits one object an expert, as in
     artel.json. */
 ARTEL_API artel_status artel_compose(artel *a, const artel_recipe *r, const char *out,
                                      artel_emit emit, void *user);
 
-/** Adds a trunk to a model of trunks, composed or of a run: recipe as for artel_train, without `model`, with
-    a section `extend: {name, from, router}`.  Everything that was there is frozen.  Trains in the folder
+/** Adds a trunk to a model of trunks, composed or of a run, or a whole model to composed whole models: recipe
+    as for artel_train, without `model`, with a section `extend: {name, from, router}`.  Everything that was there is frozen.  Trains in the folder
     `run`, which a further call with the same arguments continues after ARTEL_INTERRUPTED; composes all
-    trunks with a router for all domains in `out`, which must not exist; and compares, bit for bit: the
+    experts with a router for all domains in `out`, which must not exist; and compares, bit for bit: the
     digest of all old tensors, and the logits of every old expert, in every way in which it can be asked,
     on validation text of every domain.  ARTEL_MISMATCH, and no `out`, where any of it differs.  `model`
-    is not changed.  Emits {"model","run","added","parameters","certificate":"bit-identical","digest",
+    is not changed.  Emits {"model","run","added","kind" ("trunk", "expert"),"parameters","certificate":"bit-identical","digest",
     "tensors","ways_to_answer","windows","compared_tokens"}. */
 ARTEL_API artel_status artel_extend(artel *a, const char *model, const artel_recipe *r,
                                     const char *out, const char *run, artel_emit emit, void *user);

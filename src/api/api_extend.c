@@ -1,4 +1,4 @@
-/* api_extend.c - one more trunk. */
+/* api_extend.c - one more trunk, or expert. */
 #include "api/api_recipe.h"
 #include "train/extend.h"
 
@@ -16,6 +16,7 @@ artel_status artel_extend(artel *a, const char *model, const artel_recipe *r, co
     at_json_put_string(&j, "model", out);
     at_json_put_string(&j, "run", run);
     at_json_put_string(&j, "added", x.name);
+    at_json_put_string(&j, "kind", x.trunk ? "trunk" : "expert");
     at_json_put_number(&j, "parameters", (double)k->added);
     at_json_put_string(&j, "certificate", "bit-identical");
     at_json_put_string(&j, "digest", k->before.hex);

@@ -98,6 +98,22 @@ static at_status same_tokenizer(work *w, const expert_keys *k, const at_model *m
     return AT_OK;
 }
 
+/* The network of a plain folder, or of a composed one the expert of this name. */
+static at_status open_expert(at_ctx *c, const expert_keys *k, at_lm **lm, at_model **m) {
+    const at_status s = at_lm_load(c, k->model, lm);
+    if (s != AT_OK) return s;
+    const at_lm *l = *lm;
+    const int e = l->router && !l->trunks ? at_lm_expert(l, k->name) : 0;
+    if (e < 0)
+        return at_error(c, AT_CONFIG, "%s is composed, but has no expert `%s`", k->model, k->name);
+    if (!(*m = l->expert[e].model))
+        return at_error(c, AT_CONFIG,
+                        "%s is of trunks over one embedding: none of them is a model by itself; "
+                        "`mode: jeet` and `mode: moe-ce` compose all of them",
+                        k->model);
+    return AT_OK;
+}
+
 static at_status add_expert(work *w, const expert_keys *k, int64_t i) {
     at_ctx *c = w->c;
     char file[160];
@@ -105,8 +121,9 @@ static at_status add_expert(work *w, const expert_keys *k, int64_t i) {
         snprintf(file, sizeof file, "experts/e%03d-%.120s.safetensors", (int)i, k->name);
     if (len < 0 || strchr(k->name, '/'))
         return at_error(c, AT_CONFIG, "expert name `%s` cannot be part of a file name", k->name);
+    at_lm *lm = NULL;
     at_model *m = NULL;
-    at_status s = at_model_load(c, k->model, false, &m);
+    at_status s = open_expert(c, k, &lm, &m);
     if (s == AT_OK) s = same_tokenizer(w, k, m);
     char *to = at_join(c, w->dir, file);
     if (s == AT_OK && !to) s = AT_OOM;
@@ -115,7 +132,7 @@ static at_status add_expert(work *w, const expert_keys *k, int64_t i) {
                               : at_weights_save(c, &m->weights, to, NULL, NULL);
     if (s == AT_OK) s = describe(w, k, m, file);
     at_free(to);
-    at_model_close(m);
+    at_lm_close(lm);
     return s;
 }
 

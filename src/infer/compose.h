@@ -4,7 +4,8 @@
 #include "infer/lm.h"
 
 /**
- * Recipe:  mode: ple;  router: FOLDER or FILE;  experts: [{name, model}, ...].
+ * Recipe:  mode: ple;  router: FOLDER or FILE;  experts: [{name, model}, ...], model a plain folder, or a
+ *          composed one that has an expert of this name.
  * Or:      mode: jeet, or moe-ce, whose model has a common trunk;  router: FOLDER or FILE;  model: FOLDER.
  * Every expert must share the tokenizer, every name must be a class of the router.
  * The folder `out` appears whole or not at all.

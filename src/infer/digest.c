@@ -169,6 +169,20 @@ at_status at_digest_shared(at_ctx *c, const at_model *m, const at_model *other, 
     return s;
 }
 
+at_status at_digest_experts(at_ctx *c, const at_lm *m, const at_lm *known, at_digest *out) {
+    items l = {.c = c};
+    at_status s = AT_OK;
+    for (int i = 0; i < known->n_experts && s == AT_OK; i++) {
+        char group[256];
+        const int e = at_lm_expert(m, known->expert[i].name);
+        (void)snprintf(group, sizeof group, "%.250s/", known->expert[i].name);
+        if (e >= 0) s = add_model(&l, group, m->expert[e].model);
+    }
+    if (s == AT_OK) s = digest(&l, m->path, out);
+    items_close(&l);
+    return s;
+}
+
 at_status at_digest_slot(at_ctx *c, at_model *m, const at_bank *b, int64_t slot, at_digest *out) {
     items l = {.c = c, .group = ""};
     at_param_entry *e[AT_BANK_PARTS + 1];

@@ -10,8 +10,8 @@
  */
 #ifndef AT_DIGEST_H
 #define AT_DIGEST_H
-#include "arch/model.h"
 #include "base/sha256.h"
+#include "infer/lm.h"
 
 typedef struct at_digest {
     char hex[AT_SHA256_TEXT];
@@ -24,6 +24,8 @@ typedef struct at_digest {
 at_status at_digest_of(at_ctx *c, const char *path, at_digest *out);
 /** Of those parameters of m whose paths the other model has, too. */
 at_status at_digest_shared(at_ctx *c, const at_model *m, const at_model *other, at_digest *out);
+/** Of those experts of m, whole models, whose names `known` has, too: names "EXPERT/NAME". */
+at_status at_digest_experts(at_ctx *c, const at_lm *m, const at_lm *known, at_digest *out);
 /** Of the parameters of one slot of a bank, its row of the router among them, under their own paths. */
 at_status at_digest_slot(at_ctx *c, at_model *m, const at_bank *b, int64_t slot, at_digest *out);
 

@@ -14,7 +14,7 @@ typedef struct {
 
 /* Number i is expert i with the common trunk; then, where there is one, each without it; then it alone. */
 static int64_t ways(const at_lm *m) {
-    return at_trunks_modules(m->trunks).common ? 2 * m->n_experts + 1 : m->n_experts;
+    return m->trunks && at_trunks_modules(m->trunks).common ? 2 * m->n_experts + 1 : m->n_experts;
 }
 
 /* Logits [n, V] in the i-th way of the old model; experts of `of` are found by name. */
@@ -24,7 +24,7 @@ static at_status answer(work *w, const at_lm *of, int64_t i, const int32_t *ids,
     const int64_t k = w->old->n_experts;
     const int e = at_lm_expert(of, w->old->expert[i % k].name);
     if (e < 0)
-        return at_error(c, AT_MISMATCH, "%s has no trunk `%s`, which %s has", of->path,
+        return at_error(c, AT_MISMATCH, "%s has no expert `%s`, which %s has", of->path,
                         w->old->expert[i % k].name, w->old->path);
     bool *one = at_calloc(c, (size_t)of->n_experts, sizeof *one);
     if (!one) return AT_OOM;
@@ -77,6 +77,12 @@ static at_status compare_logits(work *w, const char *data) {
 static at_status compare_tensors(work *w) {
     at_ctx *c = w->cp.ctx;
     at_voice a, b;
+    if (!w->old->trunks) {
+        at_status st = at_digest_experts(c, w->old, w->old, &w->r->before);
+        if (st == AT_OK) st = at_digest_experts(c, w->new, w->old, &w->r->after);
+        w->r->added = at_lm_numel(w->new) - at_lm_numel(w->old);
+        return st;
+    }
     at_status s = at_trunks_voice(c, w->old->trunks, 0, &a);
     if (s == AT_OK) s = at_trunks_voice(c, w->new->trunks, 0, &b);
     if (s == AT_OK) s = at_digest_shared(c, a.model, a.model, &w->r->before);
@@ -87,8 +93,14 @@ static at_status compare_tensors(work *w) {
 
 static at_status open(at_ctx *c, const char *path, at_lm **out) {
     const at_status s = at_lm_load(c, path, out);
-    if (s != AT_OK || (*out)->trunks) return s;
-    return at_error(c, AT_CONFIG, "%s is not of trunks over one embedding", path);
+    if (s != AT_OK || (*out)->trunks || (*out)->router) return s;
+    return at_error(c, AT_CONFIG, "%s is a single network: it has no experts to compare", path);
+}
+
+static at_status same_kind(const work *w) {
+    if (!w->old->trunks == !w->new->trunks) return AT_OK;
+    return at_error(w->cp.ctx, AT_CONFIG, "of %s and %s one has trunks, the other whole models",
+                    w->old->path, w->new->path);
 }
 
 at_status at_certify(at_ctx *c, const char *before, const char *after, const char *data,
@@ -99,6 +111,7 @@ at_status at_certify(at_ctx *c, const char *before, const char *after, const cha
     if (s != AT_OK) return s;
     s = open(c, before, &w.old);
     if (s == AT_OK) s = open(c, after, &w.new);
+    if (s == AT_OK) s = same_kind(&w);
     if (s == AT_OK) s = compare_tensors(&w);
     if (s == AT_OK) s = compare_logits(&w, data);
     r->holds = s == AT_OK && !strcmp(r->before.hex, r->after.hex) && !r->differ;

@@ -1,6 +1,6 @@
 /*
- * certify.h - whether a model of trunks answers, for all that was in an older one, as that one does: bit for
- * bit, on tensors and on logits.
+ * certify.h - whether a model of trunks, or of whole experts behind a router, answers, for all that was in an
+ * older one, as that one does: bit for bit, on tensors and on logits.
  */
 #ifndef AT_CERTIFY_H
 #define AT_CERTIFY_H
@@ -18,8 +18,8 @@ typedef struct at_certificate {
     bool holds;
 } at_certificate;
 
-/** before, after: folders, composed or of a run.  AT_CONFIG: no trunks in one of them, or a data set without
-    validation text. */
+/** before, after: folders, composed or of a run of trunks.  AT_CONFIG: one of them is a single network, they
+    are of two kinds, or the data set has no validation text. */
 at_status at_certify(at_ctx *c, const char *before, const char *after, const char *data,
                      at_certificate *out);
 

@@ -10,9 +10,9 @@ typedef struct {
 } extend_keys;
 static const at_key extend_table[] = {
     {"name", AT_KEY_STRING, offsetof(extend_keys, name), NULL, 0, 0, NULL,
-     "of the new trunk, and of a domain of the data"},
+     "of the new expert, and of a domain of the data"},
     {"from", AT_KEY_STRING, offsetof(extend_keys, from), "random", 0, 0, NULL,
-     "what it begins as: random, common, or another trunk"},
+     "what it begins as: random, common, or another expert"},
     {"router", AT_KEY_STRING, offsetof(extend_keys, router), "", 0, 0, NULL,
      "router folder; none: one is fitted on the data"},
     {0},
@@ -40,8 +40,11 @@ typedef struct {
     int64_t seed;
     char *data; /* path of the data set */
     at_lm *old;
-    at_model *whole; /* all trunks of old, borrowed */
+    at_model *whole; /* all trunks of old; of whole models the one to begin as, or to be shaped as;
+                        borrowed */
 } work;
+
+static bool at_random(const work *w) { return !strcmp(w->k.from, "random"); }
 
 static char *in_run(const work *w, const char *name) { return at_join(w->c, w->run, name); }
 
@@ -66,35 +69,55 @@ static at_status read_keys(work *w) {
     return AT_OK;
 }
 
-static at_status open_old(work *w) {
+static at_status find_trunks(work *w) {
     at_voice v;
-    at_status s = at_lm_load(w->c, w->source, &w->old);
-    if (s == AT_OK && !w->old->trunks)
-        s = at_error(
-            w->c, AT_CONFIG,
-            "%s is not of trunks over one embedding.  Whole models do not know of each other: "
-            "train another one, and compose all of them anew",
-            w->source);
-    if (s == AT_OK) s = at_trunks_voice(w->c, w->old->trunks, 0, &v);
+    const at_status s = at_trunks_voice(w->c, w->old->trunks, 0, &v);
     if (s != AT_OK) return s;
     w->whole = v.model;
     if (at_model_module(w->whole, w->k.name) >= 0)
         return at_conf_error(w->c, w->f, "extend.name", "%s has a trunk `%s` already", w->source,
                              w->k.name);
-    if (strcmp(w->k.from, "random") != 0 && at_model_module(w->whole, w->k.from) < 0)
+    if (!at_random(w) && at_model_module(w->whole, w->k.from) < 0)
         return at_conf_error(w->c, w->f, "extend.from", "%s has no trunk `%s`", w->source,
                              w->k.from);
     return at_model_finite(w->c, w->whole);
 }
 
+static at_status find_experts(work *w) {
+    const int from = at_random(w) ? 0 : at_lm_expert(w->old, w->k.from);
+    if (at_lm_expert(w->old, w->k.name) >= 0)
+        return at_conf_error(w->c, w->f, "extend.name", "%s has an expert `%s` already", w->source,
+                             w->k.name);
+    if (from < 0)
+        return at_conf_error(w->c, w->f, "extend.from", "%s has no expert `%s`", w->source,
+                             w->k.from);
+    w->whole = w->old->expert[from].model;
+    return at_lm_finite(w->c, w->old);
+}
+
+static at_status open_old(work *w) {
+    const at_status s = at_lm_load(w->c, w->source, &w->old);
+    if (s != AT_OK) return s;
+    if (w->old->trunks) return find_trunks(w);
+    if (w->old->router) return find_experts(w);
+    return at_error(w->c, AT_CONFIG,
+                    "%s is a single network.  Compose it with others behind a router, and that can "
+                    "be extended",
+                    w->source);
+}
+
 /* ---- what the run begins with ------------------------------------------------------------------ */
 
-/* The configuration with one more module. */
-static cJSON *grown_config(const work *w) {
+/* The configuration with one more module; of a whole model its own. */
+static cJSON *start_config(const work *w) {
     const at_modules l = at_model_modules(w->whole);
     const cJSON *e = NULL;
     at_json j;
     at_json_open(&j, w->c);
+    if (!w->old->trunks) {
+        at_json_put_members(&j, w->whole->source, "");
+        return at_json_value(&j, w->source);
+    }
     cJSON_ArrayForEach(e, w->whole->source) {
         if (strcmp(e->string, "modules") != 0) {
             at_json_put_value(&j, e->string, e);
@@ -108,8 +131,10 @@ static cJSON *grown_config(const work *w) {
     return at_json_value(&j, w->source);
 }
 
-/* Values of the old model; the new trunk keeps its own, or takes those of another. */
+/* Values of the old model; the new trunk keeps its own, or takes those of another.  A whole model has no
+   trunks: all of it is fresh, or that of another. */
 static at_status copy_values(const work *w, at_model *m) {
+    if (!w->old->trunks && at_random(w)) return AT_OK;
     char fresh[96], path[256];
     const int n = snprintf(fresh, sizeof fresh, "trunks.%.64s.", w->k.name);
     at_status s = AT_OK;
@@ -117,7 +142,7 @@ static at_status copy_values(const work *w, at_model *m) {
         at_param_entry *e = m->store.p[i];
         (void)snprintf(path, sizeof path, "%s", e->path);
         if (!strncmp(e->path, fresh, (size_t)n)) {
-            if (!strcmp(w->k.from, "random")) continue;
+            if (at_random(w)) continue;
             (void)snprintf(path, sizeof path, "trunks.%.64s.%.180s", w->k.from, e->path + n);
         }
         const at_param_entry *from = at_store_find(&w->whole->store, path);
@@ -130,7 +155,7 @@ static at_status copy_values(const work *w, at_model *m) {
 
 static at_status write_start(work *w, const char *path) {
     at_model *m = NULL;
-    cJSON *config = grown_config(w);
+    cJSON *config = start_config(w);
     at_status s = config ? at_model_load_parts(w->c, w->source, config, NULL, 0, &m) : AT_OOM;
     cJSON_Delete(config);
     if (s == AT_OK) s = at_store_alloc(&m->store);
@@ -191,7 +216,7 @@ static at_status train(work *w) {
     if (s == AT_OK) s = write_start(w, start);
     if (s == AT_OK) s = set(w, "init", &(const char *){start}, 1, false);
     if (s == AT_OK) s = set(w, "data.domains", &(const char *){w->k.name}, 1, true);
-    if (s == AT_OK) s = freeze(w);
+    if (s == AT_OK && w->old->trunks) s = freeze(w);
     const at_train_options how = {.resume = before && at_is_dir(before),
                                   .distilling = at_conf_has(w->f, "distill")};
     if (s == AT_OK) s = at_train(w->c, w->f, w->run, &how, &out);
@@ -216,17 +241,36 @@ static at_status fit_router(work *w, const char *path) {
     return s;
 }
 
+static void put_expert(at_json *j, const char *name, const char *model) {
+    at_json_begin_object(j, NULL);
+    at_json_put_string(j, "name", name);
+    at_json_put_string(j, "model", model);
+    at_json_end(j);
+}
+
+/* What is composed: the trunks of the run's model, or the old folder's experts and that model. */
+static void put_experts(const work *w, at_json *j, const char *model) {
+    if (w->old->trunks) {
+        at_json_put_string(j, "mode", at_model_modules(w->whole).common ? "moe-ce" : "jeet");
+        at_json_put_string(j, "model", model);
+        return;
+    }
+    at_json_put_string(j, "mode", "ple");
+    at_json_begin_list(j, "experts");
+    for (int i = 0; i < w->old->n_experts; i++) put_expert(j, w->old->expert[i].name, w->source);
+    put_expert(j, w->k.name, model);
+    at_json_end(j);
+}
+
 static at_status compose(work *w, const char *out) {
-    const bool common = at_model_modules(w->whole).common;
     char *own = in_run(w, AT_ROUTER_FILE), *model = in_run(w, "model");
     at_conf *f = NULL;
     at_status s = own && model ? AT_OK : AT_OOM;
     if (s == AT_OK && !w->k.router) s = fit_router(w, own);
     at_json j;
     at_json_open(&j, w->c);
-    at_json_put_string(&j, "mode", common ? "moe-ce" : "jeet");
     at_json_put_string(&j, "router", w->k.router ? w->k.router : own);
-    at_json_put_string(&j, "model", model);
+    if (model) put_experts(w, &j, model);
     char *text = at_json_take(&j);
     if (s == AT_OK && !text) s = AT_OOM;
     if (s == AT_OK) s = at_conf_parse(w->c, "the extended model", text, strlen(text), &f);
@@ -289,6 +333,7 @@ at_status at_extend(at_ctx *c, at_conf *f, const char *model, const char *out, c
     if (s == AT_OK) s = train(&w);
     if (s == AT_OK) s = compose(&w, out);
     if (s == AT_OK) s = prove(&w, out, &result->proof);
+    result->trunk = w.old && w.old->trunks;
     if (s == AT_OK) (void)snprintf(result->name, sizeof result->name, "%s", w.k.name);
     at_lm_close(w.old);
     return s;

@@ -77,7 +77,41 @@ says 'no domain "zz"'
 run 0 "$ARTEL" train recipe.yaml -o plain -q --set "model={arch: gpt2, n_layer: 1, n_embd: 16, n_head: 2, n_positions: 64}" \
     --set train.steps=1
 run 1 "$ARTEL" extend plain/model extend.yaml -o x
-says "is not of trunks over one embedding"
+says "plain/model is a single network"
+
+# ---- whole models behind a router ---------------------------------------------------------------------
+for d in aa cc; do
+    run 0 "$ARTEL" train recipe.yaml -o "ple-$d" -q --set "data.domains=[$d]" \
+        --set "model={arch: gpt2, n_layer: 1, n_embd: 16, n_head: 2, n_positions: 64}"
+done
+printf 'mode: ple\nrouter: router\nexperts: [{name: aa, model: ple-aa/model}, {name: cc, model: ple-cc/model}]\n' >ple.yaml
+run 0 "$ARTEL" compose ple.yaml -o ple
+find ple -type f -exec md5sum {} + | sort >before
+run 0 "$ARTEL" extend ple extend.yaml -o ple3 -q
+prints "ple3: expert bb added, "
+prints "the same to the bit: 2 ways to ask, 3 windows, 192 tokens"
+check "the old folder is as it was" test "$(find ple -type f -exec md5sum {} + | sort)" = "$(cat before)"
+for file in e000-aa e001-cc; do
+    check "$file is the file that it was" cmp -s "ple/experts/$file.safetensors" "ple3/experts/$file.safetensors"
+done
+run 0 "$ARTEL" eval ple3 --data "$data" --usage
+prints "aa 33.3%  cc 33.3%  bb 33.3%"
+run 0 "$ARTEL" extend ple extend.yaml -o plecopy -q --set extend.from=cc --set train.lr=0 --set train.steps=1 --json
+prints '"kind":"expert"'
+run 0 "$ARTEL" eval plecopy --data "$data" --experts cc --json
+cp .out as-cc
+run 0 "$ARTEL" eval plecopy --data "$data" --experts bb --json
+check "it began as cc" cmp -s .out as-cc
+run 1 "$ARTEL" extend ple extend.yaml -o x --set extend.name=aa
+says 'ple has an expert `aa` already'
+run 1 "$ARTEL" extend ple extend.yaml -o x --set extend.from=dd
+says 'ple has no expert `dd`'
+sed 's/name: aa, model: ple-aa/name: bb, model: ple/; s|ple/model|ple|' ple.yaml >other.yaml
+run 1 "$ARTEL" compose other.yaml -o x
+says 'ple is composed, but has no expert `bb`'
+sed 's/ple-aa/run/' ple.yaml >trunks.yaml
+run 1 "$ARTEL" compose trunks.yaml -o x
+says "run/model is of trunks over one embedding"
 check "nothing is left behind" test ! -e x
 
 done_testing

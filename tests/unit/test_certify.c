@@ -1,6 +1,8 @@
 /* test_certify.c - a proof that cannot fail is none: what differs in a bit is seen, wherever it is. */
 #include "base/file.h"
 #include "check.h"
+#include "data/dataset.h"
+#include "infer/compose.h"
 #include "train/certify.h"
 #include <stdio.h>
 
@@ -104,8 +106,74 @@ static void digests_see_what_answers_do_not(void **state) {
     assert_int_equal(at_certify(&ctx, saved("old", "aa, cc", "true", NULL),
                                 saved("less", "aa", "true", NULL), DATA, &r),
                      AT_MISMATCH);
-    expect_says(&ctx, "less has no trunk `cc`, which");
+    expect_says(&ctx, "less has no expert `cc`, which");
     assert_false(r.holds);
+}
+
+/* A plain model with initial values of this seed. */
+static const char *whole(const char *name, uint64_t seed) {
+    static const char text[] =
+        "model: {arch: gpt2, n_layer: 1, n_embd: 12, n_head: 2, n_positions: 16}\n";
+    at_conf *f = NULL;
+    at_model *m = NULL;
+    OK(at_conf_parse(&ctx, "recipe.yaml", text, strlen(text), &f));
+    OK(at_model_new(&ctx, f, "model", 320, seed, &m));
+    at_conf_close(f);
+    OK(at_model_save(&ctx, m, in(name), NULL));
+    at_model_close(m);
+    return in(name);
+}
+
+static const char *composed(const char *name, const char *experts) {
+    char text[1200];
+    at_conf *f = NULL;
+    (void)snprintf(text, sizeof text, "mode: ple\nrouter: %s\nexperts: [%s]\n",
+                   in("router.safetensors"), experts);
+    OK(at_conf_parse(&ctx, "compose.yaml", text, strlen(text), &f));
+    OK(at_compose(&ctx, f, in(name)));
+    at_conf_close(f);
+    return in(name);
+}
+
+/* Of whole models, those of one name are compared. */
+static void whole_models(void **state) {
+    (void)state;
+    char experts[1000];
+    at_certificate r;
+    at_dataset *d = NULL;
+    at_router *router = NULL;
+    const at_router_options o = at_router_defaults();
+    OK(at_dataset_open(&ctx, DATA, &d));
+    OK(at_router_train(&ctx, d, NULL, 0, &o, &router));
+    OK(at_router_save(&ctx, router, in("router.safetensors")));
+    at_router_close(router);
+    at_dataset_close(d);
+    const char *a = whole("a", 1), *b = whole("b", 2);
+#define EXPERTS(...) ((void)snprintf(experts, sizeof experts, __VA_ARGS__), experts)
+    const char *old =
+        composed("ple", EXPERTS("{name: aa, model: %s}, {name: cc, model: %s}", a, b));
+    const char *more = composed("ple3", EXPERTS("{name: cc, model: %s}, {name: aa, model: %s}, "
+                                                "{name: bb, model: %s}",
+                                                old, old, b));
+    OK(at_certify(&ctx, old, more, DATA, &r));
+    assert_true(r.holds);
+    assert_true(r.differ == 0 && r.experts == 2 && r.windows == 3 && r.tokens == 3 * 16);
+    assert_true(r.added > 0);
+    const char *other =
+        composed("other", EXPERTS("{name: cc, model: %s}, {name: aa, model: %s}", a, b));
+    OK(at_certify(&ctx, old, other, DATA, &r));
+    assert_false(r.holds);
+    assert_int_equal(r.differ, 2 * 3);
+    assert_string_not_equal(r.before.hex, r.after.hex);
+    const char *less = composed("fewer", EXPERTS("{name: aa, model: %s}", a));
+    assert_int_equal(at_certify(&ctx, old, less, DATA, &r), AT_MISMATCH);
+    expect_says(&ctx, "fewer has no expert `cc`, which");
+    assert_int_equal(at_certify(&ctx, old, saved("trunks", "aa, cc", "true", NULL), DATA, &r),
+                     AT_CONFIG);
+    expect_says(&ctx, "the other whole models");
+    assert_int_equal(at_certify(&ctx, a, old, DATA, &r), AT_CONFIG);
+    expect_says(&ctx, "a is a single network");
+#undef EXPERTS
 }
 
 int main(void) {
@@ -116,6 +184,7 @@ int main(void) {
         cmocka_unit_test(what_is_the_same_holds),
         cmocka_unit_test(what_differs_is_seen),
         cmocka_unit_test(digests_see_what_answers_do_not),
+        cmocka_unit_test(whole_models),
     };
     const int bad = cmocka_run_group_tests(tests, NULL, NULL);
     (void)at_remove_tree(&ctx, root);
