@@ -100,8 +100,7 @@ static void columns(const at_kernels *k, const at_few_shape *s, const at_few *f,
 
 static cut cut_of(const at_few_shape *s, int64_t count, int threads) {
     cut c = {.kb = block_k(s), .blocks = 1, .nb = s->n, .parts = 1};
-    /* no part has few rows: nothing to do */
-    const int64_t wanted = count ? at_div_up((int64_t)threads * AT_TASKS, count) : 0;
+    const int64_t wanted = at_div_up((int64_t)threads * AT_TASKS, count);
     if (threads <= 1 || wanted <= 1 || count * s->n * s->k < PARALLEL_MIN) return c;
     const int64_t least = s->tb ? PART_MIN_TRANSPOSED : PART_MIN, most = at_max(s->n / least, 1);
     if (s->tb || most >= wanted)
