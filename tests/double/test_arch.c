@@ -130,7 +130,9 @@ static at_input feed_of(const at_model *m) {
 static double loss_of(at_model *m, bool backward) {
     at_run r;
     at_run_init(&r, &cp, &arena, true, 1);
-    static const bool layer[4] = {true, true, true, true};
+    enum { LAYERS = 8 }; /* of all trunks together, at most */
+    static const bool layer[LAYERS] = {true, true, true, true, true, true, true, true};
+    assert_true(m->dims.layers <= LAYERS);
     const at_aux aux = {.weight = {0.3, -0.2, 0.25, 0.1},
                         .factor = {1, 0.7},
                         .peers = {.layer = layer, .n = 1, .alpha = 0.4}};
