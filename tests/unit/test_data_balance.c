@@ -1,31 +1,8 @@
 /* test_data_balance.c - the sizes domains come out with: every unit within the percentage asked
    for, shares, and the refusal of what cannot be reached. */
-#include "check.h"
 #include "data/build.h"
+#include "in_folder.h"
 #include <string.h>
-
-static at_ctx ctx;
-static char *dir;
-
-static int setup(void **state) {
-    (void)state;
-    at_ctx_init(&ctx, 2);
-    dir = temporary_folder();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    return at_remove_tree(&ctx, dir) ? -1 : 0;
-}
-
-static const char *in(const char *rel) {
-    static char path[8][600];
-    static int turn;
-    char *p = path[turn++ % 8];
-    (void)snprintf(p, sizeof path[0], "%s/%s", dir, rel);
-    return p;
-}
 
 /* n JSON lines <words> <number>, the i-th of 1 + i % spread sentences. */
 static void corpus(const char *name, const char *words, int n, int spread) {

@@ -2,35 +2,12 @@
    compared with their names. */
 #include "base/file.h"
 #include "base/rng.h"
-#include "check.h"
 #include "data/cluster.h"
 #include "data/kmeans.h"
 #include "data/tfidf.h"
+#include "in_folder.h"
 #include <math.h>
 #include <string.h>
-
-static at_ctx ctx;
-static char *dir;
-
-static int setup(void **state) {
-    (void)state;
-    at_ctx_init(&ctx, 2);
-    dir = temporary_folder();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    return at_remove_tree(&ctx, dir) ? -1 : 0;
-}
-
-static const char *in(const char *rel) {
-    static char path[8][600];
-    static int turn;
-    char *p = path[turn++ % 8];
-    (void)snprintf(p, sizeof path[0], "%s/%s", dir, rel);
-    return p;
-}
 
 /* ---- k-means ---- */
 

@@ -1,25 +1,10 @@
 /* test_data_language.c - words of a text, and the filter by function words. */
 #include "base/rng.h"
-#include "check.h"
 #include "data/build.h"
 #include "data/language.h"
 #include "data/words.h"
+#include "in_folder.h"
 #include <string.h>
-
-static at_ctx ctx;
-static char *dir;
-
-static int setup(void **state) {
-    (void)state;
-    at_ctx_init(&ctx, 2);
-    dir = temporary_folder();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    return at_remove_tree(&ctx, dir) ? -1 : 0;
-}
 
 static void expect_words(const char *text, const char *joined) {
     char got[600] = "";

@@ -1,24 +1,9 @@
 /* test_data_wires.c - details that small builds do not show: limits for each split, filters at
    their limit, a table of paragraphs that has grown. */
 #include "base/rng.h"
-#include "check.h"
 #include "data/balance.h"
+#include "in_folder.h"
 #include <stdio.h>
-
-static at_ctx ctx;
-static char *dir;
-
-static int setup(void **state) {
-    (void)state;
-    at_ctx_init(&ctx, 2);
-    dir = temporary_folder();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    return at_remove_tree(&ctx, dir) ? -1 : 0;
-}
 
 static void what_was_seen_stays_seen(void **state) {
     (void)state;
