@@ -8,22 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsString(v) ? v->valuestring : "";
-}
-
 static void draw(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
-    printf("%s: %s %s added, %s parameters\n", text_of(o, "model"), text_of(o, "kind"),
-           text_of(o, "added"), ui_count(row_number_or(o, "parameters", 0)));
+    printf("%s: %s %s added, %s parameters\n", row_text(o, "model"), row_text(o, "kind"),
+           row_text(o, "added"), ui_count(row_number(o, "parameters")));
     printf("certificate: %.0f tensors of the old model have the digest they had, %s\n",
-           row_number_or(o, "tensors", 0), text_of(o, "digest"));
+           row_number(o, "tensors"), row_text(o, "digest"));
     printf("             its answers are the same to the bit: %.0f ways to ask, %.0f windows, %.0f "
            "tokens\n",
-           row_number_or(o, "ways_to_answer", 0), row_number_or(o, "windows", 0),
-           row_number_or(o, "compared_tokens", 0));
+           row_number(o, "ways_to_answer"), row_number(o, "windows"),
+           row_number(o, "compared_tokens"));
     cJSON_Delete(o);
 }
 

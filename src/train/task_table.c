@@ -71,6 +71,10 @@ static at_status sign_model(at_ctx *c, const at_data *d, at_model *m) {
 /* ---- a learner ---- */
 
 static at_status open_state(at_learner *l, at_ctx *c, const void *set) {
+    const at_recipe *r = l->recipe;
+    if (r->train.history || r->train.stretch)
+        return at_error(c, AT_CONFIG, "train.%s: rows of a table do not continue each other",
+                        r->train.history ? "history" : "stretch");
     const int64_t batch = l->recipe->train.batch, inputs = l->model->dims.inputs;
     table_state *b = l->state = at_calloc(c, 1, sizeof *b);
     if (!b) return AT_OOM;

@@ -32,7 +32,9 @@ run 0 "$ARTEL" atlas run/model --data data --context 64 --json --threads 2
 check "the same on two threads" cmp -s .out one
 run 0 "$ARTEL" atlas run/model --data data --context 64 --json --windows 1
 prints '"half_width":null'
-prints '"windows":1'
+prints '"windows":1,"tokens":64'
+run 0 "$ARTEL" atlas run/model --data data --context 16 --json --windows 2
+prints '"windows":2,"tokens":32'
 run 0 "$ARTEL" atlas run/model --data data --context 64 --json --tokens 1 --split train
 check "one token an expert" sh -c '! grep -q "\"tokens\":\[[^]]*,[^]]*\]}" "$1"' - .out
 check "and of the training split there are some" grep -q '"tokens":\["' .out

@@ -84,6 +84,10 @@ says "there are no experts that name classes"
 # what is refused
 run 2 "$ARTEL" train "it's data.csv" --label kinds -o no
 says "it's data.csv: no column \`kinds\`, did you mean \`kind\`?"
+for key in history stretch; do
+    run 1 "$ARTEL" train "it's data.csv" --label kind -o no --set train.$key=8
+    says "train.$key: rows of a table do not continue each other"
+done
 run 1 "$ARTEL" train numbers.tsv -o no
 says "column \`y\` has"
 says "artel train: --regress"
