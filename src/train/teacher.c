@@ -1,4 +1,5 @@
-/* teacher.c - a model that reads along: dropout off, nothing recorded. */
+/* teacher.c - a model in the caller's hands that reads along: dropout off, nothing recorded.  Teachers that a
+   recipe names are opened and asked by teachers.c. */
 #include "train/teacher.h"
 
 static void give(const at_teacher *t, at_run *r, const at_lesson *l, at_head_spec *spec) {
