@@ -55,7 +55,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     at_features f;
     at_ctx_init(&c, 1);
     for (int header = AT_HEADER_AUTO; header <= AT_HEADER_NO; header++) {
-        const at_table_options o = {.header = (at_table_header)header, .skip = header / 2};
+        const at_table_options o = {.header = (at_table_header)header,
+                                    .skip = header / 2,
+                                    .frame = "cars",
+                                    .frame_if_many = true};
         if (at_table_parse(&c, "NAME", (const char *)data, size, &o, &t)) {
             if (!strstr(c.message, "NAME")) abort();
             continue;

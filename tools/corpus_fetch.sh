@@ -1,17 +1,18 @@
-# corpus_fetch.sh - what tools/corpus.sh and tools/corpus_languages.sh have in common: packages from Debian's sources.
+# corpus_fetch.sh - what tools/corpus.sh, corpus_languages.sh and tables.sh have in common: packages from Debian's sources.
 #
-# Sourced with $cache, a folder that exists.  apt checks every list by its signature and every package by the digest in a
+# Sourced by $program (default: corpus) with $cache, a folder that exists.  apt checks every list by its signature and every package by the digest in a
 # signed list; a download that was interrupted goes on where it ended.
 
-say() { printf 'corpus: %s\n' "$*"; }
+say() { printf '%s: %s\n' "${program:-corpus}" "$*"; }
 fail() {
     say "$*" >&2
     exit 1
 }
+# need_tools [WHAT TO DO]: without them.
 need_tools() {
     for tool in apt-get dpkg-deb sha256sum; do
-        command -v $tool >/dev/null 2>&1 || fail "$tool is missing: this text comes from Debian packages.
-corpus: elsewhere, put your own text into one folder a domain and run ./demo.sh --text FOLDER"
+        command -v $tool >/dev/null 2>&1 || fail "$tool is missing: ${1:-this text comes from Debian packages.
+corpus: elsewhere, put your own text into one folder a domain and run ./demo.sh --text FOLDER}"
     done
 }
 

@@ -176,12 +176,7 @@ static at_status in_order(csv *v) {
     at_status s = AT_OK;
     for (int64_t i = 0; i < v->t->n && !s; i++) {
         at_column *k = &v->t->column[i];
-        if (!k->level) continue;
-        int32_t *to = at_calloc(v->c, (size_t)k->levels.n, sizeof *to);
-        s = to ? at_levels_sort(v->c, &k->levels, to) : AT_OOM;
-        for (int64_t j = 0; j < v->t->rows && !s; j++)
-            if (k->level[j] >= 0) k->level[j] = to[k->level[j]];
-        at_free(to);
+        if (k->level) s = at_column_sort(v->c, k, v->t->rows);
     }
     return s;
 }

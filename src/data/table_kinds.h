@@ -9,5 +9,7 @@ at_status at_table_read_cells(at_ctx *c, const char *text, size_t bytes, const a
 at_status at_table_read_arff(at_ctx *c, const char *text, size_t bytes, at_table *t);
 at_status at_table_read_fann(at_ctx *c, const char *text, size_t bytes, at_table *t);
 at_status at_table_read_idx(at_ctx *c, const char *text, size_t bytes, at_table *t);
+at_status at_table_read_rdata(at_ctx *c, const char *text, size_t bytes, const at_table_options *o,
+                              at_table *t);
 
 #endif

@@ -2,6 +2,7 @@
 #include "data/table_read.h"
 #include "base/file.h"
 #include "data/lines.h"
+#include "data/rdata.h"
 #include "data/table_kinds.h"
 #include "data/utf8.h"
 #include <string.h>
@@ -40,6 +41,17 @@ static bool is_idx(const char *text, size_t bytes) {
     return bytes >= 8 && !text[0] && !text[1] && text[2] >= 8 && text[2] <= 14 && text[3] >= 1;
 }
 
+/* By what this is compressed that is not read here, and how it is unpacked; or NULL. */
+static const char *packed_by(const char *text, size_t bytes) {
+    if (bytes >= 6 && !memcmp(text,
+                              "\xFD"
+                              "7zXZ\0",
+                              6))
+        return "xz";
+    return bytes >= 4 && !memcmp(text, "BZh", 3) && text[3] > '0' && text[3] <= '9' ? "bzip2"
+                                                                                    : NULL;
+}
+
 /* The line of this byte, from 1. */
 static int64_t line_of(const char *text, int64_t at) {
     int64_t line = 1;
@@ -52,12 +64,23 @@ at_status at_table_parse(at_ctx *c, const char *name, const char *text, size_t b
     static const at_table_options nothing = {0};
     *out = (at_table){.path = at_strdup(c, name)};
     if (!out->path) return AT_OOM;
-    const bool idx = is_idx(text, bytes);
-    const int64_t bad = idx ? -1 : at_utf8_error(text, bytes);
+    if (!o) o = &nothing;
+    const char *packed = packed_by(text, bytes);
+    const bool idx = is_idx(text, bytes), rdata = at_rdata_is(text, bytes);
+    const int64_t bad = idx || rdata || packed ? -1 : at_utf8_error(text, bytes);
     at_status s = AT_OK;
-    if (bad >= 0)
+    if (packed)
+        s = at_error(c, AT_UNSUPPORTED,
+                     "%s: compressed by %s, expected none, gzip or zstd: `%s -dc` unpacks it", name,
+                     packed, packed);
+    else if (bad >= 0)
         s = at_error(c, AT_FORMAT, "%s:%lld: not UTF-8 text (byte %lld)", name,
                      (long long)line_of(text, bad), (long long)bad);
+    else if (o->frame && !o->frame_if_many && !rdata)
+        s = at_error(c, AT_ARG, "%s: a data frame `%s` of R is asked for, and this is none", name,
+                     o->frame);
+    else if (rdata)
+        s = at_table_read_rdata(c, text, bytes, o, out);
     else if (idx)
         s = at_table_read_idx(c, text, bytes, out);
     else if (is_arff(text, bytes))
@@ -65,9 +88,9 @@ at_status at_table_parse(at_ctx *c, const char *name, const char *text, size_t b
     else if (is_fann(text, bytes))
         s = at_table_read_fann(c, text, bytes, out);
     else
-        s = at_table_read_cells(c, text, bytes, o ? o : &nothing, out);
+        s = at_table_read_cells(c, text, bytes, o, out);
     if (!s && !out->rows) s = at_error(c, AT_FORMAT, "%s: a table without rows", name);
-    for (int64_t i = 0; !s && o && i < o->n_levels; i++) {
+    for (int64_t i = 0; !s && i < o->n_levels; i++) {
         int64_t k;
         s = at_table_column(c, out, o->levels[i], &k);
         if (!s) s = at_column_to_levels(c, out, k);

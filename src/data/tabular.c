@@ -65,6 +65,15 @@ const char *at_table_where(const at_table *t, int64_t row, char text[AT_WHERE]) 
     return text;
 }
 
+at_status at_column_sort(at_ctx *c, at_column *k, int64_t rows) {
+    int32_t *to = at_calloc(c, (size_t)k->levels.n, sizeof *to);
+    at_status s = to ? at_levels_sort(c, &k->levels, to) : AT_OOM;
+    for (int64_t i = 0; i < rows && !s; i++)
+        if (k->level[i] >= 0) k->level[i] = to[k->level[i]];
+    at_free(to);
+    return s;
+}
+
 at_status at_column_to_levels(at_ctx *c, at_table *t, int64_t column) {
     at_column *k = &t->column[column];
     at_status s = AT_OK;
@@ -85,10 +94,5 @@ at_status at_column_to_levels(at_ctx *c, at_table *t, int64_t column) {
     at_free(k->byte);
     k->number = NULL;
     k->byte = NULL;
-    int32_t *to = s ? NULL : at_calloc(c, (size_t)k->levels.n, sizeof *to);
-    if (!s) s = to ? at_levels_sort(c, &k->levels, to) : AT_OOM;
-    for (int64_t i = 0; i < t->rows && !s; i++)
-        if (k->level[i] >= 0) k->level[i] = to[k->level[i]];
-    at_free(to);
-    return s;
+    return s ? s : at_column_sort(c, k, t->rows);
 }

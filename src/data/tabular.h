@@ -5,12 +5,13 @@
  *   ARFF   @attribute numeric, real, integer, {a,b}, string; no sparse rows
  *   FANN   "rows inputs outputs", then inputs and outputs in turn (the data files of libfann)
  *   IDX    images and labels of MNIST's kind: PATH holds the images, its label file lies beside it
+ *   R      a data frame of .rda, .RData or .rds, in XDR: numbers, logicals, texts, factors
  *
  * plain, .gz or .zst.  The kind is known by the first bytes.
  *
  * A column of CSV is numbers if every cell that is not missing is one; if most are, the others are
  * errors; else its different texts are levels.  Levels are in order, by value or bytes; those of ARFF
- * as declared.
+ * and of factors as declared.
  */
 #ifndef AT_TABULAR_H
 #define AT_TABULAR_H
@@ -32,6 +33,8 @@ typedef struct at_table_options {
     int64_t skip;           /* lines before the table, CSV                                   */
     char *const *levels;    /* n_levels names of columns that are levels, whatever they hold */
     int64_t n_levels;
+    const char *frame;  /* of R: which data frame; NULL: there is only one       */
+    bool frame_if_many; /* `frame` does not count where there is one, or no R     */
 } at_table_options;
 
 typedef struct at_table {
@@ -53,6 +56,8 @@ double at_column_value(const at_column *k, int64_t row);
 /** "FILE:LINE", or "FILE: row N", of row i; returns text. */
 enum { AT_WHERE = 512 };
 const char *at_table_where(const at_table *t, int64_t row, char text[AT_WHERE]);
+/** Levels that were added as they came, into order. */
+at_status at_column_sort(at_ctx *c, at_column *k, int64_t rows);
 /** Numbers into levels: their texts are those of the shortest decimals that give them back. */
 at_status at_column_to_levels(at_ctx *c, at_table *t, int64_t column);
 

@@ -87,7 +87,10 @@ at_status at_table_rows_read(at_ctx *c, const at_features *f, at_table *t, const
 
 at_status at_table_unlabelled(at_ctx *c, const at_features *f, const at_table_origin *o,
                               const char *file, at_table_rows *out) {
-    const at_table_options how = {.header = (at_table_header)o->header, .skip = o->skip};
+    const at_table_options how = {.header = (at_table_header)o->header,
+                                  .skip = o->skip,
+                                  .frame = o->frame,
+                                  .frame_if_many = true};
     at_table t = {0};
     at_reading r = {0};
     *out = (at_table_rows){0};
@@ -163,7 +166,9 @@ static at_status rows_of_file(at_ctx *c, const at_features *f, const at_table_or
     const at_table_options how = {.header = (at_table_header)o->header,
                                   .skip = o->skip,
                                   .levels = o->levels,
-                                  .n_levels = o->n_levels};
+                                  .n_levels = o->n_levels,
+                                  .frame = o->frame,
+                                  .frame_if_many = true};
     at_table t = {0};
     at_status s = at_sha256_file(c, file, hash);
     const bool own = s == AT_OK && !strcmp(hash, o->sha256);

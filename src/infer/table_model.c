@@ -9,6 +9,7 @@ bool at_model_of_tables(const at_model *m) { return m->arch->reads == AT_INPUT_R
 void at_table_origin_close(at_table_origin *o) {
     for (int64_t i = 0; i < o->n_levels; i++) at_free(o->levels[i]);
     at_free(o->levels);
+    at_free(o->frame);
     *o = (at_table_origin){0};
 }
 
@@ -35,6 +36,11 @@ static at_status read_origin(at_ctx *c, const char *name, const cJSON *o, at_tab
     out->header = (int)header;
     out->split.seed = (uint64_t)seed;
     out->own_test = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "test_file"));
+    if (s == AT_OK && cJSON_GetObjectItemCaseSensitive(o, "frame")) {
+        const char *frame;
+        s = at_json_string(c, name, o, "frame", &frame);
+        if (s == AT_OK && !(out->frame = at_strdup(c, frame))) s = AT_OOM;
+    }
     if (s == AT_OK) s = at_json_array(c, name, o, "categories", &list);
     if (s != AT_OK) return s;
     const int n = cJSON_GetArraySize(list);
@@ -81,6 +87,7 @@ at_status at_table_sign(at_ctx *c, at_model *m, const at_features *f, const at_t
     at_json_put_string(&j, "sha256", o->sha256);
     at_json_put_number(&j, "header", o->header);
     at_json_put_number(&j, "skip", (double)o->skip);
+    if (o->frame) at_json_put_string(&j, "frame", o->frame);
     at_json_begin_list(&j, "categories");
     for (int64_t i = 0; i < o->n_levels; i++) at_json_put_string(&j, NULL, o->levels[i]);
     at_json_end(&j);

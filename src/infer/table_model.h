@@ -24,6 +24,7 @@ typedef struct at_table_origin {
     int64_t skip;
     bool own_test; /* the test rows are a file of their own */
     at_row_split_options split;
+    char *frame;   /* of a file of R, owned, or NULL */
     char **levels; /* [n_levels] owned: columns named as levels */
     int64_t n_levels;
 } at_table_origin;

@@ -207,6 +207,8 @@ static const at_key table_keys[] = {
     {"header", AT_KEY_CHOICE, TABLE(header), "auto", 0, 0, "auto|yes|no", /* at_table_header */
      "whether the first row has the names of the columns"},
     {"skip", AT_KEY_INT, TABLE(skip), "0", 0, 1e9, NULL, "lines before the table"},
+    {"frame", AT_KEY_STRING, TABLE(frame), "", 0, 0, NULL,
+     "data frame of a file of R that has several"},
     {"categories", AT_KEY_STRINGS, TABLE(categories), "", 0, 0, NULL,
      "columns that are categories though they hold numbers"},
     {"ignore", AT_KEY_STRINGS, TABLE(ignore), "", 0, 0, NULL, "columns that are not read"},

@@ -63,6 +63,7 @@ typedef struct at_recipe {
         int header, scale, best; /* at_table_header, at_scaling, at_best */
         int64_t skip, split_seed, rows, epochs, evaluate, patience;
         at_strings categories, ignore;
+        const char *frame;
         double validation, test_share;
     } table;
     bool distilling;

@@ -17,7 +17,8 @@ static at_table_options reading_of(const at_recipe *r) {
     return (at_table_options){.header = (at_table_header)r->table.header,
                               .skip = r->table.skip,
                               .levels = r->table.categories.item,
-                              .n_levels = r->table.categories.n};
+                              .n_levels = r->table.categories.n,
+                              .frame = r->table.frame};
 }
 
 static at_status origin_of(at_ctx *c, const at_recipe *r, at_table_origin *o) {
@@ -39,6 +40,7 @@ static at_status origin_of(at_ctx *c, const at_recipe *r, at_table_origin *o) {
     for (; o->n_levels < n; o->n_levels++)
         if (!(o->levels[o->n_levels] = at_strdup(c, r->table.categories.item[o->n_levels])))
             return AT_OOM;
+    if (r->table.frame && !(o->frame = at_strdup(c, r->table.frame))) return AT_OOM;
     return at_sha256_file(c, r->data.train, o->sha256);
 }
 
@@ -113,8 +115,9 @@ static at_status fill(at_ctx *c, const at_recipe *r, at_table *t, int64_t label,
 
 /* Test rows of a file of their own. */
 static at_status read_test(at_ctx *c, const at_recipe *r, at_table_set *set) {
-    const at_table_options how = reading_of(r);
+    at_table_options how = reading_of(r);
     at_table t = {0};
+    how.frame_if_many = true;
     at_status s = at_table_read(c, r->table.test, &how, &t);
     at_table_rows_close(&set->part[AT_PART_TEST]);
     if (s == AT_OK)

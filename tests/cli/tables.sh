@@ -1,6 +1,7 @@
 #!/bin/sh
 # Tables through the program: one line from a CSV to a measured model, its answers, and what is refused.
 . tests/cli/lib.sh
+here=$PWD
 cd "$work" || exit 1
 
 # Two numbers and a colour; the class is the sign of their product, turned over where the colour is red.
@@ -80,6 +81,19 @@ check "near the truth" awk -F'\t' 'NR == FNR { y[NR] = $1; next } FNR > 1 { d = 
 
 run 2 "$ARTEL" probe numbers/model --data numbers.tsv
 says "there are no experts that name classes"
+
+# a data frame of several; the model knows which
+frames=$here/fuzz/corpus/fuzz_table/frames.rda
+run 0 "$ARTEL" train "$frames" --label y --set table.frame=small --set table.epochs=2 -o frame -q
+prints "\`y\` of 2 rows held back"
+run 0 "$ARTEL" eval frame/model --data "$frames" --split train --json
+prints '"rows":4,'
+run 0 "$ARTEL" predict frame/model "$frames"
+check "a line a row" test "$(wc -l <.out)" -eq 9
+run 2 "$ARTEL" train "$frames" --label y -o no
+says "several data frames, table.frame says which: it has cars, small"
+run 2 "$ARTEL" train "it's data.csv" --label kind --set table.frame=kind -o no
+says "it's data.csv: a data frame \`kind\` of R is asked for, and this is none"
 
 # what is refused
 run 2 "$ARTEL" train "it's data.csv" --label kinds -o no

@@ -1,6 +1,7 @@
 /*
  * test_table.c - tables: CSV, ARFF, FANN, IDX; what is refused, with its place; splits by class.
  */
+#include "base/file.h"
 #include "base/rng.h"
 #include "check.h"
 #include "data/split.h"
@@ -339,12 +340,102 @@ static void splits(void **state) {
     at_row_split_close(&s);
 }
 
+/* ---- data frames of R ---- */
+
+#define FRAMES "fuzz/corpus/fuzz_table/frames.rda"
+
+static at_status read_frame(const char *frame, bool if_many, at_table *t) {
+    return at_table_read(&ctx, FRAMES,
+                         &(at_table_options){.frame = frame, .frame_if_many = if_many}, t);
+}
+
+/* Every kind of column, each with a value that is missing; texts in Latin-1; sequences and wrapped vectors
+   in R's own representations. */
+static void frames(void **state) {
+    (void)state;
+    at_table t;
+    OK(read_frame("cars", false, &t));
+    assert_int_equal(t.rows, 3);
+    assert_int_equal(t.n, 7);
+    assert_true(number(&t, "speed", 0) == 4.5 && isnan(number(&t, "speed", 1)) &&
+                isnan(number(&t, "speed", 2)));
+    assert_true(number(&t, "doors", 1) == 5 && isnan(number(&t, "doors", 2)));
+    assert_string_equal(level(&t, "fast", 0), "TRUE");
+    assert_string_equal(level(&t, "fast", 1), "missing");
+    assert_string_equal(level(&t, "fast", 2), "FALSE");
+    assert_string_equal(level(&t, "kind", 0), "bus");
+    assert_string_equal(level(&t, "kind", 1), "missing");
+    assert_string_equal(level(&t, "kind", 2), "van");
+    const at_column *kind = &t.column[at_table_find(&t, "kind")];
+    assert_int_equal(kind->levels.n, 3); /* as declared, not in order */
+    assert_string_equal(kind->levels.name[0], "van");
+    assert_string_equal(level(&t, "maker", 0), "K\xC3\x83\xC2\xB6");
+    assert_string_equal(level(&t, "maker", 1), "missing");
+    assert_string_equal(level(&t, "maker", 2), "\xC3\x89");
+    assert_true(number(&t, "row", 0) == 10 && number(&t, "row", 2) == 14);
+    assert_true(number(&t, "width", 2) == 3);
+    at_table_close(&t);
+    OK(at_table_read(&ctx, "fuzz/corpus/fuzz_table/one.rds",
+                     &(at_table_options){.frame = "any", .frame_if_many = true}, &t));
+    assert_int_equal(t.rows, 8);
+    assert_string_equal(level(&t, "class", 1), "yes");
+    at_table_close(&t);
+}
+
+static void which_frame(void **state) {
+    (void)state;
+    at_table t;
+    OK(read_frame("small", true, &t));
+    assert_int_equal(t.rows, 8);
+    assert_string_equal(level(&t, "y", 1), "\xC3\xB6");
+    at_table_close(&t);
+    assert_int_equal(read_frame(NULL, false, &t), AT_ARG);
+    expect_says(&ctx, FRAMES ": several data frames, table.frame says which: it has cars, small");
+    assert_int_equal(read_frame("mat", false, &t), AT_ARG);
+    expect_says(&ctx, "no data frame `mat`: it has cars, small");
+    assert_int_equal(at_table_parse(&ctx, "t", "a\n1\n", 4, &(at_table_options){.frame = "a"}, &t),
+                     AT_ARG);
+    expect_says(&ctx, "t: a data frame `a` of R is asked for, and this is none");
+    OK(at_table_parse(&ctx, "t", "a\n1\n", 4,
+                      &(at_table_options){.frame = "a", .frame_if_many = true}, &t));
+    at_table_close(&t);
+}
+
+/* Cut anywhere, or with any byte turned over, it is an error that names the file, or a table still. */
+static void damaged_frames(void **state) {
+    (void)state;
+    at_table t;
+    size_t bytes;
+    const at_table_options o = {.frame = "cars"};
+    char *text = at_read_file(&ctx, FRAMES, 1 << 20, &bytes);
+    assert_non_null(text);
+    for (size_t n = 5; n < bytes; n++) {
+        if (!at_table_parse(&ctx, "name", text, n, &o, &t)) fail_msg("%zu bytes are enough", n);
+        expect_says(&ctx, "name: ");
+    }
+    assert_int_equal(at_table_parse(&ctx, "name", text, bytes - 8, &o, &t), AT_FORMAT);
+    expect_says(&ctx, "name: byte 1");
+    expect_says(&ctx, "of the R data: the file is cut off here");
+    for (size_t i = 5; i < bytes; i++) {
+        text[i] = (char)~text[i];
+        if (!at_table_parse(&ctx, "name", text, bytes, &o, &t)) at_table_close(&t);
+        text[i] = (char)~text[i];
+    }
+    at_free(text);
+    refused("RDA3\nA\n3\n", AT_UNSUPPORTED, "save(..., ascii = FALSE)");
+    refused("BZh91AY", AT_UNSUPPORTED, "t: compressed by bzip2");
+    refused("\xFD"
+            "7zXZ",
+            AT_FORMAT, "not UTF-8 text");
+}
+
 int main(void) {
     at_ctx_init(&ctx, 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(csv),    cmocka_unit_test(headers),     cmocka_unit_test(csv_refused),
         cmocka_unit_test(levels), cmocka_unit_test(many_levels), cmocka_unit_test(arff),
         cmocka_unit_test(fann),   cmocka_unit_test(idx),         cmocka_unit_test(splits),
+        cmocka_unit_test(frames), cmocka_unit_test(which_frame), cmocka_unit_test(damaged_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
