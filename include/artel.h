@@ -309,8 +309,11 @@ ARTEL_API artel_status artel_model_logits(artel *a, const artel_model *m, const 
 /** Experts and a router into one model folder: recipe {mode: ple, router: DIR, experts: [{name,
     model}]}, whole models, or those of that name in a composed folder, of which no two have one name; or {mode: jeet or moe-ce, router: DIR, model:
     DIR}, the trunks of a model, moe-ce with a common one.  Every expert must be a class of the router,
-    which is trained with the same tokenizer.  `out` must not exist.  Emits one object an expert, as in
-    artel.json. */
+    which is trained with the same tokenizer.  Or {mode: btx, experts: [{name, model}], ...}: dense models
+    branched from one seed become one mixture, measured on data and trained in the folder "OUT.run", which the
+    same call continues after ARTEL_INTERRUPTED (docs/compose.md).  `out` must not exist.  Emits one object
+    an expert, as in artel.json; then, where there is data, one for each model that was measured:
+    {"report","name","loss":{domain: nats},"mean","tokens"}. */
 ARTEL_API artel_status artel_compose(artel *a, const artel_recipe *r, const char *out,
                                      artel_emit emit, void *user);
 
@@ -387,6 +390,19 @@ ARTEL_API artel_status artel_eval(artel *a, const char *model, const char *data,
     "words","reference_words","chrf"}. */
 ARTEL_API artel_status artel_score(artel *a, const char *text, const char *reference,
                                    artel_emit emit, void *user);
+
+typedef struct artel_doctor_options {
+    const char *data;  /* data set folder; NULL: token ids at random, drawn by seed     */
+    const char *split; /* "train", "validation" or "test"; NULL: test                   */
+    int64_t context;   /* tokens of a window; 0: 256                                    */
+    int64_t windows;   /* most windows a domain, evenly spread; 0: all                  */
+    uint64_t seed;
+} artel_doctor_options;
+/** What is silently wrong with a mixture (docs/doctor.md).  Emits an object a finding, {"finding","severity"
+    ("error","warning"),"where","measured","value","advice"}, at last {"model","tensors","routers","tokens",
+    "text" (data, "random", "none"),"errors","warnings"}.  ARTEL_MISMATCH: there are findings. */
+ARTEL_API artel_status artel_doctor(artel *a, const char *model, const artel_doctor_options *o,
+                                    artel_emit emit, void *user);
 
 typedef struct artel_atlas_options {
     const char *split; /* "train", "validation" or "test"; NULL: test              */

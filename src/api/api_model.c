@@ -12,26 +12,36 @@
 #include "infer/generate.h"
 #include "infer/logits.h"
 #include "infer/table_model.h"
+#include "train/branches.h"
 #include <math.h>
 #include <string.h>
+
+static at_status emit_items(artel *a, const cJSON *list, artel_emit emit, void *user) {
+    at_status s = AT_OK;
+    const cJSON *e = NULL;
+    cJSON_ArrayForEach(e, list) {
+        at_json j;
+        at_json_open_value(&j, &a->ctx);
+        at_json_put_value(&j, NULL, e);
+        if (s == AT_OK) s = (at_status)at_emit(a, emit, user, &j);
+    }
+    return s;
+}
 
 artel_status artel_compose(artel *a, const artel_recipe *r, const char *out, artel_emit emit,
                            void *user) {
     at_ctx *c = &a->ctx;
     at_conf *f = NULL;
+    bool branches = false;
     at_status s = at_recipe_open(a, r, &f);
-    if (s == AT_OK) s = at_compose(c, f, out);
+    if (s == AT_OK) s = at_branches_asked(c, f, &branches);
+    if (s == AT_OK) s = branches ? at_branches_compose(c, f, out) : at_compose(c, f, out);
     at_conf_close(f);
     char *path = s == AT_OK ? at_join(c, out, "artel.json") : NULL;
     cJSON *o = path ? at_json_read(c, path) : NULL;
     if (s == AT_OK && !o) s = c->status;
-    const cJSON *e = NULL;
-    cJSON_ArrayForEach(e, cJSON_GetObjectItemCaseSensitive(o, "experts")) {
-        at_json j;
-        at_json_open_value(&j, c);
-        at_json_put_value(&j, NULL, e);
-        if (s == AT_OK) s = (at_status)at_emit(a, emit, user, &j);
-    }
+    if (s == AT_OK) s = emit_items(a, cJSON_GetObjectItemCaseSensitive(o, "experts"), emit, user);
+    if (s == AT_OK) s = emit_items(a, cJSON_GetObjectItemCaseSensitive(o, "report"), emit, user);
     cJSON_Delete(o);
     at_free(path);
     return at_answer(a, s);

@@ -63,5 +63,7 @@ at_tensor *at_bank_route(at_run *r, at_pass *p, const at_bank *b, at_tensor *log
     if (!logits || !rows_are_there(r, b)) return NULL;
     at_tensor *gates = at_route_by(r, logits, &how, ro);
     at_pass_router(r, p, b->id, logits, ro);
+    if (gates && !r->dry && p->watch && p->watch->gates)
+        p->watch->gates(p->watch->user, r, b->id, gates, ro);
     return gates;
 }

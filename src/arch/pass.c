@@ -56,7 +56,7 @@ void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
         return;
     }
     if (!r->dry) at_usage_router(r, p->usage, id, logits, ro);
-    if (!r->dry && p->watch) p->watch->see(p->watch->user, r, id, ro);
+    if (!r->dry && p->watch && p->watch->see) p->watch->see(p->watch->user, r, id, ro);
     at_batch_load whole = {0};
     if (p->loads) {
         const at_router_usage *u = at_usage_of(r->ctx, &p->loads->of, id, ro->e);

@@ -31,9 +31,13 @@ typedef struct at_input {
 
 /** Sees the choices of every router of a pass, router by router; rows of padding are left out. */
 typedef struct at_watch {
+    /** NULL, as of the others: no matter. */
     void (*see)(void *user, at_run *r, at_router_id id, const at_routing *ro);
+    /** Gates [N, K] of all rows as they reach the experts. */
+    void (*gates)(void *user, at_run *r, at_router_id id, const at_tensor *gates,
+                  const at_routing *ro);
     /** What the experts of a feed-forward layer say, before their gates: x [N, K, C], gates [N, K], in the order
-        of the routing that was seen before.  NULL: no matter. */
+        of the routing that was seen before. */
     void (*experts)(void *user, at_run *r, at_router_id id, const at_tensor *x,
                     const at_tensor *gates);
     void *user;

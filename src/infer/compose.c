@@ -18,8 +18,8 @@ typedef struct {
 } expert_keys;
 
 static const at_key head_table[] = {
-    {"mode", AT_KEY_CHOICE, offsetof(head_keys, mode), "ple", 0, 0, "ple|jeet|moe-ce",
-     "whole models; trunks of one; trunks with a common one"},
+    {"mode", AT_KEY_CHOICE, offsetof(head_keys, mode), "ple", 0, 0, AT_COMPOSE_MODES,
+     AT_COMPOSE_MODES_HELP},
     {"router", AT_KEY_STRING, offsetof(head_keys, router), NULL, 0, 0, NULL, "router folder"},
     {"model", AT_KEY_STRING, offsetof(head_keys, model), "", 0, 0, NULL, "model folder, of trunks"},
     {0},

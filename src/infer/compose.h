@@ -3,6 +3,12 @@
 #define AT_COMPOSE_H
 #include "infer/lm.h"
 
+/** What a recipe's `mode` may be; btx is made by train/branches.h. */
+#define AT_COMPOSE_MODES "ple|jeet|moe-ce|btx"
+#define AT_COMPOSE_MODES_HELP                                                                  \
+    "whole models; trunks of one; trunks with a common one; dense models as the experts of a " \
+    "mixture"
+
 /**
  * Recipe:  mode: ple;  router: FOLDER or FILE;  experts: [{name, model}, ...], model a plain folder, or a
  *          composed one that has an expert of this name.

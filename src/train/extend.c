@@ -175,22 +175,8 @@ static at_status write_start(work *w, const char *path) {
 
 /* ---- training ----------------------------------------------------------------------------------- */
 
-/* key: a text, or a list of n of them, as a value of the recipe. */
 static at_status set(work *w, const char *key, const char *const *text, int n, bool list) {
-    at_json j;
-    at_text t;
-    at_json_open_value(&j, w->c);
-    if (list) at_json_begin_list(&j, NULL);
-    for (int i = 0; i < n; i++) at_json_put_string(&j, NULL, text[i]);
-    if (list) at_json_end(&j);
-    char *value = at_json_take(&j);
-    at_text_init(&t, w->c, 0);
-    if (value) at_textf(&t, "%s=%s", key, value);
-    char *assignment = value ? at_text_take(&t) : NULL;
-    const at_status s = assignment ? at_conf_set(w->c, w->f, assignment, "artel extend") : AT_OOM;
-    at_free(value);
-    at_free(assignment);
-    return s;
+    return at_recipe_set(w->c, w->f, "artel extend", key, text, n, list);
 }
 
 /* Everything but the new trunk stays. */

@@ -3,6 +3,7 @@
 #include "arch/config.h"
 #include "arch/model.h"
 #include "base/ints.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "train/alpha.h"
 #include "train/task.h"
@@ -312,6 +313,24 @@ at_status at_recipe_sizes(at_ctx *c, at_conf *f, int64_t inputs, int64_t outputs
                        (long long)(i ? outputs : inputs));
         s = at_conf_set(c, f, text, "columns of the data");
     }
+    return s;
+}
+
+at_status at_recipe_set(at_ctx *c, at_conf *f, const char *origin, const char *key,
+                        const char *const *text, int64_t n, bool list) {
+    at_json j;
+    at_text t;
+    at_json_open_value(&j, c);
+    if (list) at_json_begin_list(&j, NULL);
+    for (int64_t i = 0; i < n; i++) at_json_put_string(&j, NULL, text[i]);
+    if (list) at_json_end(&j);
+    char *value = at_json_take(&j);
+    at_text_init(&t, c, 0);
+    if (value) at_textf(&t, "%s=%s", key, value);
+    char *assignment = value ? at_text_take(&t) : NULL;
+    const at_status s = assignment ? at_conf_set(c, f, assignment, origin) : AT_OOM;
+    at_free(value);
+    at_free(assignment);
     return s;
 }
 

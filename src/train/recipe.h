@@ -78,6 +78,9 @@ typedef struct at_recipe {
     bool with_losses; /* false: those of the model's configuration */
 } at_recipe;
 
+/** Sets a key to a text (n = 1) or a list of n texts; origin is shown in messages. */
+at_status at_recipe_set(at_ctx *c, at_conf *f, const char *origin, const char *key,
+                        const char *const *text, int64_t n, bool list);
 /** Binds everything but the model section (an architecture's own) and checks what belongs
     together; steps are worked out of tokens. */
 at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *out);

@@ -1,0 +1,371 @@
+/* branches.c - see branches.h. */
+#include "train/branches.h"
+#include "base/file.h"
+#include "infer/compose.h"
+#include "infer/digest.h"
+#include "train/branch_report.h"
+#include "train/train.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the recipe ------------------------------------------------------------------------------------ */
+
+#define ORIGIN "artel compose"
+enum { PLE, JEET, MOE_CE, BTX };
+typedef struct {
+    int mode;
+} mode_key;
+static const at_key mode_table[] = {
+    {"mode", AT_KEY_CHOICE, 0, "ple", 0, 0, AT_COMPOSE_MODES, AT_COMPOSE_MODES_HELP},
+    {0},
+};
+
+enum { REST, PART_AVERAGE, PART_BASE, PART_EXPERTS };
+enum { TRAIN_ROUTERS, TRAIN_ALL };
+typedef struct {
+    char *base;
+    int64_t seed, k, k_att, gating_size;
+    int rest, attention, gate, trained;
+    bool renormalise;
+} btx_keys;
+#define AT(x) offsetof(btx_keys, x)
+static const at_key btx_table[] = {
+    {"seed", AT_KEY_INT, AT(seed), "0", 0, 9e15, NULL, "of every draw"},
+    {"base", AT_KEY_STRING, AT(base), "", 0, 0, NULL, "model folder the branches come from"},
+    {"rest", AT_KEY_CHOICE, AT(rest), "average", 0, 0, "average|base",
+     "where parameters come from that are no expert's"},
+    {"attention", AT_KEY_CHOICE, AT(attention), "rest", 0, 0, "rest|average|base|experts",
+     "attention parts: like the rest, or experts, too"},
+    {"k", AT_KEY_INT, AT(k), "2", 1, 65536, NULL, "feed-forward experts a token uses"},
+    {"k_att", AT_KEY_INT, AT(k_att), "2", 1, 65536, NULL, "attention experts a token uses"},
+    {"gate", AT_KEY_CHOICE, AT(gate), "linear", 0, 0, "linear|mlp|gmm", "kind of the routers"},
+    {"gating_size", AT_KEY_INT, AT(gating_size), "256", 1, 1 << 16, NULL,
+     "hidden width of routers mlp and gmm"},
+    {"renormalise", AT_KEY_BOOL, AT(renormalise), "true", 0, 0, NULL,
+     "gates of the chosen experts are divided by their sum"},
+    {"trained", AT_KEY_CHOICE, AT(trained), "routers", 0, 0, "routers|all",
+     "what the section train changes"},
+    {0},
+};
+#undef AT
+
+typedef struct {
+    char *name, *model;
+} expert_keys;
+static const at_key expert_table[] = {
+    {"name", AT_KEY_STRING, offsetof(expert_keys, name), NULL, 0, 0, NULL,
+     "of the expert, and of its domain"},
+    {"model", AT_KEY_STRING, offsetof(expert_keys, model), NULL, 0, 0, NULL, "model folder"},
+    {0},
+};
+typedef struct {
+    char *train;
+} data_key;
+static const at_key data_table[] = {
+    {"train", AT_KEY_STRING, offsetof(data_key, train), NULL, 0, 0, NULL, "data set folder"},
+    {0},
+};
+
+enum { MOST = 64 };
+typedef struct {
+    at_ctx *c;
+    at_conf *f;
+    char *out, *run; /* the folder, without slashes at its end; that with ".run" behind it */
+    btx_keys k;
+    at_branch_report_keys reported;
+    char *data; /* NULL: nothing is measured */
+    bool train;
+    int n;
+    expert_keys key[MOST];
+    at_branch branch[MOST];
+    at_model *base;
+    at_branch_report report;
+} work;
+
+at_status at_branches_asked(at_ctx *c, at_conf *f, bool *is) {
+    mode_key k = {0};
+    const at_status s = at_conf_bind(c, f, "", mode_table, &k);
+    *is = k.mode == BTX;
+    return s;
+}
+
+static at_status read_experts(work *w) {
+    const int64_t n = at_conf_count(w->f, "experts");
+    at_status s = AT_OK;
+    if (n < 2 || n > MOST)
+        return at_conf_error(w->c, w->f, "experts",
+                             "expected a list of 2 to %d {name, model}, found %lld", MOST,
+                             (long long)(n > 0 ? n : 0));
+    for (w->n = 0; w->n < n && s == AT_OK; w->n++) {
+        char section[40];
+        expert_keys *k = &w->key[w->n];
+        (void)snprintf(section, sizeof section, "experts.%d", w->n);
+        s = at_conf_bind(w->c, w->f, section, expert_table, k);
+        (void)snprintf(section, sizeof section, "experts.%d.name", w->n);
+        if (s == AT_OK && !at_name_ok(k->name))
+            s = at_conf_error(w->c, w->f, section,
+                              "`%.80s`: expected up to 64 letters, digits and ._-+", k->name);
+        for (int i = 0; i < w->n && s == AT_OK; i++)
+            if (!strcmp(w->key[i].name, k->name))
+                s = at_conf_error(w->c, w->f, section, "two experts are called `%s`", k->name);
+    }
+    return s;
+}
+
+/* What cannot go together. */
+static at_status check_keys(work *w) {
+    at_ctx *c = w->c;
+    const btx_keys *k = &w->k;
+    const bool experts = k->attention == PART_EXPERTS;
+    const struct {
+        const char *key;
+        int64_t k;
+        bool used;
+    } chosen[2] = {{"k", k->k, true}, {"k_att", k->k_att, experts}};
+    if (!k->base && (k->rest || k->attention == PART_BASE))
+        return at_conf_error(c, w->f, k->rest ? "rest" : "attention",
+                             "to take it from the base, the key `base` is needed: its folder");
+    for (int i = 0; i < 2; i++) {
+        if (!chosen[i].used) continue;
+        if (chosen[i].k > w->n)
+            return at_conf_error(c, w->f, chosen[i].key, "%lld experts a token, but there are %d",
+                                 (long long)chosen[i].k, w->n);
+        if (chosen[i].k == 1 && k->renormalise && w->train)
+            return at_conf_error(
+                c, w->f, chosen[i].key,
+                "the gate of a single expert divided by itself is always 1, so the "
+                "router would learn nothing: set renormalise: false, or choose 2");
+    }
+    for (const char *const *key = (const char *const[]){"model", "init", "freeze", NULL}; *key;
+         key++)
+        if (at_conf_has(w->f, *key))
+            return at_conf_error(c, w->f, *key,
+                                 "the mixture is what the training begins with; what it changes is "
+                                 "said by `trained`");
+    if (w->train && !w->data)
+        return at_conf_error(c, w->f, "train", "routers are trained on text: `data` is missing");
+    return AT_OK;
+}
+
+static char *in_run(const work *w, const char *name) { return at_join(w->c, w->run, name); }
+
+/* The keys of a training run are checked before anything is done. */
+static at_status bind_training(work *w) {
+    at_recipe r;
+    char *start = in_run(w, "start");
+    at_status s = start
+                      ? at_recipe_set(w->c, w->f, ORIGIN, "init", &(const char *){start}, 1, false)
+                      : AT_OOM;
+    if (s == AT_OK) s = at_recipe_bind_all(w->c, w->f, false, &r);
+    at_free(start);
+    return s;
+}
+
+static at_status read_keys(work *w) {
+    data_key data = {0};
+    mode_key mode;
+    at_status s = at_conf_bind(w->c, w->f, "", mode_table, &mode);
+    if (s == AT_OK) s = at_conf_bind(w->c, w->f, "", btx_table, &w->k);
+    if (s == AT_OK) s = read_experts(w);
+    if (s == AT_OK && at_conf_has(w->f, "data"))
+        s = at_conf_bind(w->c, w->f, "data", data_table, &data);
+    w->data = data.train;
+    w->train = at_conf_has(w->f, "train");
+    if (s == AT_OK && w->data)
+        s = at_conf_bind(w->c, w->f, "report", at_branch_report_table, &w->reported);
+    if (s == AT_OK) s = check_keys(w);
+    if (s != AT_OK) return s;
+    return w->train ? bind_training(w) : at_conf_finish(w->c, w->f);
+}
+
+/* ---- the mixture ----------------------------------------------------------------------------------- */
+
+static at_status open_models(work *w) {
+    at_status s = AT_OK;
+    if (w->k.base) s = at_model_load(w->c, w->k.base, false, &w->base);
+    for (int i = 0; i < w->n && s == AT_OK; i++) {
+        w->branch[i].name = w->key[i].name;
+        s = at_model_load(w->c, w->key[i].model, false, &w->branch[i].model);
+        if (s == AT_OK) s = at_model_finite(w->c, w->branch[i].model);
+    }
+    return s;
+}
+
+static at_btx mixture_of(const work *w) {
+    static const char *const gate[] = {"linear", "mlp", "gmm"};
+    const btx_keys *k = &w->k;
+    const at_btx_part rest = k->rest ? AT_BTX_BASE : AT_BTX_AVERAGE;
+    const at_btx_part part[] = {rest, AT_BTX_AVERAGE, AT_BTX_BASE, AT_BTX_EXPERTS};
+    return (at_btx){.branch = w->branch,
+                    .n = w->n,
+                    .base = w->base,
+                    .ffn = AT_BTX_EXPERTS,
+                    .attention = part[k->attention],
+                    .rest = rest,
+                    .k = k->k,
+                    .k_att = k->k_att,
+                    .gate = gate[k->gate],
+                    .gating_size = k->gating_size,
+                    .renormalise = k->renormalise,
+                    .seed = (uint64_t)k->seed};
+}
+
+static at_status report_average(work *w) {
+    at_model *m = NULL;
+    at_btx b = mixture_of(w);
+    b.ffn = b.attention = b.rest = AT_BTX_AVERAGE;
+    at_status s = at_btx_make(w->c, &b, &m);
+    if (s == AT_OK) s = at_branch_report_model(&w->report, "average", "of the weights", m);
+    at_model_close(m);
+    return s;
+}
+
+/* What there is without training. */
+static at_status report_parts(work *w, at_model *mixture) {
+    at_branch_report *r = &w->report;
+    if (!w->data) return AT_OK;
+    const int rows = w->n + 3 + (w->base != NULL) + w->train;
+    at_status s = at_branch_report_open(w->c, &w->reported, w->data, w->branch, w->n, rows, r);
+    if (s == AT_OK && w->base) s = at_branch_report_model(r, "base", "", w->base);
+    if (s == AT_OK) s = at_branch_report_branches(r);
+    if (s == AT_OK) s = report_average(w);
+    const char *name = w->train ? "before training" : "";
+    return s == AT_OK ? at_branch_report_model(r, "mixture", name, mixture) : s;
+}
+
+/* All that a branch has too, which is all but the routers. */
+static at_status freeze(work *w, const at_model *m) {
+    int64_t n = 0;
+    if (w->k.trained == TRAIN_ALL) return AT_OK;
+    const char **path = at_malloc(w->c, (size_t)m->store.n_stacks * sizeof *path);
+    if (!path) return AT_OOM;
+    for (int64_t i = 0; i < m->store.n_stacks; i++)
+        if (at_store_stack(&w->branch[0].model->store, m->store.stack[i]->path))
+            path[n++] = m->store.stack[i]->path;
+    const at_status s = at_recipe_set(w->c, w->f, ORIGIN, "freeze", path, n, true);
+    at_free(path);
+    return s;
+}
+
+/* Trains the mixture in place of which the run's model comes. */
+static at_status train(work *w, at_model **m) {
+    at_ctx *c = w->c;
+    char *start = in_run(w, "start"), *before = in_run(w, "checkpoints"),
+         *trained = in_run(w, "model");
+    char *tokenizer = at_join(c, w->key[0].model, "tokenizer.json");
+    at_train_result result;
+    at_status s = start && before && trained && tokenizer ? at_make_dir(c, w->run) : AT_OOM;
+    if (s == AT_OK) s = at_model_save(c, *m, start, at_exists(tokenizer) ? tokenizer : NULL);
+    if (s == AT_OK) s = freeze(w, *m);
+    at_model_close(*m);
+    *m = NULL;
+    const at_train_options how = {.resume = before && at_is_dir(before)};
+    if (s == AT_OK) s = at_train(c, w->f, w->run, &how, &result);
+    if (s == AT_OK) s = at_model_load(c, trained, true, m);
+    if (s == AT_OK) s = at_branch_report_model(&w->report, "mixture", "", *m);
+    at_free(start);
+    at_free(before);
+    at_free(trained);
+    at_free(tokenizer);
+    return s;
+}
+
+/* ---- the folder ------------------------------------------------------------------------------------ */
+
+static at_status put_expert(work *w, const at_model *m, int i, at_json *j) {
+    at_digest d = {0};
+    const at_banks *banks = m->arch->banks(m->impl);
+    int64_t numel = 0;
+    for (int64_t b = 0; b < banks->n; b++) {
+        at_param_entry *e[AT_BANK_PARTS + 1];
+        if (banks->bank[b].n != w->n) continue;
+        const int parts = at_bank_slot(&banks->bank[b], i, e);
+        for (int p = 0; p < parts; p++) numel += at_numel(&e[p]->t);
+    }
+    const at_status s = at_digest_of(w->c, w->key[i].model, &d);
+    at_json_begin_object(j, NULL);
+    at_json_put_number(j, "id", i);
+    at_json_put_string(j, "name", w->key[i].name);
+    at_json_put_number(j, "slot", i);
+    at_json_put_number(j, "parameters", (double)numel);
+    at_json_put_string(j, "source", w->key[i].model);
+    at_json_put_string(j, "source_digest", d.hex);
+    at_json_end(j);
+    return s;
+}
+
+static at_status write_passports(work *w, const at_model *m, const char *dir) {
+    static const char *const rest[] = {"average", "base"}, *const part[] = {"rest", "average",
+                                                                            "base", "experts"};
+    at_json j;
+    char *path = at_join(w->c, dir, "artel.json");
+    at_status s = path ? AT_OK : AT_OOM;
+    at_json_open_file(&j, w->c);
+    at_json_put_number(&j, "format", 1);
+    at_json_put_string(&j, "mode", "btx");
+    at_json_put_string(&j, "rest", rest[w->k.rest]);
+    at_json_put_string(&j, "attention", part[w->k.attention]);
+    at_json_put_string(&j, "base", w->k.base ? w->k.base : "");
+    at_json_begin_list(&j, "experts");
+    for (int i = 0; i < w->n && s == AT_OK; i++) s = put_expert(w, m, i, &j);
+    at_json_end(&j);
+    if (w->report.rows) at_json_put_value(&j, "report", w->report.rows);
+    if (s == AT_OK)
+        s = at_json_save(&j, path);
+    else
+        at_json_close(&j);
+    at_free(path);
+    return s;
+}
+
+static at_status deliver(work *w, const at_model *m) {
+    at_ctx *c = w->c;
+    char *made = NULL;
+    char *tokenizer = at_join(c, w->key[0].model, "tokenizer.json");
+    at_status s = tokenizer ? at_partial_dir(c, w->out, &made) : AT_OOM;
+    if (s == AT_OK) s = at_model_write(c, m, made, at_exists(tokenizer) ? tokenizer : NULL);
+    if (s == AT_OK) s = write_passports(w, m, made);
+    if (s == AT_OK) s = at_partial_commit(c, made, w->out);
+    at_partial_drop(c, made);
+    at_free(tokenizer);
+    return s;
+}
+
+static at_status name_folders(work *w, const char *out) {
+    at_text t;
+    at_status s = at_check_new_dir(w->c, out);
+    if (s == AT_OK && !(w->out = at_path_trim(w->c, out))) s = w->c->status;
+    if (s != AT_OK) return s;
+    at_text_init(&t, w->c, 0);
+    at_textf(&t, "%s.run", w->out);
+    return (w->run = at_text_take(&t)) ? AT_OK : AT_OOM;
+}
+
+static void close_work(work *w) {
+    at_branch_report_close(&w->report);
+    at_model_close(w->base);
+    for (int i = 0; i < w->n; i++) at_model_close(w->branch[i].model);
+    at_free(w->out);
+    at_free(w->run);
+    at_free(w);
+}
+
+at_status at_branches_compose(at_ctx *c, at_conf *f, const char *out) {
+    work *w = at_calloc(c, 1, sizeof *w);
+    at_model *m = NULL;
+    if (!w) return AT_OOM;
+    w->c = c;
+    w->f = f;
+    at_status s = name_folders(w, out);
+    if (s == AT_OK) s = read_keys(w);
+    if (s == AT_OK) s = open_models(w);
+    const at_btx b = mixture_of(w);
+    if (s == AT_OK) s = at_btx_check(c, &b);
+    if (s == AT_OK) s = at_btx_make(c, &b, &m);
+    if (s == AT_OK) s = report_parts(w, m);
+    if (s == AT_OK && w->train) s = train(w, &m);
+    if (s == AT_OK) s = deliver(w, m);
+    at_model_close(m);
+    close_work(w);
+    return s;
+}
