@@ -303,6 +303,9 @@ def moduleformer_parameters(c, vocab):
     def norm(path):
         return [(path + ".weight", (C,), "one", 0)] + ([(path + ".bias", (C,), "zero", 0)] if c["norm"] == "layer" else [])
 
+    def experts(kind, layer):
+        return c[f"{kind}_experts_by_layer"][layer] if c[f"{kind}_experts_by_layer"] else c[f"n_{kind}_experts"]
+
     def mixture(path, E, F, wide):
         m = [(path + ".experts.weight", (E, C, wide * F), "uniform", 1 / C),
              (path + ".output_experts.weight", (E, F, C), "uniform", 1 / F)]
@@ -318,13 +321,13 @@ def moduleformer_parameters(c, vocab):
 
     for i in range(c["n_layer"]):
         h = f"transformer.h.{i}."
-        out += norm(h + "ln_1") + mixture(h + "attn.q_proj", c["n_att_experts"], c["att_hidden"], 1)
+        out += norm(h + "ln_1") + mixture(h + "attn.q_proj", experts("att", i), c["att_hidden"], 1)
         if not same_keys(c):
             for name in ("k_proj", "v_proj"):
                 out += [(h + f"attn.{name}.weight", (c["att_hidden"], C), "normal", std),
                         (h + f"attn.{name}.bias", (c["att_hidden"],), "zero", 0)]
         wide = 2 if c["activation_function"] == "swiglu" else 1
-        out += norm(h + "ln_2") + mixture(h + "mlpf", c["n_mlp_experts"], c["ffd_hidden"], wide)
+        out += norm(h + "ln_2") + mixture(h + "mlpf", experts("mlp", i), c["ffd_hidden"], wide)
     out += norm("transformer.ln_f")
     if not c["tie_word_embeddings"]:
         out.append(("lm_head.weight", (vocab, C), "normal", std))
@@ -510,7 +513,7 @@ DEFAULTS = {
     "gpt2": dict(n_positions=1024, n_embd=768, n_layer=12, n_head=12, n_inner=-1, activation_function="gelu_new",
                  resid_pdrop=0.0, embd_pdrop=0.0, layer_norm_epsilon=1e-5, initializer_range=0.02, tie_word_embeddings=True),
     "moduleformer": dict(n_embd=1024, n_layer=24, n_head=1, att_hidden=1024, ffd_hidden=2048, n_att_experts=16, k_att=2,
-                         n_mlp_experts=32, k_mlp=2, gate_type="mlp", gating_size=256, renormalise_gates=False,
+                         att_experts_by_layer=(), mlp_experts_by_layer=(), n_mlp_experts=32, k_mlp=2, gate_type="mlp", gating_size=256, renormalise_gates=False,
                          aux_loss_type="mi", aux_loss_weight=0.0, activation_function="gelu_new", norm="layer",
                          layer_norm_epsilon=1e-5, initializer_range=0.02, resid_pdrop=0.0, embd_pdrop=0.0, moe_pdrop=0.0,
                          tie_word_embeddings=False, sample_topk=0, att_func="stickbreaking", rope_theta=10000.0),

@@ -65,6 +65,9 @@ typedef struct at_arch {
     /** The auxiliary loss of the routers by the configuration: fills weight[] and returns the
         weight of their weighted sum, below 0 when there are no routers.  NULL: there never are. */
     double (*aux)(const void *config, at_aux *out);
+    /** What of this configuration the programs of its authors cannot read; NULL, or returns NULL:
+        nothing. */
+    const char *(*foreign)(const void *config);
     /** Whether a tensor of a checkpoint is no parameter but a buffer, to be skipped. */
     bool (*ignore)(const char *name);
 } at_arch;

@@ -43,17 +43,30 @@ static void free_strings(at_strings *v) {
 
 void at_config_close(at_config *k) {
     if (!k->values) return;
-    for (const at_key *key = k->arch->keys; key->name; key++)
+    for (const at_key *key = k->arch->keys; key->name; key++) {
         if (key->kind == AT_KEY_STRINGS) free_strings(value_of(k, key));
+        if (key->kind == AT_KEY_INTS) at_free(((at_ints *)value_of(k, key))->item);
+    }
     if (part_of(k)) at_config_close(part_of(k));
     at_free(k->values);
     *k = (at_config){0};
 }
 
+static at_status keep_ints(at_ctx *c, at_ints *v, at_status s) {
+    const at_ints from = *v;
+    *v = (at_ints){0};
+    if (s != AT_OK || !from.n) return s;
+    if (!(v->item = at_malloc(c, (size_t)from.n * sizeof *v->item))) return AT_OOM;
+    memcpy(v->item, from.item, (size_t)from.n * sizeof *v->item);
+    v->n = from.n;
+    return AT_OK;
+}
+
 /* Lists that a recipe owns are copied: the configuration outlives it. */
-static at_status keep_strings(at_ctx *c, const at_config *k) {
+static at_status keep_lists(at_ctx *c, const at_config *k) {
     at_status s = AT_OK;
     for (const at_key *key = k->arch->keys; key->name; key++) {
+        if (key->kind == AT_KEY_INTS) s = keep_ints(c, value_of(k, key), s);
         if (key->kind != AT_KEY_STRINGS) continue;
         at_strings *v = value_of(k, key);
         const at_strings from = *v;
@@ -96,7 +109,7 @@ static at_status bind_keys(at_ctx *c, at_conf *f, const char *section, bool inne
     keys[n] = (at_key){0};
     if (!(k->values = at_calloc(c, 1, k->arch->config_bytes))) return AT_OOM;
     const at_status s = at_conf_bind(c, f, section, keys, k->values);
-    const at_status t = keep_strings(c, k); /* also after a failure: nothing borrowed stays */
+    const at_status t = keep_lists(c, k); /* also after a failure: nothing borrowed stays */
     return s == AT_OK ? t : s;
 }
 
@@ -165,6 +178,12 @@ static void put_strings(at_json *j, const char *name, const at_strings *v) {
     at_json_end(j);
 }
 
+static void put_ints(at_json *j, const char *name, const at_ints *v) {
+    at_json_begin_list(j, name);
+    for (int64_t i = 0; i < v->n; i++) at_json_put_number(j, NULL, (double)v->item[i]);
+    at_json_end(j);
+}
+
 /* Writes a key of the configuration; false: its value is not saved. */
 static bool put_key(at_json *j, const at_key *k, const void *p) {
     const int64_t n = k->kind == AT_KEY_INT ? *(const int64_t *)p : 0;
@@ -179,6 +198,10 @@ static bool put_key(at_json *j, const at_key *k, const void *p) {
     case AT_KEY_BOOL: at_json_put_bool(j, k->name, *(const bool *)p); return true;
     case AT_KEY_CHOICE: put_choice(j, k, *(const int *)p); return true;
     case AT_KEY_STRINGS: put_strings(j, k->name, p); return true;
+    case AT_KEY_INTS: /* files have lists that say something alone */
+        if (!((const at_ints *)p)->n) return false;
+        put_ints(j, k->name, p);
+        return true;
     case AT_KEY_STRING: break;
     }
     return false;

@@ -23,6 +23,7 @@ typedef struct {
     double aux_loss_weight, layer_norm_epsilon, initializer_range, resid_pdrop, embd_pdrop,
         moe_pdrop, attn_pdrop, rope_theta;
     bool tie_word_embeddings, renormalise_gates, pre_norm, universal;
+    at_ints att_experts_by_layer, mlp_experts_by_layer;
 } config;
 
 enum { GATE_MLP, GATE_LINEAR, GATE_GMM };
@@ -46,6 +47,10 @@ static const at_key keys[] = {
     {"k_att", AT_KEY_INT, AT(k_att), "2", 1, 65536, NULL, "attention experts a token uses"},
     {"n_mlp_experts", AT_KEY_INT, AT(n_mlp_experts), "32", 1, 65536, NULL, "feed-forward experts"},
     {"k_mlp", AT_KEY_INT, AT(k_mlp), "2", 1, 65536, NULL, "feed-forward experts a token uses"},
+    {"att_experts_by_layer", AT_KEY_INTS, AT(att_experts_by_layer), "", 1, 65536, NULL,
+     "attention experts of each layer, where they differ, in place of n_att_experts"},
+    {"mlp_experts_by_layer", AT_KEY_INTS, AT(mlp_experts_by_layer), "", 1, 65536, NULL,
+     "feed-forward experts of each layer, in place of n_mlp_experts"},
     {"gate_type", AT_KEY_CHOICE, AT(gate_type), "mlp", 0, 0, "mlp|linear|gmm",
      "router: two layers, one, or cosines with a centroid an expert"},
     {"gating_size", AT_KEY_INT, AT(gating_size), "256", 1, 1 << 16, NULL,
@@ -93,6 +98,47 @@ static const at_key keys[] = {
     {0},
 };
 
+static bool is_attention(at_layer_kind kind) { return kind == AT_LAYER_ATTENTION; }
+static int64_t chosen(const config *c, at_layer_kind kind) {
+    return is_attention(kind) ? c->k_att : c->k_mlp;
+}
+static int64_t experts_of(const config *c, at_router_id id) {
+    const at_ints *by = is_attention(id.kind) ? &c->att_experts_by_layer : &c->mlp_experts_by_layer;
+    if (by->n) return by->item[id.layer];
+    return is_attention(id.kind) ? c->n_att_experts : c->n_mlp_experts;
+}
+
+/* Whether a layer of this kind has a router. */
+static bool is_routed(const config *c, at_layer_kind kind) {
+    bool any = false;
+    for (int64_t i = 0; i < c->n_layer; i++) any |= experts_of(c, (at_router_id){i, kind}) > 1;
+    return any;
+}
+
+/* Every layer has the experts that a token chooses. */
+static at_status check_experts(at_ctx *c, const at_conf *f, const char *section, const config *g,
+                               at_layer_kind kind) {
+    const char *const name[2][3] = {{"n_att_experts", "att_experts_by_layer", "k_att"},
+                                    {"n_mlp_experts", "mlp_experts_by_layer", "k_mlp"}};
+    const char *const *key = name[kind];
+    const at_ints *by = is_attention(kind) ? &g->att_experts_by_layer : &g->mlp_experts_by_layer;
+    const long long k = chosen(g, kind);
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s%s%s", section, *section ? "." : "", key[by->n ? 1 : 2]);
+    if (by->n && by->n != g->n_layer)
+        return at_conf_error(c, f, path, "expected a number for each of n_layer = %lld, found %lld",
+                             (long long)g->n_layer, (long long)by->n);
+    for (int64_t i = 0; i < g->n_layer; i++) {
+        const long long n = experts_of(g, (at_router_id){i, kind});
+        if (k > n && by->n)
+            return at_conf_error(c, f, path, "layer %lld has %lld experts, but %s = %lld",
+                                 (long long)i, n, key[2], k);
+        if (k > n)
+            return at_conf_error(c, f, path, "%lld experts a token, but %s = %lld", k, key[0], n);
+    }
+    return AT_OK;
+}
+
 static at_status check(at_ctx *c, const at_conf *f, const char *section, const void *cfg) {
     const config *g = cfg;
     char path[128];
@@ -104,17 +150,14 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
     if (g->att_hidden % g->n_head)
         REFUSE("n_head", "att_hidden = %lld is not a multiple of n_head = %lld",
                (long long)g->att_hidden, (long long)g->n_head);
-    if (g->k_att > g->n_att_experts)
-        REFUSE("k_att", "%lld experts a token, but n_att_experts = %lld", (long long)g->k_att,
-               (long long)g->n_att_experts);
-    if (g->k_mlp > g->n_mlp_experts)
-        REFUSE("k_mlp", "%lld experts a token, but n_mlp_experts = %lld", (long long)g->k_mlp,
-               (long long)g->n_mlp_experts);
+    at_status s = check_experts(c, f, section, g, AT_LAYER_ATTENTION);
+    if (s == AT_OK) s = check_experts(c, f, section, g, AT_LAYER_FEED_FORWARD);
+    if (s != AT_OK) return s;
     if (g->att_func == SOFTMAX && g->att_hidden / g->n_head % 2)
         REFUSE("att_hidden", "heads of %lld values have no pairs for rotary positions",
                (long long)(g->att_hidden / g->n_head));
-    if ((g->n_att_experts > 1 && g->sample_topk > g->k_att) ||
-        (g->n_mlp_experts > 1 && g->sample_topk > g->k_mlp))
+    if ((is_routed(g, AT_LAYER_ATTENTION) && g->sample_topk > g->k_att) ||
+        (is_routed(g, AT_LAYER_FEED_FORWARD) && g->sample_topk > g->k_mlp))
         REFUSE("sample_topk", "%lld experts drawn, but k_att = %lld and k_mlp = %lld",
                (long long)g->sample_topk, (long long)g->k_att, (long long)g->k_mlp);
     if (!g->pre_norm) REFUSE("pre_norm", "only true is supported");
@@ -192,13 +235,13 @@ static void router_init(at_store *s, const config *c, const char *path, mixture 
 
 static mixture mixture_init(at_store *s, const config *c, const char *path, at_bank *bank,
                             at_router_id id) {
-    const bool attention = id.kind == AT_LAYER_ATTENTION;
+    const bool attention = is_attention(id.kind);
     const int64_t C = c->n_embd, F = attention ? c->att_hidden : c->ffd_hidden,
-                  E = attention ? c->n_att_experts : c->n_mlp_experts;
+                  E = experts_of(c, id);
     const int64_t wide = !attention && c->activation == SWIGLU ? 2 * F : F;
     const int64_t in[3] = {E, C, wide}, out[3] = {E, F, C};
     mixture m = {.bank = bank};
-    *bank = (at_bank){.id = id, .n = E, .k = attention ? c->k_att : c->k_mlp, .parts = PARTS};
+    *bank = (at_bank){.id = id, .n = E, .k = chosen(c, id.kind), .parts = PARTS};
     bank->part[IN] =
         part_init(s, path, "experts.weight", "in", AT_INIT_UNIFORM, 1 / (double)C, 3, in);
     bank->part[OUT] =
@@ -416,6 +459,15 @@ static double moduleformer_aux(const void *cfg, at_aux *a) {
     return c->aux_loss_weight;
 }
 
+static const char *moduleformer_foreign(const void *cfg) {
+    const config *c = cfg;
+    for (int64_t i = 0; i < c->n_layer; i++)
+        if (experts_of(c, (at_router_id){i, AT_LAYER_ATTENTION}) != c->n_att_experts ||
+            experts_of(c, (at_router_id){i, AT_LAYER_FEED_FORWARD}) != c->n_mlp_experts)
+            return "layers with different numbers of experts";
+    return NULL;
+}
+
 static bool ends_with(const char *s, const char *tail) {
     const size_t n = strlen(s), m = strlen(tail);
     return n >= m && !strcmp(s + n - m, tail);
@@ -446,5 +498,6 @@ const at_arch at_arch_moduleformer = {
     .banks = moduleformer_banks,
     .dims = moduleformer_dims,
     .aux = moduleformer_aux,
+    .foreign = moduleformer_foreign,
     .ignore = moduleformer_ignore,
 };

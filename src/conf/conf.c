@@ -49,6 +49,8 @@ void at_conf_close(at_conf *f) {
         at_free(f->bound[i].origin);
     }
     for (int64_t i = 0; i < f->n_lists; i++) at_free(f->lists[i].item);
+    for (int64_t i = 0; i < f->n_numbers; i++) at_free(f->numbers[i].item);
+    at_free(f->numbers);
     at_free(f->lists);
     at_free(f->bound);
     at_list_free(&f->known);

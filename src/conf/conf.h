@@ -11,12 +11,13 @@
 #include "base/ctx.h"
 
 typedef enum at_key_kind {
-    AT_KEY_INT,    /* int64_t                                                     */
-    AT_KEY_REAL,   /* double                                                      */
-    AT_KEY_BOOL,   /* bool: true/false/yes/no/on/off                              */
-    AT_KEY_STRING, /* char *, owned by the conf                                   */
-    AT_KEY_CHOICE, /* int: index into `choices` ("a|b|c")                         */
-    AT_KEY_STRINGS /* at_strings: a list, or one scalar taken as a list of one    */
+    AT_KEY_INT,     /* int64_t                                                     */
+    AT_KEY_REAL,    /* double                                                      */
+    AT_KEY_BOOL,    /* bool: true/false/yes/no/on/off                              */
+    AT_KEY_STRING,  /* char *, owned by the conf                                   */
+    AT_KEY_CHOICE,  /* int: index into `choices` ("a|b|c")                         */
+    AT_KEY_STRINGS, /* at_strings: a list, or one scalar taken as a list of one   */
+    AT_KEY_INTS     /* at_ints: a list of whole numbers, each in the range         */
 } at_key_kind;
 
 typedef struct at_strings {
@@ -24,12 +25,17 @@ typedef struct at_strings {
     int64_t n;
 } at_strings;
 
+typedef struct at_ints {
+    int64_t *item; /* owned by the conf */
+    int64_t n;
+} at_ints;
+
 typedef struct at_key {
     const char *name; /* within the section                                   */
     at_key_kind kind;
     size_t offset;        /* in the struct                                        */
     const char *fallback; /* default as text; NULL: required; "" with STRING: NULL stored, with
-                             STRINGS: an empty list                               */
+                             STRINGS and INTS: an empty list                      */
     double lo, hi;        /* range of numbers, both 0: any; hi may be INFINITY    */
     const char *choices;  /* CHOICE only                                          */
     const char *help;

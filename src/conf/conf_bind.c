@@ -35,7 +35,7 @@ static at_status wrong(const binding *b, const char *expected, const char *text)
 /* ---- numbers ------------------------------------------------------------------------------ */
 
 static void expected_number(const at_key *k, char *text, size_t bytes) {
-    const char *what = k->kind == AT_KEY_INT ? "a whole number" : "a number";
+    const char *what = k->kind == AT_KEY_REAL ? "a number" : "a whole number";
     if (k->lo == 0 && k->hi == 0)
         (void)snprintf(text, bytes, "%s", what);
     else if (isinf(k->hi))
@@ -171,6 +171,33 @@ static at_status put_strings(binding *b, const char *text) {
     return s;
 }
 
+static at_status put_ints(binding *b) {
+    at_conf *f = b->f;
+    int64_t n = 0;
+    for (const at_node *k = b->node ? b->node->child : NULL; k; k = k->next) n++;
+    if (!at_reserve(b->c, &f->numbers, &f->cap_numbers, f->n_numbers + 1, sizeof *f->numbers))
+        return b->c->status;
+    at_ints *v = &f->numbers[f->n_numbers];
+    *v = (at_ints){.item = at_calloc(b->c, (size_t)n, sizeof *v->item)};
+    if (!v->item) return b->c->status;
+    f->n_numbers++;
+    at_status s = AT_OK;
+    at_text_add(&b->shown, "[");
+    for (at_node *k = n ? b->node->child : NULL; k && !s; k = k->next) {
+        k->used = true;
+        if (k->kind != AT_NODE_SCALAR) return wrong(b, "a list of whole numbers", "");
+        if (v->n) at_text_add(&b->shown, ", ");
+        binding one = *b;
+        one.node = k;
+        one.to = &v->item[v->n++];
+        s = put_number(&one, k->text);
+        b->shown = one.shown;
+    }
+    at_text_add(&b->shown, "]");
+    memcpy(b->to, v, sizeof *v);
+    return s;
+}
+
 /* ---- keys and sections -------------------------------------------------------------------- */
 
 static at_status put(binding *b) {
@@ -178,7 +205,10 @@ static at_status put(binding *b) {
     const char *text = b->node ? b->node->text : k->fallback;
     if (k->kind == AT_KEY_STRINGS && b->node && b->node->kind == AT_NODE_MAP)
         return wrong(b, "a list of words", "");
-    if (k->kind != AT_KEY_STRINGS && b->node && b->node->kind != AT_NODE_SCALAR)
+    if (k->kind == AT_KEY_INTS && b->node && b->node->kind != AT_NODE_LIST)
+        return wrong(b, "a list of whole numbers", text);
+    if (k->kind != AT_KEY_STRINGS && k->kind != AT_KEY_INTS && b->node &&
+        b->node->kind != AT_NODE_SCALAR)
         return wrong(b,
                      k->kind == AT_KEY_BOOL     ? "true or false"
                      : k->kind == AT_KEY_STRING ? "a word"
@@ -192,6 +222,7 @@ static at_status put(binding *b) {
     case AT_KEY_STRING: return put_string(b, text);
     case AT_KEY_CHOICE: return put_choice(b, text);
     case AT_KEY_STRINGS: return put_strings(b, text);
+    case AT_KEY_INTS: return put_ints(b);
     }
     return at_error(b->c, AT_ARG, "`%s`: unknown kind of key %d", b->path, (int)k->kind);
 }

@@ -41,6 +41,8 @@ struct at_conf {
     at_list owned; /* strings given out by binds                                  */
     at_strings *lists;
     int64_t n_lists, cap_lists; /* arrays given out by binds, their items in owned */
+    at_ints *numbers;
+    int64_t n_numbers, cap_numbers;
 };
 
 /** One YAML document as a tree; origin NULL: name is a file. */

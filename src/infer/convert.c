@@ -182,6 +182,18 @@ static at_status refuse_composed(at_ctx *c, const char *dir) {
     return s;
 }
 
+/* Programs of others have the architecture as it was published. */
+static at_status refuse_foreign(const work *w) {
+    const at_arch *a = w->m->arch;
+    const char *what = w->shape == AT_TO_HF && a->foreign ? a->foreign(w->m->config) : NULL;
+    if (!what) return AT_OK;
+    return at_error(
+        w->cp->ctx, AT_UNSUPPORTED,
+        "%s: programs that read `%s` as it was published know no %s: it can be converted to "
+        "artel's own layout alone",
+        w->from, a->name, what);
+}
+
 at_status at_convert(at_compute *cp, const char *from, const char *to, at_convert_to shape,
                      at_dtype type, uint64_t seed, at_conversion *out) {
     at_ctx *c = cp->ctx;
@@ -194,6 +206,7 @@ at_status at_convert(at_compute *cp, const char *from, const char *to, at_conver
     if (s == AT_OK) s = (bare = at_path_trim(c, to)) ? AT_OK : c->status;
     if (s == AT_OK) s = at_partial_dir(c, bare, &w.temp);
     if (s == AT_OK) s = at_model_load(c, from, false, &w.m);
+    if (s == AT_OK) s = refuse_foreign(&w);
     if (s == AT_OK) s = at_model_finite(c, w.m);
     if (s == AT_OK) {
         w.how = at_model_load_options(w.m, true);

@@ -25,6 +25,7 @@ typedef struct at_conversion {
 /**
  * Maps the plain model folder `from` and writes the folder `to`, which must not exist: one
  * model.safetensors (however many shards the source has), config.json, and the tokenizer files.
+ * AT_UNSUPPORTED: AT_TO_HF of a configuration that its authors' programs do not know (at_arch.foreign).
  * type: AT_DT_F32 or AT_DT_BF16 for the parameters, AT_DT_COUNT to keep the type of each.  Memory
  * beside the maps is at most one tensor.  The folder appears if its logits for some random ids
  * (keyed by seed) agree with those of the source; otherwise AT_MISMATCH.

@@ -300,6 +300,46 @@ static void closed(void **state) {
     at_model_close(m);
 }
 
+/* Layers with different numbers of slots: to the bit the model whose other slots are excluded, in memory
+   and from its files, where it says what it has.  Equal numbers may be listed, too. */
+static void by_layer(void **state) {
+    (void)state;
+    static const char *const lists = ", att_experts_by_layer: [3, 4], mlp_experts_by_layer: [6, 5]";
+    at_real a[2 * N * V], b[2 * N * V];
+    char path[300];
+    at_model *m = model_of(ATT, MLP, ", gate_type: linear"), *from = NULL;
+    at_banks *l = banks_of(m);
+    OK(at_bank_use(&ctx, &l->bank[0], chosen_for(&l->bank[0]), AT_SLOT_EXCLUDED));
+    OK(at_bank_use(&ctx, &l->bank[3], chosen_for(&l->bank[3]), AT_SLOT_EXCLUDED));
+    char more[160];
+    (void)snprintf(more, sizeof more, ", gate_type: linear%s", lists);
+    at_model *less = without(m, ATT, MLP, more);
+    logits_of(m, a);
+    logits_of(less, b);
+    assert_true(same(a, b));
+    (void)snprintf(path, sizeof path, "%s/less", temporary_folder());
+    OK(at_model_save(&ctx, less, path, NULL));
+    for (int train = 0; train < 2; train++) {
+        OK(at_model_load(&ctx, path, train, &from));
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(banks_of(from)->bank[i].n, ((int[]){3, 6, 4, 5})[i]);
+        logits_of(from, b);
+        assert_true(same(a, b));
+        at_model_close(from);
+    }
+    double value[AT_AUX_KINDS], same_value[AT_AUX_KINDS];
+    assert_true(fabs(losses_of(m, value) - losses_of(less, same_value)) < 1e-6);
+    at_model_close(less);
+    at_model_close(m);
+    m = model_of(ATT, MLP, "");
+    less = model_of(5, 7, ", att_experts_by_layer: [4, 4], mlp_experts_by_layer: [6, 6]");
+    logits_of(m, a);
+    logits_of(less, b);
+    assert_true(same(a, b));
+    at_model_close(less);
+    at_model_close(m);
+}
+
 static void too_few(void **state) {
     (void)state;
     at_real a[2 * N * V];
@@ -393,13 +433,9 @@ static void types_of_their_own(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(listed),
-        cmocka_unit_test(all_but_one),
-        cmocka_unit_test(excluded),
-        cmocka_unit_test(closed),
-        cmocka_unit_test(too_few),
-        cmocka_unit_test(absent),
-        cmocka_unit_test(types_of_their_own),
+        cmocka_unit_test(listed), cmocka_unit_test(all_but_one),        cmocka_unit_test(excluded),
+        cmocka_unit_test(closed), cmocka_unit_test(by_layer),           cmocka_unit_test(too_few),
+        cmocka_unit_test(absent), cmocka_unit_test(types_of_their_own),
     };
     return cmocka_run_group_tests_name("banks", tests, setup, teardown);
 }

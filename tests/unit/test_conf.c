@@ -26,6 +26,7 @@ typedef struct train {
     char *name;
     int schedule;
     at_strings domains;
+    at_ints sizes;
 } train;
 
 static const at_key keys[] = {
@@ -37,6 +38,7 @@ static const at_key keys[] = {
     {"schedule", AT_KEY_CHOICE, offsetof(train, schedule), "cosine", 0, 0, "constant|linear|cosine",
      NULL},
     {"domains", AT_KEY_STRINGS, offsetof(train, domains), "", 0, 0, NULL, NULL},
+    {"sizes", AT_KEY_INTS, offsetof(train, sizes), "", 1, 9, NULL, NULL},
     {0},
 };
 
@@ -79,6 +81,10 @@ static void values_of_every_kind_are_bound(void **state) {
     assert_int_equal(t.schedule, 1);
     assert_int_equal(t.domains.n, 2);
     assert_string_equal(t.domains.item[1], "f r");
+    assert_int_equal(t.sizes.n, 0);
+    t = bound("train: {sizes: [3, 1e0, 9]}");
+    assert_int_equal(t.sizes.n, 3);
+    for (int i = 0; i < 3; i++) assert_int_equal(t.sizes.item[i], ((int[]){3, 1, 9})[i]);
     t = bound("{\"train\": {\"steps\": 7, \"domains\": \"en\", \"name\": \"5\"}}"); /* JSON */
     assert_int_equal(t.steps, 7);
     assert_int_equal(t.domains.n, 1);
@@ -126,6 +132,12 @@ static void wrong_values_are_refused_in_their_place(void **state) {
             fail_msg("%s was taken for a whole number", not_whole[i]);
         expect_says(&c, "expected a whole number in [1, 65536], found `");
     }
+    refused("train: {sizes: [3, 10]}", "r.yaml:1:20: `train.sizes`: expected a whole number in "
+                                       "[1, 9], found `10`");
+    refused("train: {sizes: 3}", "r.yaml:1:16: `train.sizes`: expected a list of whole numbers, "
+                                 "found `3`");
+    refused("train: {sizes: [3, [1]]}",
+            "r.yaml:1:16: `train.sizes`: expected a list of whole numbers, found a list");
     refused("train: {seed: 9223372036854775808}",
             "r.yaml:1:15: `train.seed`: expected a whole number, found `9223372036854775808`");
     refused("train: {lr: -1}",
@@ -292,7 +304,7 @@ static void the_effective_recipe_reads_back(void **state) {
     train t, u;
     expert e;
     open_text("train: {steps: 1e2, lr: 0.1, domains: [en, 'no', \"5\", \"a\\\"\\n\\u2028\\u0085"
-              "\\xe9#: x\"], name: \"true\"}\nexperts: [{name: a b}, {name: c}]\n");
+              "\\xe9#: x\"], name: \"true\", sizes: [4, 2]}\nexperts: [{name: a b}, {name: c}]\n");
     assert_int_equal(at_conf_set(&c, f, "train.seed=3", "option --set"), AT_OK);
     assert_int_equal(at_conf_bind(&c, f, "train", keys, &t), AT_OK);
     assert_int_equal(at_conf_bind(&c, f, "experts.0", expert_keys, &e), AT_OK);
@@ -303,6 +315,7 @@ static void the_effective_recipe_reads_back(void **state) {
                         "train:\n  steps: 100\n  seed: 3\n  lr: 0.1\n  shuffle: true\n"
                         "  name: \"true\"\n  schedule: cosine\n  domains: [en, \"no\", \"5\", "
                         "\"a\\\"\\n\\u2028\\u0085\xc3\xa9#: x\"]\n"
+                        "  sizes: [4, 2]\n"
                         "experts:\n  -\n    name: \"a b\"\n  -\n    name: c\n");
     assert_non_null(strstr(origins, "  steps: 100  # r.yaml:1:9\n"));
     assert_non_null(strstr(origins, "  seed: 3  # option --set\n"));

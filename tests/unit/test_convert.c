@@ -204,6 +204,37 @@ static void interrupted(void **state) {
     nothing_in_the_making(&ctx, dir);
 }
 
+/* The authors' programs know one number of experts for all layers; artel's own layout has each. */
+static void by_layer(void **state) {
+    (void)state;
+    static const char yaml[] = "model: {arch: moduleformer, n_layer: 2, n_embd: 8, att_hidden: 8, "
+                               "ffd_hidden: 8, gating_size: 4, n_att_experts: 3, n_mlp_experts: 4, "
+                               "mlp_experts_by_layer: [4, %d], initializer_range: 0.5}";
+    at_conversion r;
+    for (int n = 3; n < 5; n++) {
+        char text[400];
+        at_conf *f = NULL;
+        at_model *m = NULL;
+        const int bytes = snprintf(text, sizeof text, yaml, n);
+        OK(at_conf_parse(&ctx, "model", text, (size_t)bytes, &f));
+        OK(at_model_new(&ctx, f, "model", 20, 1, &m));
+        OK(at_model_save(&ctx, m, in_dir("uneven"), NULL));
+        at_model_close(m);
+        at_conf_close(f);
+        OK(at_convert(&cp, in_dir("uneven"), in_dir("whole"), AT_TO_ARTEL, AT_DT_COUNT, 1, &r));
+        assert_true(r.difference == 0);
+        same_tensors(in_dir("uneven"), in_dir("whole"));
+        const at_status s =
+            at_convert(&cp, in_dir("uneven"), in_dir("theirs"), AT_TO_HF, AT_DT_COUNT, 1, &r);
+        assert_int_equal(s, n == 4 ? AT_OK : AT_UNSUPPORTED);
+        if (n == 3) expect_says(&ctx, "know no layers with different numbers of experts");
+        if (n == 3) assert_false(at_exists(in_dir("theirs")));
+        OK(at_remove_tree(&ctx, in_dir("uneven")));
+        OK(at_remove_tree(&ctx, in_dir("whole")));
+    }
+    nothing_in_the_making(&ctx, dir);
+}
+
 static void refused(void **state) {
     (void)state;
     at_conversion r;
@@ -238,7 +269,8 @@ int main(void) {
     if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(identical), cmocka_unit_test(shards),
                                        cmocka_unit_test(narrowed),  cmocka_unit_test(interrupted),
-                                       cmocka_unit_test(refused),   cmocka_unit_test(composed)};
+                                       cmocka_unit_test(refused),   cmocka_unit_test(composed),
+                                       cmocka_unit_test(by_layer)};
     const int bad = cmocka_run_group_tests(tests, begin, end);
     at_compute_close(&cp);
     return bad;

@@ -151,6 +151,15 @@ static void bad_configurations(void **state) {
     refuse("model: {arch: moduleformer, k_att: 17}\n", "n_att_experts = 16");
     refuse("model: {arch: moduleformer, k_mlp: 9, n_mlp_experts: 8}\n", "k_mlp");
     refuse("model: {arch: moduleformer, k_mlp: 0}\n", "k_mlp");
+    refuse("model: {arch: moduleformer, n_layer: 3, mlp_experts_by_layer: [4, 5]}\n",
+           "`model.mlp_experts_by_layer`: expected a number for each of n_layer = 3, found 2");
+    refuse("model: {arch: moduleformer, n_layer: 2, att_experts_by_layer: [2, 1]}\n",
+           "`model.att_experts_by_layer`: layer 1 has 1 experts, but k_att = 2");
+    refuse("model: {arch: moduleformer, n_layer: 2, att_experts_by_layer: [2, 0]}\n",
+           "expected a whole number in [1, 65536], found `0`");
+    refuse("model: {arch: moduleformer, n_layer: 2, mlp_experts_by_layer: [1, 1], k_mlp: 1, "
+           "n_att_experts: 1, k_att: 1, sample_topk: 2, att_experts_by_layer: [1, 2]}\n",
+           "2 experts drawn");
     refuse("model: {arch: moduleformer, n_head: 3}\n", "n_head");
     refuse("model: {arch: moduleformer, gate_type: hash}\n", "gate_type");
     refuse("model: {arch: moduleformer, aux_loss_type: none}\n", "aux_loss_type");
@@ -187,6 +196,12 @@ static void sizes(void **state) {
          "n_att_experts: 1, k_att: 1, n_mlp_experts: 1, k_mlp: 1, ffd_hidden: 48, n_layer: 2, "
          "att_func: softmax}\n",
          2 * 50 * 24 + 2 * 24 + 2 * (2 * 2 * 24 + 2 * 25 * 36 + 2 * 24 * 36 + 2 * 24 * 48), 0},
+        /* of two layers, the second one's attention has no router; one expert a token in each */
+        {"model: {arch: moduleformer, vocab_size: 50, n_embd: 24, att_hidden: 24, ffd_hidden: 48, "
+         "n_layer: 2, k_att: 1, k_mlp: 1, gate_type: linear, att_experts_by_layer: [4, 1], "
+         "mlp_experts_by_layer: [2, 8]}\n",
+         2 * 50 * 24 + 5 * 2 * 24 + (4 + 1) * 2 * 24 * 24 + 4 * 24 + 10 * (2 * 24 * 48 + 24),
+         50 * 24 + 5 * 2 * 24 + 2 * 2 * 24 * 24 + 4 * 24 + 2 * 2 * 24 * 48 + 10 * 24},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         at_conf *f = NULL;
