@@ -18,7 +18,8 @@ int cmd_predict(int argc, char **argv) {
         2,
         "What a model of tables says of each row of FILE, as CSV on stdout: the class and\n"
         "the probability of every class, or the number.  FILE needs the columns that the\n"
-        "model reads; it may have the label, which is not looked at.",
+        "model reads; it may have the label, which is not looked at.  Of a picture, or a\n"
+        "folder of them, each file is named.",
         table};
     const int rc = opt_parse(&verb, &argc, argv);
     if (rc >= 0) return rc;

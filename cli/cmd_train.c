@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void draw(void *user, const char *json) {
     (void)user;
@@ -46,12 +47,18 @@ static bool ends_with(const char *s, const char *tail) {
     return n >= m && !strcmp(s + n - m, tail);
 }
 
+/* A folder of pictures. */
+static bool is_folder(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* By its name, or by what is asked of it. */
 static bool is_table(const char *path, const table_args *t) {
     static const char *const kind[] = {".csv", ".tsv", ".arff", ".fann", "-ubyte"};
     static const char *const packed[] = {"", ".gz", ".zst"};
     char tail[16];
-    bool is = t->label || t->regress;
+    bool is = t->label || t->regress || is_folder(path);
     for (size_t i = 0; i < sizeof kind / sizeof *kind; i++)
         for (size_t k = 0; k < sizeof packed / sizeof *packed; k++) {
             (void)snprintf(tail, sizeof tail, "%s%s", kind[i], packed[k]);
@@ -78,9 +85,13 @@ static bool quoted(recipe_args *r, const char *key, const char *text, const char
 
 /* What a recipe for it would say. */
 static bool recipe_of_table(recipe_args *r, const char *path, const table_args *t) {
-    static const char *const set[][2] = {{"model.arch", "mlp_moe"}, {"train.batch", "32"},
-                                         {"train.lr", "3e-3"},      {"train.weight_decay", "0.01"},
-                                         {"train.save_every", "0"}, {"train.spike", "0"}};
+    const bool pictures = is_folder(path);
+    const char *const set[][2] = {{"model.arch", pictures ? "conv_moe" : "mlp_moe"},
+                                  {"train.batch", "32"},
+                                  {"train.lr", pictures ? "1e-3" : "3e-3"},
+                                  {"train.weight_decay", "0.01"},
+                                  {"train.save_every", "0"},
+                                  {"train.spike", "0"}};
     bool ok = recipe_default(r, "task", t->regress ? "regress" : "classify", "artel train TABLE");
     ok = ok && quoted(r, "data.train", path, "artel train TABLE");
     if (t->label) ok = ok && quoted(r, "table.label", t->label, "option --label");
@@ -136,7 +147,8 @@ int cmd_train(int argc, char **argv) {
                "RUN gets recipe.yaml, metrics.jsonl, checkpoints/, model/ and report.html.\n"
                "Ctrl-C saves a checkpoint; --resume continues bit for bit.\n"
                "A TABLE (CSV, ARFF, FANN, IDX) stands for a recipe that learns one of its columns\n"
-               "and says how well it does on rows held back; --print-config shows it.");
+               "and says how well it does on rows held back; --print-config shows it.  So does a\n"
+               "folder of PNG and JPEG files that has a folder for each class.");
 }
 
 int cmd_distill(int argc, char **argv) {

@@ -457,6 +457,11 @@ static at_tensor *b_pool_mean(at_run *r, at_tensor **t) {
 static at_tensor *b_pool_all(at_run *r, at_tensor **t) {
     return at_pool_window(r, t[0], &(at_window){3, 4, 1, 0}, AT_POOL_MEAN);
 }
+static at_tensor *b_swap(at_run *r, at_tensor **t) { return at_swap(r, t[0]); }
+static at_tensor *b_swap_twice(at_run *r, at_tensor **t) { /* gradients are added to */
+    at_tensor *y = at_swap(r, t[0]);
+    return at_add(r, y, t[0]);
+}
 static at_tensor *b_l2norm(at_run *r, at_tensor **t) { return at_l2norm(r, t[0], 1e-12); }
 static at_tensor *b_l2norm_floor(at_run *r, at_tensor **t) { return at_l2norm(r, t[0], 3); }
 static at_tensor *b_blend_mean(at_run *r, at_tensor **t) { return at_blend(r, t, NULL, 3); }
@@ -587,6 +592,8 @@ static const row rows[] = {
     {"pool/over",         b_pool_over,      1, {{2, 3, 4, 2}}},
     {"pool/mean",         b_pool_mean,      1, {{2, 4, 4, 2}}},
     {"pool/all",          b_pool_all,       1, {{3, 3, 4, 2}}},
+    {"swap",              b_swap,           1, {{2, 3, 4, 5}}},
+    {"swap/twice",        b_swap_twice,     1, {{2, 3, 3, 2}}},
     {"l2norm",            b_l2norm,         1, {{3, 2, 5}}},
     {"l2norm/floor",      b_l2norm_floor,   1, {{9, 2}}},
     {"exp_scale",         b_exp_scale,      2, {{3, 4}, {1}}},

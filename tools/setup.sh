@@ -39,6 +39,8 @@ has_module libpcre2-8 || need libpcre2-dev
 has_module libutf8proc || need libutf8proc-dev
 has_module zlib || need zlib1g-dev
 has_module libzstd || need libzstd-dev
+has_module libpng || need libpng-dev
+has_module libjpeg || need libjpeg-dev
 has_module libxxhash || need libxxhash-dev
 has_module cmocka || need libcmocka-dev
 if [ "$want" = check ]; then

@@ -96,7 +96,8 @@ typedef struct {
     artel_text text;
     void *user;
     at_text line;
-    double *p; /* [classes] */
+    double *p;         /* [classes] */
+    char *const *file; /* [rows] of pictures, or NULL */
 } predict;
 
 static void send(predict *p) {
@@ -119,7 +120,10 @@ static void put_cell(at_text *t, const char *s) {
 static void heard(void *user, int64_t row, const at_real *logits) {
     predict *p = user;
     const at_features *f = p->f;
-    (void)row;
+    if (p->file) {
+        put_cell(&p->line, p->file[row]);
+        at_text_add(&p->line, ",");
+    }
     if (f->classes.n) {
         const int64_t best = at_class_probabilities(logits, f->classes.n, p->p);
         put_cell(&p->line, f->classes.name[best]);
@@ -132,6 +136,7 @@ static void heard(void *user, int64_t row, const at_real *logits) {
 
 static void head(predict *p) {
     char name[512];
+    if (p->file) at_text_add(&p->line, "file,");
     put_cell(&p->line, p->f->label);
     for (int64_t i = 0; i < p->f->classes.n; i++) {
         (void)snprintf(name, sizeof name, "p(%s)", p->f->classes.name[i]);
@@ -154,6 +159,7 @@ static at_status rows(artel *a, at_model *m, const char *file, artel_text text, 
     s = at_compute_of(a, &cp);
     if (s == AT_OK) s = at_table_unlabelled(c, &f, &o, file, &r);
     if (s == AT_OK && !(p.p = at_calloc(c, (size_t)f.classes.n, sizeof *p.p))) s = AT_OOM;
+    p.file = r.file;
     if (s == AT_OK) head(&p);
     if (s == AT_OK) s = at_table_answer(cp, m, r.x, r.n, NULL, heard, &p);
     if (s == AT_OK && p.line.failed != AT_OK) s = p.line.failed;

@@ -74,6 +74,7 @@ typedef struct at_arch {
 
 /* The table of architectures. */
 #define AT_ARCHS(X) \
+    X(conv_moe)     \
     X(gpt2)         \
     X(mlp_moe)      \
     X(moduleformer) \

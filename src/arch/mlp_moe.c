@@ -88,7 +88,7 @@ static at_status mlp_moe_init(at_store *s, const void *cfg, void **model) {
 static at_tensor *mlp_moe_hidden(at_run *r, void *model, const at_input *in, at_pass *p) {
     const mlp_moe *m = model;
     const at_bank *b = m->banks.bank;
-    at_routing ro;
+    at_routing ro = {0};
     if (in->T != m->c.n_inputs)
         return at_fail(r, AT_ARG, "mlp_moe: rows of %lld numbers, expected %lld", (long long)in->T,
                        (long long)m->c.n_inputs);

@@ -100,10 +100,28 @@ static at_status fit_levels(const training *g, const at_column *k, at_levels *ou
     return s;
 }
 
+at_image_size at_features_image(const at_features *f) {
+    return f->n == 1 ? f->feature[0].image : (at_image_size){0};
+}
+
+static at_status fit_image(const training *g, const at_column *k, at_scaling scaling,
+                           at_feature *f) {
+    if (scaling == AT_SCALE_QUANTILE)
+        return at_error(g->c, AT_CONFIG,
+                        "%s: table.scale: quantiles are of columns of numbers, images are divided "
+                        "by 255",
+                        g->t->path);
+    f->image = k->image;
+    f->width = at_image_numel(k->image);
+    f->scale = 1.0 / 255;
+    return AT_OK;
+}
+
 static at_status fit_feature(const training *g, const at_column *k, at_scaling scaling,
                              at_feature *f) {
     *f = (at_feature){.name = at_strdup(g->c, k->name), .of_levels = k->level != NULL, .scale = 1};
     if (!f->name) return AT_OOM;
+    if (k->image.height) return fit_image(g, k, scaling, f);
     if (!k->level) return fit_number(g, k, scaling, f);
     int64_t missing;
     const at_status s = fit_levels(g, k, &f->levels, &missing);
@@ -241,6 +259,21 @@ static at_status no_numbers(at_ctx *c, const at_table *t, const at_column *k) {
                     k->level[i] < 0 ? "" : k->levels.name[k->level[i]]);
 }
 
+static at_status check_images(at_ctx *c, const at_feature *f, const at_table *t,
+                              const at_column *k) {
+    const at_image_size a = f->image, b = k->image;
+    if (a.height == b.height && a.width == b.width && a.channels == b.channels) return AT_OK;
+    if (!a.height || !b.height)
+        return at_error(c, AT_MISMATCH, "%s: column `%s` has %s, the model reads %s", t->path,
+                        k->name, b.height ? "images" : "no images",
+                        a.height ? "images" : "numbers or texts");
+    return at_error(c, AT_MISMATCH,
+                    "%s: images of %lld x %lld pixels of %lld values, the model reads %lld x %lld "
+                    "of %lld",
+                    t->path, (long long)b.height, (long long)b.width, (long long)b.channels,
+                    (long long)a.height, (long long)a.width, (long long)a.channels);
+}
+
 at_status at_reading_open(at_ctx *c, const at_features *f, at_table *t, at_reading *out) {
     *out = (at_reading){.of = f, .t = t};
     out->column = at_calloc(c, (size_t)f->n, sizeof *out->column);
@@ -251,6 +284,8 @@ at_status at_reading_open(at_ctx *c, const at_features *f, at_table *t, at_readi
         if (k < 0)
             s = at_error(c, AT_MISMATCH, "%s: no column `%s`, which the model reads", t->path,
                          f->feature[i].name);
+        else if (f->feature[i].image.height || t->column[k].image.height)
+            s = check_images(c, &f->feature[i], t, &t->column[k]);
         else if (f->feature[i].of_levels)
             s = read_levels(c, out, t, i);
         else if (t->column[k].level && t->column[k].levels.n)
@@ -295,6 +330,11 @@ void at_reading_row(const at_reading *r, int64_t row, at_real *x) {
         const at_feature *f = &r->of->feature[i];
         const at_column *k = &r->t->column[r->column[i]];
         at_real *to = x + f->at;
+        if (f->image.height) {
+            const uint8_t *from = k->byte + row * f->width;
+            for (int64_t p = 0; p < f->width; p++) to[p] = (at_real)((double)from[p] * f->scale);
+            continue;
+        }
         const double v = at_column_value(k, row);
         if (isnan(v)) {
             if (f->indicator) to[f->width - 1] = 1;

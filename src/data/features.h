@@ -5,7 +5,8 @@
  * wherever it comes from:
  *
  *   numbers    less their mean, divided by their standard deviation; or their quantile among the training
- *              rows, scaled to variance 1; bytes of images divided by 255.  Missing: 0, the mean
+ *              rows, scaled to variance 1; bytes divided by 255.  Missing: 0, the mean
+ *   images     all pixels, divided by 255
  *   levels     an input for each level of the training rows, 1 where it is that one.  Missing, or a level
  *              that no training row has: all 0
  *   missing    where a column misses values in training rows, one input more is 1 for a missing one; not
@@ -29,8 +30,9 @@ typedef struct at_feature {
     double *knot;        /* [knots] quantiles, ascending; or NULL  */
     int64_t knots;
     at_levels levels;
-    bool indicator;    /* the last of its inputs says that it is missing */
-    int64_t at, width; /* its inputs                                    */
+    at_image_size image; /* of images: height, width and channels of `width` numbers */
+    bool indicator;      /* the last of its inputs says that it is missing */
+    int64_t at, width;   /* its inputs                                    */
 } at_feature;
 
 typedef struct at_features {
@@ -54,6 +56,8 @@ typedef struct at_features_options {
 at_status at_features_fit(at_ctx *c, const at_table *t, int64_t label, const int64_t *row,
                           int64_t n, const at_features_options *o, at_features *out);
 void at_features_close(at_features *f);
+/** The size of the images that a row is; without height: it is something else. */
+at_image_size at_features_image(const at_features *f);
 
 /** Which column of a table each feature is, and where its levels are among the feature's. */
 typedef struct at_reading {

@@ -31,6 +31,11 @@ void at_features_write(const at_features *f, at_json *j) {
             at_json_put_number(j, "shift", x->shift);
             at_json_put_number(j, "scale", x->scale);
             if (x->knot) at_json_put_numbers(j, "quantiles", x->knot, x->knots);
+            if (x->image.height)
+                at_json_put_numbers(j, "image",
+                                    (double[]){(double)x->image.height, (double)x->image.width,
+                                               (double)x->image.channels},
+                                    3);
         }
         at_json_put_bool(j, "missing", x->indicator);
         at_json_end(j);
@@ -76,6 +81,25 @@ static at_status get_knots(at_ctx *c, const char *name, const cJSON *o, at_featu
                             name);
 }
 
+static at_status get_image(at_ctx *c, const char *name, const cJSON *o, at_image_size *out) {
+    const cJSON *list, *x;
+    int64_t size[3], n = 0;
+    if (!cJSON_HasObjectItem(o, "image")) return AT_OK;
+    at_status s = at_json_array(c, name, o, "image", &list);
+    if (s) return s;
+    cJSON_ArrayForEach(x, list) {
+        const double v = cJSON_IsNumber(x) ? x->valuedouble : 0;
+        if (n == 3 || !(v >= 1 && v <= 1 << 20)) n = 4;
+        if (n > 3) break;
+        size[n++] = (int64_t)v;
+    }
+    if (n != 3 || (double)size[0] * (double)size[1] * (double)size[2] > MOST)
+        return at_error(c, AT_FORMAT, "%s: field \"image\": expected height, width and channels",
+                        name);
+    *out = (at_image_size){size[0], size[1], size[2]};
+    return AT_OK;
+}
+
 static at_status get_feature(at_ctx *c, const char *name, const cJSON *o, at_feature *f) {
     const char *text;
     at_status s = at_json_string(c, name, o, "name", &text);
@@ -86,7 +110,9 @@ static at_status get_feature(at_ctx *c, const char *name, const cJSON *o, at_fea
     if (!s && !f->of_levels) s = at_json_number(c, name, o, "shift", &f->shift);
     if (!s && !f->of_levels) s = at_json_number(c, name, o, "scale", &f->scale);
     if (!s && !f->of_levels) s = get_knots(c, name, o, f);
-    f->width = (f->of_levels ? f->levels.n : 1) + f->indicator;
+    if (!s && !f->of_levels) s = get_image(c, name, o, &f->image);
+    f->width = f->image.height ? at_image_numel(f->image)
+                               : (f->of_levels ? f->levels.n : 1) + f->indicator;
     return s;
 }
 

@@ -40,7 +40,19 @@ static double value(int type, const unsigned char *p) {
 
 static double finite(double x) { return x - x == 0 ? x : (double)NAN; }
 
-/* Rows are the first dimension, a row's other values its columns. */
+/* Bytes of h x w, or h x w x channels, are images. */
+static at_status add_images(at_ctx *c, const unsigned char *p, int rank, int64_t numel,
+                            at_table *t) {
+    const size_t head = 4 + 4 * (size_t)rank, bytes = (size_t)(t->rows * numel);
+    at_column *k = at_table_add(c, t, "image", 5);
+    if (!k || !(k->byte = at_malloc(c, bytes + 1))) return AT_OOM;
+    k->image = (at_image_size){(int64_t)big_endian(p + 8, 4), (int64_t)big_endian(p + 12, 4),
+                               rank == 4 ? (int64_t)big_endian(p + 16, 4) : 1};
+    memcpy(k->byte, p + head, bytes);
+    return AT_OK;
+}
+
+/* Rows are the first dimension, a row's other values its columns, unless they are an image. */
 at_status at_table_read_idx(at_ctx *c, const char *text, size_t bytes, at_table *t) {
     const unsigned char *p = (const unsigned char *)text;
     const int type = p[2], rank = p[3];
@@ -58,6 +70,7 @@ at_status at_table_read_idx(at_ctx *c, const char *text, size_t bytes, at_table 
         return at_error(c, AT_FORMAT, "%s: %lld rows of %lld values are %.0f bytes, found %lld",
                         t->path, (long long)t->rows, (long long)columns, expected,
                         (long long)bytes);
+    if (type == BYTE && (rank == 3 || rank == 4)) return add_images(c, p, rank, columns, t);
     for (int64_t k = 0; k < columns; k++) {
         char name[24];
         const int n = snprintf(name, sizeof name, "p%lld", (long long)k);

@@ -2,6 +2,7 @@
 #include "data/table_read.h"
 #include "base/file.h"
 #include "data/lines.h"
+#include "data/picture.h"
 #include "data/rdata.h"
 #include "data/table_kinds.h"
 #include "data/utf8.h"
@@ -67,7 +68,8 @@ at_status at_table_parse(at_ctx *c, const char *name, const char *text, size_t b
     if (!o) o = &nothing;
     const char *packed = packed_by(text, bytes);
     const bool idx = is_idx(text, bytes), rdata = at_rdata_is(text, bytes);
-    const int64_t bad = idx || rdata || packed ? -1 : at_utf8_error(text, bytes);
+    const bool picture = at_is_picture(text, bytes);
+    const int64_t bad = idx || rdata || packed || picture ? -1 : at_utf8_error(text, bytes);
     at_status s = AT_OK;
     if (packed)
         s = at_error(c, AT_UNSUPPORTED,
@@ -83,6 +85,8 @@ at_status at_table_parse(at_ctx *c, const char *name, const char *text, size_t b
         s = at_table_read_rdata(c, text, bytes, o, out);
     else if (idx)
         s = at_table_read_idx(c, text, bytes, out);
+    else if (picture)
+        s = at_table_read_picture(c, text, bytes, o, out);
     else if (is_arff(text, bytes))
         s = at_table_read_arff(c, text, bytes, out);
     else if (is_fann(text, bytes))
@@ -138,10 +142,20 @@ static at_status add_labels(at_ctx *c, const char *path, at_table *t) {
     return s;
 }
 
+static at_status read_folder(at_ctx *c, const char *path, const at_table_options *o,
+                             at_table *out) {
+    static const at_table_options nothing = {0};
+    out->path = at_strdup(c, path);
+    const at_status s = out->path ? at_table_read_folder(c, path, o ? o : &nothing, out) : AT_OOM;
+    if (s) at_table_close(out);
+    return s;
+}
+
 at_status at_table_read(at_ctx *c, const char *path, const at_table_options *o, at_table *out) {
     char *text = NULL;
     size_t bytes = 0;
     *out = (at_table){0};
+    if (at_is_dir(path)) return read_folder(c, path, o, out);
     at_status s = slurp(c, path, &text, &bytes);
     const bool idx = !s && is_idx(text, bytes);
     if (!s) s = at_table_parse(c, path, text, bytes, o, out);

@@ -17,6 +17,8 @@ void at_table_close(at_table *t) {
     at_free(t->column);
     at_free(t->path);
     at_free(t->line);
+    for (int64_t i = 0; t->file && i < t->rows; i++) at_free(t->file[i]);
+    at_free(t->file);
     *t = (at_table){0};
 }
 
@@ -58,7 +60,9 @@ double at_column_value(const at_column *k, int64_t row) {
 }
 
 const char *at_table_where(const at_table *t, int64_t row, char text[AT_WHERE]) {
-    if (t->line)
+    if (t->file)
+        (void)snprintf(text, AT_WHERE, "%.500s", t->file[row]);
+    else if (t->line)
         (void)snprintf(text, AT_WHERE, "%.460s:%lld", t->path, (long long)t->line[row]);
     else
         (void)snprintf(text, AT_WHERE, "%.460s: row %lld", t->path, (long long)row);
@@ -78,6 +82,9 @@ at_status at_column_to_levels(at_ctx *c, at_table *t, int64_t column) {
     at_column *k = &t->column[column];
     at_status s = AT_OK;
     if (k->level) return AT_OK;
+    if (k->image.height)
+        return at_error(c, AT_MISMATCH, "%s: column `%s` has images: they are no classes", t->path,
+                        k->name);
     k->level = at_malloc(c, (size_t)t->rows * sizeof *k->level);
     if (!k->level) return AT_OOM;
     for (int64_t i = 0; i < t->rows && !s; i++) {

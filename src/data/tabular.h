@@ -4,7 +4,9 @@
  *   CSV    RFC 4180; marks , ; tab or |, whichever the first line has most of; a header or none
  *   ARFF   @attribute numeric, real, integer, {a,b}, string; no sparse rows
  *   FANN   "rows inputs outputs", then inputs and outputs in turn (the data files of libfann)
- *   IDX    images and labels of MNIST's kind: PATH holds the images, its label file lies beside it
+ *   IDX    images and labels of MNIST's kind: PATH holds the images, its label file lies beside it.
+ *          Bytes of three or four dimensions are images: one column, `image`
+ *   PNG, JPEG   a picture, or a folder of them with one folder for each class: `image` and `label`
  *   R      a data frame of .rda, .RData or .rds, in XDR: numbers, logicals, texts, factors
  *
  * plain, .gz or .zst.  The kind is known by the first bytes.
@@ -17,11 +19,19 @@
 #define AT_TABULAR_H
 #include "data/levels.h"
 
+/** Sizes of images; their pixels lie row by row, the channels of a pixel side by side. */
+typedef struct at_image_size {
+    int64_t height, width, channels; /* height 0: no images */
+} at_image_size;
+static inline int64_t at_image_numel(at_image_size s) { return s.height * s.width * s.channels; }
+
 typedef struct at_column {
     char *name;
     double *number; /* [rows], NaN: missing; or */
-    uint8_t *byte;  /* [rows] 0 to 255, none missing; or */
-    int32_t *level; /* [rows] into levels, -1: missing */
+    uint8_t
+        *byte; /* [rows] 0 to 255, none missing; of images [rows, height, width, channels]; or */
+    at_image_size image; /* of a column of images, which has no values otherwise */
+    int32_t *level;      /* [rows] into levels, -1: missing */
     at_levels levels;
 } at_column;
 
@@ -35,6 +45,9 @@ typedef struct at_table_options {
     int64_t n_levels;
     const char *frame;  /* of R: which data frame; NULL: there is only one       */
     bool frame_if_many; /* `frame` does not count where there is one, or no R     */
+    at_image_size
+        image; /* of pictures: resized to this height and width, 0: all have one size; with
+                            so many channels, 0: 1 where all are grey, else 3 */
 } at_table_options;
 
 typedef struct at_table {
@@ -42,6 +55,7 @@ typedef struct at_table {
     int64_t rows, n, cap; /* n columns */
     at_column *column;
     int64_t *line;   /* [rows] in the file; NULL: rows are numbered from 0 */
+    char **file;     /* [rows] files of pictures; NULL: all are in one     */
     int64_t outputs; /* of FANN and IDX: so many last columns are what is to be predicted */
 } at_table;
 
@@ -53,7 +67,7 @@ int64_t at_table_find(const at_table *t, const char *name);
 at_status at_table_column(at_ctx *c, const at_table *t, const char *name, int64_t *out);
 /** What row i says: a number, or that of a level; NaN: missing. */
 double at_column_value(const at_column *k, int64_t row);
-/** "FILE:LINE", or "FILE: row N", of row i; returns text. */
+/** "FILE:LINE", "FILE: row N", or the file, of row i; returns text. */
 enum { AT_WHERE = 512 };
 const char *at_table_where(const at_table *t, int64_t row, char text[AT_WHERE]);
 /** Levels that were added as they came, into order. */

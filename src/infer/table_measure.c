@@ -23,6 +23,8 @@ void at_table_rows_close(at_table_rows *r) {
     at_free(r->x);
     at_free(r->class);
     at_free(r->target);
+    for (int64_t i = 0; r->file && i < r->n; i++) at_free(r->file[i]);
+    at_free(r->file);
     *r = (at_table_rows){0};
 }
 
@@ -87,13 +89,11 @@ at_status at_table_rows_read(at_ctx *c, const at_features *f, at_table *t, const
 
 at_status at_table_unlabelled(at_ctx *c, const at_features *f, const at_table_origin *o,
                               const char *file, at_table_rows *out) {
-    const at_table_options how = {.header = (at_table_header)o->header,
-                                  .skip = o->skip,
-                                  .frame = o->frame,
-                                  .frame_if_many = true};
+    at_table_options how = at_table_reading(o, f);
     at_table t = {0};
     at_reading r = {0};
     *out = (at_table_rows){0};
+    how.n_levels = 0; /* the label may be missing */
     at_status s = at_table_read(c, file, &how, &t);
     if (s == AT_OK) s = at_reading_open(c, f, &t, &r);
     if (s == AT_OK) {
@@ -104,6 +104,10 @@ at_status at_table_unlabelled(at_ctx *c, const at_features *f, const at_table_or
     for (int64_t i = 0; i < out->n && s == AT_OK; i++)
         at_reading_row(&r, i, out->x + i * f->inputs);
     at_reading_close(&r);
+    if (s == AT_OK) {
+        out->file = t.file;
+        t.file = NULL;
+    }
     at_table_close(&t);
     if (s != AT_OK) at_table_rows_close(out);
     return s;
@@ -163,14 +167,9 @@ static at_status rows_of_part(at_ctx *c, const at_features *f, const at_table_or
 static at_status rows_of_file(at_ctx *c, const at_features *f, const at_table_origin *o,
                               const char *file, int part, at_table_rows *out) {
     char hash[AT_SHA256_TEXT];
-    const at_table_options how = {.header = (at_table_header)o->header,
-                                  .skip = o->skip,
-                                  .levels = o->levels,
-                                  .n_levels = o->n_levels,
-                                  .frame = o->frame,
-                                  .frame_if_many = true};
+    const at_table_options how = at_table_reading(o, f);
     at_table t = {0};
-    at_status s = at_sha256_file(c, file, hash);
+    at_status s = at_table_sum(c, file, hash);
     const bool own = s == AT_OK && !strcmp(hash, o->sha256);
     if (s == AT_OK && !own && part >= 0)
         s = at_error(c, AT_ARG, "%s is not the file that the model learnt from: it has no splits",

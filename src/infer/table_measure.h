@@ -9,6 +9,7 @@ typedef struct at_table_rows {
     at_real *x;      /* [n, inputs]                              */
     int32_t *class;  /* [n], -1: a class that training lacks; or */
     at_real *target; /* [n] (number - mean) / spread; or neither */
+    char **file;     /* [n] of pictures; NULL: they are in one, or it does not matter */
     int64_t n;
 } at_table_rows;
 

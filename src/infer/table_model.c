@@ -13,6 +13,18 @@ void at_table_origin_close(at_table_origin *o) {
     *o = (at_table_origin){0};
 }
 
+at_table_options at_table_reading(const at_table_origin *o, const at_features *f) {
+    at_image_size image = at_features_image(f);
+    if (!o->resized) image.height = image.width = 0;
+    return (at_table_options){.header = (at_table_header)o->header,
+                              .skip = o->skip,
+                              .levels = o->levels,
+                              .n_levels = o->n_levels,
+                              .frame = o->frame,
+                              .frame_if_many = true,
+                              .image = image};
+}
+
 /* ---- reading ---- */
 
 static at_status read_origin(at_ctx *c, const char *name, const cJSON *o, at_table_origin *out) {
@@ -36,6 +48,7 @@ static at_status read_origin(at_ctx *c, const char *name, const cJSON *o, at_tab
     out->header = (int)header;
     out->split.seed = (uint64_t)seed;
     out->own_test = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "test_file"));
+    out->resized = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "resized"));
     if (s == AT_OK && cJSON_GetObjectItemCaseSensitive(o, "frame")) {
         const char *frame;
         s = at_json_string(c, name, o, "frame", &frame);
@@ -96,6 +109,7 @@ at_status at_table_sign(at_ctx *c, at_model *m, const at_features *f, const at_t
     at_json_put_number(&j, "test", o->split.test);
     at_json_put_number(&j, "rows", (double)o->split.most);
     at_json_put_bool(&j, "test_file", o->own_test);
+    if (o->resized) at_json_put_bool(&j, "resized", true);
     at_features_write(f, &j);
     at_json_end(&j);
     cJSON *source = at_json_value(&j, "config.json");
@@ -113,7 +127,7 @@ at_status at_table_label(at_ctx *c, const at_features *f, at_table *t, int64_t *
     if (k < 0)
         return at_error(c, AT_MISMATCH, "%s: no column `%s`, which the model predicts", t->path,
                         f->label);
-    if (f->classes.n) return at_column_to_levels(c, t, k);
+    if (f->classes.n || t->column[k].image.height) return at_column_to_levels(c, t, k);
     if (!t->column[k].level) return AT_OK;
     return at_error(c, AT_MISMATCH,
                     "%s: column `%s` is to be predicted as a number, and holds `%.80s`",

@@ -23,6 +23,7 @@ typedef struct at_table_origin {
     int header; /* at_table_header */
     int64_t skip;
     bool own_test; /* the test rows are a file of their own */
+    bool resized;  /* pictures had other sizes                */
     at_row_split_options split;
     char *frame;   /* of a file of R, owned, or NULL */
     char **levels; /* [n_levels] owned: columns named as levels */
@@ -36,6 +37,9 @@ bool at_model_of_tables(const at_model *m);
     is not there, or damaged; AT_MISMATCH: it does not fit the model. */
 at_status at_table_known(at_ctx *c, const at_model *m, at_features *f, at_table_origin *o);
 void at_table_origin_close(at_table_origin *o);
+/** How its tables are read; categories are borrowed.  Pictures get the model's channels, and its size if those
+    that it learnt from did. */
+at_table_options at_table_reading(const at_table_origin *o, const at_features *f);
 /** Puts it there. */
 at_status at_table_sign(at_ctx *c, at_model *m, const at_features *f, const at_table_origin *o);
 

@@ -44,7 +44,8 @@
     X(blend)              \
     X(swiglu)             \
     X(patches)            \
-    X(pool)
+    X(pool)               \
+    X(swap)
 
 /** y = x w^T + b.  x [..., in], w [out, in], b [out] or NULL -> y [..., out]. */
 at_tensor *at_linear(at_run *r, at_tensor *x, at_tensor *w, at_tensor *b);
@@ -90,6 +91,9 @@ typedef enum at_pool_kind { AT_POOL_MAX, AT_POOL_MEAN } at_pool_kind;
 /** The largest value, or the mean, of each channel in a window, over what of it lies in the image: x
     [B, h, w, C] -> [B, h', w', C].  The gradient of the largest goes to the first of equals. */
 at_tensor *at_pool_window(at_run *r, at_tensor *x, const at_window *w, at_pool_kind kind);
+
+/** x [N, L, K, C] -> [N, K, L, C]: the two middle dimensions change places. */
+at_tensor *at_swap(at_run *r, at_tensor *x);
 
 /** Concatenates along time: each sequence of x [B*T, C] after its H rows of past [B*H, C] ->
     [B*(H+T), C]. */
@@ -344,6 +348,11 @@ at_tensor *at_route_by(at_run *r, at_tensor *logits, const at_route_spec *how, a
 /** The routing of the n tokens row[0], row[1], ... of ro.  False: out of memory. */
 bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_t n,
                      at_routing *out);
+
+/** The routing of L places of each token, which all ask the token's experts: tokens n L + l of K slots
+    each; or, `apart`, tokens (n K + j) L + l of one slot each, so that a slot's places lie together.  It
+    has no probabilities: p and lse are NULL.  False: out of memory. */
+bool at_routing_places(at_run *r, const at_routing *ro, int64_t L, bool apart, at_routing *out);
 
 /**
  * y[n,j,:] = x[n,:] W[pick[n,j]]; W[e] [in, out].  x [N, in], or [N, K, in] with a row for each

@@ -200,3 +200,23 @@ bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_
     *out = (at_routing){n, k, e, ro->live, pick, slot, first, p, lse};
     return true;
 }
+
+bool at_routing_places(at_run *r, const at_routing *ro, int64_t L, bool apart, at_routing *out) {
+    const int64_t k = ro->k, slots = ro->n * k;
+    int32_t *pick = at_run_values(r, (size_t)(slots * L) * sizeof *pick);
+    int64_t *slot = at_run_values(r, (size_t)(slots * L) * sizeof *slot);
+    int64_t *first = at_run_values(r, (size_t)(ro->e + 1) * sizeof *first);
+    if (!pick || !slot || !first) return false;
+    *out = (at_routing){
+        slots * L / (apart ? 1 : k), apart ? 1 : k, ro->e, ro->live, pick, slot, first, NULL, NULL};
+    if (r->dry) return true;
+    for (int64_t x = 0; x <= ro->e; x++) first[x] = ro->first[x] * L;
+    for (int64_t i = 0; i < slots; i++)
+        for (int64_t l = 0; l < L; l++) {
+            const int64_t s = ro->slot[i], n = s / k, j = s % k;
+            const int64_t to = apart ? s * L + l : (n * L + l) * k + j;
+            slot[i * L + l] = to;
+            pick[to] = ro->pick[s];
+        }
+    return true;
+}

@@ -222,6 +222,8 @@ static const at_key table_keys[] = {
      "share of the rows of each class"},
     {"test", AT_KEY_STRING, TABLE(test), "", 0, 0, NULL,
      "file of test rows, in place of test_share"},
+    {"image_size", AT_KEY_STRING, TABLE(image_size), "", 0, 0, NULL,
+     "HEIGHTxWIDTH to which pictures are resized; none: all are to have one size"},
     {"split_seed", AT_KEY_INT, TABLE(split_seed), "-1", -1, 9e15, NULL, "of the split; -1: seed"},
     {"rows", AT_KEY_INT, TABLE(rows), "0", 0, 1e12, NULL, "training rows that are used; 0: all"},
     {"epochs", AT_KEY_INT, TABLE(epochs), "100", 1, 1e9, NULL, "stands for train.steps"},
@@ -234,6 +236,22 @@ static const at_key table_keys[] = {
     {0},
 };
 
+static at_status read_image_size(at_ctx *c, at_conf *f, at_recipe *r) {
+    enum { MOST = 4096 };
+    long long h, w;
+    int end = 0;
+    const char *text = r->table.image_size;
+    if (!text) return AT_OK;
+    if (sscanf(text, "%5lldx%5lld%n", &h, &w, &end) != 2 || text[end] || h < 1 || w < 1 ||
+        h > MOST || w > MOST)
+        return at_conf_error(c, f, "table.image_size",
+                             "expected HEIGHTxWIDTH, 28x28 for instance, up to %d, found `%s`",
+                             (int)MOST, text);
+    r->table.image_height = h;
+    r->table.image_width = w;
+    return AT_OK;
+}
+
 at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     *r = (at_recipe){.distilling = distilling};
     at_status s = at_conf_bind(c, f, "", top_keys, &r->top);
@@ -245,6 +263,7 @@ at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     if (s == AT_OK && distilling) s = read_prompt(c, f, r);
     const bool tables = s == AT_OK && at_tasks[r->top.task]->tables;
     if (tables) s = at_conf_bind(c, f, "table", table_keys, &r->table);
+    if (tables && s == AT_OK) s = read_image_size(c, f, r);
     r->with_losses = at_conf_has(f, "losses");
     if (s == AT_OK && r->with_losses) s = at_conf_bind(c, f, "losses", loss_keys, &r->losses);
     if (s != AT_OK) return s;
@@ -298,19 +317,37 @@ at_status at_recipe_modules(at_ctx *c, at_conf *f, char *const *name, int64_t n)
     return s;
 }
 
-at_status at_recipe_sizes(at_ctx *c, at_conf *f, int64_t inputs, int64_t outputs) {
+static bool has_key(const at_arch *a, const char *name) {
+    for (const at_key *k = a->keys; k->name; k++)
+        if (!strcmp(k->name, name)) return true;
+    return false;
+}
+
+at_status at_recipe_sizes(at_ctx *c, at_conf *f, int64_t inputs, int64_t outputs,
+                          at_image_size image) {
     const at_arch *arch = NULL;
     if (!at_conf_has(f, "model")) return AT_OK;
     at_status s = at_config_arch(c, f, "model", &arch);
-    static const char *const name[] = {"n_inputs", "num_labels"};
-    for (int i = 0; i < 2 && s == AT_OK && arch->reads == AT_INPUT_ROWS; i++) {
+    const struct {
+        const char *name;
+        int64_t size;
+    } of[] = {{"n_inputs", inputs},
+              {"num_labels", outputs},
+              {"image_height", image.height},
+              {"image_width", image.width},
+              {"image_channels", image.channels}};
+    for (size_t i = 0; i < sizeof of / sizeof *of && s == AT_OK; i++) {
         char text[64];
         int64_t given;
-        const at_key key[] = {{name[i], AT_KEY_INT, 0, "0", 0, 0, NULL, ""}, {0}};
+        const at_key key[] = {{of[i].name, AT_KEY_INT, 0, "0", 0, 0, NULL, ""}, {0}};
+        if (arch->reads != AT_INPUT_ROWS || !has_key(arch, of[i].name)) continue;
         s = at_conf_bind(c, f, "model", key, &given);
         if (s != AT_OK || given) continue;
-        (void)snprintf(text, sizeof text, "model.%s=%lld", name[i],
-                       (long long)(i ? outputs : inputs));
+        (void)snprintf(text, sizeof text, "model.%s", of[i].name);
+        if (!of[i].size)
+            return at_conf_error(
+                c, f, text, "%s reads images, and the data has none: expected a size", arch->name);
+        (void)snprintf(text, sizeof text, "model.%s=%lld", of[i].name, (long long)of[i].size);
         s = at_conf_set(c, f, text, "columns of the data");
     }
     return s;

@@ -3,6 +3,7 @@
 #define AT_RECIPE_H
 #include "conf/conf.h"
 #include "data/batch.h"
+#include "data/tabular.h"
 #include "op/op.h"
 #include "tensor/optim.h"
 #include "train/schedule.h"
@@ -59,8 +60,9 @@ typedef struct at_recipe {
     at_recipe_teacher teacher[AT_TEACHERS_MAX]; /* of distill.teacher, or distill.teachers */
     int n_teachers;
     struct { /* of tasks on tables */
-        char *label, *test;
-        int header, scale, best; /* at_table_header, at_scaling, at_best */
+        char *label, *test, *image_size;
+        int64_t image_height, image_width; /* which it says; 0: it is not given */
+        int header, scale, best;           /* at_table_header, at_scaling, at_best */
         int64_t skip, split_seed, rows, epochs, evaluate, patience;
         at_strings categories, ignore;
         const char *frame;
@@ -88,9 +90,10 @@ at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *out)
 at_status at_recipe_bind_all(at_ctx *c, at_conf *f, bool distilling, at_recipe *out);
 /** Where the recipe's model is made of modules and does not name them: they are called so. */
 at_status at_recipe_modules(at_ctx *c, at_conf *f, char *const *name, int64_t n);
-/** Of a model that reads rows: the numbers of its inputs and outputs, where the recipe leaves them to the
-    data. */
-at_status at_recipe_sizes(at_ctx *c, at_conf *f, int64_t inputs, int64_t outputs);
+/** Of a model that reads rows: the numbers of its inputs and outputs, and the sizes of its images, where
+    the recipe leaves them to the data.  AT_CONFIG: it reads images, and the data has none. */
+at_status at_recipe_sizes(at_ctx *c, at_conf *f, int64_t inputs, int64_t outputs,
+                          at_image_size image);
 /** Freezes what it names.  AT_CONFIG: a glob that matches nothing. */
 at_status at_recipe_freeze(at_ctx *c, at_conf *f, const at_recipe *r, at_store *s);
 

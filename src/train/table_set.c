@@ -14,17 +14,20 @@ void at_table_set_close(at_table_set *s) {
 }
 
 static at_table_options reading_of(const at_recipe *r) {
-    return (at_table_options){.header = (at_table_header)r->table.header,
-                              .skip = r->table.skip,
-                              .levels = r->table.categories.item,
-                              .n_levels = r->table.categories.n,
-                              .frame = r->table.frame};
+    return (at_table_options){
+        .header = (at_table_header)r->table.header,
+        .skip = r->table.skip,
+        .levels = r->table.categories.item,
+        .n_levels = r->table.categories.n,
+        .frame = r->table.frame,
+        .image = {.height = r->table.image_height, .width = r->table.image_width}};
 }
 
 static at_status origin_of(at_ctx *c, const at_recipe *r, at_table_origin *o) {
     o->header = r->table.header;
     o->skip = r->table.skip;
     o->own_test = r->table.test != NULL;
+    o->resized = r->table.image_height > 0;
     const int64_t seed = r->table.split_seed < 0 ? r->top.seed : r->table.split_seed;
     o->split = (at_row_split_options){.seed = (uint64_t)seed,
                                       .validation = r->table.validation,
@@ -41,7 +44,7 @@ static at_status origin_of(at_ctx *c, const at_recipe *r, at_table_origin *o) {
         if (!(o->levels[o->n_levels] = at_strdup(c, r->table.categories.item[o->n_levels])))
             return AT_OOM;
     if (r->table.frame && !(o->frame = at_strdup(c, r->table.frame))) return AT_OOM;
-    return at_sha256_file(c, r->data.train, o->sha256);
+    return at_table_sum(c, r->data.train, o->sha256);
 }
 
 /* The column that is predicted: named, or the last one. */
@@ -51,6 +54,9 @@ static at_status label_of(at_ctx *c, const at_recipe *r, at_table *t, bool class
     at_status s = r->table.label ? at_table_column(c, t, r->table.label, out) : AT_OK;
     if (s != AT_OK) return s;
     const at_column *k = &t->column[*out];
+    if (k->image.height)
+        return at_error(c, AT_MISMATCH, "%s: column `%s` has images, and there are no labels",
+                        t->path, k->name);
     if (!r->table.label)
         at_log(c, AT_LOG_INFO, "%s: the label is the last column, `%s`", t->path, k->name);
     if (!classes && k->level)
@@ -118,6 +124,7 @@ static at_status read_test(at_ctx *c, const at_recipe *r, at_table_set *set) {
     at_table_options how = reading_of(r);
     at_table t = {0};
     how.frame_if_many = true;
+    how.image.channels = at_features_image(&set->features).channels;
     at_status s = at_table_read(c, r->table.test, &how, &t);
     at_table_rows_close(&set->part[AT_PART_TEST]);
     if (s == AT_OK)
@@ -134,6 +141,9 @@ at_status at_table_set_open(at_ctx *c, const at_recipe *r, bool classes, at_tabl
     if (!set) return AT_OOM;
     at_status s = origin_of(c, r, &set->origin);
     if (s == AT_OK) s = at_table_read(c, r->data.train, &how, &t);
+    if (s == AT_OK && set->origin.resized && !t.file)
+        s = at_error(c, AT_CONFIG, "table.image_size: %s is no picture and no folder of pictures",
+                     r->data.train);
     if (s == AT_OK) s = label_of(c, r, &t, classes, &label);
     if (s == AT_OK) s = fill(c, r, &t, label, set);
     at_table_close(&t);

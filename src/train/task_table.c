@@ -31,6 +31,7 @@ static at_status open_data(at_ctx *c, const at_recipe *r, bool classes, at_data 
     *out = (at_data){.set = set,
                      .outputs = classes ? set->features.classes.n : 1,
                      .inputs = set->features.inputs,
+                     .image = at_features_image(&set->features),
                      .samples = set->part[AT_PART_TRAIN].n};
     memcpy(out->hash, set->origin.sha256, sizeof out->hash);
     return AT_OK;

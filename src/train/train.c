@@ -30,7 +30,8 @@ static at_status open_model(loop *l, at_conf *f) {
     at_ctx *c = l->c;
     const at_recipe *r = &l->recipe;
     at_status s = at_recipe_modules(c, f, l->data.part, l->data.parts);
-    if (s == AT_OK && l->data.inputs) s = at_recipe_sizes(c, f, l->data.inputs, l->data.outputs);
+    if (s == AT_OK && l->data.inputs)
+        s = at_recipe_sizes(c, f, l->data.inputs, l->data.outputs, l->data.image);
     if (s == AT_OK)
         s = r->top.init
                 ? at_model_load(c, r->top.init, true, &l->model)

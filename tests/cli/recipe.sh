@@ -94,6 +94,6 @@ awk 'BEGIN { printf "a: "; for (i = 0; i < 5000; i++) printf "[" }' >"$bad"
 refuse_text ':1:35: nested deeper than 32 levels'
 run 1 "$ARTEL" train "$work/none.yaml" -o "$work/run"
 says "$work/none.yaml: cannot open: No such file"
-run 1 "$ARTEL" train "$work" -o "$work/run"
+run 1 "$ARTEL" distill "$work" -o "$work/run"
 says "expected a file, found a folder"
 done_testing

@@ -81,6 +81,26 @@ static const struct {
      "gumbel, "
      "gate_temperature: 0.7, activation_function: gelu}\n",
      "mlp.bank.*.row"},
+    {"conv_moe",
+     "model: {arch: conv_moe, image_height: 6, image_width: 5, image_channels: 2, num_labels: 19, "
+     "stem_channels: 3, n_experts: 3, hidden_size: 4, activation_function: gelu, pool: mean}\n",
+     "conv.stem.*"},
+    {"conv_moe",
+     "model: {arch: conv_moe, image_height: 6, image_width: 5, image_channels: 2, num_labels: 19, "
+     "stem_channels: 2, n_experts: 4, k: 2, expert: conv, expert_layers: 2, expert_channels: 3, "
+     "hidden_size: 4, stem_layers: 1, pool: mean, pool_size: 1, norm: layer, gate_input: pooled, "
+     "gate_type: noisy, activation_function: gelu, hidden_pdrop: 0.2}\n",
+     "conv.bank.2.*"},
+    {"conv_moe",
+     "model: {arch: conv_moe, image_height: 6, image_width: 5, image_channels: 2, num_labels: 19, "
+     "stem_layers: 0, n_experts: 1, n_layer: 0, expert: conv, expert_layers: 2, expert_channels: "
+     "3, norm: layer, stride: 2, pool: none, kernel_size: 5, activation_function: gelu}\n",
+     "conv.experts.1.*"},
+    {"conv_moe",
+     "model: {arch: conv_moe, image_height: 6, image_width: 5, image_channels: 2, num_labels: 19, "
+     "stem_layers: 2, stem_channels: 2, n_experts: 3, expert: conv, expert_channels: 2, "
+     "hidden_size: 3, pool: none, gate_type: gumbel, activation_function: gelu}\n",
+     "conv.gate.*"},
     {"trunks",
      "model: {arch: trunks, modules: [a, b], common: true, initializer_range: 0.3, trunk: {arch: "
      "gpt2, "
@@ -100,7 +120,7 @@ static at_ctx ctx;
 static at_compute cp;
 static at_arena arena;
 static int32_t ids[B * T], labels[B * T];
-static at_real values[B * T * 5];
+static at_real values[B * T * 60];
 
 static at_model *make(int row) {
     at_conf *f = NULL;
@@ -281,8 +301,8 @@ int main(void) {
     if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
     for (uint64_t i = 0; i < B * T; i++) {
         ids[i] = (int32_t)at_rand_below(V, 2, AT_STREAM_TEST, i);
-        for (uint64_t j = 0; j < 5; j++)
-            values[5 * i + j] = (at_real)at_normal(6, AT_STREAM_TEST, 5 * i + j);
+        for (uint64_t j = 0; j < 60; j++)
+            values[60 * i + j] = (at_real)at_normal(6, AT_STREAM_TEST, 60 * i + j);
         labels[i] = i % 5 == 3 ? -1 : (int32_t)at_rand_below(V, 4, AT_STREAM_TEST, i);
     }
     const struct CMUnitTest tests[] = {

@@ -255,16 +255,20 @@ static void idx(void **state) {
     at_table t;
     write_gz(a, images, sizeof images);
     OK(at_table_read(&ctx, a, NULL, &t));
-    assert_int_equal(t.n, 4); /* without labels */
+    assert_int_equal(t.n, 1); /* without labels */
     assert_int_equal(t.outputs, 0);
+    assert_true(t.column[0].image.height == 2 && t.column[0].image.width == 2 &&
+                t.column[0].image.channels == 1);
+    assert_int_equal(at_column_to_levels(&ctx, &t, 0), AT_MISMATCH);
+    expect_says(&ctx, "has images: they are no classes");
     at_table_close(&t);
     write_gz(b, labels, sizeof labels);
     OK(at_table_read(&ctx, a, NULL, &t));
-    assert_int_equal(t.n, 5);
+    assert_int_equal(t.n, 2);
     assert_int_equal(t.rows, 3);
     assert_int_equal(t.outputs, 1);
-    assert_true(at_column_value(&t.column[3], 2) == 220);
-    OK(at_column_to_levels(&ctx, &t, 4));
+    assert_memory_equal(t.column[0].byte, images + 16, 12);
+    OK(at_column_to_levels(&ctx, &t, 1));
     assert_string_equal(level(&t, "label", 0), "9");
     at_table_close(&t);
     put32(labels + 4, 2);
