@@ -87,14 +87,14 @@ static const struct {
      "conv.stem.*"},
     {"conv_moe",
      "model: {arch: conv_moe, image_height: 6, image_width: 5, image_channels: 2, num_labels: 19, "
-     "stem_channels: 2, n_experts: 4, k: 2, expert: conv, expert_layers: 2, expert_channels: 3, "
+     "stem_channels: 4, n_experts: 4, k: 2, expert: conv, expert_layers: 2, expert_channels: 5, "
      "hidden_size: 4, stem_layers: 1, pool: mean, pool_size: 1, norm: layer, gate_input: pooled, "
      "gate_type: noisy, activation_function: gelu, hidden_pdrop: 0.2}\n",
      "conv.bank.2.*"},
     {"conv_moe",
      "model: {arch: conv_moe, image_height: 6, image_width: 5, image_channels: 2, num_labels: 19, "
      "stem_layers: 0, n_experts: 1, n_layer: 0, expert: conv, expert_layers: 2, expert_channels: "
-     "3, norm: layer, stride: 2, pool: none, kernel_size: 5, activation_function: gelu}\n",
+     "6, norm: layer, stride: 2, pool: none, kernel_size: 5, activation_function: gelu}\n",
      "conv.experts.1.*"},
     {"conv_moe",
      "model: {arch: conv_moe, image_height: 6, image_width: 5, image_channels: 2, num_labels: 19, "
