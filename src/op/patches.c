@@ -9,26 +9,39 @@ typedef struct {
     at_real *dx; /* during backward */
 } patches_attr;
 
-/* One row of a window at one place: n pixels from column `at` on, the rest is zeros. */
+/* The part of a row of a window that lies in the image: columns [from, to) of it; none where the row does
+   not.  It is one stretch of memory, channels and all. */
+typedef struct {
+    int64_t from, to;
+} stretch;
+static stretch inside(const at_placed *p, int64_t row, int64_t at) {
+    stretch s = {at < 0 ? -at : 0, p->width - at < p->w.columns ? p->width - at : p->w.columns};
+    if (row < 0 || row >= p->height || s.to < s.from) s.from = s.to = p->w.columns;
+    return s;
+}
+
+/* One row of a window at one place: pixels from column `at` on, the rest is zeros. */
 static void copy_row(const at_real *image, const at_placed *p, int64_t row, int64_t at,
                      at_real *to) {
     const int64_t c = p->channels;
-    for (int64_t j = 0; j < p->w.columns; j++, to += c) {
-        const int64_t x = at + j;
-        if (row < 0 || row >= p->height || x < 0 || x >= p->width)
-            memset(to, 0, (size_t)c * sizeof *to);
-        else
-            memcpy(to, image + (row * p->width + x) * c, (size_t)c * sizeof *to);
+    const stretch s = inside(p, row, at);
+    const int64_t begin = s.from * c, n = (s.to - s.from) * c;
+    for (int64_t i = 0; i < begin; i++) to[i] = 0;
+    if (n > 0) {
+        const at_real *from = image + (row * p->width + at + s.from) * c;
+        if (n > 16)
+            memcpy(to + begin, from, (size_t)n * sizeof *to);
+        else /* a call takes longer */
+            for (int64_t i = 0; i < n; i++) to[begin + i] = from[i];
     }
+    for (int64_t i = begin + n; i < p->w.columns * c; i++) to[i] = 0;
 }
 static void add_row(const at_kernels *k, const at_real *from, const at_placed *p, int64_t row,
                     int64_t at, at_real *image) {
     const int64_t c = p->channels;
-    if (row < 0 || row >= p->height) return;
-    for (int64_t j = 0; j < p->w.columns; j++, from += c) {
-        const int64_t x = at + j;
-        if (x >= 0 && x < p->width) k->acc(c, from, image + (row * p->width + x) * c);
-    }
+    const stretch s = inside(p, row, at);
+    if (s.to > s.from)
+        k->acc((s.to - s.from) * c, from + s.from * c, image + (row * p->width + at + s.from) * c);
 }
 
 static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {

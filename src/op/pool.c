@@ -26,16 +26,21 @@ static span visible(const at_placed *p, int64_t y, int64_t x) {
 /* Of equal values the first one counts. */
 static void largest(const at_placed *p, const at_real *image, const span *s, at_real *to,
                     int32_t *from) {
+    const int64_t first = s->top * p->width + s->left;
     for (int64_t c = 0; c < p->channels; c++) {
-        int64_t best = s->top * p->width + s->left;
-        for (int64_t i = s->top; i < s->bottom; i++)
-            for (int64_t j = s->left; j < s->right; j++) {
-                const int64_t at = i * p->width + j;
-                if (image[at * p->channels + c] > image[best * p->channels + c]) best = at;
-            }
-        to[c] = image[best * p->channels + c];
-        from[c] = (int32_t)best;
+        to[c] = image[first * p->channels + c];
+        from[c] = (int32_t)first;
     }
+    for (int64_t i = s->top; i < s->bottom; i++)
+        for (int64_t j = s->left; j < s->right; j++) {
+            const int64_t at = i * p->width + j;
+            const at_real *pixel = image + at * p->channels;
+            for (int64_t c = 0; c < p->channels; c++) {
+                const bool more = pixel[c] > to[c];
+                from[c] = more ? (int32_t)at : from[c];
+                to[c] = more ? pixel[c] : to[c];
+            }
+        }
 }
 static void mean(const at_placed *p, const at_real *image, const span *s, at_real *to) {
     const double n = (double)((s->bottom - s->top) * (s->right - s->left));
