@@ -344,6 +344,14 @@ typedef struct artel_who {
     int n_average;
     const char
         *common; /* a common trunk is "on" (NULL), "off": left out, or "only": answers alone */
+    /* Of a mixture that was extended: its base and these modules alone, n_modules 0: all; without those of
+       `exclude`; and of what is left those all of whose data have a licence that one of the globs matches,
+       n_licences 0: all.  "none" of modules: the base alone.  Of other models modules are experts, and there
+       are no licences. */
+    const char *const *modules;
+    int n_modules;
+    const char *const *licences;
+    int n_licences;
 } artel_who;
 
 typedef struct artel_eval_options {

@@ -42,6 +42,9 @@ typedef struct at_arch {
     size_t config_bytes;  /* of the struct the keys fill                             */
     const char *part;     /* a section in it that has another architecture's keys; NULL: none */
     size_t part_offset;   /* its at_config in the struct                             */
+    struct {
+        const char *all, *by_layer;
+    } experts[AT_LAYER_KINDS]; /* keys that say how many slots its banks have; NULL: it has none */
     /** Refuses invalid and unsupported settings; messages name the key.  NULL: there are none. */
     at_status (*check)(at_ctx *c, const at_conf *f, const char *section, const void *config);
     /** Declare parameters; *model from the heap. */

@@ -46,11 +46,34 @@ at_status at_bank_use(at_ctx *c, at_bank *b, int64_t slot, at_slot_use use) {
     return AT_OK;
 }
 
+/* What may become of each slot: the bank's own masks, and modules that the pass leaves out are excluded.
+   NULL: all are open. */
+static bool uses(at_run *r, const at_pass *p, const at_bank *b, const uint8_t **out) {
+    *out = b->use;
+    if (!p->modules || !b->owner) return true;
+    uint8_t *use = at_run_alloc(r, (size_t)b->n);
+    int64_t open = 0;
+    for (int64_t i = 0; use && i < b->n; i++) {
+        const bool in = p->modules >> b->owner[i] & 1;
+        use[i] = !in ? AT_SLOT_EXCLUDED : b->use ? b->use[i] : AT_SLOT_OPEN;
+        open += use[i] == AT_SLOT_OPEN;
+    }
+    if (use && open < b->k)
+        at_fail(
+            r, AT_ARG,
+            "%s bank of layer %lld: a token uses %lld slots, but the modules that are run leave "
+            "only %lld",
+            at_layer_kind_name[b->id.kind], (long long)b->id.layer, (long long)b->k,
+            (long long)open);
+    *out = use;
+    return r->status == AT_OK;
+}
+
 /* A row that is not there would be read as zeros. */
-static bool rows_are_there(at_run *r, const at_bank *b) {
+static bool rows_are_there(at_run *r, const at_bank *b, const uint8_t *use) {
     for (int64_t i = 0; i < b->n; i++) {
         const at_param_entry *e = at_param_of(b->row->slot[i]);
-        if (!e->absent || (b->use && b->use[i] == AT_SLOT_EXCLUDED)) continue;
+        if (!e->absent || (use && use[i] == AT_SLOT_EXCLUDED)) continue;
         at_fail(r, AT_ARG, "router: `%s` is absent, so its slot is to be excluded", e->path);
         return false;
     }
@@ -59,8 +82,9 @@ static bool rows_are_there(at_run *r, const at_bank *b) {
 
 at_tensor *at_bank_route(at_run *r, at_pass *p, const at_bank *b, at_tensor *logits, int64_t drawn,
                          bool renormalise, at_routing *ro) {
-    const at_route_spec how = {b->k, drawn, renormalise, b->use};
-    if (!logits || !rows_are_there(r, b)) return NULL;
+    const uint8_t *use;
+    if (!logits || !uses(r, p, b, &use) || !rows_are_there(r, b, use)) return NULL;
+    const at_route_spec how = {b->k, drawn, renormalise, use};
     at_tensor *gates = at_route_by(r, logits, &how, ro);
     at_pass_router(r, p, b->id, logits, ro);
     if (gates && !r->dry && p->watch && p->watch->gates)

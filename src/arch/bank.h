@@ -16,8 +16,10 @@ typedef struct at_bank {
     int64_t n, k;                        /* slots; chosen for a token                       */
     const at_stack *part[AT_BANK_PARTS]; /* their matrices: part[i]->slot[x] is of slot x   */
     int parts;
-    const at_stack *row; /* the router's row of each; NULL: there is one slot, and no router */
-    uint8_t *use;        /* [n] at_slot_use, owned; NULL: all are open.  See at_bank_use     */
+    const at_stack *row;  /* the router's row of each; NULL: there is one slot, and no router */
+    uint8_t *use;         /* [n] at_slot_use, owned; NULL: all are open.  See at_bank_use     */
+    const uint8_t *owner; /* [n] whose it is: 0 the base's, i that of module i - 1 (members.h);
+                             NULL: all are the base's                                        */
 } at_bank;
 
 typedef struct at_banks {

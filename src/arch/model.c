@@ -11,6 +11,7 @@ void at_model_close(at_model *m) {
     at_store_close(&m->store);
     at_weights_close(&m->weights);
     cJSON_Delete(m->source);
+    at_members_close(&m->members);
     at_config_close(&(at_config){m->arch, m->config});
     at_free(m->path);
     at_free(m->tokenizer);
@@ -42,6 +43,10 @@ int at_model_module(const at_model *m, const char *name) {
     for (int i = 0; i < l.n; i++)
         if (!strcmp(l.name[i], name)) return i;
     return l.common && !strcmp(name, AT_MODULE_COMMON) ? l.n : -1;
+}
+
+at_banks *at_model_banks(const at_model *m) {
+    return m->arch->banks ? m->arch->banks(m->impl) : NULL;
 }
 
 double at_model_aux(const at_model *m, at_aux *a) {
@@ -118,37 +123,96 @@ static at_status load_weights(at_ctx *c, at_model *m, bool train) {
     return s;
 }
 
-at_status at_model_load(at_ctx *c, const char *dir, bool train, at_model **out) {
-    *out = NULL;
+/* Without values, from a configuration of which it has a copy. */
+static at_status outline_json(at_ctx *c, const char *name, const cJSON *config, at_model **out) {
     at_conf *f = NULL;
-    at_model *m = NULL;
+    char *text = at_json_text(c, config);
+    const size_t bytes = text ? strlen(text) : 0;
+    *out = NULL;
+    at_status s = text ? at_conf_parse(c, name, text, bytes, &f) : AT_OOM;
+    if (s == AT_OK) s = outline(c, f, "", false, 0, out);
+    if (s == AT_OK) s = ((*out)->source = at_json_parse(c, name, text, bytes)) ? AT_OK : c->status;
+    if (s != AT_OK) {
+        at_model_close(*out);
+        *out = NULL;
+    }
+    at_conf_close(f);
+    at_free(text);
+    return s;
+}
+
+/* The base becomes the model of all modules. */
+static at_status take_members(at_ctx *c, const char *name, at_members *l, at_model **m) {
+    const at_banks *banks = at_model_banks(*m);
+    at_model *all = NULL;
+    if (!banks)
+        return at_error(c, AT_FORMAT, "%s: modules of a %s, which has no mixture layers", l->path,
+                        (*m)->arch->name);
+    int64_t *more = at_calloc(c, (size_t)banks->n, sizeof *more);
+    at_status s = more ? at_members_count(c, l, banks, more) : AT_OOM;
+    cJSON *config = s == AT_OK ? at_members_widen(c, (*m)->arch, banks, (*m)->source, more) : NULL;
+    if (s == AT_OK) s = config ? outline_json(c, name, config, &all) : AT_OOM;
+    if (s == AT_OK) s = at_members_own(c, l, at_model_banks(all));
+    if (s == AT_OK) {
+        all->members = *l;
+        *l = (at_members){0};
+        all->path = (*m)->path;
+        (*m)->path = NULL;
+        at_model_close(*m);
+        *m = all;
+    } else
+        at_model_close(all);
+    cJSON_Delete(config);
+    at_free(more);
+    return s;
+}
+
+static at_status outline_folder(at_ctx *c, const char *dir, bool members, at_model **m) {
+    at_members l = {0};
+    at_conf *f = NULL;
     char *path = at_join(c, dir, "config.json");
     at_status s = path ? at_conf_read(c, path, &f) : AT_OOM;
-    if (s == AT_OK) s = outline(c, f, "", false, 0, &m);
-    if (s == AT_OK) s = (m->path = at_strdup(c, dir)) ? AT_OK : AT_OOM;
-    if (s == AT_OK) s = (m->source = at_json_read(c, path)) ? AT_OK : c->status;
-    if (s == AT_OK && train) s = at_store_alloc(&m->store);
-    if (s == AT_OK) s = at_weights_open(c, dir, read_below(train), &m->weights);
-    if (s == AT_OK) s = load_weights(c, m, train);
-    if (s == AT_OK)
-        *out = m;
-    else
-        at_model_close(m);
+    if (s == AT_OK) s = outline(c, f, "", false, 0, m);
+    if (s == AT_OK) s = ((*m)->path = at_strdup(c, dir)) ? AT_OK : AT_OOM;
+    if (s == AT_OK) s = ((*m)->source = at_json_read(c, path)) ? AT_OK : c->status;
+    if (s == AT_OK && members) s = at_members_read(c, dir, &l);
+    if (s == AT_OK && l.n) s = take_members(c, path, &l, m);
+    at_members_close(&l);
     at_conf_close(f);
     at_free(path);
     return s;
 }
 
+static at_status load_folder(at_ctx *c, const char *dir, bool members, bool train, at_model **out) {
+    *out = NULL;
+    at_model *m = NULL;
+    at_status s = outline_folder(c, dir, members, &m);
+    if (s == AT_OK && train) s = at_store_alloc(&m->store);
+    if (s == AT_OK) s = at_weights_open(c, dir, read_below(train), &m->weights);
+    for (int i = 0; s == AT_OK && i < m->members.n; i++)
+        s = at_member_open(c, &m->members, i, at_model_banks(m), dir, read_below(train),
+                           &m->weights);
+    if (s == AT_OK) s = load_weights(c, m, train);
+    if (s == AT_OK)
+        *out = m;
+    else
+        at_model_close(m);
+    return s;
+}
+
+at_status at_model_load(at_ctx *c, const char *dir, bool train, at_model **out) {
+    return load_folder(c, dir, true, train, out);
+}
+
+at_status at_model_load_base(at_ctx *c, const char *dir, at_model **out) {
+    return load_folder(c, dir, false, false, out);
+}
+
 at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config,
                               const char *const *file, int64_t n, at_model **out) {
     *out = NULL;
-    at_conf *f = NULL;
     at_model *m = NULL;
-    char *text = at_json_text(c, config);
-    const size_t bytes = text ? strlen(text) : 0;
-    at_status s = text ? at_conf_parse(c, name, text, bytes, &f) : AT_OOM;
-    if (s == AT_OK) s = outline(c, f, "", false, 0, &m);
-    if (s == AT_OK) s = (m->source = at_json_parse(c, name, text, bytes)) ? AT_OK : c->status;
+    at_status s = outline_json(c, name, config, &m);
     for (int64_t i = 0; i < n && s == AT_OK; i++)
         s = at_weights_add(c, &m->weights, file[i], read_below(false));
     if (s == AT_OK && n) s = load_weights(c, m, false);
@@ -156,8 +220,6 @@ at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config,
         *out = m;
     else
         at_model_close(m);
-    at_conf_close(f);
-    at_free(text);
     return s;
 }
 

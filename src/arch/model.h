@@ -4,9 +4,7 @@
  */
 #ifndef AT_MODEL_H
 #define AT_MODEL_H
-#include "arch/arch.h"
-#include "base/json.h"
-#include "io/checkpoint.h"
+#include "arch/members.h"
 
 typedef struct at_model {
     const at_arch *arch;
@@ -16,6 +14,7 @@ typedef struct at_model {
     at_dims dims;
     at_weights weights; /* the open files, while parameters are borrowed from them */
     cJSON *source;      /* the configuration it was read from, or NULL */
+    at_members members; /* of a mixture that was extended; their slots are in the configuration */
     char *path;         /* folder it came from, or NULL        */
     char *tokenizer;    /* hex hash of its tokenizer, or NULL  */
     atomic_bool finite; /* all values have been checked, see at_model_finite */
@@ -31,6 +30,8 @@ at_status at_model_outline(at_ctx *c, at_conf *f, const char *section, int64_t v
 /** Loads a model folder.  train: values are copied (and widened); otherwise they are borrowed from
     the mapped file, matrices in BF16 as they are. */
 at_status at_model_load(at_ctx *c, const char *dir, bool train, at_model **out);
+/** The base alone of a mixture that was extended; of any other folder what at_model_load gives. */
+at_status at_model_load_base(at_ctx *c, const char *dir, at_model **out);
 /** From one configuration object and the files, n of them, that have its parameters: an expert of a
     modular model.  n = 0: without values, for its sizes. */
 at_status at_model_load_parts(at_ctx *c, const char *name, const cJSON *config,
@@ -68,6 +69,8 @@ int64_t at_model_number(const at_model *m, const char *key, int64_t otherwise);
 at_modules at_model_modules(const at_model *m);
 /** Number of the module of this name, the common one included, or -1. */
 int at_model_module(const at_model *m, const char *name);
+/** The banks of its mixture layers, or NULL. */
+at_banks *at_model_banks(const at_model *m);
 /** at_arch.aux; below 0: it has no routers. */
 double at_model_aux(const at_model *m, at_aux *a);
 /** How its architecture reads a checkpoint. */

@@ -487,6 +487,8 @@ const at_arch at_arch_moduleformer = {
     .prefix = "transformer.",
     .keys = keys,
     .config_bytes = sizeof(config),
+    .experts = {{"n_att_experts", "att_experts_by_layer"},
+                {"n_mlp_experts", "mlp_experts_by_layer"}},
     .check = check,
     .init = moduleformer_init,
     .trunk_init = moduleformer_trunk_init,

@@ -17,6 +17,7 @@ static bool find_real(at_run *r, at_pass *p, const at_input *in) {
 }
 
 bool at_pass_begin(at_run *r, at_pass *p, const at_input *in) {
+    p->modules = in->modules;
     p->loss = NULL;
     memset(p->value, 0, sizeof p->value);
     p->peers = 0;

@@ -26,7 +26,8 @@ typedef struct at_input {
                                    padding; NULL: from 0, to T                              */
     at_spans spans;             /* B = 1 and the T tokens continue these sequences, one span after
                                    the other; none: sequences begin here                    */
-    uint64_t modules;           /* those that are run, by number (at_arch.modules); 0: all        */
+    uint64_t modules;           /* those that are run, by number (at_arch.modules); 0: all.  Of a
+                                   mixture that was extended: at_members_mask                     */
 } at_input;
 
 /** Sees the choices of every router of a pass, router by router; rows of padding are left out. */
@@ -57,6 +58,7 @@ typedef struct at_pass {
     double value[AT_AUX_KINDS]; /* unweighted sums over routers, of those that weigh        */
     double peers;               /* unweighted mean over layers of mutual distillation       */
     /* of the pass itself */
+    uint64_t modules;    /* of the input */
     const int32_t *real; /* rows that are no padding; NULL: all */
     int64_t n_real;
 } at_pass;

@@ -29,7 +29,11 @@ at_tensor *at_model_hidden(at_model *m, at_run *r, const at_input *in, at_pass *
         return at_fail(r, AT_ARG, "%s reads %s, not %s", m->arch->name, kind[m->arch->reads],
                        kind[in->kind]);
     const at_modules l = at_model_modules(m);
-    if (l.n + l.common < 64 && in->modules >> (l.n + l.common) != 0)
+    const int members = m->members.n;
+    if (members && in->modules && (!(in->modules & 1) || in->modules >> members > 1))
+        return at_fail(r, AT_ARG, "%s has a base and %d modules: it cannot run those of mask %llx",
+                       m->arch->name, members, (unsigned long long)in->modules);
+    if (!members && l.n + l.common < 64 && in->modules >> (l.n + l.common) != 0)
         return at_fail(r, AT_ARG, "%s has %d modules: it cannot run those of mask %llx",
                        m->arch->name, l.n + l.common, (unsigned long long)in->modules);
     if (!at_pass_begin(r, p, in)) return NULL;

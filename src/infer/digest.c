@@ -183,6 +183,14 @@ at_status at_digest_experts(at_ctx *c, const at_lm *m, const at_lm *known, at_di
     return s;
 }
 
+at_status at_digest_model(at_ctx *c, const at_model *m, at_digest *out) {
+    items l = {.c = c};
+    at_status s = add_model(&l, "", m);
+    if (s == AT_OK) s = digest(&l, m->path ? m->path : "the model", out);
+    items_close(&l);
+    return s;
+}
+
 at_status at_digest_slot(at_ctx *c, at_model *m, const at_bank *b, int64_t slot, at_digest *out) {
     items l = {.c = c, .group = ""};
     at_param_entry *e[AT_BANK_PARTS + 1];

@@ -26,6 +26,8 @@ at_status at_digest_of(at_ctx *c, const char *path, at_digest *out);
 at_status at_digest_shared(at_ctx *c, const at_model *m, const at_model *other, at_digest *out);
 /** Of those experts of m, whole models, whose names `known` has, too: names "EXPERT/NAME". */
 at_status at_digest_experts(at_ctx *c, const at_lm *m, const at_lm *known, at_digest *out);
+/** Of all parameters of a model. */
+at_status at_digest_model(at_ctx *c, const at_model *m, at_digest *out);
 /** Of the parameters of one slot of a bank, its row of the router among them, under their own paths. */
 at_status at_digest_slot(at_ctx *c, at_model *m, const at_bank *b, int64_t slot, at_digest *out);
 

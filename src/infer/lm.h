@@ -52,8 +52,12 @@ typedef struct at_ask {
     const bool
         *together; /* [n_experts] the mean of these answers, whatever the router says; or NULL */
     at_common_use common;
+    uint64_t members; /* of a mixture that was extended, its base and modules that take part, see
+                         at_members_mask; 0: all */
 } at_ask;
 
+/** The modules of a mixture that was extended; NULL: it has none. */
+const at_members *at_lm_members(const at_lm *m);
 /** AT_ARG: what this model cannot do. */
 at_status at_lm_check_ask(at_ctx *c, const at_lm *m, const at_ask *ask);
 /** Whether `ask` says by itself who answers, so that nobody is chosen. */

@@ -16,8 +16,18 @@ static int count(const bool *mask, int n) {
     return k;
 }
 
+const at_members *at_lm_members(const at_lm *m) {
+    const at_model *x = m->trunks ? NULL : m->expert[0].model;
+    return x && !m->router && x->members.n ? &x->members : NULL;
+}
+
 at_status at_lm_check_ask(at_ctx *c, const at_lm *m, const at_ask *ask) {
     if (!ask) return AT_OK;
+    const at_members *own = at_lm_members(m);
+    if (ask->members && !own)
+        return at_error(c, AT_ARG, "%s has no modules beside its base", m->path);
+    if (own && ask->members)
+        return at_members_check(c, own, at_model_banks(m->expert[0].model), ask->members, m->path);
     const bool common = m->trunks && at_trunks_modules(m->trunks).common;
     if (ask->common != AT_COMMON_ON && !common)
         return at_error(c, AT_ARG, "%s has no common trunk to leave out or to ask alone", m->path);
@@ -79,7 +89,7 @@ at_status at_lm_route(at_ctx *c, const at_lm *m, const int32_t *ids, int64_t n, 
 
 at_status at_lm_voice(at_ctx *c, const at_lm *m, const at_ask *ask, int expert, at_voice *out) {
     if (!m->trunks) {
-        *out = (at_voice){.model = m->expert[expert].model};
+        *out = (at_voice){m->expert[expert].model, ask ? ask->members : 0};
         return AT_OK;
     }
     const at_modules l = at_trunks_modules(m->trunks);

@@ -7,9 +7,18 @@
 
 /* ---- files ----------------------------------------------------------------- */
 
+static void free_names(char **as, int64_t n) {
+    for (int64_t i = 0; as && i < n; i++) at_free(as[i]);
+    at_free(as);
+}
+
 void at_weights_close(at_weights *w) {
-    for (int64_t i = 0; i < w->n; i++) at_st_close(w->file[i]);
+    for (int64_t i = 0; i < w->n; i++) {
+        free_names(w->as[i], at_st_count(w->file[i]));
+        at_st_close(w->file[i]);
+    }
     at_free(w->file);
+    at_free(w->as);
     *w = (at_weights){0};
 }
 
@@ -29,14 +38,36 @@ at_status at_weights_add(at_ctx *c, at_weights *w, const char *path, size_t veri
     at_st *st = NULL;
     at_status s = at_st_open(c, path, &st);
     if (s != AT_OK) return s;
-    at_st **grown = at_realloc(c, w->file, (size_t)(w->n + 1) * sizeof *grown);
-    if (!grown) {
+    const size_t n = (size_t)w->n + 1;
+    at_st **grown = at_realloc(c, w->file, n * sizeof *grown);
+    if (grown) w->file = grown;
+    char ***as = grown ? at_realloc(c, w->as, n * sizeof *as) : NULL;
+    if (!as) {
         at_st_close(st);
         return AT_OOM;
     }
-    w->file = grown;
+    w->as = as;
+    w->as[w->n] = NULL;
     w->file[w->n++] = st;
     return tensor_bytes(st) <= verify_below ? at_st_verify(c, st) : AT_OK;
+}
+
+at_status at_weights_rename(at_ctx *c, at_weights *w,
+                            char *(*name)(void *user, const char *written), void *user) {
+    const int64_t last = w->n - 1, n = at_st_count(w->file[last]);
+    char **as = at_calloc(c, (size_t)n + 1, sizeof *as);
+    if (!as) return AT_OOM;
+    for (int64_t i = 0; i < n; i++)
+        if (!(as[i] = name(user, at_st_at(w->file[last], i)->name))) {
+            free_names(as, i);
+            return c->status;
+        }
+    w->as[last] = as;
+    return AT_OK;
+}
+
+const char *at_weights_name(const at_weights *w, int64_t file, int64_t i) {
+    return w->as[file] ? w->as[file][i] : at_st_at(w->file[file], i)->name;
 }
 
 /* Opens the shards that an index names, each once, in the order of first mention. */
@@ -124,9 +155,15 @@ at_status at_weights_open(at_ctx *c, const char *path, size_t verify_below, at_w
     return s;
 }
 
+static const at_st_tensor *renamed(const at_weights *w, int64_t file, const char *name) {
+    for (int64_t i = 0; i < at_st_count(w->file[file]); i++)
+        if (!strcmp(w->as[file][i], name)) return at_st_at(w->file[file], i);
+    return NULL;
+}
+
 const at_st_tensor *at_weights_find(const at_weights *w, const char *name, const at_st **file) {
     for (int64_t i = 0; i < w->n; i++) {
-        const at_st_tensor *t = at_st_find(w->file[i], name);
+        const at_st_tensor *t = w->as[i] ? renamed(w, i, name) : at_st_find(w->file[i], name);
         if (t) {
             if (file) *file = w->file[i];
             return t;
@@ -157,6 +194,7 @@ at_status at_weights_save(at_ctx *c, const at_weights *w, const char *path,
         for (int64_t i = 0; i < at_st_count(w->file[f]) && s == AT_OK; i++) {
             const at_st_tensor *t = at_st_at(w->file[f], i);
             at_st_tensor as = *t;
+            as.name = at_weights_name(w, f, i);
             if (!choose || choose(user, t, &as))
                 s = at_st_writer_add_as(c, to, as.name, as.dtype, t);
         }
@@ -201,27 +239,37 @@ static const at_st_tensor *find(const at_weights *w, const at_load_options *how,
 /* The tensor of a file with the values of a parameter. */
 typedef struct source {
     const at_st *st;
-    const at_st_tensor *t; /* of the whole stack, or of this parameter alone; NULL: nowhere */
-    bool stacked;
-    at_st_tensor part; /* of t */
+    const at_st_tensor *t; /* of the stack, or of this parameter alone; NULL: nowhere */
+    bool stacked, whole;   /* whole: it is of all slots; else of the first, others stand alone */
+    at_st_tensor part;     /* of t */
 } source;
+
+/* Whether a tensor has a stack's first slots, before others that are in the files by themselves. */
+static bool is_beginning(const at_st_tensor *t, const at_stack *k) {
+    return t->rank == k->t.rank && t->rank > 1 && t->dim[0] > 0 && t->dim[0] < k->n;
+}
 
 static source locate(const at_weights *w, const at_load_options *how, const at_param_entry *e,
                      int64_t slot) {
-    source x = {0};
+    source x = {.whole = true}, alone = {0};
     x.t = find(w, how, e->of->path, &x.st);
     x.stacked = x.t != NULL;
-    if (!x.t) x.t = find(w, how, e->path, &x.st);
+    const bool some = x.t && is_beginning(x.t, e->of);
+    if (!x.t || (some && slot >= x.t->dim[0])) alone.t = find(w, how, e->path, &alone.st);
+    if (alone.t) x = alone;
     if (!x.t) return x;
     x.part = *x.t;
     if (!x.stacked) return x;
-    x.part.bytes /= (size_t)e->of->n;
+    if (some && slot < x.t->dim[0]) x.whole = false; /* those behind it are looked for in turn */
+    x.part.bytes /= (size_t)(x.whole ? e->of->n : x.t->dim[0]);
     x.part.data = (const char *)x.t->data + (size_t)slot * x.part.bytes;
     return x;
 }
 
 static at_status check_shape(at_ctx *c, const source *x, const at_param_entry *e) {
-    return same_shape(c, x->st, x->t, x->stacked ? &e->of->t : &e->t);
+    at_tensor want = x->stacked ? e->of->t : e->t;
+    if (x->stacked && !x->whole) want.dim[0] = x->t->dim[0];
+    return same_shape(c, x->st, x->t, &want);
 }
 
 /* Points e to its values in the mapped file if their type and alignment allow; false: they must be
@@ -229,7 +277,7 @@ static at_status check_shape(at_ctx *c, const source *x, const at_param_entry *e
 static bool borrow(const source *x, at_param_entry *e) {
     const at_dtype own = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
     const uintptr_t at = (uintptr_t)x->part.data;
-    if (e->of->together && !x->stacked) return false;
+    if (e->of->together && !(x->stacked && x->whole)) return false;
     if (x->t->dtype == own && at % sizeof(at_real) == 0)
         e->t.data = (at_real *)at; /* read only, see at_load_options */
     else if (x->t->dtype == AT_DT_BF16 && at % sizeof(uint16_t) == 0 && e->of->t.rank > 1 &&
@@ -296,21 +344,31 @@ static at_status given_twice(at_ctx *c, const at_st *st, const at_st_tensor *t,
                     at_st_path(st), t->name, at_st_path(other));
 }
 
+/* Whether a tensor of the stack has this slot, too. */
+static bool in_stack(const at_store *s, const at_weights *w, const at_load_options *how,
+                     const at_param_entry *e, const at_st **st) {
+    const at_st_tensor *t = find(w, how, e->of->path, st);
+    int64_t slot = 0;
+    while (s->p[e->of->at + slot] != e) slot++;
+    return t && !(is_beginning(t, e->of) && slot >= t->dim[0]);
+}
+
 /* Checks that every tensor of the files belongs to parameters or may be ignored. */
 static at_status all_used(at_ctx *c, const at_store *s, const at_weights *w,
                           const at_load_options *how) {
     for (int64_t f = 0; f < w->n; f++)
         for (int64_t i = 0; i < at_st_count(w->file[f]); i++) {
             const at_st_tensor *t = at_st_at(w->file[f], i);
+            const char *name = at_weights_name(w, f, i);
             const at_st *st = NULL;
             at_checkpoint_entry e;
-            const bool known = at_checkpoint_find(s, how, t->name, &e);
-            if (!known && how->ignore && how->ignore(t->name)) continue;
+            const bool known = at_checkpoint_find(s, how, name, &e);
+            if (!known && how->ignore && how->ignore(name)) continue;
             if (!known)
                 return at_error(c, AT_FORMAT,
                                 "%s: tensor `%s` belongs to no parameter of this model",
-                                at_st_path(w->file[f]), t->name);
-            if (find(w, how, e.path, &st) != t || (e.slot && find(w, how, e.slot->of->path, &st)))
+                                at_st_path(w->file[f]), name);
+            if (find(w, how, e.path, &st) != t || (e.slot && in_stack(s, w, how, e.slot, &st)))
                 return given_twice(c, w->file[f], t, st);
         }
     return AT_OK;

@@ -14,6 +14,7 @@ enum { AT_SHARDS_MAX = 4096 };
 /** The open files of a checkpoint: one, or those of an index. */
 typedef struct at_weights {
     at_st **file;
+    char ***as; /* [n] of a file whose tensors have other names here these names; else NULL */
     int64_t n;
 } at_weights;
 
@@ -22,6 +23,12 @@ typedef struct at_weights {
 at_status at_weights_open(at_ctx *c, const char *path, size_t verify_below, at_weights *out);
 /** One more file. */
 at_status at_weights_add(at_ctx *c, at_weights *w, const char *path, size_t verify_below);
+/** From now on the tensors of the last file have the names that `name` gives them, from the heap; NULL:
+    it failed.  Its hashes are those of the names it was written with. */
+at_status at_weights_rename(at_ctx *c, at_weights *w,
+                            char *(*name)(void *user, const char *written), void *user);
+/** The name of tensor i of a file here. */
+const char *at_weights_name(const at_weights *w, int64_t file, int64_t i);
 void at_weights_close(at_weights *w);
 /** Bytes of all their tensors. */
 size_t at_weights_bytes(const at_weights *w);
