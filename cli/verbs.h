@@ -19,6 +19,7 @@
     X(plan, "what a training run would cost, before it runs")           \
     X(compose, "experts and a router into one model")                   \
     X(extend, "one more expert for a composed model, and a proof")      \
+    X(prune, "a mixture for some domains, without other experts")       \
     X(eval, "loss and perplexity on each domain of a data set")         \
     X(predict, "what a model of tables says of rows")                   \
     X(probe, "what each expert of a classifier knows")                  \

@@ -431,6 +431,53 @@ typedef struct artel_atlas_options {
 ARTEL_API artel_status artel_atlas(artel *a, const char *model, const char *data,
                                    const artel_atlas_options *o, artel_emit emit, void *user);
 
+typedef struct artel_prune_options {
+    const char *const *keep; /* domains that the model is to be good at; none: all */
+    int64_t n_keep;
+    /* Who goes first: "use" (NULL), "reap", "norm", "loss" or "random".  Of a frontier several, with
+       commas; NULL: all. */
+    const char *score;
+    /* "remove" (NULL): rows of routers go, too; "forbid": they stay in the softmax. */
+    const char *how;
+    int renormalise; /* gates of what is left are divided by their sum */
+    /* One of these is above 0, or none: then what is never chosen goes, or as much as
+       max_loss_increase allows. */
+    double threshold;           /* scores below it go                                      */
+    double experts;             /* so many of each layer stay                              */
+    double share;               /* this share of all stays                                 */
+    double budget;              /* bytes of model.safetensors, at most                     */
+    double max_loss_increase;   /* 0.01: 1 % on each kept domain, with its interval; 0: any */
+    const char *const *require; /* "bit-identical", "fr:+1%" */
+    int64_t n_require;
+    const char *calibrate; /* split that scores come from; NULL: validation */
+    const char *split;     /* split of the losses; NULL: test               */
+    int64_t context;       /* tokens of a window and of a document; 0: 256  */
+    int64_t windows;       /* most of a domain for the scores; 0: all       */
+    int64_t documents;     /* most of a domain for the losses; 0: all       */
+    uint64_t seed;
+} artel_prune_options;
+/** A mixture without the experts that some domains can do without: `out` appears whole, with
+    certificate.json, or not at all.  ARTEL_ARG: a limit that cannot be kept, an unknown domain;
+    ARTEL_UNSUPPORTED: no mixture that can be pruned; ARTEL_MISMATCH: what was required does not hold.
+    Emits one object, the certificate and "model": {"model","certificate" ("bit-identical": every answer on
+    the text of the kept domains that was read is the same to the bit; or "measured"),"from","how",
+    "renormalised","score","limit","value","experts_before","experts_after","parameters_before",
+    "parameters_after","bytes_before","bytes_after","calibrated_on","measured_on","domains":[{"domain","kept",
+    "documents","tokens","loss_before","loss_after","increase","increase_low","increase_high" (nats a token and
+    its interval of 95 %, by the bootstrap over documents),"relative","relative_high","logits_compared",
+    "logits_that_differ"}],"banks":[{"layer","kind","experts_before","experts_after","gone":[numbers in the old
+    model],"use_of_gone" (share of the choices that fell on them)}]}. */
+ARTEL_API artel_status artel_prune(artel *a, const char *model, const char *data,
+                                   const artel_prune_options *o, const char *out, artel_emit emit,
+                                   void *user);
+/** Loss of each domain against what is left, for each score, at all, 1/2, 1/4 and 1/8 of the experts where so
+    few leave each layer what a token uses.  page: an HTML file with the plot, or NULL.  Emits an object for each
+    score, share and domain: {"score","share","experts","parameters","bytes","domain","kept","loss","increase",
+    "increase_low","increase_high"}. */
+ARTEL_API artel_status artel_prune_frontier(artel *a, const char *model, const char *data,
+                                            const artel_prune_options *o, const char *page,
+                                            artel_emit emit, void *user);
+
 /** What a model of tables says of the rows of a file, whether they have labels or not, as CSV: a header, then a
     line a row, handed to `text` line by line.  Of classes the most probable one and the probability of each,
     "p(CLASS)"; of numbers the number.  ARTEL_UNSUPPORTED: it is no model of tables; ARTEL_MISMATCH: a column

@@ -15,8 +15,8 @@
  */
 #ifndef AT_LAB_CLAIM_H
 #define AT_LAB_CLAIM_H
+#include "base/stats.h"
 #include "lab/lab_session.h"
-#include "lab/stats.h"
 
 typedef enum at_claim_side { AT_BELOW = -1, AT_ABOVE = 1 } at_claim_side;
 

@@ -3,11 +3,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/stats.h"
 #include "base/text.h"
 #include "bench/timing.h"
 #include "infer/session.h"
 #include "lab/lab_trial.h"
-#include "lab/stats.h"
 #include "train/task_lm.h"
 #include "train/trainer.h"
 #include <math.h>

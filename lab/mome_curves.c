@@ -1,7 +1,7 @@
 /* mome_curves.c - how steady the training of a student was: from its metrics.jsonl, in the second half
    of the run, when learning is no longer the larger part of every change. */
+#include "base/stats.h"
 #include "lab/mome_lab.h"
-#include "lab/stats.h"
 #include "report/points.h"
 #include <math.h>
 

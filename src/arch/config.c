@@ -197,7 +197,10 @@ static bool put_key(at_json *j, const at_key *k, const void *p) {
     case AT_KEY_REAL: at_json_put_number(j, k->name, *(const double *)p); return true;
     case AT_KEY_BOOL: at_json_put_bool(j, k->name, *(const bool *)p); return true;
     case AT_KEY_CHOICE: put_choice(j, k, *(const int *)p); return true;
-    case AT_KEY_STRINGS: put_strings(j, k->name, p); return true;
+    case AT_KEY_STRINGS:
+        if (!((const at_strings *)p)->n) return false;
+        put_strings(j, k->name, p);
+        return true;
     case AT_KEY_INTS: /* files have lists that say something alone */
         if (!((const at_ints *)p)->n) return false;
         put_ints(j, k->name, p);

@@ -245,7 +245,8 @@ at_status at_model_diagnose(at_ctx *c, at_model *m) {
 
 int64_t at_model_numel(const at_model *m) {
     int64_t n = 0;
-    for (int64_t i = 0; i < m->store.n; i++) n += at_numel(&m->store.p[i]->t);
+    for (int64_t i = 0; i < m->store.n; i++)
+        n += m->store.p[i]->absent ? 0 : at_numel(&m->store.p[i]->t);
     return n;
 }
 

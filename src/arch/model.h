@@ -76,7 +76,7 @@ double at_model_aux(const at_model *m, at_aux *a);
 /** How its architecture reads a checkpoint. */
 at_load_options at_model_load_options(const at_model *m, bool borrow);
 
-/** Number of parameters. */
+/** Number of parameters; what is absent does not count. */
 int64_t at_model_numel(const at_model *m);
 
 #endif

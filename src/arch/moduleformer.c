@@ -11,6 +11,7 @@
  * everywhere the model is dense.
  */
 #include "arch/arch.h"
+#include "arch/closed.h"
 #include "arch/layer.h"
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,7 @@ typedef struct {
         moe_pdrop, attn_pdrop, rope_theta;
     bool tie_word_embeddings, renormalise_gates, pre_norm, universal;
     at_ints att_experts_by_layer, mlp_experts_by_layer;
+    at_strings closed_experts;
 } config;
 
 enum { GATE_MLP, GATE_LINEAR, GATE_GMM };
@@ -51,6 +53,8 @@ static const at_key keys[] = {
      "attention experts of each layer, where they differ, in place of n_att_experts"},
     {"mlp_experts_by_layer", AT_KEY_INTS, AT(mlp_experts_by_layer), "", 1, 65536, NULL,
      "feed-forward experts of each layer, in place of n_mlp_experts"},
+    {"closed_experts", AT_KEY_STRINGS, AT(closed_experts), "", 0, 0, NULL,
+     "experts that are not there and not chosen, though routers count them, as feed_forward.2.5"},
     {"gate_type", AT_KEY_CHOICE, AT(gate_type), "mlp", 0, 0, "mlp|linear|gmm",
      "router: two layers, one, or cosines with a centroid an expert"},
     {"gating_size", AT_KEY_INT, AT(gating_size), "256", 1, 1 << 16, NULL,
@@ -139,6 +143,16 @@ static at_status check_experts(at_ctx *c, const at_conf *f, const char *section,
     return AT_OK;
 }
 
+static at_bank_size size_of(const void *cfg, at_router_id id) {
+    return (at_bank_size){experts_of(cfg, id), chosen(cfg, id.kind)};
+}
+
+static at_status check_closed(at_ctx *c, const at_conf *f, const char *section, const config *g) {
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s%sclosed_experts", section, *section ? "." : "");
+    return at_closed_check(c, f, path, &g->closed_experts, g->n_layer, size_of, g);
+}
+
 static at_status check(at_ctx *c, const at_conf *f, const char *section, const void *cfg) {
     const config *g = cfg;
     char path[128];
@@ -152,6 +166,7 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
                (long long)g->att_hidden, (long long)g->n_head);
     at_status s = check_experts(c, f, section, g, AT_LAYER_ATTENTION);
     if (s == AT_OK) s = check_experts(c, f, section, g, AT_LAYER_FEED_FORWARD);
+    if (s == AT_OK) s = check_closed(c, f, section, g);
     if (s != AT_OK) return s;
     if (g->att_func == SOFTMAX && g->att_hidden / g->n_head % 2)
         REFUSE("att_hidden", "heads of %lld values have no pairs for rotary positions",
@@ -288,6 +303,7 @@ static at_status moduleformer_trunk_init(at_store *s, const void *cfg, void **mo
     m->banks.n = 2 * c->n_layer;
     for (int i = 0; i < c->n_layer; i++) block_init(s, c, i, &m->h[i], &m->banks.bank[2 * i]);
     m->ln_f = norm_init(s, c, "transformer.ln_f");
+    if (s->status == AT_OK) s->status = at_closed_apply(s->ctx, &m->banks, &c->closed_experts);
     *model = m;
     return s->status;
 }
@@ -388,6 +404,7 @@ static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_te
     else
         y = at_stickbreak_from(r, y, key, value, in->B, in->T, c->k_att, (int)c->n_head, from);
     y = experts(r, &h, y, &b->attn, OUT);
+    if (!h.one) at_pass_experts(r, p, b->attn.bank->id, y, h.gates);
     return join(r, c, &h, y);
 }
 
@@ -465,7 +482,7 @@ static const char *moduleformer_foreign(const void *cfg) {
         if (experts_of(c, (at_router_id){i, AT_LAYER_ATTENTION}) != c->n_att_experts ||
             experts_of(c, (at_router_id){i, AT_LAYER_FEED_FORWARD}) != c->n_mlp_experts)
             return "layers with different numbers of experts";
-    return NULL;
+    return c->closed_experts.n ? "closed experts" : NULL;
 }
 
 static bool ends_with(const char *s, const char *tail) {

@@ -37,8 +37,8 @@ typedef struct at_watch {
     /** Gates [N, K] of all rows as they reach the experts. */
     void (*gates)(void *user, at_run *r, at_router_id id, const at_tensor *gates,
                   const at_routing *ro);
-    /** What the experts of a feed-forward layer say, before their gates: x [N, K, C], gates [N, K], in the order
-        of the routing that was seen before. */
+    /** What the experts of a layer say, before their gates: x [N, K, C], gates [N, K], in the order of the
+        routing that was seen before. */
     void (*experts)(void *user, at_run *r, at_router_id id, const at_tensor *x,
                     const at_tensor *gates);
     void *user;
@@ -68,8 +68,9 @@ bool at_pass_begin(at_run *r, at_pass *p, const at_input *in);
 /** Called by architectures for each router: adds its loss and counts its choices, where wanted. */
 void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
                     const at_routing *ro);
-/** Called by architectures for each mixture of feed-forward layers: adds the loss of mutual
-    distillation, where wanted.  x [N, K, C]: outputs of the experts of a token, before their gates
+/** Called by architectures for each mixture: shows what its experts say to whoever watches, and adds the
+    loss of mutual distillation among feed-forward layers, where wanted.  x [N, K, C]: outputs of the experts
+    of a token, before their gates
     [N, K].  Anything but K = 1 in a layer that takes part. */
 void at_pass_experts(at_run *r, at_pass *p, at_router_id id, at_tensor *x, at_tensor *gates);
 /** Positions of the B T tokens, each in its sequence; lives as long as the run. */

@@ -23,6 +23,8 @@ enum {
     AT_STREAM_POLICY,   /* which steps are of the student's own text */
     AT_STREAM_OWN_TEXT, /* what he writes in them                    */
     AT_STREAM_CLUSTER,  /* beginnings of k-means; + their number in the upper half */
+    AT_STREAM_PRUNE,    /* which experts go by chance                */
+    AT_STREAM_POOL,     /* how many experts a document chooses from  */
 };
 
 /** 64 random bits. */

@@ -50,7 +50,8 @@ static at_status write_weights(work *w) {
     at_log(c, AT_LOG_PROGRESS, "writing %s", w->temp);
     if (s == AT_OK) s = at_weights_save(c, &w->m->weights, path, choose, w);
     for (int64_t i = 0; i < w->m->store.n && s == AT_OK; i++)
-        if (!w->written[i]) /* cannot happen after strict loading, except by a bug */
+        if (!w->written[i] &&
+            !w->m->store.p[i]->absent) /* cannot happen after strict loading, except by a bug */
             s = at_error(c, AT_MISMATCH, "%s: parameter `%s` was not written", w->temp,
                          w->m->store.p[i]->path);
     at_free(path);

@@ -300,6 +300,10 @@ static at_status missing(at_ctx *c, const at_store *s, const at_weights *w,
 static at_status place_one(at_ctx *c, const at_store *s, const at_weights *w,
                            const at_load_options *how, int64_t i, bool *has) {
     at_param_entry *e = s->p[i];
+    if (e->absent && !e->of->together) { /* by the configuration: nothing of it is read */
+        *has = true;
+        return AT_OK;
+    }
     const source x = locate(w, how, e, i - e->of->at);
     if (!x.t && how->partial && e->of->n > 1) {
         e->absent = *has = true;

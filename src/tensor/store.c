@@ -209,7 +209,7 @@ void at_store_randomise(at_store *s, uint64_t seed) {
         const at_stack *k = s->p[i]->of;
         const uint64_t stream = AT_STREAM_INIT ^ at_hash_path(k->path) << 8;
         const int64_t n = at_numel(&s->p[i]->t), before = (i - k->at) * n;
-        for (int64_t j = 0; j < n; j++)
+        for (int64_t j = 0; j < n && s->p[i]->t.data; j++) /* NULL: absent */
             s->p[i]->t.data[j] = (at_real)draw(k, seed, stream, (uint64_t)(before + j));
     }
 }

@@ -1,9 +1,9 @@
 /* test_lab.c - statistics against known values, the frontier, and losses window by window. */
+#include "base/stats.h"
 #include "check.h"
 #include "infer/evaluate.h"
 #include "lab/frontier.h"
 #include "lab/lab_probe.h"
-#include "lab/stats.h"
 #include <math.h>
 
 static at_ctx ctx;

@@ -1,5 +1,5 @@
 /* stats.c - small samples by exact tests, large ones by resampling. */
-#include "lab/stats.h"
+#include "base/stats.h"
 #include "base/rng.h"
 #include <math.h>
 #include <stdlib.h>
