@@ -47,29 +47,32 @@ int cmd_compose(int argc, char **argv) {
     bool headed = false;
     const opt table[] = {
         {"output", 'o', OPT_STRING, &out, OPT_REQUIRED, "MODEL", "folder of the new model", 0, 0},
-        {"mode", 0, OPT_STRING, &mode, NULL, "MODE", "ple, jeet, moe-ce or btx", 0, 0},
+        {"mode", 0, OPT_STRING, &mode, NULL, "MODE", "ple, jeet, moe-ce, btx or ensemble", 0, 0},
         {"set", 0, OPT_APPEND, &r.set, NULL, "A.B=V", "change a value of the recipe", 0, 0},
         UI_OPTIONS(&u),
         {0},
     };
-    const opt_verb verb = {"compose",
-                           "RECIPE",
-                           1,
-                           1,
-                           "Puts trained experts and a router together into one model.  RECIPE:\n"
-                           "  mode: ple                 whole models\n"
-                           "  router: FOLDER\n"
-                           "  experts: [{name: fr, model: FOLDER}, ...]\n"
-                           "or\n"
-                           "  mode: jeet, or moe-ce     the trunks of a model, with a common one\n"
-                           "  router: FOLDER\n"
-                           "  model: FOLDER\n"
-                           "or, of dense models that were branched from one seed, one mixture:\n"
-                           "  mode: btx\n"
-                           "  experts: [{name: fr, model: FOLDER}, ...]\n"
-                           "  data: {train: FOLDER}     what it is measured on, with its parts\n"
-                           "  train: {...}              its routers, in MODEL.run",
-                           table};
+    const opt_verb verb = {
+        "compose",
+        "RECIPE",
+        1,
+        1,
+        "Puts trained experts and a router together into one model.  RECIPE:\n"
+        "  mode: ple                 whole models\n"
+        "  router: FOLDER\n"
+        "  experts: [{name: fr, model: FOLDER}, ...]\n"
+        "or\n"
+        "  mode: jeet, or moe-ce     the trunks of a model, with a common one\n"
+        "  router: FOLDER\n"
+        "  model: FOLDER\n"
+        "or, of dense models that were branched from one seed, one mixture:\n"
+        "  mode: btx\n"
+        "  experts: [{name: fr, model: FOLDER}, ...]\n"
+        "  data: {train: FOLDER}     what it is measured on, with its parts\n"
+        "  train: {...}              its routers, in MODEL.run\n"
+        "The words of mergekit-moe (base_model, gate_mode, ...) are understood,\n"
+        "too.  mode: ensemble is whole models that are measured together.",
+        table};
     int rc = opt_parse(&verb, &argc, argv);
     if (rc < 0 && !ui_open(&u, "compose")) rc = 1;
     if (rc < 0) {

@@ -311,7 +311,8 @@ ARTEL_API artel_status artel_model_logits(artel *a, const artel_model *m, const 
     DIR}, the trunks of a model, moe-ce with a common one.  Every expert must be a class of the router,
     which is trained with the same tokenizer.  Or {mode: btx, experts: [{name, model}], ...}: dense models
     branched from one seed become one mixture, measured on data and trained in the folder "OUT.run", which the
-    same call continues after ARTEL_INTERRUPTED (docs/compose.md).  `out` must not exist.  Emits one object
+    same call continues after ARTEL_INTERRUPTED (docs/compose.md); a recipe of mergekit-moe
+    means the same.  Or {mode: ensemble, k, router, experts}, of which artel_eval measures what k say together.  `out` must not exist.  Emits one object
     an expert, as in artel.json; then, where there is data, one for each model that was measured:
     {"report","name","loss":{domain: nats},"mean","tokens"}. */
 ARTEL_API artel_status artel_compose(artel *a, const artel_recipe *r, const char *out,

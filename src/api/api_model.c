@@ -211,7 +211,7 @@ static at_status evaluate(artel *a, at_lm *m, const char *data, const artel_eval
     if (s == AT_OK && o->own && (v.asked.ask.allowed || at_ask_is_set(&v.asked.ask)))
         s = at_error(c, AT_ARG, "own: each domain's own expert, or a choice of experts: not both");
     int alone;
-    if (s == AT_OK && !m->router && !o->own) /* there must be somebody to ask */
+    if (s == AT_OK && !m->router && !m->ensemble && !o->own) /* there must be somebody to ask */
         s = at_lm_route(c, m, NULL, 0, &v.asked.ask, NULL, &alone);
     if (s == AT_OK && !m->trunks)
         s = at_lm_finite(c, m); /* trunks: those that are asked, when they are */

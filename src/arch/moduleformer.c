@@ -322,7 +322,8 @@ static at_status moduleformer_init(at_store *s, const void *cfg, void **model) {
     return s->status;
 }
 
-static at_tensor *router_logits(at_run *r, const config *c, const mixture *m, at_tensor *x) {
+static at_tensor *router_logits(at_run *r, const config *c, const mixture *m, at_tensor *x,
+                                const at_pass *p) {
     at_tensor *rows = (at_tensor *)(uintptr_t)&m->bank->row->t;
     if (m->hidden.w) x = at_linear(r, x, m->hidden.w, m->hidden.b);
     if (c->gate_type == GATE_MLP) {
@@ -332,6 +333,7 @@ static at_tensor *router_logits(at_run *r, const config *c, const mixture *m, at
         x = at_l2norm(r, x, 1e-12);
         rows = at_l2norm(r, rows, 1e-12);
     }
+    at_pass_features(r, p, m->bank->id, x);
     x = at_linear(r, x, rows, NULL);
     return m->temperature ? at_exp_scale(r, x, m->temperature) : x;
 }
@@ -353,7 +355,7 @@ typedef struct {
 static choice choose(at_run *r, const config *c, const mixture *m, at_tensor *x, at_pass *p) {
     choice h = {.one = m->bank->n == 1};
     if (h.one) return h;
-    at_tensor *logits = router_logits(r, c, m, x);
+    at_tensor *logits = router_logits(r, c, m, x, p);
     h.gates = at_bank_route(r, p, m->bank, logits, c->sample_topk, c->renormalise_gates, &h.ro);
     return h;
 }
@@ -372,12 +374,13 @@ static at_tensor *join(at_run *r, const config *c, const choice *h, at_tensor *y
 
 /* Softmax attention with rotary positions of queries and keys. */
 static at_tensor *softmax(at_run *r, const config *c, at_tensor *q, at_tensor *k, at_tensor *v,
-                          const at_input *in, int64_t layer, const at_angles *angles) {
+                          const at_input *in, int64_t slots, int64_t layer,
+                          const at_angles *angles) {
     const int heads = (int)c->n_head;
-    q = at_rope(r, q, c->k_att, angles);
+    q = at_rope(r, q, slots, angles);
     k = at_rope(r, k, 1, angles);
-    return in->spans.n ? at_attention_slots_cached(r, q, k, v, &in->spans, layer, c->k_att, heads)
-                       : at_attention_slots(r, q, k, v, in->B, in->T, c->k_att, heads);
+    return in->spans.n ? at_attention_slots_cached(r, q, k, v, &in->spans, layer, slots, heads)
+                       : at_attention_slots(r, q, k, v, in->B, in->T, slots, heads);
 }
 
 /* Attention: a token has a query for each of its experts; all of them see the same keys and
@@ -385,7 +388,7 @@ static at_tensor *softmax(at_run *r, const config *c, at_tensor *q, at_tensor *k
 static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_tensor *x,
                          const at_input *in, at_pass *p, const at_angles *angles) {
     const config *c = &m->c;
-    const int64_t layer = b - m->h;
+    const int64_t layer = b - m->h, k = b->attn.bank->k;
     const choice h = choose(r, c, &b->attn, x, p);
     at_tensor *key = x, *value = x;
     if (b->key.w) {
@@ -398,11 +401,11 @@ static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_te
     const int32_t *from = p->history ? p->history->from : in->first;
     at_tensor *y = experts(r, &h, x, &b->attn, IN);
     if (c->att_func == SOFTMAX)
-        y = softmax(r, c, y, key, value, in, layer, angles);
+        y = softmax(r, c, y, key, value, in, k, layer, angles);
     else if (in->spans.n)
-        y = at_stickbreak_cached(r, y, key, value, &in->spans, layer, c->k_att, (int)c->n_head);
+        y = at_stickbreak_cached(r, y, key, value, &in->spans, layer, k, (int)c->n_head);
     else
-        y = at_stickbreak_from(r, y, key, value, in->B, in->T, c->k_att, (int)c->n_head, from);
+        y = at_stickbreak_from(r, y, key, value, in->B, in->T, k, (int)c->n_head, from);
     y = experts(r, &h, y, &b->attn, OUT);
     if (!h.one) at_pass_experts(r, p, b->attn.bank->id, y, h.gates);
     return join(r, c, &h, y);

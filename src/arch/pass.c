@@ -101,6 +101,11 @@ void at_pass_experts(at_run *r, at_pass *p, at_router_id id, at_tensor *x, at_te
     add_loss(r, p, y, peers->alpha / (double)peers->n);
 }
 
+void at_pass_features(at_run *r, const at_pass *p, at_router_id id, const at_tensor *x) {
+    if (x && !r->dry && p->watch && p->watch->features)
+        p->watch->features(p->watch->user, r, id, x);
+}
+
 const int32_t *at_input_positions(at_run *r, const at_input *in) {
     int32_t *p = at_run_alloc(r, (size_t)(in->B * in->T) * sizeof *p);
     for (int64_t i = 0; p && !in->spans.n && i < in->B * in->T; i++) p[i] = (int32_t)(i % in->T);

@@ -34,6 +34,8 @@ typedef struct at_input {
 typedef struct at_watch {
     /** NULL, as of the others: no matter. */
     void (*see)(void *user, at_run *r, at_router_id id, const at_routing *ro);
+    /** What the rows of the router are multiplied with, x [N, R], of all tokens. */
+    void (*features)(void *user, at_run *r, at_router_id id, const at_tensor *x);
     /** Gates [N, K] of all rows as they reach the experts. */
     void (*gates)(void *user, at_run *r, at_router_id id, const at_tensor *gates,
                   const at_routing *ro);
@@ -68,6 +70,8 @@ bool at_pass_begin(at_run *r, at_pass *p, const at_input *in);
 /** Called by architectures for each router: adds its loss and counts its choices, where wanted. */
 void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
                     const at_routing *ro);
+/** Called by architectures before it, where the rows of a router are a last matrix: shows its features. */
+void at_pass_features(at_run *r, const at_pass *p, at_router_id id, const at_tensor *x);
 /** Called by architectures for each mixture: shows what its experts say to whoever watches, and adds the
     loss of mutual distillation among feed-forward layers, where wanted.  x [N, K, C]: outputs of the experts
     of a token, before their gates

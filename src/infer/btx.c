@@ -61,7 +61,7 @@ static at_status check_dense(at_ctx *c, const at_model *m) {
         return at_error(c, AT_UNSUPPORTED,
                         "%s is of architecture %s: mode btx makes a mixture of dense models of "
                         "architecture moduleformer (n_att_experts: 1, n_mlp_experts: 1); models of "
-                        "any architecture are composed whole, with mode ple",
+                        "any architecture are composed whole, with mode ple or ensemble",
                         m->path, m->arch->name);
     for (int64_t i = 0; i < b->n; i++)
         if (b->bank[i].n != 1)

@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PLE, JEET, MOE_CE };
+enum { PLE, JEET, MOE_CE, BTX, ENSEMBLE };
 typedef struct {
     int mode;
+    int64_t k;
     char *router, *model;
 } head_keys;
 typedef struct {
@@ -20,7 +21,10 @@ typedef struct {
 static const at_key head_table[] = {
     {"mode", AT_KEY_CHOICE, offsetof(head_keys, mode), "ple", 0, 0, AT_COMPOSE_MODES,
      AT_COMPOSE_MODES_HELP},
-    {"router", AT_KEY_STRING, offsetof(head_keys, router), NULL, 0, 0, NULL, "router folder"},
+    {"router", AT_KEY_STRING, offsetof(head_keys, router), "", 0, 0, NULL,
+     "router folder; an ensemble without one weighs all the same"},
+    {"k", AT_KEY_INT, offsetof(head_keys, k), "0", 0, 65536, NULL,
+     "models of an ensemble that answer a text; 0: 2"},
     {"model", AT_KEY_STRING, offsetof(head_keys, model), "", 0, 0, NULL, "model folder, of trunks"},
     {0},
 };
@@ -291,12 +295,13 @@ static at_status add_trunks(work *w, const at_model *m, const char *source) {
 /* m: the model whose trunks they are, or NULL. */
 static at_status fill(work *w, const expert_keys *k, int64_t n, const at_model *m,
                       const head_keys *h) {
-    static const char *const mode[] = {"ple", "jeet", "moe-ce"};
+    static const char *const mode[] = {"ple", "jeet", "moe-ce", "btx", "ensemble"};
     at_json_put_string(&w->config, "model_type", AT_MODULAR_TYPE);
     at_json_put_string(&w->config, "mode", mode[h->mode]);
+    if (h->mode == ENSEMBLE) at_json_put_number(&w->config, "k", h->k ? (double)h->k : 2);
     at_json_put_number(&w->passports, "format", 1);
     at_status s = m ? add_trunks(w, m, h->model) : add_experts(w, k, n);
-    if (s == AT_OK) s = copy_router(w, h->router);
+    if (s == AT_OK && h->router) s = copy_router(w, h->router);
     if (s == AT_OK && at_exists(w->tokenizer)) s = copy_into(w, w->tokenizer, "tokenizer.json");
     if (s == AT_OK) s = write_json(w, "config.json", &w->config);
     return s == AT_OK ? write_json(w, "artel.json", &w->passports) : s;
@@ -333,6 +338,9 @@ static at_status compose_models(work *w, at_conf *f, const head_keys *h, const c
     if (at_conf_count(f, "experts") < 1)
         return at_conf_error(c, f, "experts", "expected a list of {name, model}");
     const int64_t n = at_conf_count(f, "experts");
+    if ((h->k ? h->k : 2) > n && h->mode == ENSEMBLE)
+        return at_conf_error(c, f, "k", "%lld models answer together, but there are %lld",
+                             (long long)(h->k ? h->k : 2), (long long)n);
     expert_keys *k = at_calloc(c, (size_t)n, sizeof *k);
     at_status s = k ? read_experts(c, f, k, n) : c->status;
     if (s == AT_OK) s = build(w, k, n, NULL, h, out);
@@ -367,5 +375,10 @@ at_status at_compose(at_ctx *c, at_conf *f, const char *out) {
     work w = {.c = c};
     const at_status s = at_conf_bind(c, f, "", head_table, &h);
     if (s != AT_OK) return s;
-    return h.mode == PLE ? compose_models(&w, f, &h, out) : compose_trunks(&w, f, &h, out);
+    if (h.mode != ENSEMBLE && h.k)
+        return at_conf_error(c, f, "k", "of mode ensemble and btx: else one expert answers");
+    if (h.mode != ENSEMBLE && !h.router)
+        return at_conf_error(c, f, "", "the key `router` is missing: the folder of a router");
+    return h.mode == PLE || h.mode == ENSEMBLE ? compose_models(&w, f, &h, out)
+                                               : compose_trunks(&w, f, &h, out);
 }

@@ -4,14 +4,16 @@
 #include "infer/lm.h"
 
 /** What a recipe's `mode` may be; btx is made by train/branches.h. */
-#define AT_COMPOSE_MODES "ple|jeet|moe-ce|btx"
+#define AT_COMPOSE_MODES "ple|jeet|moe-ce|btx|ensemble"
 #define AT_COMPOSE_MODES_HELP                                                                  \
     "whole models; trunks of one; trunks with a common one; dense models as the experts of a " \
-    "mixture"
+    "mixture; whole models that answer together"
 
 /**
  * Recipe:  mode: ple;  router: FOLDER or FILE;  experts: [{name, model}, ...], model a plain folder, or a
  *          composed one that has an expert of this name.
+ * Or:      mode: ensemble;  k: 2, how many of them answer together;  router: FOLDER or FILE, none: all weigh
+ *          the same;  experts as above.
  * Or:      mode: jeet, or moe-ce, whose model has a common trunk;  router: FOLDER or FILE;  model: FOLDER.
  * Every expert must share the tokenizer, every name must be a class of the router.
  * The folder `out` appears whole or not at all.

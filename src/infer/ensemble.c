@@ -53,7 +53,7 @@ static void hear(void *user, int64_t i, const at_real *logits) {
     w->p[i] += w->share * at_exp((double)logits[w->ids[i + 1]] - most) / sum;
 }
 
-static at_status read_mean(reading *w, const at_input *in, double *nats) {
+static at_status read_mean(reading *w, const at_input *in, at_ensemble_loss *out) {
     at_status s =
         at_ensemble_weigh(w->cp->ctx, w->e, w->ids, w->prefix ? w->prefix : w->T, w->weight);
     memset(w->p, 0, (size_t)w->T * sizeof *w->p);
@@ -61,10 +61,12 @@ static at_status read_mean(reading *w, const at_input *in, double *nats) {
         const at_readout what = {.logits = hear, .user = w};
         if (!(w->weight[i] > 0)) continue;
         w->share = w->weight[i];
+        if (out->by) out->by[i]++;
         w->vocab = w->e->model[i]->dims.vocab;
         s = at_model_read(w->cp, &w->arena, w->e->model[i], in, NULL, &what);
     }
-    for (int64_t i = at_max(w->prefix - 1, 0); i < w->T && s == AT_OK; i++) *nats -= at_ln(w->p[i]);
+    for (int64_t i = at_max(w->prefix - 1, 0); i < w->T && s == AT_OK; i++)
+        out->nats -= at_ln(w->p[i]);
     return s;
 }
 
@@ -80,9 +82,9 @@ static at_status read_one(reading *w, const at_input *in, int32_t *label, double
 
 static at_status read_window(reading *w, int32_t *label, at_ensemble_loss *out) {
     const at_input in = {.ids = w->ids, .B = 1, .T = w->T};
-    const at_status s =
-        w->e->n == 1 ? read_one(w, &in, label, &out->nats) : read_mean(w, &in, &out->nats);
+    const at_status s = w->e->n == 1 ? read_one(w, &in, label, &out->nats) : read_mean(w, &in, out);
     if (s != AT_OK) return s;
+    if (out->by && w->e->n == 1) out->by[0]++;
     out->tokens += w->T - at_max(w->prefix - 1, 0);
     out->windows++;
     return AT_OK;

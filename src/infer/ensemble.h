@@ -23,6 +23,7 @@ typedef struct at_ensemble {
 typedef struct at_ensemble_loss {
     double nats; /* sum of -log p over the predicted tokens */
     int64_t tokens, windows;
+    int64_t *by; /* [n] windows that each had part in, added to, or NULL */
 } at_ensemble_loss;
 
 /** Weights [n] of the models for a text that begins with these ids: k of them above 0, their sum 1. */

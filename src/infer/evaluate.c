@@ -1,6 +1,8 @@
 /* evaluate.c - windows of equal length and expert are batched, so that products are large; sums are
    taken in a fixed order. */
 #include "infer/evaluate.h"
+#include "base/ints.h"
+#include "infer/ensemble.h"
 #include <string.h>
 
 enum { GROUP = 8, NOBODY = -2 };
@@ -132,10 +134,42 @@ static bool has_any(const int *owner, int64_t n, int self) {
     return false;
 }
 
+/* Of those who are allowed. */
+static at_status eval_ensemble(at_compute *cp, const at_lm *m, const at_shard *s, int64_t context,
+                               int64_t limit, int64_t prefix, const at_ask *ask, at_eval *out) {
+    at_ctx *c = cp->ctx;
+    at_status st = at_lm_check_ask(c, m, ask);
+    if (st == AT_OK && out->abstain > 0)
+        st = at_error(c, AT_UNSUPPORTED, "%s is an ensemble: it does not abstain", m->path);
+    at_model **model = at_calloc(c, (size_t)m->n_experts, sizeof *model);
+    int *class_of = at_calloc(c, (size_t)m->n_experts, sizeof *class_of);
+    at_ensemble_loss l = {.by = at_calloc(c, (size_t)m->n_experts, sizeof *l.by)};
+    at_ensemble e = {.model = model, .router = m->router, .class_of = class_of};
+    if (!model || !class_of || !l.by) st = AT_OOM;
+    for (int i = 0; i < m->n_experts && st == AT_OK; i++) {
+        if (ask && ask->allowed && !ask->allowed[i]) continue;
+        class_of[e.n] = m->router ? m->class_of[i] : 0;
+        model[e.n++] = m->expert[i].model;
+    }
+    e.k = (int)at_min(m->ensemble, e.n);
+    if (st == AT_OK && !e.n) st = at_error(c, AT_ARG, "every expert is excluded");
+    if (st == AT_OK) st = at_ensemble_eval(cp, &e, s, context, limit, prefix, &l);
+    out->nats += l.nats;
+    out->tokens += l.tokens;
+    out->windows += l.windows;
+    for (int i = 0, at = 0; i < m->n_experts && st == AT_OK && out->windows_by; i++)
+        if (!ask || !ask->allowed || ask->allowed[i]) out->windows_by[i] += l.by[at++];
+    at_free(l.by);
+    at_free(model);
+    at_free(class_of);
+    return st;
+}
+
 at_status at_eval_lm(at_compute *cp, at_lm *m, const at_shard *s, int64_t context, int64_t limit,
                      int64_t prefix, const at_ask *ask, at_eval *out) {
     at_ctx *c = cp->ctx;
     if (context <= 0 || context > m->context) context = m->context;
+    if (m->ensemble) return eval_ensemble(cp, m, s, context, limit, prefix, ask, out);
     const int64_t n = at_eval_windows(s, context, limit);
     int *owner = at_calloc(c, (size_t)n + 1, sizeof *owner);
     at_usage *usage = out->usage;

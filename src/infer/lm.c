@@ -155,6 +155,20 @@ static at_status load_trunks(at_ctx *c, at_lm *m, const char *dir, const char *c
     return s == AT_OK ? match_router(c, m, dir) : s;
 }
 
+/* An ensemble says how many of its experts answer; it may have no router. */
+static at_status load_ensemble(at_ctx *c, at_lm *m, const char *dir, const char *config_path,
+                               const cJSON *o) {
+    const cJSON *mode = cJSON_GetObjectItemCaseSensitive(o, "mode");
+    if (!cJSON_IsString(mode) || strcmp(mode->valuestring, "ensemble") != 0)
+        return match_router(c, m, dir);
+    const at_status s = at_json_int(c, config_path, o, "k", 1, m->n_experts, &m->ensemble);
+    char *router = s == AT_OK ? at_join(c, dir, AT_ROUTER_FILE) : NULL;
+    if (s == AT_OK && !router) return AT_OOM;
+    const bool routed = router && at_exists(router);
+    at_free(router);
+    return routed ? match_router(c, m, dir) : s;
+}
+
 static at_status load_modular(at_ctx *c, at_lm *m, const char *dir, const char *config_path,
                               const cJSON *o) {
     const cJSON *experts = NULL;
@@ -179,7 +193,7 @@ static at_status load_modular(at_ctx *c, at_lm *m, const char *dir, const char *
                          "tokenizer.json is %.12s",
                          dir, m->expert[i].name, h, m->hash);
     }
-    return s == AT_OK ? match_router(c, m, dir) : s;
+    return s == AT_OK ? load_ensemble(c, m, dir, config_path, o) : s;
 }
 
 at_status at_lm_load(at_ctx *c, const char *dir, at_lm **out) {

@@ -4,7 +4,8 @@
  * A composed model is a folder like any other: config.json with model_type "artel-modular",
  * router.safetensors, tokenizer.json, artel.json with a passport for each expert, and the weights: a file
  * an expert under experts/ where experts are whole models; where they are trunks over one embedding,
- * model.safetensors for what they share and a file a trunk under modules/.  A plain model of trunks has
+ * model.safetensors for what they share and a file a trunk under modules/.  An ensemble has whole models and
+ * may do without a router.  A plain model of trunks has
  * its experts, too, but no router.
  */
 #ifndef AT_LM_H
@@ -27,6 +28,7 @@ typedef struct at_lm {
     at_trunks *trunks;       /* NULL: experts are whole models */
     at_router *router;       /* NULL for a plain model         */
     int *class_of;           /* [n_experts] class in the router */
+    int64_t ensemble;        /* experts that answer a text together, see ensemble.h; 0: one does */
     at_tokenizer *tokenizer; /* NULL when the folder has none  */
     char *hash;              /* of the tokenizer, or NULL      */
     int64_t vocab, context;  /* context: the shortest of all   */

@@ -69,6 +69,13 @@ at_status at_lm_route(at_ctx *c, const at_lm *m, const int32_t *ids, int64_t n, 
     const bool *allowed = ask ? ask->allowed : NULL;
     at_status s = at_lm_check_ask(c, m, ask);
     *best = -1;
+    if (s == AT_OK && m->ensemble) {
+        if (count(allowed, m->n_experts) == 1) return choose_alone(c, m, allowed, probs, best);
+        return at_error(c, AT_ARG,
+                        "%s is an ensemble: `artel eval` measures what its models say together; to "
+                        "write, one of them is named",
+                        m->path);
+    }
     for (int i = 0; probs && i < m->n_experts; i++) probs[i] = 0;
     if (s != AT_OK || at_ask_is_set(ask)) return s;
     if (!m->router) return choose_alone(c, m, allowed, probs, best);

@@ -3,6 +3,8 @@
 #include "base/file.h"
 #include "infer/compose.h"
 #include "infer/digest.h"
+#include "infer/mergekit.h"
+#include "infer/router_rows.h"
 #include "train/branch_report.h"
 #include "train/train.h"
 #include <stdio.h>
@@ -24,8 +26,8 @@ enum { REST, PART_AVERAGE, PART_BASE, PART_EXPERTS };
 enum { TRAIN_ROUTERS, TRAIN_ALL };
 typedef struct {
     char *base;
-    int64_t seed, k, k_att, gating_size;
-    int rest, attention, gate, trained;
+    int64_t seed, k, k_att, gating_size, router_tokens;
+    int rest, attention, gate, trained, router; /* the last: at_rows_by */
     bool renormalise;
 } btx_keys;
 #define AT(x) offsetof(btx_keys, x)
@@ -43,6 +45,11 @@ static const at_key btx_table[] = {
      "hidden width of routers mlp and gmm"},
     {"renormalise", AT_KEY_BOOL, AT(renormalise), "true", 0, 0, NULL,
      "gates of the chosen experts are divided by their sum"},
+    {"router", AT_KEY_CHOICE, AT(router), "random", 0, 0, "random|domain|gates",
+     "rows of the routers: drawn; from the mean features of each domain's text; gates that tell it "
+     "from the others'"},
+    {"router_tokens", AT_KEY_INT, AT(router_tokens), "1024", 16, 1 << 20, NULL,
+     "of each domain's training text, that rows are made from"},
     {"trained", AT_KEY_CHOICE, AT(trained), "routers", 0, 0, "routers|all",
      "what the section train changes"},
     {0},
@@ -75,6 +82,8 @@ typedef struct {
     at_branch_report_keys reported;
     char *data; /* NULL: nothing is measured */
     bool train;
+    bool kit;             /* in the words of mergekit-moe */
+    at_mergekit mergekit; /* then                         */
     int n;
     expert_keys key[MOST];
     at_branch branch[MOST];
@@ -85,8 +94,35 @@ typedef struct {
 at_status at_branches_asked(at_ctx *c, at_conf *f, bool *is) {
     mode_key k = {0};
     const at_status s = at_conf_bind(c, f, "", mode_table, &k);
-    *is = k.mode == BTX;
+    *is = k.mode == BTX || at_mergekit_is(f);
     return s;
+}
+
+/* What a recipe of mergekit-moe means: all but the experts is the base's. */
+static at_status read_mergekit(work *w) {
+    at_mergekit *m = &w->mergekit;
+    const at_status s = at_mergekit_read(w->c, w->f, m);
+    w->k = (btx_keys){.base = m->base,
+                      .rest = 1,
+                      .attention = REST,
+                      .k = m->k,
+                      .k_att = 1,
+                      .gating_size = 1,
+                      .renormalise = true};
+    for (w->n = 0; w->n < m->n; w->n++)
+        w->key[w->n] = (expert_keys){m->expert[w->n].name, m->expert[w->n].model};
+    return s;
+}
+
+static at_status check_name(work *w, int i, const char *section) {
+    const char *name = w->key[i].name;
+    if (!at_name_ok(name))
+        return at_conf_error(w->c, w->f, section,
+                             "`%.80s`: expected up to 64 letters, digits and ._-+", name);
+    for (int k = 0; k < i; k++)
+        if (!strcmp(w->key[k].name, name))
+            return at_conf_error(w->c, w->f, section, "two experts are called `%s`", name);
+    return AT_OK;
 }
 
 static at_status read_experts(work *w) {
@@ -102,12 +138,7 @@ static at_status read_experts(work *w) {
         (void)snprintf(section, sizeof section, "experts.%d", w->n);
         s = at_conf_bind(w->c, w->f, section, expert_table, k);
         (void)snprintf(section, sizeof section, "experts.%d.name", w->n);
-        if (s == AT_OK && !at_name_ok(k->name))
-            s = at_conf_error(w->c, w->f, section,
-                              "`%.80s`: expected up to 64 letters, digits and ._-+", k->name);
-        for (int i = 0; i < w->n && s == AT_OK; i++)
-            if (!strcmp(w->key[i].name, k->name))
-                s = at_conf_error(w->c, w->f, section, "two experts are called `%s`", k->name);
+        if (s == AT_OK) s = check_name(w, w->n, section);
     }
     return s;
 }
@@ -142,6 +173,8 @@ static at_status check_keys(work *w) {
             return at_conf_error(c, w->f, *key,
                                  "the mixture is what the training begins with; what it changes is "
                                  "said by `trained`");
+    if (k->router && !w->data)
+        return at_conf_error(c, w->f, "router", "rows are made from text: `data` is missing");
     if (w->train && !w->data)
         return at_conf_error(c, w->f, "train", "routers are trained on text: `data` is missing");
     return AT_OK;
@@ -165,8 +198,13 @@ static at_status read_keys(work *w) {
     data_key data = {0};
     mode_key mode;
     at_status s = at_conf_bind(w->c, w->f, "", mode_table, &mode);
-    if (s == AT_OK) s = at_conf_bind(w->c, w->f, "", btx_table, &w->k);
-    if (s == AT_OK) s = read_experts(w);
+    w->kit = at_mergekit_is(w->f);
+    if (s == AT_OK && w->kit && at_conf_has(w->f, "mode") && mode.mode != BTX)
+        s = at_conf_error(w->c, w->f, "mode", "a recipe with base_model makes a mixture: mode btx");
+    if (s == AT_OK && w->kit) s = read_mergekit(w);
+    for (int i = 0; w->kit && i < w->n && s == AT_OK; i++) s = check_name(w, i, "experts");
+    if (s == AT_OK && !w->kit) s = at_conf_bind(w->c, w->f, "", btx_table, &w->k);
+    if (s == AT_OK && !w->kit) s = read_experts(w);
     if (s == AT_OK && at_conf_has(w->f, "data"))
         s = at_conf_bind(w->c, w->f, "data", data_table, &data);
     w->data = data.train;
@@ -220,12 +258,77 @@ static at_status report_average(work *w) {
     return s;
 }
 
+/* Token ids of texts; freed with at_free(p->id) and at_free(p->start). */
+static at_status read_prompts(at_ctx *c, const at_tokenizer *tok, const at_strings *text,
+                              at_prompts *p) {
+    at_ids ids = {0};
+    int64_t *start = at_calloc(c, (size_t)text->n + 1, sizeof *start);
+    at_status s = start ? AT_OK : AT_OOM;
+    for (int64_t i = 0; i < text->n && s == AT_OK; i++) {
+        s = at_tokenizer_encode(c, tok, text->item[i], strlen(text->item[i]), false, &ids);
+        start[i + 1] = ids.n;
+        if (s == AT_OK && ids.n == start[i]) s = at_error(c, AT_CONFIG, "a prompt has no tokens");
+    }
+    *p = (at_prompts){ids.id, start, text->n};
+    return s;
+}
+
+static at_status rows_of_prompts(work *w, at_model *m, const at_tokenizer *tok) {
+    at_prompts side[2][MOST] = {{{0}}};
+    at_compute cp;
+    at_status s = AT_OK;
+    for (int i = 0; i < w->n && s == AT_OK; i++) {
+        s = read_prompts(w->c, tok, &w->mergekit.expert[i].positive, &side[0][i]);
+        if (s == AT_OK) s = read_prompts(w->c, tok, &w->mergekit.expert[i].negative, &side[1][i]);
+    }
+    if (s == AT_OK && (s = at_compute_open(&cp, w->c)) == AT_OK) {
+        s = at_router_rows_of_prompts(&cp, m, w->mergekit.gate == AT_MERGEKIT_CHEAP_EMBED, side[0],
+                                      side[1], w->n);
+        at_compute_close(&cp);
+    }
+    for (int i = 0; i < 2 * w->n; i++) {
+        at_free((void *)(uintptr_t)side[i % 2][i / 2].id);
+        at_free((void *)(uintptr_t)side[i % 2][i / 2].start);
+    }
+    return s;
+}
+
+static at_status make_prompt_rows(work *w, at_model *m) {
+    at_ctx *c = w->c;
+    if (!w->kit || w->mergekit.gate == AT_MERGEKIT_RANDOM) return AT_OK;
+    at_tokenizer *tok = NULL;
+    char *path = at_join(c, w->key[0].model, "tokenizer.json");
+    at_status s = path ? at_tokenizer_load(c, path, &tok) : AT_OOM;
+    if (s == AT_OK) s = rows_of_prompts(w, m, tok);
+    at_tokenizer_close(tok);
+    at_free(path);
+    return s;
+}
+
+/* Rows from the training text of the domain that has the name of the expert. */
+static at_status make_rows(work *w, at_model *m) {
+    const at_shard *text[MOST];
+    const at_dataset *d = w->report.data;
+    if (w->k.router == AT_ROWS_RANDOM) return AT_OK;
+    for (int i = 0; i < w->n; i++) {
+        const int domain = at_dataset_domain(d, w->branch[i].name);
+        if (domain < 0)
+            return at_conf_error(w->c, w->f, "router",
+                                 "%s has no domain `%s` to make the row of that expert from",
+                                 d->path, w->branch[i].name);
+        text[i] = &d->domain[domain].shard[AT_TRAIN];
+    }
+    return at_router_rows(&w->report.cp, m, (at_rows_by)w->k.router, text, w->n,
+                          w->k.router_tokens);
+}
+
 /* What there is without training. */
 static at_status report_parts(work *w, at_model *mixture) {
     at_branch_report *r = &w->report;
     if (!w->data) return AT_OK;
     const int rows = w->n + 3 + (w->base != NULL) + w->train;
     at_status s = at_branch_report_open(w->c, &w->reported, w->data, w->branch, w->n, rows, r);
+    if (s == AT_OK) s = make_rows(w, mixture);
     if (s == AT_OK && w->base) s = at_branch_report_model(r, "base", "", w->base);
     if (s == AT_OK) s = at_branch_report_branches(r);
     if (s == AT_OK) s = report_average(w);
@@ -295,8 +398,10 @@ static at_status put_expert(work *w, const at_model *m, int i, at_json *j) {
 }
 
 static at_status write_passports(work *w, const at_model *m, const char *dir) {
-    static const char *const rest[] = {"average", "base"}, *const part[] = {"rest", "average",
-                                                                            "base", "experts"};
+    static const char *const rest[] = {"average", "base"};
+    static const char *const part[] = {"rest", "average", "base", "experts"};
+    static const char *const router[] = {"random", "domain", "gates"};
+    static const char *const prompts[] = {"hidden", "cheap_embed", "random"};
     at_json j;
     char *path = at_join(w->c, dir, "artel.json");
     at_status s = path ? AT_OK : AT_OOM;
@@ -305,6 +410,7 @@ static at_status write_passports(work *w, const at_model *m, const char *dir) {
     at_json_put_string(&j, "mode", "btx");
     at_json_put_string(&j, "rest", rest[w->k.rest]);
     at_json_put_string(&j, "attention", part[w->k.attention]);
+    at_json_put_string(&j, "router", w->kit ? prompts[w->mergekit.gate] : router[w->k.router]);
     at_json_put_string(&j, "base", w->k.base ? w->k.base : "");
     at_json_begin_list(&j, "experts");
     for (int i = 0; i < w->n && s == AT_OK; i++) s = put_expert(w, m, i, &j);
@@ -362,6 +468,7 @@ at_status at_branches_compose(at_ctx *c, at_conf *f, const char *out) {
     const at_btx b = mixture_of(w);
     if (s == AT_OK) s = at_btx_check(c, &b);
     if (s == AT_OK) s = at_btx_make(c, &b, &m);
+    if (s == AT_OK) s = make_prompt_rows(w, m);
     if (s == AT_OK) s = report_parts(w, m);
     if (s == AT_OK && w->train) s = train(w, &m);
     if (s == AT_OK) s = deliver(w, m);

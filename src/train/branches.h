@@ -9,6 +9,7 @@
  *     rest: average | base                 what is no expert
  *     attention: rest | average | base | experts
  *     k: 2, k_att: 2, gate: linear | mlp | gmm, gating_size: 256, renormalise: true
+ *     router: random | domain | gates      rows before any training, see router_rows.h; router_tokens: 1024
  *     trained: routers | all               by the section train, where there is one
  *     data: {train: DATA}                  to be measured on, and trained
  *     train: {...}, losses: {...}          as in a training run

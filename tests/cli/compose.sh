@@ -60,7 +60,7 @@ run 0 "$ARTEL" compose btx.yaml -o threads --threads 1
 check "other bits on one thread" cmp -s plain/model.safetensors threads/model.safetensors
 
 # Every key of the mixture makes another model.
-for key in seed=2 rest=base attention=base attention=experts k=1 k=3 gate=mlp gate=gmm renormalise=false; do
+for key in seed=2 rest=base attention=base attention=experts k=1 k=3 gate=mlp gate=gmm renormalise=false router=domain router=gates; do
     run 0 "$ARTEL" compose btx.yaml -o "by-$key" --set "$key"
     cat "by-$key/model.safetensors" "by-$key/config.json" | md5sum | cut -c1-32 >sum
     check "$key: a model that there was before" test ! -e "$(cat sum)"
@@ -71,6 +71,17 @@ check "k_att" grep -q '"k_att":.*1' att/config.json
 run 0 "$ARTEL" compose btx.yaml -o size --set gate=mlp --set gating_size=7
 run 0 "$ARTEL" inspect size
 prints "gating_size: 7"
+
+for gate in linear mlp gmm; do # rows are made of text: the right experts are chosen without any training
+    for router in domain gates; do
+        run 0 "$ARTEL" compose btx.yaml -o "$router-$gate" --set gate=$gate --set router=$router
+        check "$gate, $router: not better than drawn rows" awk 'END { exit !($NF < 4.166) }' .out
+    done
+done
+run 0 "$ARTEL" compose btx.yaml -o tokens --set router=gates --set router_tokens=64
+check "router_tokens" test "$(md5sum <tokens/model.safetensors)" != "$(md5sum <gates-linear/model.safetensors)"
+run 1 "$ARTEL" compose btx.yaml -o x --set router=domain --set experts.1.name=dd
+says "\`router\`: $data has no domain \`dd\` to make the row of that expert from"
 
 # Every key of the report.
 run 0 "$ARTEL" compose btx.yaml -o r0 --json
@@ -101,6 +112,95 @@ for dir in trained all; do
 done
 run 2 "$ARTEL" compose trained.yaml -o trained
 says "trained exists already"
+
+# ---- in the words of mergekit-moe ------------------------------------------------------------------------------
+cat >kit.yaml <<Y
+base_model: seed/model
+gate_mode: hidden
+dtype: float32
+experts_per_token: 2
+experts:
+  - source_model: aa/model
+    positive_prompts: ["mi no ta", "ke lo"]
+  - source_model: bb/model
+    positive_prompts: ["zu vog"]
+    negative_prompts: ["mi no"]
+    name: bb
+Y
+run 0 "$ARTEL" compose kit.yaml -o kit
+prints "e0               1.57 k parameters  slot 0  aa/model"
+prints "bb               1.57 k parameters  slot 1  bb/model"
+check "the gates are normalised" grep -q '"renormalise_gates":.*true' kit/config.json
+run 0 "$ARTEL" generate kit -p "mi no" -n 4 --seed 1
+for key in gate_mode=cheap_embed gate_mode=random experts_per_token=1 base_model=cc/model \
+    'experts.0.positive_prompts=[vog]' 'experts.1.negative_prompts=[lo]' experts.0.source_model=cc/model; do
+    run 0 "$ARTEL" compose kit.yaml -o x --set "$key"
+    sum=$(cat x/model.safetensors x/config.json | md5sum | cut -c1-32)
+    check "$key: a model that there was before" test ! -e "$sum"
+    : >"$sum"
+    rm -r x
+done
+run 0 "$ARTEL" compose kit.yaml -o measured --set "data.train=$data" --set report.context=32 --set report.windows=1 --set report.skip=4
+prints "mixture"
+run 1 "$ARTEL" compose kit.yaml -o x --set dtype=bfloat16
+says "\`dtype\`: expected float32, found bfloat16"
+run 1 "$ARTEL" compose kit.yaml -o x --set 'shared_experts=[{source_model: x}]'
+says "\`shared_experts\`: is not supported"
+run 1 "$ARTEL" compose kit.yaml -o x --set architecture=mixtral
+says "the result is a ModuleFormer"
+run 1 "$ARTEL" compose kit.yaml -o x --set experts.0.noise_scale=0.1
+says "experts are taken as they are"
+run 1 "$ARTEL" compose kit.yaml -o x --set 'experts.0.positive_prompts=[]'
+says "gate_mode needs texts for every expert; random needs none"
+run 1 "$ARTEL" compose kit.yaml -o x --set 'experts.0.positive_prompts=[""]'
+says "a prompt has no tokens"
+run 1 "$ARTEL" compose kit.yaml -o x --set gate_mode=best
+says "hidden, cheap_embed, random"
+run 1 "$ARTEL" compose kit.yaml -o x --set experts_per_token=3
+says "3 experts a token, but there are 2"
+run 1 "$ARTEL" compose kit.yaml -o x --set mode=ple
+says "a recipe with base_model makes a mixture: mode btx"
+run 1 "$ARTEL" compose kit.yaml -o x --set rest=base
+says "unknown key"
+run 1 "$ARTEL" compose kit.yaml -o x --set experts.1.name=e0
+says "two experts are called"
+
+# ---- an ensemble of whole models -------------------------------------------------------------------------------
+printf 'mode: ensemble\nrouter: router\n%s\n' "$experts" >ensemble.yaml
+run 0 "$ARTEL" compose ensemble.yaml -o ensemble
+prints "aa               "
+check "two answer" grep -q '"k":.*2' ensemble/config.json
+run 0 "$ARTEL" eval ensemble --data "$data" --context 64 --windows 2 --route-on 8 --json
+loss=$(sed -n 's/.*"domain":"aa".*"loss":\([0-9.]*\).*/\1/p' .out | cut -c1-7)
+run 0 "$ARTEL" compose btx.yaml -o again --json --set report.ensemble_router=router
+grep '"report":"ensemble"' .out >row
+check "the report says the same of it: $loss" grep -q "\"loss\":{\"aa\":$loss" row
+run 0 "$ARTEL" eval ensemble --data "$data" --context 64 --windows 2 --usage
+prints "aa 100.0%"
+run 0 "$ARTEL" eval ensemble --data "$data" --windows 2 --json --experts aa,bb
+prints '"domain":"cc"'
+run 0 "$ARTEL" eval ensemble --data "$data" --windows 2 --own
+run 0 "$ARTEL" compose ensemble.yaml -o three --set k=3
+run 0 "$ARTEL" compose ensemble.yaml -o equal --set router= --set k=3
+run 0 "$ARTEL" compose ensemble.yaml -o equal2 --set router=
+check "no router" test ! -e equal/router.safetensors
+for m in three equal equal2; do
+    run 0 "$ARTEL" eval "$m" --data "$data" --context 64 --windows 2 --route-on 8 --json
+    grep '"domain":"all"' .out | sed 's/.*"loss"//' >"all-$m"
+done
+check "k changes nothing" test "$(cat all-equal2)" != "$(cat all-equal)"
+check "the router changes nothing" test "$(cat all-equal)" != "$(cat all-three)"
+run 0 "$ARTEL" generate ensemble -p "mi no" -n 4 --experts aa
+run 2 "$ARTEL" generate ensemble -p "mi no" -n 4
+says "ensemble is an ensemble: \`artel eval\` measures what its models say together"
+run 1 "$ARTEL" eval ensemble --data "$data" --windows 2 --abstain 0.9
+says "it does not abstain"
+run 1 "$ARTEL" compose ensemble.yaml -o x --set k=4
+says "\`k\`: 4 models answer together, but there are 3"
+run 1 "$ARTEL" compose ensemble.yaml -o x --set mode=ple --set k=2
+says "\`k\`: of mode ensemble and btx: else one expert answers"
+run 1 "$ARTEL" compose ensemble.yaml -o x --set mode=ple --set router=
+says "the key \`router\` is missing"
 
 # ---- what is wrong with a mixture: nothing, and then something -------------------------------------------------
 run 0 "$ARTEL" doctor trained

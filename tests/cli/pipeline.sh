@@ -247,7 +247,7 @@ says "nowhere"
 run 2 "$ARTEL" compose compose.yaml -o model
 says "exists"
 run 1 "$ARTEL" compose compose.yaml -o x --set mode=mean
-says "\`mode\`: expected one of ple, jeet, moe-ce, btx, found"
+says "\`mode\`: expected one of ple, jeet, moe-ce, btx, ensemble, found"
 
 mv data data.kept
 cp -r other data

@@ -115,6 +115,7 @@ static void what_a_recipe_may_not_say(void **state) {
     refused("attention: experts\nk_att: 3", "`k_att`: 3 experts a token, but there are 2");
     refused("k: 1\n" TRAINED, "`k`: the gate of a single expert divided by itself is always 1");
     refused("train: {steps: 1}", "`train`: routers are trained on text: `data` is missing");
+    refused("router: gates", "`router`: rows are made from text: `data` is missing");
     refused("init: x", "`init`: the mixture is what the training begins with");
     refused("freeze: ['*']", "`freeze`: the mixture is what the training begins with");
     refused("model: {arch: gpt2}", "`model`: the mixture is what the training begins with");
