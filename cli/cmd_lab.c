@@ -63,8 +63,15 @@ int cmd_lab(int argc, char **argv) {
     at_json_lab_options o = {0};
     const opt table[] = {
         {"output", 'o', OPT_STRING, &o.out, NULL, "DIR", "runs, results and report", 0, 0},
-        {"data", 0, OPT_STRING, &o.data, "build/demo/data", "DIR",
-         "data set; the demo's fits (./demo.sh)", 0, 0},
+        {"data", 0, OPT_STRING, &o.data, NULL, "PATH",
+         "data set, the demo's if none is named (./demo.sh); of mode: tables of tools/tables.sh, "
+         "or "
+         "one CSV",
+         0, 0},
+        {"label", 0, OPT_STRING, &o.label, NULL, "COLUMN", "of mode: what is told from a CSV", 0,
+         0},
+        {"text", 0, OPT_STRING, &o.text, NULL, "DIR", "of mode: data set of its part on text", 0,
+         0},
         {"scale", 0, OPT_STRING, &o.scale, "quick", "SCALE",
          "quick: half an hour on two cores; full: hours", 0, 0},
         UI_OPTIONS(&u),

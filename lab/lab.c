@@ -11,7 +11,7 @@
 #include <string.h>
 
 const char *const at_lab_scale_name[AT_LAB_SCALES] = {"quick", "full", "tiny"};
-const at_lab *const at_labs[] = {&at_lab_moduleformer, &at_lab_mome, NULL};
+const at_lab *const at_labs[] = {&at_lab_moduleformer, &at_lab_mome, &at_lab_mode, NULL};
 
 static const at_lab *find(at_ctx *c, const char *name) {
     const char *known[16];
@@ -28,6 +28,7 @@ static const at_lab *find(at_ctx *c, const char *name) {
 
 static at_status open_data(at_lab_session *l) {
     const char *path = l->o->data;
+    if (l->lab->open) return l->lab->open(l);
     char *manifest = at_join(l->c, path, "manifest.json");
     if (!manifest) return AT_OOM;
     at_status s = AT_OK;
@@ -69,7 +70,7 @@ static at_status claim_folder(at_lab_session *l) {
         at_json j;
         at_json_open_file(&j, l->c);
         for (int i = 0; i < 3; i++) at_json_put_string(&j, want[i][0], want[i][1]);
-        at_json_put_string(&j, "data", l->o->data);
+        if (l->o->data) at_json_put_string(&j, "data", l->o->data);
         s = at_json_save(&j, path);
     }
     at_free(path);
@@ -127,7 +128,13 @@ static at_status conclude(at_lab_session *l) {
 
 at_status at_lab_run(at_ctx *c, const char *name, const at_lab_options *o) {
     at_lab_session l = {.c = c, .o = o, .began = at_now(), .log = c->log, .log_user = c->log_user};
+    at_lab_options own = *o;
     if (!(l.lab = find(c, name))) return c->status;
+    if (!l.lab->open && (own.label || own.text))
+        return at_error(c, AT_ARG, "%s: the lab %s has no use for it",
+                        own.label ? "--label" : "--text", l.lab->name);
+    if (!own.data && !l.lab->open) own.data = AT_LAB_DATA;
+    l.o = &own;
     at_status s = open_data(&l);
     if (s == AT_OK) s = claim_folder(&l);
     if (s == AT_OK && !(l.results_path = at_join(c, o->out, "results.jsonl"))) s = AT_OOM;

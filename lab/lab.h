@@ -31,14 +31,21 @@ typedef struct at_lab {
     const char *title;
     const char *const *claims; /* what will be tried, NULL-terminated */
     at_status (*run)(at_lab_session *l);
+    /** Where its data is no data set: opens it, as far as needed to fill data_hash.  Else NULL. */
+    at_status (*open)(at_lab_session *l);
 } at_lab;
 
 /** NULL-terminated. */
 extern const at_lab *const at_labs[];
-extern const at_lab at_lab_moduleformer, at_lab_mome;
+extern const at_lab at_lab_moduleformer, at_lab_mome, at_lab_mode;
+
+/** The data set that the demo makes. */
+#define AT_LAB_DATA "build/demo/data"
 
 typedef struct at_lab_options {
-    const char *out, *data; /* folders: of the lab, of the data set */
+    const char *out, *data; /* folders: of the lab, of the data set; data may be NULL */
+    const char *label;      /* of `mode`, where data is a table: its column, or NULL         */
+    const char *text;       /* of `mode`: the data set of its part on text, or NULL          */
     at_lab_scale scale;
     /** Closes j. */
     at_status (*emit)(void *user, at_json *j);

@@ -34,6 +34,7 @@ void at_lab_claim_begin(at_lab_session *l, const at_claim *claim, at_json *j) {
     at_json_put_number(j, "null", claim->null);
     at_json_put_string(j, "side", claim->side == AT_ABOVE ? "above" : "below");
     if (claim->bound) at_json_put_string(j, "bound", claim->bound);
+    if (claim->family) at_json_put_string(j, "family", claim->family);
 }
 
 at_status at_lab_claim_end(at_lab_session *l, at_json *j) {
@@ -76,6 +77,27 @@ static cJSON *decided(at_ctx *c, const cJSON *claim, double p_holm) {
     return at_json_value(&j, "claim");
 }
 
+static bool same_family(const cJSON *a, const cJSON *b) {
+    const char *x = at_jsonl_string(a, "family"), *y = at_jsonl_string(b, "family");
+    return x && y ? !strcmp(x, y) : x == y;
+}
+
+/* Corrects each claim among its family. */
+static void correct(const cJSON *claims, int n, const double *p, double *adjusted) {
+    for (int i = 0; i < n; i++) {
+        double own[CLAIMS_MAX], out[CLAIMS_MAX];
+        int m = 0, at = 0;
+        for (int k = 0; k < n; k++) {
+            if (!same_family(cJSON_GetArrayItem(claims, i), cJSON_GetArrayItem(claims, k)))
+                continue;
+            if (k == i) at = m;
+            own[m++] = p[k];
+        }
+        at_stat_holm(own, m, out);
+        adjusted[i] = out[at];
+    }
+}
+
 at_status at_lab_claims_decide(at_lab_session *l) {
     double p[CLAIMS_MAX], adjusted[CLAIMS_MAX];
     const int n = cJSON_GetArraySize(l->claims);
@@ -83,7 +105,7 @@ at_status at_lab_claims_decide(at_lab_session *l) {
     at_status s = all ? AT_OK : l->c->status;
     for (int i = 0; i < n; i++)
         if (!at_jsonl_number(cJSON_GetArrayItem(l->claims, i), "p", &p[i])) p[i] = (double)NAN;
-    at_stat_holm(p, n, adjusted);
+    correct(l->claims, n, p, adjusted);
     for (int i = 0; i < n && s == AT_OK; i++) {
         cJSON *o = decided(l->c, cJSON_GetArrayItem(l->claims, i), adjusted[i]);
         if (!o) s = l->c->status;

@@ -6,7 +6,7 @@
  * A claim says that an effect lies above (side "above") or below ("below") a number, its null.
  * effect is the estimate, ci its 95 % interval, p the two-sided p of an effect of exactly null, n
  * the number of independent samples (training seeds).  p_holm is p corrected for the number of
- * claims of the lab.  The claim holds when the effect lies on its side and p_holm is below 0.05.
+ * claims of the lab, or of those that name the same "family".  The claim holds when the effect lies on its side and p_holm is below 0.05.
  * Numbers that a sample cannot give are null; such a claim does not hold.
  *
  * "bound": the effect is no estimate but a limit.  "at_least": the true one is as large or larger,
@@ -22,6 +22,7 @@ typedef enum at_claim_side { AT_BELOW = -1, AT_ABOVE = 1 } at_claim_side;
 
 typedef struct at_claim {
     const char *text, *unit, *bound; /* bound: as above, or NULL           */
+    const char *family;              /* or NULL                            */
     at_estimate e;                   /* p: of null                         */
     double null;
     at_claim_side side;

@@ -44,7 +44,12 @@ static at_status scale_of(at_ctx *c, const char *name, at_lab_scale *out) {
 artel_status at_json_lab(artel *a, const char *name, const at_json_lab_options *o, artel_emit emit,
                          void *user) {
     sink k = {a, emit, user};
-    at_lab_options options = {.out = o->out, .data = o->data, .emit = pass_on, .user = &k};
+    at_lab_options options = {.out = o->out,
+                              .data = o->data,
+                              .label = o->label,
+                              .text = o->text,
+                              .emit = pass_on,
+                              .user = &k};
     at_status s = scale_of(&a->ctx, o->scale, &options.scale);
     return (artel_status)(s == AT_OK ? at_lab_run(&a->ctx, name, &options) : s);
 }

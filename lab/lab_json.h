@@ -7,8 +7,11 @@
 artel_status at_json_labs(artel *a, artel_emit emit, void *user);
 
 typedef struct at_json_lab_options {
-    const char *out;   /* folder of the lab's runs, results and report          */
-    const char *data;  /* a data set folder                                     */
+    const char *out; /* folder of the lab's runs, results and report          */
+    const char
+        *data; /* a data set folder, the demo's where it is NULL; of `mode` see docs/lab.md */
+    const char *label; /* of `mode`: the column of a table, or NULL             */
+    const char *text;  /* of `mode`: a data set folder, or NULL                 */
     const char *scale; /* "quick" (half an hour on two cores), "full" (hours), "tiny" (a test) */
 } at_json_lab_options;
 /**

@@ -192,3 +192,45 @@ at_status at_stat_bca(at_ctx *c, const double *x, int64_t n, double null, int64_
     out->p = at_stat_sign_flip(x, n, null, seed);
     return AT_OK;
 }
+
+typedef struct {
+    double size;
+    bool positive;
+} signed_size;
+
+static int by_size(const void *a, const void *b) {
+    const double x = ((const signed_size *)a)->size, y = ((const signed_size *)b)->size;
+    return (x > y) - (x < y);
+}
+
+double at_stat_wilcoxon(const double *x, int64_t n, double null) {
+    signed_size d[AT_WILCOXON_MAX];
+    /* share[w]: of the choices of signs so far that have the sum w of doubled ranks, which are whole */
+    double share[AT_WILCOXON_MAX * (AT_WILCOXON_MAX + 1) + 1] = {1};
+    int64_t m = 0, seen = 0, top = 0;
+    if (n < 1 || n > AT_WILCOXON_MAX) return (double)NAN;
+    for (int64_t i = 0; i < n; i++) {
+        const double v = x[i] - null;
+        if (isnan(v)) return (double)NAN;
+        if (v > 0 || v < 0) d[m++] = (signed_size){fabs(v), v > 0};
+    }
+    if (m > 1) qsort(d, (size_t)m, sizeof *d, by_size);
+    for (int64_t i = 0, j = 0; i < m; i = j) {
+        while (j < m && !(d[j].size > d[i].size)) j++;
+        const int64_t rank = i + 1 + j; /* twice the mean of i + 1 .. j */
+        for (int64_t k = i; k < j; k++) {
+            seen += d[k].positive ? rank : 0;
+            for (int64_t w = top; w >= 0; w--) {
+                share[w + rank] += share[w] / 2;
+                share[w] /= 2;
+            }
+            top += rank;
+        }
+    }
+    double below = 0, above = 0;
+    for (int64_t w = 0; w <= top; w++) {
+        if (w <= seen) below += share[w];
+        if (w >= seen) above += share[w];
+    }
+    return fmin(1, 2 * fmin(below, above));
+}

@@ -65,4 +65,14 @@ double at_stat_sign_flip(const double *x, int64_t n, double null, uint64_t seed)
 at_status at_stat_bca(at_ctx *c, const double *x, int64_t n, double null, int64_t resamples,
                       uint64_t seed, at_estimate *out);
 
+/**
+ * Two-sided p of the signed-rank test of F. Wilcoxon, 1945, exact: |x_i - null| are ranked, equal ones
+ * have the mean of their ranks, those that are 0 are left out, and the sum of the ranks of the positive
+ * ones is held against its distribution over all 2^n choices of signs:
+ *   p = min(1, 2 min(P(W <= w), P(W >= w))).
+ * 1 where all are 0; NaN without numbers, or with more than AT_WILCOXON_MAX.  The least p is 2 / 2^n.
+ */
+enum { AT_WILCOXON_MAX = 64 };
+double at_stat_wilcoxon(const double *x, int64_t n, double null);
+
 #endif

@@ -44,7 +44,7 @@ static at_status origin_of(at_ctx *c, const at_recipe *r, at_table_origin *o) {
         if (!(o->levels[o->n_levels] = at_strdup(c, r->table.categories.item[o->n_levels])))
             return AT_OOM;
     if (r->table.frame && !(o->frame = at_strdup(c, r->table.frame))) return AT_OOM;
-    return at_table_sum(c, r->data.train, o->sha256);
+    return AT_OK;
 }
 
 /* The column that is predicted: named, or the last one. */
@@ -133,23 +133,48 @@ static at_status read_test(at_ctx *c, const at_recipe *r, at_table_set *set) {
     return s;
 }
 
-at_status at_table_set_open(at_ctx *c, const at_recipe *r, bool classes, at_table_set **out) {
-    const at_table_options how = reading_of(r);
-    at_table t = {0};
+static at_status make(at_ctx *c, const at_recipe *r, at_table *t, bool classes, at_table_set *set) {
     int64_t label = 0;
-    at_table_set *set = *out = at_calloc(c, 1, sizeof *set);
-    if (!set) return AT_OOM;
     at_status s = origin_of(c, r, &set->origin);
-    if (s == AT_OK) s = at_table_read(c, r->data.train, &how, &t);
-    if (s == AT_OK && set->origin.resized && !t.file)
+    if (s == AT_OK && set->origin.resized && !t->file)
         s = at_error(c, AT_CONFIG, "table.image_size: %s is no picture and no folder of pictures",
                      r->data.train);
-    if (s == AT_OK) s = label_of(c, r, &t, classes, &label);
-    if (s == AT_OK) s = fill(c, r, &t, label, set);
-    at_table_close(&t);
-    if (s == AT_OK && r->table.test) s = read_test(c, r, set);
+    if (s == AT_OK) s = label_of(c, r, t, classes, &label);
+    return s == AT_OK ? fill(c, r, t, label, set) : s;
+}
+
+at_status at_table_set_of(at_ctx *c, const at_recipe *r, at_table *t, bool classes,
+                          at_table_set **out) {
+    at_table_set *set = *out = at_calloc(c, 1, sizeof *set);
+    if (!set) return AT_OOM;
+    const at_status s = make(c, r, t, classes, set);
     if (s == AT_OK) return AT_OK;
     at_table_set_close(set);
     *out = NULL;
     return s;
+}
+
+at_status at_table_set_open(at_ctx *c, const at_recipe *r, bool classes, at_table_set **out) {
+    const at_table_options how = reading_of(r);
+    at_table t = {0};
+    *out = NULL;
+    at_status s = at_table_read(c, r->data.train, &how, &t);
+    if (s == AT_OK) s = at_table_set_of(c, r, &t, classes, out);
+    at_table_close(&t);
+    if (s == AT_OK) s = at_table_sum(c, r->data.train, (*out)->origin.sha256);
+    if (s == AT_OK && r->table.test) s = read_test(c, r, *out);
+    if (s == AT_OK) return AT_OK;
+    at_table_set_close(*out);
+    *out = NULL;
+    return s;
+}
+
+at_data at_table_data(at_table_set *s) {
+    at_data d = {.set = s,
+                 .outputs = s->features.classes.n ? s->features.classes.n : 1,
+                 .inputs = s->features.inputs,
+                 .image = at_features_image(&s->features),
+                 .samples = s->part[AT_PART_TRAIN].n};
+    memcpy(d.hash, s->origin.sha256, sizeof d.hash);
+    return d;
 }

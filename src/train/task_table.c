@@ -28,12 +28,7 @@ static at_status open_data(at_ctx *c, const at_recipe *r, bool classes, at_data 
     at_table_set *set = NULL;
     const at_status s = at_table_set_open(c, r, classes, &set);
     if (s != AT_OK) return s;
-    *out = (at_data){.set = set,
-                     .outputs = classes ? set->features.classes.n : 1,
-                     .inputs = set->features.inputs,
-                     .image = at_features_image(&set->features),
-                     .samples = set->part[AT_PART_TRAIN].n};
-    memcpy(out->hash, set->origin.sha256, sizeof out->hash);
+    *out = at_table_data(set);
     return AT_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "report/report.h"
+#include "train/fit.h"
 #include "train/teachers.h"
 #include <math.h>
 #include <stdio.h>
@@ -27,21 +28,10 @@ typedef struct {
 /* ---- parts ------------------------------------------------------------------------ */
 
 static at_status open_model(loop *l, at_conf *f) {
-    at_ctx *c = l->c;
-    const at_recipe *r = &l->recipe;
-    at_status s = at_recipe_modules(c, f, l->data.part, l->data.parts);
-    if (s == AT_OK && l->data.inputs)
-        s = at_recipe_sizes(c, f, l->data.inputs, l->data.outputs, l->data.image);
-    if (s == AT_OK)
-        s = r->top.init
-                ? at_model_load(c, r->top.init, true, &l->model)
-                : at_model_new(c, f, "model", l->data.outputs, (uint64_t)r->top.seed, &l->model);
-    if (s == AT_OK)
-        s = l->task->check_model(c, r, &l->data, l->model, r->top.init ? r->top.init : "the model");
-    if (s == AT_OK) s = at_recipe_freeze(c, f, r, &l->model->store);
+    const at_status s = at_fit_model(l->c, f, &l->recipe, &l->data, &l->model);
     if (s != AT_OK) return s;
     l->out->numel = at_model_numel(l->model);
-    return l->task->sign_model(c, &l->data, l->model);
+    return l->task->sign_model(l->c, &l->data, l->model);
 }
 
 static at_status open_teacher(loop *l) {
@@ -86,7 +76,19 @@ static at_status open_run(loop *l, at_conf *f, const char *path) {
 
 /* ---- events ------------------------------------------------------------------------- */
 
-static at_status log_step(loop *l, const at_step_report *r) {
+static void say_progress(loop *l, const at_step_report *r) {
+    const double now = at_now();
+    const at_train_state *p = &l->trainer.progress;
+    if (now - l->said < 0.2 && p->step < l->recipe.train.steps) return;
+    l->said = now;
+    const double eta = p->seconds / (double)p->step * (double)(l->recipe.train.steps - p->step);
+    at_log(l->c, AT_LOG_PROGRESS, "step %lld/%lld  loss %.4f  lr %.2e  %.0f tokens/s  eta %d:%02d",
+           (long long)p->step, (long long)l->recipe.train.steps, r->loss, r->lr,
+           (double)r->tokens / r->seconds, (int)(eta / 60), (int)eta % 60);
+}
+
+static at_status log_step(void *user, const at_step_report *r) {
+    loop *l = user;
     const at_train_state *p = &l->trainer.progress;
     at_json j;
     at_json_open(&j, l->c);
@@ -114,18 +116,9 @@ static at_status log_step(loop *l, const at_step_report *r) {
     at_json_put_number(&j, "lr", r->lr);
     at_json_put_number(&j, "grad_norm", r->norm);
     at_json_put_number(&j, "tok_s", (double)r->tokens / r->seconds);
+    l->out->loss = r->loss;
+    say_progress(l, r);
     return at_runfolder_log(&l->run, &j);
-}
-
-static void say_progress(loop *l, const at_step_report *r) {
-    const double now = at_now();
-    const at_train_state *p = &l->trainer.progress;
-    if (now - l->said < 0.2 && p->step < l->recipe.train.steps) return;
-    l->said = now;
-    const double eta = p->seconds / (double)p->step * (double)(l->recipe.train.steps - p->step);
-    at_log(l->c, AT_LOG_PROGRESS, "step %lld/%lld  loss %.4f  lr %.2e  %.0f tokens/s  eta %d:%02d",
-           (long long)p->step, (long long)l->recipe.train.steps, r->loss, r->lr,
-           (double)r->tokens / r->seconds, (int)(eta / 60), (int)eta % 60);
 }
 
 static void say_score(const loop *l, double loss, double accuracy) {
@@ -156,47 +149,10 @@ static at_status log_score(void *user, const char *part, double loss, double acc
     return at_runfolder_log(&l->run, &j);
 }
 
-static at_status validate(loop *l) {
-    return l->task->evaluate(&l->learner, l->c, &l->cp, log_score, l);
-}
-
-static at_status save(loop *l) {
+static at_status save(void *user) {
+    loop *l = user;
     return at_runfolder_save(&l->run, &l->learner, &l->trainer.progress, l->data.tokenizer,
                              l->recipe.train.keep);
-}
-
-static bool due(int64_t step, int64_t every) { return every > 0 && step % every == 0; }
-
-static bool done(const loop *l) { return l->task->done && l->task->done(&l->learner); }
-
-static at_status steps(loop *l) {
-    const at_recipe *r = &l->recipe;
-    at_train_state *p = &l->trainer.progress;
-    int64_t saved = p->step ? p->step : -1;
-    at_status s = AT_OK;
-    while (p->step < r->train.steps && s == AT_OK && !done(l) && !at_interrupted(l->c)) {
-        at_step_report rep;
-        if ((s = at_trainer_step(&l->trainer, &rep)) != AT_OK) return s;
-        l->out->loss = rep.loss;
-        s = log_step(l, &rep);
-        say_progress(l, &rep);
-        const bool last = p->step == r->train.steps;
-        if (s == AT_OK && (last || due(p->step, r->train.eval_every))) s = validate(l);
-        if (s == AT_INTERRUPTED) s = AT_OK; /* the step itself is complete: save it below */
-        if (s == AT_OK && (last || due(p->step, r->train.save_every))) {
-            s = save(l);
-            saved = p->step;
-        }
-    }
-    if (s == AT_OK && p->step < r->train.steps && !done(l)) {
-        if (p->step > 0 && saved != p->step) s = save(l);
-        if (s == AT_OK)
-            s = at_error(l->c, AT_INTERRUPTED,
-                         "interrupted at step %lld of %lld; continue with "
-                         "--resume",
-                         (long long)p->step, (long long)r->train.steps);
-    }
-    return s;
 }
 
 static at_status write_result(loop *l) {
@@ -242,7 +198,8 @@ at_status at_train(at_ctx *c, at_conf *recipe, const char *run, const at_train_o
     if (s == AT_OK) s = open_model(&l, recipe);
     if (s == AT_OK) s = open_teacher(&l);
     if (s == AT_OK) s = open_run(&l, recipe, run);
-    if (s == AT_OK) s = steps(&l);
+    const at_fit_events events = {log_step, log_score, save, &l};
+    if (s == AT_OK) s = at_fit_steps(&l.trainer, &events);
     if (s == AT_OK) s = finish(&l);
     out->progress = l.trainer.progress;
     at_trainer_close(&l.trainer);

@@ -86,6 +86,31 @@ static void test_holm(void **state) {
     near(got[0], 0.01, 0);
 }
 
+/* By counting all 2^n choices of signs, ranks having been given by hand; the first is the example of SciPy's
+   manual, which says 0.041259765625. */
+static void test_wilcoxon(void **state) {
+    (void)state;
+    const double plain[] = {6, 8, 14, 16, 23, 24, 28, 29, 41, -48, 49, 56, 60, -67, 75};
+    near(at_stat_wilcoxon(plain, 15, 0), 0.041259765625, 1e-15);
+    const double five[] = {1, 2, 3, 4, 5};
+    near(at_stat_wilcoxon(five, 5, 0), 2.0 / 32, 1e-15);
+    near(at_stat_wilcoxon(five, 5, 3), 1, 1e-15);     /* -2 -1 0 1 2: in the middle */
+    near(at_stat_wilcoxon(five, 5, 2), 0.375, 1e-15); /* -1 0 1 2 3 */
+    const double ties[] = {1, 1, 2, -2, 3};
+    near(at_stat_wilcoxon(ties, 5, 0), 0.375, 1e-15);
+    const double zeros[] = {0, 0, 0}, one[] = {2};
+    near(at_stat_wilcoxon(zeros, 3, 0), 1, 0);
+    near(at_stat_wilcoxon(one, 1, 0), 1, 0);
+    near(at_stat_wilcoxon((const double[]){0.5, 1.5, -0.25, 2.5}, 4, 0), 0.25, 1e-15);
+    double many[AT_WILCOXON_MAX + 1];
+    for (int i = 0; i <= AT_WILCOXON_MAX; i++) many[i] = i + 1;
+    near(at_stat_wilcoxon(many, AT_WILCOXON_MAX, 0), ldexp(1, 1 - AT_WILCOXON_MAX), 1e-30);
+    assert_true(isnan(at_stat_wilcoxon(many, AT_WILCOXON_MAX + 1, 0)));
+    assert_true(isnan(at_stat_wilcoxon(many, 0, 0)));
+    many[3] = (double)NAN;
+    assert_true(isnan(at_stat_wilcoxon(many, 9, 0)));
+}
+
 /* Of x = 0.1 i^2, i = 1..20, NumPy finds with a million resamples 9.40 to 20.375. */
 static void test_bca(void **state) {
     (void)state;
@@ -203,7 +228,7 @@ int main(void) {
         cmocka_unit_test(test_t),         cmocka_unit_test(test_interval),
         cmocka_unit_test(test_sign_flip), cmocka_unit_test(test_bca),
         cmocka_unit_test(test_holm),      cmocka_unit_test(test_frontier),
-        cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_wilcoxon),  cmocka_unit_test(test_probe),
     };
     return cmocka_run_group_tests_name("lab", tests, NULL, NULL);
 }

@@ -257,6 +257,34 @@ static void test_correction(void **state) {
     close_lab();
 }
 
+static void make_of(const char *family, double p) {
+    at_json j;
+    const at_claim c = {.text = "x",
+                        .unit = "y",
+                        .family = family,
+                        .side = AT_ABOVE,
+                        .e = {.mean = 1, .lo = 0.5, .hi = 2, .p = p, .n = 5}};
+    at_lab_claim_begin(&session, &c, &j);
+    OK(at_lab_claim_end(&session, &j));
+}
+
+/* Each family is corrected for its own number; those of none are one, too. */
+static void test_families(void **state) {
+    (void)state;
+    static const double want[] = {0.06, 0.04, 0.09, 0.02, 0.06, 0.06};
+    open_lab(3);
+    make_of("a", 0.03);
+    make_of("b", 0.04);
+    make_of("a", 0.09);
+    make_of(NULL, 0.01);
+    make_of("a", 0.02);
+    make_of(NULL, 0.06);
+    OK(at_lab_claims_decide(&session));
+    for (int i = 0; i < 6; i++) near(value(claim(i), "p_holm"), want[i], 1e-15);
+    assert_true(holds(1) && holds(3) && !holds(0));
+    close_lab();
+}
+
 /* These never hold: an effect on the other side of the null, no number, a limit on the wrong
    side. */
 static void test_sides(void **state) {
@@ -409,7 +437,7 @@ int main(void) {
         cmocka_unit_test(test_within),     cmocka_unit_test(test_before),
         cmocka_unit_test(test_correction), cmocka_unit_test(test_sides),
         cmocka_unit_test(test_split),      cmocka_unit_test(test_widen),
-        cmocka_unit_test(test_no_rate),
+        cmocka_unit_test(test_no_rate),    cmocka_unit_test(test_families),
     };
     const int failed = cmocka_run_group_tests_name("lab claims", tests, NULL, NULL);
     (void)at_remove_tree(&ctx, out);
