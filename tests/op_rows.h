@@ -457,6 +457,37 @@ static at_tensor *b_pool_mean(at_run *r, at_tensor **t) {
 static at_tensor *b_pool_all(at_run *r, at_tensor **t) {
     return at_pool_window(r, t[0], &(at_window){3, 4, 1, 0}, AT_POOL_MEAN);
 }
+/* Running means and variances that are not touched. */
+static at_tensor *normed_by_batch(at_run *r, at_tensor *x, const at_routing *ro, bool batch) {
+    static at_real zero[4], ones[4] = {1, 1, 1, 1};
+    static at_tensor mean, var;
+    at_tensor *means[3] = {&mean, &mean, &mean}, *vars[3] = {&var, &var, &var};
+    mean = (at_tensor){.rank = 1, .dim = {at_cols(x)}, .data = zero};
+    var = (at_tensor){.rank = 1, .dim = {at_cols(x)}, .data = ones};
+    at_tensor **m = at_run_alloc(r, sizeof means), **v = at_run_alloc(r, sizeof vars);
+    memcpy(m, means, sizeof means);
+    memcpy(v, vars, sizeof vars);
+    return at_batchnorm(
+        r, x, ro,
+        &(at_batch_norm){
+            .mean = m, .var = v, .momentum = 0.1, .eps = 1e-5, .batch = batch, .keep = true});
+}
+static at_tensor *b_batchnorm(at_run *r, at_tensor **t) {
+    at_routing ro;
+    routed(r, t[0]->dim[0], 3, t[0]->dim[1], false, &ro);
+    return normed_by_batch(r, t[0], &ro, true);
+}
+static at_tensor *b_batchnorm_running(at_run *r, at_tensor **t) {
+    at_routing ro;
+    routed(r, t[0]->dim[0], 3, t[0]->dim[1], false, &ro);
+    return normed_by_batch(r, t[0], &ro, false);
+}
+static at_tensor *b_batchnorm_single(at_run *r, at_tensor **t) { /* added to the gradient of x */
+    at_routing ro;
+    if (!at_routing_single(r, t[0]->dim[0], &ro)) return NULL;
+    at_tensor *y = normed_by_batch(r, t[0], &ro, true);
+    return at_add(r, y, t[0]);
+}
 static at_tensor *b_swap(at_run *r, at_tensor **t) { return at_swap(r, t[0]); }
 static at_tensor *b_swap_twice(at_run *r, at_tensor **t) { /* gradients are added to */
     at_tensor *y = at_swap(r, t[0]);
@@ -592,6 +623,9 @@ static const row rows[] = {
     {"pool/over",         b_pool_over,      1, {{2, 3, 4, 2}}},
     {"pool/mean",         b_pool_mean,      1, {{2, 4, 4, 2}}},
     {"pool/all",          b_pool_all,       1, {{3, 3, 4, 2}}},
+    {"batchnorm",         b_batchnorm,      1, {{9, 2, 3}}},
+    {"batchnorm/running", b_batchnorm_running, 1, {{9, 2, 3}}},
+    {"batchnorm/blocks",  b_batchnorm_single, 1, {{300, 1, 2}}},
     {"swap",              b_swap,           1, {{2, 3, 4, 5}}},
     {"swap/twice",        b_swap_twice,     1, {{2, 3, 3, 2}}},
     {"l2norm",            b_l2norm,         1, {{3, 2, 5}}},

@@ -9,7 +9,7 @@
 #include "arch/pass.h"
 #include "tensor/store.h"
 
-enum { AT_BANK_PARTS = 8 };
+enum { AT_BANK_PARTS = 16 };
 
 typedef struct at_bank {
     at_router_id id;

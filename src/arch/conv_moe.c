@@ -10,7 +10,9 @@
  * convolution are made once for all experts; its places are tokens that ask the experts of their image.
  * Operations of a convolution: 2 N h' w' (kernel^2 in) out, K times that for K experts.
  *
- * A norm has no gain of its own: behind the activation the next layer's weights can do the same.
+ * A norm has no gain of its own: behind the activation the next layer's weights can do the same.  The running
+ * means and variances of batch norm, of each expert its own, are parameters that are never learnt, so that
+ * files and checkpoints have them.
  * With one expert it is a plain convolutional network.
  */
 #include "arch/row_experts.h"
@@ -23,15 +25,15 @@ typedef struct {
     int64_t expert_layers, expert_channels, hidden_size, n_layer;
     int expert, pool, norm, gate_input, activation;
     at_gate_config gate;
-    double hidden_pdrop, initializer_range;
+    double norm_momentum, hidden_pdrop, initializer_range;
 } config;
 
 enum { RELU, GELU };
 enum { EXPERT_MLP, EXPERT_CONV };
 enum { POOL_MAX, POOL_MEAN, POOL_NONE };
-enum { NORM_NONE, NORM_LAYER };
+enum { NORM_NONE, NORM_LAYER, NORM_BATCH };
 enum { GATE_FLAT, GATE_POOLED };
-enum { LAYERS = AT_BANK_PARTS / 2, STEM = 6 };
+enum { LAYERS = AT_EXPERT_LAYERS, STEM = 6 };
 
 #define AT(field)      offsetof(config, field)
 #define OF_GATE(field) offsetof(config, gate.field)
@@ -51,8 +53,10 @@ static const at_key keys[] = {
     {"pool", AT_KEY_CHOICE, AT(pool), "max", 0, 0, "max|mean|none", "after each convolution"},
     {"pool_size", AT_KEY_INT, AT(pool_size), "2", 1, 64, NULL,
      "side of the square of pixels that becomes one"},
-    {"norm", AT_KEY_CHOICE, AT(norm), "none", 0, 0, "none|layer",
-     "after each convolution: layer norm over the channels of a place"},
+    {"norm", AT_KEY_CHOICE, AT(norm), "none", 0, 0, "none|layer|batch",
+     "after each convolution: over the channels of a place, or of a channel over places and batch"},
+    {"norm_momentum", AT_KEY_REAL, AT(norm_momentum), "0.1", 0, 1, NULL,
+     "of batch norm: share of a batch in the running means and variances"},
     {"expert", AT_KEY_CHOICE, AT(expert), "mlp", 0, 0, "mlp|conv",
      "a perceptron, or convolutions before one"},
     {"expert_layers", AT_KEY_INT, AT(expert_layers), "1", 1, LAYERS - 1, NULL,
@@ -151,6 +155,8 @@ typedef struct {
     config c;
     place seen; /* what the stem makes of an image */
     at_tensor *weight[STEM], *bias[STEM];
+    at_tensor *mean[STEM], *var[STEM];                  /* of batch norm: buffers */
+    const at_stack *own_mean[LAYERS], *own_var[LAYERS]; /* the same of experts    */
     at_banks banks; /* one: convolutions, then the layers of the perceptron */
     at_gate gate;
 } conv_moe;
@@ -166,6 +172,11 @@ static at_layer_init fresh(const config *c) {
     return (at_layer_init){c->initializer_range, c->activation == RELU};
 }
 
+/* It is saved as parameters are, and not learnt. */
+static void buffer(at_tensor *t) {
+    if (t) at_param_freeze(at_param_of(t));
+}
+
 static void stem_init(at_store *s, conv_moe *m) {
     const config *c = &m->c;
     m->seen = image_of(c);
@@ -175,8 +186,26 @@ static void stem_init(at_store *s, conv_moe *m) {
         m->weight[i] = at_param(s, AT_INIT_UNIFORM, at_layer_spread(fresh(c), matrix[0]), 2, matrix,
                                 "conv.stem.%d.weight", i);
         m->bias[i] = at_param(s, AT_INIT_ZERO, 0, 1, &out, "conv.stem.%d.bias", i);
+        if (c->norm == NORM_BATCH) {
+            m->mean[i] = at_param(s, AT_INIT_ZERO, 0, 1, &out, "conv.stem.%d.mean", i);
+            m->var[i] = at_param(s, AT_INIT_ONE, 0, 1, &out, "conv.stem.%d.variance", i);
+            buffer(m->mean[i]);
+            buffer(m->var[i]);
+        }
         m->seen = after(c, m->seen, out);
     }
+}
+
+static const at_stack *own_buffer(at_store *s, int layer, const char *what, at_init init,
+                                  int64_t experts, int64_t channels) {
+    const int64_t dim[2] = {experts, channels};
+    char path[64], leaf[32];
+    (void)snprintf(path, sizeof path, "conv.experts.%d.%s", layer, what);
+    (void)snprintf(leaf, sizeof leaf, "%d.%s", layer, what);
+    const at_stack *k =
+        at_param_stack(s, init, 0, 2, dim, (at_stack_names){path, "conv.bank", leaf}, false);
+    for (int64_t e = 0; k && e < experts; e++) buffer(k->slot[e]);
+    return k;
 }
 
 static void experts_init(at_store *s, conv_moe *m) {
@@ -194,6 +223,13 @@ static void experts_init(at_store *s, conv_moe *m) {
         at_expert_layer_init(s, b, "conv", i, in, c->hidden_size, fresh(c));
     at_expert_layer_init(s, b, "conv", last, in, labels_of(c),
                          (at_layer_init){c->initializer_range, false});
+    for (int i = 0; c->norm == NORM_BATCH && i < own; i++) {
+        const int64_t n = c->expert_channels;
+        m->own_mean[i] = own_buffer(s, i, "mean", AT_INIT_ZERO, b->n, n);
+        m->own_var[i] = own_buffer(s, i, "variance", AT_INIT_ONE, b->n, n);
+        b->part[b->parts++] = m->own_mean[i];
+        b->part[b->parts++] = m->own_var[i];
+    }
 }
 
 static at_status conv_moe_init(at_store *s, const void *cfg, void **model) {
@@ -222,33 +258,60 @@ static at_tensor *act(at_run *r, const config *c, at_tensor *x) {
     return c->activation == RELU ? at_relu(r, x) : at_gelu(r, x, AT_GELU_ERF);
 }
 
-/* Each place to mean 0 and variance 1; bias NULL: it comes later. */
-static at_tensor *normed(at_run *r, at_tensor *x, at_tensor *bias) {
+/* Of the layer that a norm and a bias follow. */
+typedef struct {
+    at_tensor *const *bias, *const *mean, *const *var; /* of each expert, or of all */
+    bool alone;                                        /* there is one              */
+} behind;
+
+/* Places to mean 0 and variance 1, each or each channel, and the bias: x [.., C], of the slots of ro or where
+   there is one of everything, in any shape -> as many values. */
+static at_tensor *normed(at_run *r, const config *c, at_tensor *x, const behind *l,
+                         const at_routing *ro, const at_pass *p) {
     if (!x) return NULL;
     const int64_t n = at_cols(x);
-    at_tensor *gain = at_new(r, 1, &n);
-    for (int64_t i = 0; gain && !r->dry && i < n; i++) gain->data[i] = 1;
-    return at_layernorm(r, x, gain, bias, 1e-5);
+    at_routing one;
+    if (c->norm == NORM_LAYER) {
+        at_tensor *gain = at_new(r, 1, &n);
+        for (int64_t i = 0; gain && !r->dry && i < n; i++) gain->data[i] = 1;
+        x = at_layernorm(r, x, gain, l->alone ? l->bias[0] : NULL, 1e-5);
+        return l->alone ? x : at_expert_bias(r, x, l->bias, ro);
+    }
+    if (l->alone) {
+        if (!at_routing_single(r, at_rows(x), &one)) return NULL;
+        x = at_view(r, x, 3, (int64_t[]){at_rows(x), 1, n});
+        ro = &one;
+    }
+    x = at_batchnorm(r, x, ro,
+                     &(at_batch_norm){.mean = l->mean,
+                                      .var = l->var,
+                                      .momentum = c->norm_momentum,
+                                      .eps = 1e-5,
+                                      .batch = r->train,
+                                      .keep = p->collect});
+    return at_expert_bias(r, x, l->bias, ro);
 }
 
 /* x of places in images of this many channels -> the same, pooled. */
 static at_tensor *pooled(at_run *r, const config *c, at_tensor *x, const int64_t dim[4]) {
     const at_window v = pool_of(c);
-    x = at_view(r, x, 4, dim);
+    x = x ? at_view(r, x, 4, dim) : NULL;
     if (c->pool == POOL_NONE) return x;
     return at_pool_window(r, x, &v, c->pool == POOL_MAX ? AT_POOL_MAX : AT_POOL_MEAN);
 }
 
-static at_tensor *stem(at_run *r, const conv_moe *m, at_tensor *x) {
+static at_tensor *stem(at_run *r, const conv_moe *m, at_tensor *x, const at_pass *p) {
     const config *c = &m->c;
     const at_window v = window_of(c);
-    const bool norm = c->norm == NORM_LAYER;
+    const bool norm = c->norm != NORM_NONE;
     for (int i = 0; i < c->stem_layers; i++) {
-        x = at_patches(r, x, &v);
+        if (!(x = at_patches(r, x, &v))) return NULL;
+        const int64_t dim[4] = {x->dim[0], x->dim[1], x->dim[2], stem_channels(c, i)};
         x = at_linear_io(r, x, m->weight[i], norm ? NULL : m->bias[i]);
-        if (norm) x = normed(r, x, m->bias[i]);
+        if (norm)
+            x = normed(r, c, x, &(behind){&m->bias[i], &m->mean[i], &m->var[i], true}, NULL, p);
         x = act(r, c, x);
-        x = x ? pooled(r, c, x, x->dim) : NULL;
+        x = pooled(r, c, x, dim);
     }
     return x;
 }
@@ -256,12 +319,13 @@ static at_tensor *stem(at_run *r, const conv_moe *m, at_tensor *x) {
 /* Convolution i of the K experts that each image asks; x: images [N, h, w, C] that all of them read, or at
    i > 0 each its own [N K, h, w, C] -> [N K, h', w', C']. */
 static at_tensor *own_convolution(at_run *r, const conv_moe *m, int i, at_tensor *x,
-                                  const at_routing *ro) {
+                                  const at_routing *ro, const at_pass *p) {
     const config *c = &m->c;
     const at_bank *b = m->banks.bank;
     const at_window v = window_of(c);
-    const bool norm = c->norm == NORM_LAYER, alone = b->n == 1;
-    at_tensor *bias = alone ? b->part[2 * i + 1]->slot[0] : NULL;
+    const bool norm = c->norm != NORM_NONE, alone = b->n == 1, batch = c->norm == NORM_BATCH;
+    const behind l = {b->part[2 * i + 1]->slot, batch ? m->own_mean[i]->slot : NULL,
+                      batch ? m->own_var[i]->slot : NULL, alone};
     at_routing of = {0};
     if (!(x = at_patches(r, x, &v))) return NULL;
     const int64_t n = x->dim[0], down = x->dim[1], across = x->dim[2], places = down * across;
@@ -269,8 +333,7 @@ static at_tensor *own_convolution(at_run *r, const conv_moe *m, int i, at_tensor
     if (!alone && !at_routing_places(r, ro, places, i > 0, &of)) return NULL;
     x = at_view(r, x, 2, (int64_t[]){n * places, x->dim[3]});
     x = at_expert_layer(r, b, i, x, &of, !norm);
-    if (norm) x = normed(r, x, bias);
-    if (norm && !alone) x = at_expert_bias(r, x, b->part[2 * i + 1]->slot, &of);
+    if (norm) x = normed(r, c, x, &l, &of, p);
     x = act(r, c, x);
     x = pooled(r, c, x, (int64_t[]){n, down, across, k * out});
     if (k == 1 || !x) return x;
@@ -303,9 +366,9 @@ static at_tensor *conv_moe_hidden(at_run *r, void *model, const at_input *in, at
                        (long long)image.channels);
     at_tensor *x = at_new(r, 4, (int64_t[]){in->B, image.height, image.width, image.channels});
     if (x && !r->dry) memcpy(x->data, in->values, (size_t)at_numel(x) * sizeof *x->data);
-    x = stem(r, m, x);
+    x = stem(r, m, x, p);
     at_tensor *gates = b->n > 1 ? at_gate_open(r, &m->gate, view_of_gate(r, m, x), p, &ro) : NULL;
-    for (int i = 0; i < own; i++) x = own_convolution(r, m, i, x, &ro);
+    for (int i = 0; i < own; i++) x = own_convolution(r, m, i, x, &ro, p);
     if (!x) return NULL;
     const int64_t k = x->dim[0] / in->B, each = at_numel(x) / x->dim[0];
     const int64_t dim[3] = {in->B, k, each};

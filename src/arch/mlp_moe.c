@@ -16,7 +16,6 @@ typedef struct {
 } config;
 
 enum { RELU, GELU };
-enum { LAYERS = AT_BANK_PARTS / 2 }; /* of an expert, a matrix and a bias each */
 
 #define AT(field)      offsetof(config, field)
 #define OF_GATE(field) offsetof(config, gate.field)
@@ -26,7 +25,8 @@ static const at_key keys[] = {
     {"num_labels", AT_KEY_INT, AT(num_labels), "0", 0, 1 << 24, NULL,
      "classes, or 1 number; 0: the data's"},
     {"hidden_size", AT_KEY_INT, AT(hidden_size), "32", 1, 1 << 16, NULL, "width of hidden layers"},
-    {"n_layer", AT_KEY_INT, AT(n_layer), "1", 1, LAYERS - 1, NULL, "hidden layers of an expert"},
+    {"n_layer", AT_KEY_INT, AT(n_layer), "1", 1, AT_EXPERT_LAYERS - 1, NULL,
+     "hidden layers of an expert"},
     AT_GATE_KEYS(OF_GATE),
     {"activation_function", AT_KEY_CHOICE, AT(activation), "relu", 0, 0, "relu|gelu",
      "of hidden layers"},

@@ -51,6 +51,7 @@ void at_gate_init(at_store *s, const at_gate_config *g, const char *name, int64_
 /** Gates [N, k] of x [N, inputs], and who answers; the pass is told. */
 at_tensor *at_gate_open(at_run *r, const at_gate *g, at_tensor *x, at_pass *p, at_routing *ro);
 
+enum { AT_EXPERT_LAYERS = 4 };
 /** What fresh weights of a layer are like. */
 typedef struct at_layer_init {
     double range; /* factor                                                   */

@@ -105,17 +105,13 @@ static at_status add_images(reading *r) {
 static at_status add_classes(reading *r) {
     at_column *k = r->classes ? at_table_add(r->c, r->t, "label", 5) : NULL;
     if (!r->classes) return AT_OK;
-    int32_t *to = k ? at_calloc(r->c, (size_t)r->levels.n, sizeof *to) : NULL;
-    at_status s = to ? at_levels_sort(r->c, &r->levels, to) : AT_OOM;
-    for (int64_t i = 0; i < r->t->rows && s == AT_OK; i++) r->class[i] = to[r->class[i]];
-    at_free(to);
-    if (s != AT_OK) return s;
+    if (!k) return AT_OOM;
     k->level = r->class;
     k->levels = r->levels;
     r->class = NULL;
     r->levels = (at_levels){0};
     r->t->outputs = 1;
-    return AT_OK;
+    return at_column_sort(r->c, k, r->t->rows);
 }
 
 static at_status read_all(reading *r) {
@@ -143,6 +139,9 @@ static at_status read_all(reading *r) {
 
 at_status at_table_read_folder(at_ctx *c, const char *path, const at_table_options *o,
                                at_table *t) {
+    if (o->frame && !o->frame_if_many)
+        return at_error(c, AT_ARG, "%s: a data frame `%s` of R is asked for, and this is a folder",
+                        path, o->frame);
     reading r = {.c = c, .root = path, .o = o, .t = t, .began = at_now(), .said = at_now()};
     at_status s = at_list_tree(c, path, &r.file);
     for (int64_t i = 0; i < r.file.n && s == AT_OK; i++)

@@ -45,7 +45,8 @@
     X(swiglu)             \
     X(patches)            \
     X(pool)               \
-    X(swap)
+    X(swap)               \
+    X(batchnorm)
 
 /** y = x w^T + b.  x [..., in], w [out, in], b [out] or NULL -> y [..., out]. */
 at_tensor *at_linear(at_run *r, at_tensor *x, at_tensor *w, at_tensor *b);
@@ -353,6 +354,8 @@ bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_
     each; or, `apart`, tokens (n K + j) L + l of one slot each, so that a slot's places lie together.  It
     has no probabilities: p and lse are NULL.  False: out of memory. */
 bool at_routing_places(at_run *r, const at_routing *ro, int64_t L, bool apart, at_routing *out);
+/** That of n tokens which all ask the only expert there is, without probabilities either. */
+bool at_routing_single(at_run *r, int64_t n, at_routing *out);
 
 /**
  * y[n,j,:] = x[n,:] W[pick[n,j]]; W[e] [in, out].  x [N, in], or [N, K, in] with a row for each
@@ -362,6 +365,20 @@ bool at_routing_places(at_run *r, const at_routing *ro, int64_t L, bool apart, a
 at_tensor *at_expert_linear(at_run *r, at_tensor *x, at_tensor *const *w, const at_routing *ro);
 /** y[n,j,:] = x[n,j,:] + b[pick[n,j]].  x [N, K, C]; b: E biases [C], each a parameter. */
 at_tensor *at_expert_bias(at_run *r, at_tensor *x, at_tensor *const *b, const at_routing *ro);
+/** Running means and variances of batch norm: used as they are, or followed. */
+typedef struct at_batch_norm {
+    at_tensor *const *mean, *const *var; /* [E] of [C], buffers: nothing flows into them */
+    double momentum, eps;                /* running = (1 - momentum) running + momentum batch's */
+    bool batch;                          /* the batch's are used, and followed           */
+    bool keep;                           /* and the running ones left as they are        */
+} at_batch_norm;
+/**
+ * y = (x - mean) / sqrt(var + eps) for each channel, over the slots of an expert: x [N, K, C].  With `batch`,
+ * in training, mean and (biased) variance are those of the expert's slots in x, and the running ones follow
+ * them (the variance unbiased); else they are the running ones.  An expert without slots keeps its own.
+ * Source: Ioffe & Szegedy 2015, arXiv 1502.03167, without gain and shift.
+ */
+at_tensor *at_batchnorm(at_run *r, at_tensor *x, const at_routing *ro, const at_batch_norm *how);
 /** y[n,:] = sum_j gates[n,j] x[n,j,:].  x [N, K, C], gates [N, K] -> [N, C]. */
 at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates);
 

@@ -220,3 +220,19 @@ bool at_routing_places(at_run *r, const at_routing *ro, int64_t L, bool apart, a
         }
     return true;
 }
+
+bool at_routing_single(at_run *r, int64_t n, at_routing *out) {
+    int32_t *pick = at_run_values(r, (size_t)n * sizeof *pick);
+    int64_t *slot = at_run_values(r, (size_t)n * sizeof *slot);
+    int64_t *first = at_run_values(r, 2 * sizeof *first);
+    if (!pick || !slot || !first) return false;
+    *out = (at_routing){n, 1, 1, 1, pick, slot, first, NULL, NULL};
+    if (r->dry) return true;
+    first[0] = 0;
+    first[1] = n;
+    for (int64_t i = 0; i < n; i++) {
+        pick[i] = 0;
+        slot[i] = i;
+    }
+    return true;
+}

@@ -55,7 +55,7 @@ typedef struct {
 
 typedef struct {
     int kernel, stride, pool, k, stem, own, layers, experts;
-    bool mean, norm, gelu, pooled;
+    bool mean, norm, gelu, pooled, batch;
     double tau;
 } plan;
 
@@ -70,8 +70,13 @@ static void normalise(double *v, int n) {
     for (int i = 0; i < n; i++) v[i] = (v[i] - mean) / sqrt(square + 1e-5);
 }
 
-static void convolve(const plan *p, const image *x, const at_tensor *w, const at_tensor *b,
-                     image *y) {
+/* A layer's parameters; its running means and variances, or NULL. */
+typedef struct {
+    const at_tensor *w, *b, *mean, *var;
+} parts;
+
+static void convolve(const plan *p, const image *x, const parts *of, image *y) {
+    const at_tensor *w = of->w, *b = of->b;
     const int half = p->kernel / 2, out = (int)at_numel(b);
     *y = (image){.h = (x->h + 2 * half - p->kernel) / p->stride + 1,
                  .w = (x->w + 2 * half - p->kernel) / p->stride + 1,
@@ -89,6 +94,8 @@ static void convolve(const plan *p, const image *x, const at_tensor *w, const at
                                      (double)w->data[((a * p->kernel + d) * x->c + c) * out + o];
                         }
             if (p->norm) normalise(to, out);
+            for (int o = 0; p->batch && o < out; o++)
+                to[o] = (to[o] - (double)of->mean->data[o]) / sqrt((double)of->var->data[o] + 1e-5);
             for (int o = 0; o < out; o++) to[o] = act(p, to[o] + (double)b->data[o]);
         }
 }
@@ -112,9 +119,9 @@ static void pool(const plan *p, image *x) {
             }
 }
 
-static void layer(const plan *p, image *x, const at_tensor *w, const at_tensor *b) {
+static void layer(const plan *p, image *x, const parts *of) {
     static image y;
-    convolve(p, x, w, b, &y);
+    convolve(p, x, of, &y);
     *x = y;
     pool(p, x);
 }
@@ -125,7 +132,10 @@ static void answer(const plan *p, const at_model *m, int e, const image *seen, d
     static double h[MOST], next[MOST];
     x = *seen;
     for (int i = 0; i < p->own; i++)
-        layer(p, &x, of(m, "conv.bank.%d.%d.weight", e, i), of(m, "conv.bank.%d.%d.bias", e, i));
+        layer(p, &x,
+              &(parts){of(m, "conv.bank.%d.%d.weight", e, i), of(m, "conv.bank.%d.%d.bias", e, i),
+                       p->batch ? of(m, "conv.bank.%d.%d.mean", e, i) : NULL,
+                       p->batch ? of(m, "conv.bank.%d.%d.variance", e, i) : NULL});
     int n = x.h * x.w * x.c;
     memcpy(h, x.v, (size_t)n * sizeof *h);
     for (int i = p->own; i <= p->own + p->layers; i++) {
@@ -177,7 +187,10 @@ static void expected(const plan *p, const at_model *m, const at_real *row, doubl
     x = (image){.h = H, .w = W, .c = C};
     for (int i = 0; i < H * W * C; i++) x.v[i] = (double)row[i];
     for (int i = 0; i < p->stem; i++)
-        layer(p, &x, of(m, "conv.stem.%d.weight", i, 0), of(m, "conv.stem.%d.bias", i, 0));
+        layer(p, &x,
+              &(parts){of(m, "conv.stem.%d.weight", i, 0), of(m, "conv.stem.%d.bias", i, 0),
+                       p->batch ? of(m, "conv.stem.%d.mean", i, 0) : NULL,
+                       p->batch ? of(m, "conv.stem.%d.variance", i, 0) : NULL});
     if (p->experts > 1) gates_of(p, m, &x, g);
     memset(y, 0, OUT * sizeof *y);
     for (int e = 0; e < p->experts; e++) {
@@ -207,6 +220,10 @@ static void formula(void **state) {
          {1, 1, 1, 1, 2, 1, 1, 1, .tau = 1, .norm = true}},
         {", stem_layers: 1, n_experts: 2, expert: conv, pool_size: 1, gate_type: gumbel",
          {3, 1, 1, 2, 1, 1, 1, 2, .tau = 1}},
+        {", expert: conv, expert_layers: 2, pool_size: 1, k: 2, norm: batch",
+         {3, 1, 1, 2, 1, 2, 1, 4, .tau = 1, .batch = true}},
+        {", expert: conv, n_experts: 1, stem_layers: 2, pool: none, norm: batch",
+         {3, 1, 0, 1, 2, 1, 1, 1, .tau = 1, .batch = true}},
         {", stem_layers: 1, n_experts: 2, pool_size: 3, gate_type: noisy",
          {3, 1, 3, 2, 1, 0, 1, 2, .tau = 1}},
     };
@@ -257,6 +274,49 @@ static void refusals(void **state) {
     at_model_close(m);
 }
 
+/* Running means and variances follow those of a batch, in training alone, and not when loads are counted. */
+static void running(void **state) {
+    (void)state;
+    at_model *m = model_of(", norm: batch, norm_momentum: 0.25, kernel_size: 1, n_experts: 2");
+    const at_tensor *w = of(m, "conv.stem.0.weight", 0, 0);
+    const at_tensor *mean = of(m, "conv.stem.0.mean", 0, 0),
+                    *var = of(m, "conv.stem.0.variance", 0, 0);
+    const at_input in = {.kind = AT_INPUT_ROWS, .values = pixels, .B = N, .T = H * W * C};
+    enum { ROWS = N * H * W };
+    double before[2][3];
+    assert_true(at_param_of((at_tensor *)(uintptr_t)mean)->frozen);
+    for (int i = 0; i < 3; i++) { /* not in training, counting loads, in training */
+        at_run r;
+        at_loads loads = {0};
+        at_pass p = {.collect = i == 1, .loads = i == 1 ? &loads : NULL};
+        for (int o = 0; o < 3; o++) {
+            before[0][o] = (double)mean->data[o];
+            before[1][o] = (double)var->data[o];
+        }
+        at_run_init(&r, &cp, &arena, i > 0, 1);
+        (void)at_model_hidden(m, &r, &in, &p);
+        OK(at_run_status(&r));
+        at_arena_rewind(&arena, (at_mark){0});
+        at_loads_close(&loads);
+        for (int o = 0; o < 3; o++) {
+            double sum = 0, squares = 0;
+            for (int n = 0; n < ROWS; n++) {
+                double v = 0;
+                for (int c = 0; c < C; c++)
+                    v += (double)pixels[n * C + c] * (double)w->data[c * 3 + o];
+                sum += v;
+                squares += v * v;
+            }
+            const double middle = sum / ROWS, spread = (squares - sum * middle) / (ROWS - 1);
+            const double to[2] = {i < 2 ? before[0][o] : 0.75 * before[0][o] + 0.25 * middle,
+                                  i < 2 ? before[1][o] : 0.75 * before[1][o] + 0.25 * spread};
+            assert_true(fabs((double)mean->data[o] - to[0]) < 1e-5);
+            assert_true(fabs((double)var->data[o] - to[1]) < 1e-5);
+        }
+    }
+    at_model_close(m);
+}
+
 /* Dropout and noise are for training alone, and others for each seed. */
 static void chance(void **state) {
     (void)state;
@@ -291,6 +351,7 @@ int main(void) {
         cmocka_unit_test(formula),
         cmocka_unit_test(refusals),
         cmocka_unit_test(chance),
+        cmocka_unit_test(running),
     };
     const int bad = cmocka_run_group_tests(tests, NULL, NULL);
     at_compute_close(&cp);

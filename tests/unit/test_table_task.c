@@ -269,6 +269,48 @@ static void resumed(void **state) {
     }
 }
 
+/* A network over images: with batch norm, whose running means a resumed run goes on with, for any number of
+   threads; mutual distillation hears of its experts. */
+static void pictures(void **state) {
+    (void)state;
+    char why[600];
+    static const char *const more[] = {
+        "model.arch=conv_moe",     "model.image_height=2",    "model.image_width=2",
+        "model.image_channels=1",  "model.stem_channels=8",   "model.pool=none",
+        "model.norm=batch",        "model.norm_momentum=0.3", "model.expert=conv",
+        "model.expert_channels=4", "train.save_every=50",     "train.keep=100"};
+    sets s = {.n = 0}, all = plain("classify");
+    for (int i = 0; i < all.n; i++)
+        if (strncmp(all.text[i], "model.", 6) != 0 || strstr(all.text[i], "hidden"))
+            add(&s, all.text[i]);
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) add(&s, more[i]);
+    cJSON *o = trained(&s, "conv", 2);
+    if (!(number(o, "accuracy") > 0.85)) fail_msg("accuracy %g", number(o, "accuracy"));
+    cJSON_Delete(o);
+    cJSON_Delete(trained(&s, "conv-part", 1));
+    same_file(MODEL("conv"), MODEL("conv-part"), true);
+    at_list l = {0};
+    OK(at_list_names(&ctx, in_root("conv-part/checkpoints"), &l));
+    at_list_sort(&l);
+    assert_true(l.n > 2);
+    for (int64_t i = 1; i < l.n; i++) {
+        char name[100];
+        (void)snprintf(name, sizeof name, "conv-part/checkpoints/%s", l.item[i]);
+        OK(at_remove_tree(&ctx, in_root(name)));
+    }
+    at_list_free(&l);
+    OK(at_remove_tree(&ctx, in_root("conv-part/model")));
+    OK(at_remove_tree(&ctx, in_root("conv-part/result.json")));
+    if (run(&s, "conv-part", 1, true, why) != ARTEL_OK) fail_msg("%s", why);
+    same_file(MODEL("conv"), MODEL("conv-part"), true);
+    same_file("conv/result.json", "conv-part/result.json", true);
+    add(&s, "losses.mutual_distillation=1");
+    cJSON_Delete(trained(&s, "conv-mutual", 1));
+    same_file(MODEL("conv"), MODEL("conv-mutual"), false);
+    add(&s, "model.image_height=1");
+    refused(s, "model.image_width=3", ARTEL_MISMATCH, "reads 3 numbers");
+}
+
 /* A file of test rows, and starting from another model. */
 static void other_files(void **state) {
     (void)state;
@@ -334,7 +376,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classes),     cmocka_unit_test(gates),    cmocka_unit_test(mutual),
         cmocka_unit_test(numbers),     cmocka_unit_test(resumed),  cmocka_unit_test(best_is_kept),
-        cmocka_unit_test(other_files), cmocka_unit_test(refusals),
+        cmocka_unit_test(other_files), cmocka_unit_test(refusals), cmocka_unit_test(pictures),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
