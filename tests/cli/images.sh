@@ -82,7 +82,7 @@ done
     done
 } >t-labels-idx1-ubyte
 # shellcheck disable=SC2086 # options
-run 0 "$ARTEL" train t-images-idx3-ubyte -o idx -q $small --set model.arch=conv_moe --set model.expert=conv
+run 0 "$ARTEL" train t-images-idx3-ubyte -o idx -q $small --set model.arch=conv_moe --set model.expert=conv --set model.norm=batch
 prints "\`label\` of 8 rows held back: 100.00 % right"
 run 1 "$ARTEL" train t-images-idx3-ubyte -o no --set table.image_size=8x8
 says "table.image_size: t-images-idx3-ubyte is no picture and no folder of pictures"
@@ -110,6 +110,8 @@ run 0 "$ARTEL" eval run/model --data pictures
 says "pictures: 1 file is left out, pictures/above/notes.txt first"
 run 1 "$ARTEL" train run/checkpoints -o no
 says "expected PNG or JPEG files, in a folder for each class"
+run 2 "$ARTEL" train pictures -o no --set table.frame=x
+says "pictures: a data frame \`x\` of R is asked for, and this is a folder"
 run 1 "$ARTEL" train odd -o no --set table.image_size=8x8
 says "column \`image\` has images, and there are no labels"
 run 1 "$ARTEL" predict run/model t.csv
