@@ -2,6 +2,7 @@
    its training. */
 #include "lab/lab_result.h"
 #include "base/file.h"
+#include "lab/lab_missing.h"
 #include "lab/lab_probe.h"
 #include "report/jsonl.h"
 #include "report/points.h"
@@ -249,6 +250,8 @@ at_status at_lab_result(at_lab_session *l, const at_trial *t, const char *hash, 
     if (s == AT_OK) s = losses(&w);
     if (s == AT_OK) s = loads(&w);
     if (s == AT_OK && (t->flags & AT_TRIAL_BY_LENGTH)) s = lengths(&w);
+    if (s == AT_OK && (t->flags & AT_TRIAL_MISSING))
+        s = at_lab_missing(l, w.m, w.context, l->missing_windows, &w.line);
     at_json_end(&w.windows);
     if (s == AT_OK && !(t->flags & AT_TRIAL_FOR_TUNING)) s = at_json_save(&w.windows, windows);
     if (s == AT_OK && !(*out = at_json_value(&w.line, t->name))) s = l->c->status;

@@ -10,7 +10,8 @@
 enum {
     AT_TRIAL_BY_LENGTH = 1,   /* evaluate with longer contexts than in training, too  */
     AT_TRIAL_MAY_DIVERGE = 2, /* a run that diverges is a result, not a failure       */
-    AT_TRIAL_FOR_TUNING = 4   /* chooses a setting: it is never evaluated on the test split */
+    AT_TRIAL_FOR_TUNING = 4,  /* chooses a setting: it is never evaluated on the test split */
+    AT_TRIAL_MISSING = 16     /* evaluate without each expert in turn, too (lab_missing.h)  */
 };
 
 enum { AT_TRIAL_NEEDS = 2 };
@@ -36,6 +37,7 @@ struct at_lab_session {
        spread over the split; 0: all of it. */
     int sides;
     int64_t windows;
+    int64_t missing_windows; /* of each domain, for AT_TRIAL_MISSING */
     const at_lab *lab;
     const at_lab_options *o;
     at_dataset *data;

@@ -17,6 +17,7 @@
  *      "test_loss_own","test_loss_common",   of a model of modules with a common one: without it, alone
  *      "load":[{"kind","layer","entropy","dead","share":[..]}],     of the routers, if any
  *      "load_entropy","dead","experts",                             mean, sum, sum over them
+ *      "missing":{..},                     where it was asked for: see lab_missing.h
  *      "by_context":[{"context","loss","tokens"}],                  where lengths were asked for:
  *      "by_position":[{"position","loss"}]}                         see lab_probe.h
  *

@@ -1,5 +1,6 @@
 /* mf_page.c - the report of the ModuleFormer lab. */
 #include "lab/lab_page.h"
+#include "lab/lab_table.h"
 #include "lab/mf_lab.h"
 #include "report/points.h"
 #include <math.h>
@@ -14,12 +15,6 @@ static double of_first(const mf *m, const char *group, const char *key) {
     const at_trial *t = at_lab_trial(m->l, group, 1);
     (void)mf_number(t->result, key, &v);
     return v;
-}
-
-/* "4.3712 +- 0.0080" */
-static const char *spread(char out[64], const double *x, int64_t n) {
-    (void)snprintf(out, 64, "%.4f \xc2\xb1 %.4f", mean(x, n), n > 1 ? at_stat_sd(x, n) : 0);
-    return out;
 }
 
 /* Tokens a second, geometric mean over seeds. */
@@ -46,7 +41,7 @@ static void overview(mf *m) {
         const char *group = m->model[i].group;
         at_page_row(m->l, "%s|%.2f|%.2f|%s|%.0f|%.0f|%.0f|%.0f", m->model[i].title,
                     1e-6 * of_first(m, group, "parameters"), 1e-6 * of_first(m, group, "active"),
-                    spread(loss, m->loss[i], m->scale->seeds), speed(m, i, MF_TRAIN),
+                    at_page_spread(loss, m->loss[i], m->scale->seeds, 4), speed(m, i, MF_TRAIN),
                     speed(m, i, MF_READ), speed(m, i, MF_WRITE),
                     1e-6 * of_first(m, group, "peak_bytes"));
     }
@@ -163,9 +158,9 @@ static void load(mf *m) {
         char a[64], b[64];
         (void)at_lab_numbers(m->l, m->model[i].group, "load_entropy", n, entropy);
         (void)at_lab_numbers(m->l, m->model[i].group, "dead", n, dead);
-        at_page_row(m->l, "%s|%s|%.1f|%.0f|%s", m->model[i].title, spread(a, entropy, n),
+        at_page_row(m->l, "%s|%s|%.1f|%.0f|%s", m->model[i].title, at_page_spread(a, entropy, n, 4),
                     mean(dead, n), of_first(m, m->model[i].group, "experts"),
-                    spread(b, m->loss[i], n));
+                    at_page_spread(b, m->loss[i], n, 4));
     }
     const char *const kind[2] = {"attention", "feed_forward"};
     const char *const title[2] = {"Share of the tokens, attention experts, most used first",
@@ -191,8 +186,8 @@ static void length_row(mf *m, const mf_model *x) {
     for (int k = 0; k < n; k++)
         for (int w = 0; w < 3; w++)
             loss[w][k] = mf_context_loss(at_lab_trial(m->l, x->group, k + 1), w);
-    at_page_row(m->l, "%s|%s|%s|%s", attention_of(x), spread(a, loss[0], n), spread(b, loss[1], n),
-                spread(c, loss[2], n));
+    at_page_row(m->l, "%s|%s|%s|%s", attention_of(x), at_page_spread(a, loss[0], n, 4),
+                at_page_spread(b, loss[1], n, 4), at_page_spread(c, loss[2], n, 4));
 }
 
 static void length_line(mf *m, const mf_model *x) {

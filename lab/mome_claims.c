@@ -1,6 +1,6 @@
 /* mome_claims.c - claims, and the number of each seed that they are about. */
 #include "lab/mome_claims.h"
-#include "lab/lab_page.h"
+#include "lab/lab_table.h"
 #include <math.h>
 #include <string.h>
 
@@ -215,23 +215,10 @@ const mome_claim mome_claim_table[] = {
 
 static at_status make(mome *m, const mome_claim *c) {
     double x[MOME_SEEDS_MAX];
-    const int64_t n = m->scale->seeds;
-    for (int k = 0; k < n; k++)
-        if (!isfinite(x[k] = c->of(m, c, k)))
-            return at_lab_warn(m->l,
-                               "nothing is said of the claim \"%s\": with seed %d a number "
-                               "is missing",
-                               c->text, k + 1);
-    at_claim claim = {.text = c->text, .unit = c->unit, .null = c->null, .side = c->side};
-    claim.e = at_stat_t(x, n, c->ratio ? log(c->null) : c->null);
-    if (c->ratio) claim.e = at_estimate_exp(claim.e);
-    at_json j;
-    at_lab_claim_begin(m->l, &claim, &j);
-    at_json_put_string(&j, "part", (char[]){c->part, 0});
-    at_json_put_string(&j, "paper", c->paper);
-    for (int k = 0; c->ratio && k < n; k++) x[k] = exp(x[k]);
-    at_json_put_numbers(&j, "by_seed", x, n);
-    return at_lab_claim_end(m->l, &j);
+    const at_claim_text text = {
+        (char[]){c->part, 0}, c->text, c->paper, c->unit, c->null, c->side, c->ratio};
+    for (int k = 0; k < m->scale->seeds; k++) x[k] = c->of(m, c, k);
+    return at_lab_claim_seeds(m->l, &text, x, m->scale->seeds);
 }
 
 at_status mome_claims(mome *m) {

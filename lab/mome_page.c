@@ -1,19 +1,13 @@
 /* mome_page.c - the report of the lab of the Mixture of Modular Experts: tables, charts, heat maps. */
 #include "lab/lab_page.h"
+#include "lab/lab_table.h"
 #include "lab/mome_claims.h"
 #include "lab/mome_text.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { SHOWN = 64 };
-
-/* "4.3712 +- 0.0080" */
-static const char *spread(char out[SHOWN], const double *x, int64_t n, int digits) {
-    (void)snprintf(out, SHOWN, "%.*f \xc2\xb1 %.*f", digits, at_stat_mean(x, n), digits,
-                   n > 1 ? at_stat_sd(x, n) : 0);
-    return out;
-}
+enum { SHOWN = AT_CELL };
 
 static double mean_of(const mome *m, const char *group, const char *key) {
     double sum = 0;
@@ -24,7 +18,7 @@ static double mean_of(const mome *m, const char *group, const char *key) {
 static const char *loss_of(const mome *m, const char *group, char out[SHOWN]) {
     double x[MOME_SEEDS_MAX];
     for (int k = 0; k < m->scale->seeds; k++) x[k] = mome_number(m, group, k, "test_loss");
-    return spread(out, x, m->scale->seeds, 4);
+    return at_page_spread(out, x, m->scale->seeds, 4);
 }
 
 static void part(mome *m, const char *name, const char *heading, const char *text) {
@@ -49,8 +43,8 @@ static void arm_row(mome *m, const mome_arm *a) {
     }
     if (a->distill) (void)snprintf(alpha, sizeof alpha, "%.3f to %.3f", lo, hi);
     at_page_row(m->l, "%s|%s|%.1f|%s|%s|%s|%s", a->title, loss_of(m, a->group, loss),
-                exp(mean_of(m, a->group, "test_loss")), spread(sd[0], norm, n, 3),
-                spread(sd[1], jump, n, 3), spread(sd[2], text, n, 3), alpha);
+                exp(mean_of(m, a->group, "test_loss")), at_page_spread(sd[0], norm, n, 3),
+                at_page_spread(sd[1], jump, n, 3), at_page_spread(sd[2], text, n, 3), alpha);
 }
 
 static void metrics_of(mome *m, const char *group, const char *title, const char *y) {
@@ -161,7 +155,7 @@ static void composition_row(mome *m, const composition *c) {
             (void)snprintf(cells + at, sizeof cells - at, "|-");
     }
     at_page_row(m->l, "%s|%.0f|%.0f|%s|%.1f%s", c->title, 1e-3 * c->parameters, 1e-3 * c->active,
-                spread(text, loss, n, 4), exp(at_stat_mean(loss, n)), cells);
+                at_page_spread(text, loss, n, 4), exp(at_stat_mean(loss, n)), cells);
 }
 
 static double routed(const mome *m, int k) { return m->routed[k]; }
@@ -270,7 +264,8 @@ static void routers(mome *m) {
             char text[SHOWN];
             const size_t n = strlen(cells);
             for (int k = 0; k < m->scale->seeds; k++) x[k] = m->router[k].f1[c][i];
-            (void)snprintf(cells + n, sizeof cells - n, "|%s", spread(text, x, m->scale->seeds, 4));
+            (void)snprintf(cells + n, sizeof cells - n, "|%s",
+                           at_page_spread(text, x, m->scale->seeds, 4));
         }
         at_page_row(m->l, "%s%s%s", at_classifiers[c]->help,
                     c && c == mome_best_rival(m) ? " (the best rival)" : "", cells);
@@ -294,9 +289,10 @@ static void forget_row(mome *m, const char *title, matrices *x, int n_orders) {
             backward[k] += f.backward / n_orders;
             end[k] += f.end / n_orders;
         }
-    at_page_row(
-        m->l, "%s|%s|%s|%s|%s", title, spread(text[0], mean, n, 3), spread(text[1], worst, n, 3),
-        x[0][0].learnt[0] < 0 ? "-" : spread(text[2], backward, n, 3), spread(text[3], end, n, 3));
+    at_page_row(m->l, "%s|%s|%s|%s|%s", title, at_page_spread(text[0], mean, n, 3),
+                at_page_spread(text[1], worst, n, 3),
+                x[0][0].learnt[0] < 0 ? "-" : at_page_spread(text[2], backward, n, 3),
+                at_page_spread(text[3], end, n, 3));
 }
 
 /* Mean over seeds. */
@@ -375,8 +371,8 @@ static void texts(mome *m) {
             repeated[k] = m->fluency[i][k].repeated;
             right[k] = m->fluency[i][k].right;
         }
-        at_page_row(m->l, "%s|%s|%s|%s", title[i], spread(cell[0], unknown, n, 3),
-                    spread(cell[1], repeated, n, 3), spread(cell[2], right, n, 3));
+        at_page_row(m->l, "%s|%s|%s|%s", title[i], at_page_spread(cell[0], unknown, n, 3),
+                    at_page_spread(cell[1], repeated, n, 3), at_page_spread(cell[2], right, n, 3));
     }
     at_page_row(m->l, "the documents themselves|%.3f|%.3f|%.3f", m->documents.unknown,
                 m->documents.repeated, m->documents.right);
@@ -386,14 +382,9 @@ static void texts(mome *m) {
 
 static void summary(mome *m) {
     char value[SHOWN];
-    int holds = 0;
-    const int n = cJSON_GetArraySize(m->l->claims);
-    const cJSON *o;
-    cJSON_ArrayForEach(o, m->l->claims) holds += cJSON_IsTrue(cJSON_GetObjectItem(o, "holds"));
     at_page_section(m->l, NULL, mome_text_intro);
     at_page_figures(m->l);
-    (void)snprintf(value, sizeof value, "%d of %d", holds, n);
-    at_page_figure(m->l, "claims that hold here", value);
+    at_page_holding(m->l);
     double taught[MOME_SEEDS_MAX], forgot[MOME_SEEDS_MAX];
     for (int k = 0; k < m->scale->seeds; k++) {
         taught[k] = mome_number(m, MOME_ALONE, k, "test_loss") -

@@ -6,6 +6,7 @@
  * read together.
  */
 #include "base/text.h"
+#include "lab/lab_table.h"
 #include "lab/mome_lab.h"
 #include <math.h>
 #include <stdio.h>
@@ -94,11 +95,7 @@ void mome_stage(char out[64], enum mome_mode mode, int first, int stage) {
 }
 
 double mome_number(const mome *m, const char *group, int k, const char *key) {
-    double v = (double)NAN;
-    const at_trial *t = at_lab_trial(m->l, group, k + 1);
-    const cJSON *o = t ? cJSON_GetObjectItemCaseSensitive(t->result, key) : NULL;
-    if (cJSON_IsNumber(o)) v = o->valuedouble;
-    return v;
+    return at_lab_number(m->l, group, k + 1, key);
 }
 
 double mome_domain_loss(const mome *m, const char *group, int k, int d) {
@@ -124,30 +121,12 @@ typedef struct {
     int domains; /* 0: all, equally often */
 } run;
 
-/* A string as YAML has it, in quotes. */
-static void put_quoted(at_text *t, at_lab_session *l, const char *s) {
-    at_json j;
-    at_json_open_value(&j, l->c);
-    at_json_put_string(&j, NULL, s ? s : "");
-    char *text = at_json_take(&j);
-    if (!text && !t->failed) t->failed = l->c->status;
-    at_text_add(t, text ? text : "");
-    at_free(text);
-}
-
-static void put_model_path(at_text *t, at_lab_session *l, const char *group, int64_t seed) {
-    char *path = at_lab_model(l, group, seed);
-    if (!path && !t->failed) t->failed = l->c->status;
-    put_quoted(t, l, path);
-    at_free(path);
-}
-
 static void put_model(const mome *m, at_text *t, const run *r) {
     if (r->trunks) {
         at_text_add(t, "model: {arch: trunks, modules: [");
         for (int d = 0; d < m->domains; d++) {
             at_text_add(t, d ? ", " : "");
-            put_quoted(t, m->l, mome_domain(m, d));
+            at_lab_put_quoted(t, m->l, mome_domain(m, d));
         }
         at_textf(t, "], common: %s, combine: mean, common_dropout: %g, ",
                  r->common ? "true" : "false", r->dropout);
@@ -162,10 +141,10 @@ static void put_model(const mome *m, at_text *t, const run *r) {
 
 static void put_data(const mome *m, at_text *t, const run *r) {
     at_text_add(t, "data: {train: ");
-    put_quoted(t, m->l, m->l->o->data);
+    at_lab_put_quoted(t, m->l, m->l->o->data);
     for (int i = 0; i < r->domains; i++) {
         at_text_add(t, i ? ", " : ", domains: [");
-        put_quoted(t, m->l, mome_domain(m, r->domain[i]));
+        at_lab_put_quoted(t, m->l, mome_domain(m, r->domain[i]));
     }
     for (int i = 0; i < r->domains && r->domains > 1; i++)
         at_textf(t, "%s%lld", i ? ", " : "], weights: [", (long long)r->weight[i]);
@@ -180,7 +159,7 @@ static at_status declare(const mome *m, const char *group, int64_t seed, unsigne
     at_textf(&t, "# %s\nseed: %lld\n", r->title, (long long)seed);
     if (r->init) {
         at_text_add(&t, "init: ");
-        put_model_path(&t, m->l, r->init, seed);
+        at_lab_put_model(&t, m->l, r->init, seed);
         at_text_add(&t, "\n");
     } else {
         put_model(m, &t, r);
@@ -194,7 +173,7 @@ static at_status declare(const mome *m, const char *group, int64_t seed, unsigne
              (long long)r->eval_every, (long long)z->eval_windows, (long long)z->save_every);
     if (r->taught) {
         at_text_add(&t, "distill: {teacher: ");
-        put_model_path(&t, m->l, MOME_TEACHER, 1);
+        at_lab_put_model(&t, m->l, MOME_TEACHER, 1);
         at_textf(&t, ", temperature: 1.0, %s%s}\n",
                  strstr(r->distill, "alpha: ") ? "" : "alpha: 0.5, ", r->distill);
     }
