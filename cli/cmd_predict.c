@@ -10,7 +10,14 @@ static void print(void *user, const char *bytes, size_t n) { printable_bytes(use
 int cmd_predict(int argc, char **argv) {
     ui u = {0};
     printable out = {{0}, 0};
-    const opt table[] = {UI_OPTIONS(&u), {0}};
+    bool inputs = false;
+    const opt table[] = {
+        {"inputs", 0, OPT_FLAG, &inputs, NULL, NULL,
+         "what the model reads, in place of what it says: the part of the split that a row\n"
+         "belongs to, its label, and every input",
+         0, 0},
+        UI_OPTIONS(&u),
+        {0}};
     const opt_verb verb = {
         "predict",
         "MODEL FILE",
@@ -24,7 +31,8 @@ int cmd_predict(int argc, char **argv) {
     const int rc = opt_parse(&verb, &argc, argv);
     if (rc >= 0) return rc;
     if (!ui_open(&u, "predict")) return 1;
-    const artel_status s = artel_predict(u.a, argv[0], argv[1], print, &out);
+    const artel_status s = inputs ? artel_table_inputs(u.a, argv[0], argv[1], print, &out)
+                                  : artel_predict(u.a, argv[0], argv[1], print, &out);
     printable_end(&out);
     return ui_close(&u, s);
 }

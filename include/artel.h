@@ -479,6 +479,11 @@ ARTEL_API artel_status artel_prune_frontier(artel *a, const char *model, const c
                                             const artel_prune_options *o, const char *page,
                                             artel_emit emit, void *user);
 
+/** What a model of tables reads of the rows of a file that has the label, as CSV: "part", which is "train",
+    "validation" or "test" in the file that the model learnt from and otherwise nothing, the label, and a column
+    for each of its inputs.  Errors as of artel_predict. */
+ARTEL_API artel_status artel_table_inputs(artel *a, const char *model, const char *file,
+                                          artel_text text, void *user);
 /** What a model of tables says of the rows of a file, whether they have labels or not, as CSV: a header, then a
     line a row, handed to `text` line by line.  Of classes the most probable one and the probability of each,
     "p(CLASS)"; of numbers the number.  ARTEL_UNSUPPORTED: it is no model of tables; ARTEL_MISMATCH: a column

@@ -358,6 +358,19 @@ static at_tensor *b_square(at_run *r, at_tensor **t) {
 }
 static at_tensor *b_relu(at_run *r, at_tensor **t) { return at_relu(r, t[0]); }
 static at_tensor *b_expert_sum(at_run *r, at_tensor **t) { return at_expert_sum(r, t[0], t[1]); }
+static at_tensor *b_member_scale(at_run *r, at_tensor **t) {
+    return at_member_scale(r, t[0], t[1], t[2]);
+}
+static at_tensor *b_member_factors(at_run *r, at_tensor **t) {
+    return at_member_scale(r, t[0], t[1], NULL);
+}
+static at_tensor *b_member_scale_twice(at_run *r, at_tensor **t) {
+    return at_member_scale(r, at_member_scale(r, t[0], t[1], t[1]), t[1], NULL);
+}
+static at_tensor *b_mean_softmax(at_run *r, at_tensor **t) { return at_mean_softmax(r, t[0]); }
+static at_tensor *b_mean_softmax_twice(at_run *r, at_tensor **t) {
+    return at_add(r, at_mean_softmax(r, t[0]), at_mean_softmax(r, t[0]));
+}
 static at_tensor *b_expert_sum_twice(at_run *r, at_tensor **t) {
     at_tensor *y = at_expert_sum(r, t[0], t[1]);
     at_tensor *z = at_expert_sum(r, t[0], t[1]);
@@ -595,6 +608,13 @@ static const row rows[] = {
     {"expert_bias/twice", b_expert_bias_twice, 4, {{6, 1, 4}, {4}, {4}, {4}}},
     {"expert_sum",        b_expert_sum,     2, {{5, 2, 3}, {5, 2}}},
     {"expert_sum/twice",  b_expert_sum_twice, 2, {{5, 3, 2}, {5, 3}}},
+    {"member_scale",      b_member_scale,   3, {{5, 3, 4}, {3, 4}, {3, 4}}},
+    {"member_scale/common", b_member_scale, 3, {{5, 4}, {3, 4}, {3, 4}}},
+    {"member_scale/factors", b_member_factors, 2, {{70, 2, 3}, {2, 3}}},
+    {"member_scale/twice", b_member_scale_twice, 2, {{5, 4}, {3, 4}}},
+    {"mean_softmax",      b_mean_softmax,   1, {{5, 3, 4}}},
+    {"mean_softmax/one",  b_mean_softmax,   1, {{20, 1, 4}}},
+    {"mean_softmax/twice", b_mean_softmax_twice, 1, {{4, 2, 5}}},
     {"mutual_distill",       b_mutual_variance, 1, {{5, 3, 4}}},
     {"mutual_distill/pair",  b_mutual_variance, 1, {{5, 2, 4}}},
     {"mutual_distill/detached", b_mutual_detached, 1, {{5, 4, 3}}},

@@ -1,18 +1,19 @@
 #!/bin/sh
 # artel against PyTorch on one training step, in turns: A B A B ..., same shapes, same threads, one after the other.
 #
-#     PYTHON=/tmp/venv/bin/python bench/peers/run.sh [--peer gpt2|moduleformer|kernel] [--level avx2|avx512]
+#     PYTHON=/tmp/venv/bin/python bench/peers/run.sh [--peer gpt2|moduleformer|mode|kernel] [--level avx2|avx512]
 #                                                    [--rounds N] [--threads N] [-- OPTIONS]
 #
 # OPTIONS go to the peer, for instance --compile (gpt2), --tuned, --grouped (moduleformer).  --level holds artel and every
 # library beside it to one instruction set.  Prints processor, instruction sets and versions, then every measurement as one
 # JSON line, then the ratio of the medians: above 1, artel is faster.  --peer kernel is `artel bench kernel` against OpenBLAS at
-# that level; it needs no Python.  Run it on a machine that does nothing else.
+# that level; it needs no Python.  --peer mode is 20 small
+# mixtures on tables (mode.sh), --threads of them side by side; its JSON lines have seconds.  Run it on a machine that does nothing else.
 set -eu
 cd "$(dirname "$0")/../.."
 
 usage() {
-    echo "usage: bench/peers/run.sh [--peer gpt2|moduleformer|kernel] [--level avx2|avx512] [--rounds N] [--threads N]" \
+    echo "usage: bench/peers/run.sh [--peer gpt2|moduleformer|mode|kernel] [--level avx2|avx512] [--rounds N] [--threads N]" \
         "[-- OPTIONS]" >&2
     exit 2
 }
@@ -35,7 +36,7 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 case $peer in
-gpt2 | kernel) recipe="" ;;
+gpt2 | kernel | mode) recipe="" ;;
 moduleformer) recipe=bench/peers/moduleformer.yaml ;;
 *) usage ;;
 esac
@@ -78,6 +79,9 @@ for line in torch.__config__.show().splitlines():
     if "Library" in line or "MKL-DNN" in line:
         print("#" + line.strip(" -").join((" ", "")))
 PY
+if [ "$peer" = mode ]; then
+    exec sh bench/peers/mode.sh "$rounds" "$threads"
+fi
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 

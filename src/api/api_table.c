@@ -171,6 +171,63 @@ static at_status rows(artel *a, at_model *m, const char *file, artel_text text, 
     return s;
 }
 
+/* ---- inputs ---- */
+
+static void input_names(at_text *line, const at_feature *f) {
+    char name[512];
+    for (int64_t i = 0; i < f->width; i++) {
+        if (f->indicator && i == f->width - 1)
+            (void)snprintf(name, sizeof name, "%s is missing", f->name);
+        else if (f->of_levels)
+            (void)snprintf(name, sizeof name, "%s=%s", f->name, f->levels.name[i]);
+        else
+            (void)snprintf(name, sizeof name, "%s", f->name);
+        at_text_add(line, ",");
+        put_cell(line, name);
+    }
+}
+
+static void put_inputs(void *user, int part, const char *label, const at_real *x) {
+    static const char *const name[] = {"train", "validation", "test", ""};
+    predict *p = user;
+    at_text_add(&p->line, name[part]);
+    at_text_add(&p->line, ",");
+    put_cell(&p->line, label);
+    for (int64_t i = 0; i < p->f->inputs; i++) at_textf(&p->line, ",%.9g", (double)x[i]);
+    send(p);
+}
+
+static at_status inputs(at_ctx *c, const at_model *m, const char *file, artel_text text,
+                        void *user) {
+    at_features f;
+    at_table_origin o;
+    predict p = {.c = c, .f = &f, .text = text, .user = user};
+    at_text_init(&p.line, c, 0);
+    at_status s = at_table_known(c, m, &f, &o);
+    if (s != AT_OK) return s;
+    at_text_add(&p.line, "part,");
+    put_cell(&p.line, f.label);
+    for (int64_t i = 0; i < f.n; i++) input_names(&p.line, &f.feature[i]);
+    send(&p);
+    s = at_table_each(c, &f, &o, file, put_inputs, &p);
+    if (s == AT_OK && p.line.failed != AT_OK) s = p.line.failed;
+    at_text_close(&p.line);
+    at_features_close(&f);
+    at_table_origin_close(&o);
+    return s;
+}
+
+artel_status artel_table_inputs(artel *a, const char *model, const char *file, artel_text text,
+                                void *user) {
+    at_ctx *c = &a->ctx;
+    at_model *m = NULL;
+    at_status s = at_model_load(c, model, false, &m);
+    if (s == AT_OK && !at_model_of_tables(m)) s = no_table(c, m, model);
+    if (s == AT_OK) s = inputs(c, m, file, text, user);
+    at_model_close(m);
+    return at_answer(a, s);
+}
+
 artel_status artel_predict(artel *a, const char *model, const char *file, artel_text text,
                            void *user) {
     at_ctx *c = &a->ctx;

@@ -58,7 +58,8 @@ typedef struct at_arch {
     /** The same from the embeddings x [B*T, C] of the tokens; `in` says where they stand.  It is what
         `hidden` does after the embedding, and needs no more than trunk_init made. */
     at_tensor *(*trunk)(at_run *r, void *model, at_tensor *x, const at_input *in, at_pass *p);
-    /** Output embedding [V, C].  NULL: what it calls hidden states are logits [B, V]. */
+    /** Output embedding [V, C].  NULL: what it calls hidden states are logits [B, V]; of an ensemble, while the run
+        trains, [B, K, V], each member with a loss of its own. */
     at_tensor *(*head)(void *model);
     /** The banks of its mixture layers, see bank.h; NULL: it has none. */
     at_banks *(*banks)(void *model);
@@ -81,6 +82,7 @@ typedef struct at_arch {
     X(gpt2)         \
     X(mlp_moe)      \
     X(moduleformer) \
+    X(tabm)         \
     X(trunks)
 #define AT_ARCH_DECLARE(name) extern const at_arch at_arch_##name;
 AT_ARCHS(AT_ARCH_DECLARE)

@@ -2,6 +2,7 @@
 #include "infer/table_measure.h"
 #include "base/sha256.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Classes of the rows for the split, -1: no label; a single class where numbers are predicted. */
@@ -149,28 +150,83 @@ void at_table_put_scores(const at_features *f, const at_table_rows *rows, const 
     at_scores_write(s, f->classes.name, j);
 }
 
+/* The rows as the run shared them out; *label: its column. */
+static at_status split_of(at_ctx *c, const at_features *f, const at_table_origin *o, at_table *t,
+                          int64_t *label, at_row_split *split) {
+    int32_t *class_of = NULL;
+    at_status s = at_table_label(c, f, t, label);
+    if (s == AT_OK) s = at_table_strata(c, t, *label, &class_of);
+    if (s == AT_OK) s = at_row_split_make(c, t->rows, class_of, &o->split, split);
+    at_free(class_of);
+    return s;
+}
+
 /* The part of the rows that the split of the run gave it. */
 static at_status rows_of_part(at_ctx *c, const at_features *f, const at_table_origin *o,
                               at_table *t, at_part part, at_table_rows *out) {
-    int32_t *class_of = NULL;
     int64_t label;
     at_row_split split = {0};
-    at_status s = at_table_label(c, f, t, &label);
-    if (s == AT_OK) s = at_table_strata(c, t, label, &class_of);
-    if (s == AT_OK) s = at_row_split_make(c, t->rows, class_of, &o->split, &split);
+    at_status s = split_of(c, f, o, t, &label, &split);
     if (s == AT_OK) s = at_table_rows_read(c, f, t, split.row[part], split.n[part], out);
     at_row_split_close(&split);
-    at_free(class_of);
+    return s;
+}
+
+/* Whether the model learnt from this very file. */
+static at_status is_own(at_ctx *c, const at_table_origin *o, const char *file, bool *own) {
+    char hash[AT_SHA256_TEXT];
+    const at_status s = at_table_sum(c, file, hash);
+    *own = s == AT_OK && !strcmp(hash, o->sha256);
+    return s;
+}
+
+static at_status hand_out(at_ctx *c, const at_features *f, at_table *t, int64_t label,
+                          const at_row_split *split, at_table_row_fn fn, void *user) {
+    at_reading r = {0};
+    const at_column *k = &t->column[label];
+    uint8_t *part = at_malloc(c, (size_t)t->rows);
+    at_real *x = at_malloc(c, (size_t)f->inputs * sizeof *x);
+    at_status s = part && x ? at_reading_open(c, f, t, &r) : AT_OOM;
+    if (part) memset(part, AT_PARTS_OF_TABLE, (size_t)t->rows);
+    for (int p = 0; p < AT_PARTS_OF_TABLE && part; p++)
+        for (int64_t i = 0; i < split->n[p]; i++) part[split->row[p][i]] = (uint8_t)p;
+    for (int64_t i = 0; i < t->rows && s == AT_OK; i++) {
+        char number[32] = "";
+        const double v = at_column_value(k, i);
+        if (!k->level && !isnan(v)) (void)snprintf(number, sizeof number, "%.9g", v);
+        at_reading_row(&r, i, x);
+        fn(user, part[i], k->level && k->level[i] >= 0 ? k->levels.name[k->level[i]] : number, x);
+        if (at_interrupted(c)) s = at_error(c, AT_INTERRUPTED, "interrupted");
+    }
+    at_reading_close(&r);
+    at_free(part);
+    at_free(x);
+    return s;
+}
+
+at_status at_table_each(at_ctx *c, const at_features *f, const at_table_origin *o, const char *file,
+                        at_table_row_fn fn, void *user) {
+    const at_table_options how = at_table_reading(o, f);
+    at_table t = {0};
+    at_row_split split = {0};
+    int64_t label = 0;
+    bool own;
+    at_status s = is_own(c, o, file, &own);
+    if (s == AT_OK) s = at_table_read(c, file, &how, &t);
+    if (s == AT_OK)
+        s = own ? split_of(c, f, o, &t, &label, &split) : at_table_label(c, f, &t, &label);
+    if (s == AT_OK) s = hand_out(c, f, &t, label, &split, fn, user);
+    at_row_split_close(&split);
+    at_table_close(&t);
     return s;
 }
 
 static at_status rows_of_file(at_ctx *c, const at_features *f, const at_table_origin *o,
                               const char *file, int part, at_table_rows *out) {
-    char hash[AT_SHA256_TEXT];
     const at_table_options how = at_table_reading(o, f);
     at_table t = {0};
-    at_status s = at_table_sum(c, file, hash);
-    const bool own = s == AT_OK && !strcmp(hash, o->sha256);
+    bool own;
+    at_status s = is_own(c, o, file, &own);
     if (s == AT_OK && !own && part >= 0)
         s = at_error(c, AT_ARG, "%s is not the file that the model learnt from: it has no splits",
                      file);

@@ -21,6 +21,14 @@ at_status at_table_unlabelled(at_ctx *c, const at_features *f, const at_table_or
                               const char *file, at_table_rows *out);
 void at_table_rows_close(at_table_rows *r);
 
+/** A row: its part (at_part; AT_PARTS_OF_TABLE: none), its label as text, "" where it has none, and what the
+    model reads, x [inputs]. */
+typedef void (*at_table_row_fn)(void *user, int part, const char *label, const at_real *x);
+/** Every row of a file that has the label's column, in order.  Rows have parts if it is the file that the model
+    learnt from: those of its run. */
+at_status at_table_each(at_ctx *c, const at_features *f, const at_table_origin *o, const char *file,
+                        at_table_row_fn fn, void *user);
+
 /** A class for each row, for at_row_split_make: -1 where there is no label, 0 of numbers.  A warning says how
     many have none. */
 at_status at_table_strata(at_ctx *c, const at_table *t, int64_t label, int32_t **out);

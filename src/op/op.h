@@ -32,6 +32,8 @@
     X(expert_linear)      \
     X(expert_bias)        \
     X(expert_sum)         \
+    X(member_scale)       \
+    X(mean_softmax)       \
     X(mutual_distill)     \
     X(mutual_info)        \
     X(load_concentration) \
@@ -381,6 +383,16 @@ typedef struct at_batch_norm {
 at_tensor *at_batchnorm(at_run *r, at_tensor *x, const at_routing *ro, const at_batch_norm *how);
 /** y[n,:] = sum_j gates[n,j] x[n,j,:].  x [N, K, C], gates [N, K] -> [N, C]. */
 at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates);
+
+/**
+ * What each of K members of an ensemble makes of its row: y[n,k,:] = x[n,k,:] g[k,:] + b[k,:].  x [N, K, C], or
+ * [N, C] where all read the same; g [K, C], b [K, C] or NULL -> [N, K, C].  A linear map between two of these is
+ * that of a batch ensemble.  Source: Wen et al. 2020, arXiv 2002.06715.
+ */
+at_tensor *at_member_scale(at_run *r, at_tensor *x, at_tensor *g, at_tensor *b);
+/** y[n,c] = log(1/K sum_k softmax(x[n,k,:])_c), of which softmax is the mean of the members' probabilities.
+    x [N, K, C] -> [N, C].  In double, from log-sum-exps. */
+at_tensor *at_mean_softmax(at_run *r, at_tensor *x);
 
 /** What an output of an expert is held against, and how.  o_j is what output e_j is off from the mean
     of the K outputs of its token, w_j its gate over the sum of the gates. */

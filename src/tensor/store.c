@@ -199,6 +199,7 @@ static double draw(const at_stack *k, uint64_t seed, uint64_t stream, uint64_t i
     case AT_INIT_ONE: return 1;
     case AT_INIT_NORMAL: return k->std * at_normal(seed, stream, index);
     case AT_INIT_UNIFORM: return k->std * (2 * at_uniform(seed, stream, index) - 1);
+    case AT_INIT_SIGN: return at_uniform(seed, stream, index) < 0.5 ? -1 : 1;
     case AT_INIT_ZERO: break;
     }
     return 0;

@@ -11,7 +11,13 @@
 #define AT_STORE_H
 #include "tensor/run.h"
 
-typedef enum at_init { AT_INIT_ZERO, AT_INIT_ONE, AT_INIT_NORMAL, AT_INIT_UNIFORM } at_init;
+typedef enum at_init {
+    AT_INIT_ZERO,
+    AT_INIT_ONE,
+    AT_INIT_NORMAL,
+    AT_INIT_UNIFORM,
+    AT_INIT_SIGN
+} at_init;
 
 typedef struct at_stack at_stack;
 

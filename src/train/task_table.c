@@ -103,6 +103,16 @@ static int64_t row_of(const at_learner *l, int64_t g, int64_t n) {
     return (int64_t)at_rand_permute((uint64_t)(g % n), (uint64_t)n, key, AT_STREAM_BATCH);
 }
 
+/* Each of n values as often as an ensemble has members, which all learn from the same rows. */
+static const void *repeat(at_run *run, const void *value, size_t width, int64_t n,
+                          int64_t members) {
+    const char *from = value;
+    char *out = at_run_alloc(run, (size_t)(n * members) * width);
+    for (int64_t i = 0; out && i < n * members; i++)
+        memcpy(out + (size_t)i * width, from + (size_t)(i / members) * width, width);
+    return out;
+}
+
 static at_tensor *loss_of(at_learner *l, at_run *run, int64_t index, double text_weight, at_pass *p,
                           at_losses *out) {
     table_state *b = state_of(l);
@@ -118,8 +128,12 @@ static at_tensor *loss_of(at_learner *l, at_run *run, int64_t index, double text
     const at_input in = {.kind = AT_INPUT_ROWS, .values = b->x, .B = batch, .T = inputs};
     at_tensor *x = at_model_hidden(l->model, run, &in, p);
     if (p->collect) return x;
-    x = at_model_logits(l->model, run, x);
-    x = t->class ? at_xent(run, x, b->label) : at_square_loss(run, x, b->target);
+    if (!(x = at_model_logits(l->model, run, x))) return NULL;
+    const int64_t members = at_rows(x) / batch;
+    const void *label = t->class ? repeat(run, b->label, sizeof *b->label, batch, members)
+                                 : repeat(run, b->target, sizeof *b->target, batch, members);
+    if (!label) return NULL;
+    x = t->class ? at_xent(run, x, label) : at_square_loss(run, x, label);
     *out = (at_losses){.ce = x && !run->dry ? (double)x->data[0] : 0};
     return x;
 }

@@ -82,6 +82,36 @@ check "near the truth" awk -F'\t' 'NR == FNR { y[NR] = $1; next } FNR > 1 { d = 
 run 2 "$ARTEL" probe numbers/model --data numbers.tsv
 says "there are no experts that name classes"
 
+# what it reads, and which rows were for what
+run 0 "$ARTEL" predict run/model "it's data.csv" --inputs
+cp .out inputs.csv
+check "names" test "$(head -1 inputs.csv)" = "part,kind,u,v,colour=blue,colour=red"
+check "parts" awk -F, 'NR > 1 { n[$1]++ } END { exit !(n["train"] == 180 && n["validation"] == 60 && n["test"] == 60) }' inputs.csv
+check "labels in their order" awk -F, 'NR == FNR { gsub(/"/, "", $4); y[NR] = $4; next } $2 != y[FNR] { bad = 1 } END { exit bad }' \
+    "it's data.csv" inputs.csv
+check "training rows are standardised" awk -F, '$1 == "train" { s += $3; q += $3 * $3 } END { exit !(s * s < 1e-4 && q > 179.9 && q < 180.1) }' inputs.csv
+check "a category" awk -F, 'NR > 1 && $5 + $6 != 1 { bad = 1 } END { exit bad }' inputs.csv
+"$ARTEL" predict run/model "it's data.csv" >.said
+check "test rows are those of eval" awk -F, -v wanted="$accuracy" 'NR == FNR { said[NR] = $1; next } $1 == "test" { right += $2 == said[FNR] }
+    END { d = right / 60 - wanted; exit !(d * d < 1e-6) }' .said inputs.csv
+(echo "u,v,colour,kind"; echo "0.5,?,red,other") >strange.csv
+run 0 "$ARTEL" predict run/model strange.csv --inputs
+check "rows of another file have no part" grep -q '^,other,[0-9.]*,0,0,1$' .out
+run 1 "$ARTEL" predict run/model unlabelled.csv --inputs
+says "unlabelled.csv: no column \`kind\`, which the model predicts"
+
+# an ensemble with matrices in common
+run 0 "$ARTEL" train "it's data.csv" --label kind --set model.arch=tabm --set model.n_members=8 -o tabm -q
+prints "% right (95 % interval"
+accuracy=$(sed -n 's/.*"accuracy":[^0-9]*\([0-9.]*\).*/\1/p' tabm/result.json | head -1)
+check "it learns ($accuracy)" awk "BEGIN { exit !($accuracy > 0.8) }"
+run 0 "$ARTEL" predict tabm/model "it's data.csv"
+check "probabilities" awk -F, 'NR > 1 { d = $2 + $3 - 1; if (d < -1e-5 || d > 1e-5) bad = 1 } END { exit bad }' .out
+run 0 "$ARTEL" train numbers.tsv --regress --set model.arch=tabm --set model.n_members=4 -o tabm-numbers -q
+prints "held back: RMSE"
+run 2 "$ARTEL" probe tabm/model --data "it's data.csv"
+says "there are no experts that name classes"
+
 # a data frame of several; the model knows which
 frames=$here/fuzz/corpus/fuzz_table/frames.rda
 run 0 "$ARTEL" train "$frames" --label y --set table.frame=small --set table.epochs=2 -o frame -q

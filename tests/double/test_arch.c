@@ -111,6 +111,12 @@ static const struct {
      "stem_layers: 2, stem_channels: 2, n_experts: 1, n_layer: 0, expert: conv, pool: none, "
      "expert_channels: 3, norm: batch, activation_function: gelu}\n",
      "conv.stem.1.*"},
+    {"tabm",
+     "model: {arch: tabm, n_inputs: 5, num_labels: 19, hidden_size: 4, n_members: 3, n_layer: 2, "
+     "activation_function: gelu, hidden_pdrop: 0.2}\n",
+     "tabm.members.1.*"},
+    {"tabm", "model: {arch: tabm, n_inputs: 5, num_labels: 19, hidden_size: 6, n_members: 1}\n",
+     "tabm.0.weight"},
     {"trunks",
      "model: {arch: trunks, modules: [a, b], common: true, initializer_range: 0.3, trunk: {arch: "
      "gpt2, "
@@ -170,8 +176,12 @@ static double loss_of(at_model *m, bool backward) {
     const at_input feed = feed_of(m);
     at_tensor *x = at_model_hidden(m, &r, &feed, &p);
     const at_head_spec spec = {.label = labels};
+    int32_t each[B * T * 3]; /* an ensemble answers a row several times */
+    const int64_t members = x ? at_rows(x) / (B * T) : 1;
+    assert_true(members >= 1 && members <= 3);
+    for (int64_t i = 0; i < B * T * members; i++) each[i] = labels[i / members];
     at_tensor *loss = at_model_head(m) ? at_head_loss(&r, x, at_model_head(m), &spec, NULL)
-                                       : at_xent(&r, x, labels);
+                                       : at_xent(&r, x, each);
     bool routers = false;
     for (int64_t i = 0; i < m->store.n_stacks; i++)
         routers |= strstr(m->store.stack[i]->path, ".gate.") != 0;

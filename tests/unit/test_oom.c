@@ -440,13 +440,17 @@ static artel_status table_predict(artel *a, at_text *said) {
     return artel_predict(a, in_root("table/model"), in_root("rows.csv"), hear, said);
 }
 
+static artel_status table_inputs(artel *a, at_text *said) {
+    return artel_table_inputs(a, in_root("table/model"), in_root("rows.csv"), hear, said);
+}
+
 /* Whichever allocation fails: what is told is told whole, as it is with all the memory, and whoever
    was not told everything gets AT_OOM. */
 static void results(void **state) {
     (void)state;
     artel_status (*const what[])(artel *, at_text *) = {
-        inspect_plain, inspect_modular, inspect_trunks, inspect_data,  inspect_tensors,
-        explain,       segment,         table_eval,     table_predict, table_probe};
+        inspect_plain, inspect_modular, inspect_trunks, inspect_data, inspect_tensors, explain,
+        segment,       table_eval,      table_predict,  table_probe,  table_inputs};
     artel *a = artel_open(1, NULL, NULL);
     assert_non_null(a);
     for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
