@@ -18,8 +18,9 @@
     X(router, "train, measure and question a sequence router")          \
     X(plan, "what a training run would cost, before it runs")           \
     X(compose, "experts and a router into one model")                   \
-    X(extend, "one more expert for a composed model, and a proof")      \
+    X(extend, "one more expert or module for a model, and a proof")     \
     X(prune, "a mixture for some domains, without other experts")       \
+    X(module, "modules of a mixture: listed, added, dropped, shipped")  \
     X(eval, "loss and perplexity on each domain of a data set")         \
     X(predict, "what a model of tables says of rows")                   \
     X(probe, "what each expert of a classifier knows")                  \

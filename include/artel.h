@@ -325,9 +325,43 @@ ARTEL_API artel_status artel_compose(artel *a, const artel_recipe *r, const char
     digest of all old tensors, and the logits of every old expert, in every way in which it can be asked,
     on validation text of every domain.  ARTEL_MISMATCH, and no `out`, where any of it differs.  `model`
     is not changed.  Emits {"model","run","added","kind" ("trunk", "expert"),"parameters","certificate":"bit-identical","digest",
-    "tensors","ways_to_answer","windows","compared_tokens"}. */
+    "tensors","ways_to_answer","windows","compared_tokens"}.
+    Where `model` is a mixture, the module is slots more in its banks: section `extend: {name, attention,
+    feed_forward, init, router_decay, free, review, review_share, documents}` (docs/modules.md).  Digests of base and
+    other modules, and logits with the new module excluded, are compared bit for bit; losses of each domain
+    are measured.  Emits what certificate.json has, and {"model","run"}.
+    require [n_require], may be NULL: "bit-identical", which always is, or "DOMAIN:+X%": the loss of a domain grows
+    by at most that, by the upper end of its 95 % interval (mixtures only).  ARTEL_MISMATCH, and no `out`: it does
+    not hold. */
 ARTEL_API artel_status artel_extend(artel *a, const char *model, const artel_recipe *r,
-                                    const char *out, const char *run, artel_emit emit, void *user);
+                                    const char *out, const char *run, const char *const *require,
+                                    int n_require, artel_emit emit, void *user);
+
+/* ---- modules of a mixture ---- */
+
+/** The modules of a mixture, or the experts of a composed model, as artel.json has them: an object each. */
+ARTEL_API artel_status artel_module_list(artel *a, const char *model, artel_emit emit, void *user);
+/** The passport of one, all of it; model: a folder, or a module's file with name NULL. */
+ARTEL_API artel_status artel_module_show(artel *a, const char *model, const char *name,
+                                         artel_emit emit, void *user);
+/** A module as a file by itself.  Emits {"module","file"}. */
+ARTEL_API artel_status artel_module_export(artel *a, const char *model, const char *name,
+                                           const char *out, artel_emit emit, void *user);
+/** `model` with the module of a file, in the new folder `out`.  as: its name there, or NULL.  ARTEL_MISMATCH: it
+    was trained on another base, or with another tokenizer; ARTEL_FORMAT: the file is damaged.  Emits {"model",
+    "what","module","id","digest","base"}. */
+ARTEL_API artel_status artel_module_add(artel *a, const char *model, const char *file,
+                                        const char *as, const char *out, artel_emit emit,
+                                        void *user);
+/** `model` without a module, in the new folder `out`.  Emits the same, and {"exact": whether what is left is, bit
+    for bit, the model that never saw the module's data,"reason": why not,"chain": the digests compared}.  certify:
+    ARTEL_MISMATCH, and no `out`, unless it is. */
+ARTEL_API artel_status artel_module_drop(artel *a, const char *model, const char *name,
+                                         int certify, const char *out, artel_emit emit,
+                                         void *user);
+/** `model` with the modules of `other` that it does not have; both grew from one base.  Emits {"model","added"}. */
+ARTEL_API artel_status artel_module_merge(artel *a, const char *model, const char *other,
+                                          const char *out, artel_emit emit, void *user);
 
 /** Which experts answer, of a composed model or of one whose trunks share an embedding.  All zero: the one
     whom the router chooses, with the common trunk where there is one. */

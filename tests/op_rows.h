@@ -435,6 +435,9 @@ static at_tensor *b_concentration(at_run *r, at_tensor **t) {
 static at_tensor *b_balance(at_run *r, at_tensor **t) {
     return of_router(r, t[0], at_switch_balance);
 }
+static at_tensor *b_row_squares(at_run *r, at_tensor **t) {
+    return at_row_squares(r, t[0], (const bool[]){true, false, false, true, true});
+}
 static at_tensor *b_zloss(at_run *r, at_tensor **t) {
     at_routing ro;
     (void)at_route(r, t[0], 2, false, &ro);
@@ -634,6 +637,7 @@ static const row rows[] = {
     {"load_concentration/part", b_concentration_part, 1, {{7, 5}}},
     {"switch_balance/part", b_balance_part, 1, {{7, 5}}},
     {"zloss",             b_zloss,          1, {{7, 5}}},
+    {"row_squares",       b_row_squares,    1, {{5, 7}}},
     {"weighted_sum",      b_weighted,       2, {{1}, {1}}},
     {"patches",           b_patches,        1, {{2, 3, 4, 2}}},
     {"patches/apart",     b_patches_apart,  1, {{1, 5, 4, 3}}},

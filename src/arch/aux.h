@@ -31,6 +31,7 @@ typedef struct at_peers {
 typedef struct at_aux {
     double weight[AT_AUX_KINDS];
     double factor[AT_LAYER_KINDS]; /* of all weights, by the kind of the router's layer */
+    double rows; /* of the squares of the routers' rows that learn, at_row_squares */
     at_peers peers;
 } at_aux;
 

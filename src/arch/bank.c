@@ -1,5 +1,6 @@
 /* bank.c - what is done to the slots of a bank, whatever architecture it is of. */
 #include "arch/bank.h"
+#include <stdint.h>
 
 void at_banks_close(at_banks *b) {
     for (int64_t i = 0; i < b->n; i++) at_free(b->bank[i].use);
@@ -80,6 +81,17 @@ static bool rows_are_there(at_run *r, const at_bank *b, const uint8_t *use) {
     return true;
 }
 
+/* Rows that learn are kept small, so that their slots are used where they are clearly better. */
+static void hold_rows(at_run *r, at_pass *p, const at_bank *b) {
+    if (!p->aux || p->aux->rows == 0 || p->collect || !r->train) return;
+    bool *learns = at_run_alloc(r, (size_t)b->n * sizeof *learns), any = false;
+    for (int64_t i = 0; learns && i < b->n; i++)
+        any |= learns[i] = !at_param_of(b->row->slot[i])->frozen;
+    if (!any) return;
+    at_tensor *x = at_row_squares(r, (at_tensor *)(uintptr_t)&b->row->t, learns);
+    if (x) at_pass_loss(r, p, x, p->aux->rows);
+}
+
 at_tensor *at_bank_route(at_run *r, at_pass *p, const at_bank *b, at_tensor *logits, int64_t drawn,
                          bool renormalise, at_routing *ro) {
     const uint8_t *use;
@@ -89,5 +101,6 @@ at_tensor *at_bank_route(at_run *r, at_pass *p, const at_bank *b, at_tensor *log
     at_pass_router(r, p, b->id, logits, ro);
     if (gates && !r->dry && p->watch && p->watch->gates)
         p->watch->gates(p->watch->user, r, b->id, gates, ro);
+    hold_rows(r, p, b);
     return gates;
 }

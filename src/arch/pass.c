@@ -34,7 +34,7 @@ bool at_pass_begin(at_run *r, at_pass *p, const at_input *in) {
     return r->status == AT_OK;
 }
 
-static void add_loss(at_run *r, at_pass *p, at_tensor *x, double w) {
+void at_pass_loss(at_run *r, at_pass *p, at_tensor *x, double w) {
     p->loss = p->loss ? at_weighted_sum(r, (at_tensor *[]){p->loss, x}, (double[]){1, w}, 2)
                       : at_weighted_sum(r, &x, &w, 1);
 }
@@ -73,7 +73,7 @@ void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
         at_tensor *x = at_aux_loss(r, (at_aux_kind)i, logits, ro, &whole);
         if (!x) return;
         if (!r->dry) p->value[i] += (double)x->data[0];
-        add_loss(r, p, x, w);
+        at_pass_loss(r, p, x, w);
     }
 }
 
@@ -98,7 +98,7 @@ void at_pass_experts(at_run *r, at_pass *p, at_router_id id, at_tensor *x, at_te
     at_tensor *y = at_mutual_distill(r, x, gates, &peers->how);
     if (!y) return;
     if (!r->dry) p->peers += (double)y->data[0] / (double)peers->n;
-    add_loss(r, p, y, peers->alpha / (double)peers->n);
+    at_pass_loss(r, p, y, peers->alpha / (double)peers->n);
 }
 
 void at_pass_features(at_run *r, const at_pass *p, at_router_id id, const at_tensor *x) {

@@ -72,6 +72,8 @@ void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
                     const at_routing *ro);
 /** Called by architectures before it, where the rows of a router are a last matrix: shows its features. */
 void at_pass_features(at_run *r, const at_pass *p, at_router_id id, const at_tensor *x);
+/** Adds w times a single number to the pass's loss. */
+void at_pass_loss(at_run *r, at_pass *p, at_tensor *x, double w);
 /** Called by architectures for each mixture: shows what its experts say to whoever watches, and adds the
     loss of mutual distillation among feed-forward layers, where wanted.  x [N, K, C]: outputs of the experts
     of a token, before their gates

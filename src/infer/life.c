@@ -224,8 +224,9 @@ static void warn_of_companions(at_ctx *c, const at_module_file *f, const at_memb
     }
 }
 
-at_status at_module_put(at_ctx *c, const char *dir, const char *file, const char *as,
-                        const char *what, const at_digest *base, at_life_event *done) {
+at_status at_module_put(at_ctx *c, const char *dir, const char *shown, const char *file,
+                        const char *as, const char *what, const at_digest *base,
+                        at_life_event *done) {
     at_lm *m = NULL;
     at_module_file f = {0};
     at_members l = {0};
@@ -235,7 +236,7 @@ at_status at_module_put(at_ctx *c, const char *dir, const char *file, const char
     if (s == AT_OK) s = at_members_read(c, dir, &l);
     if (s == AT_OK) s = at_module_file_open(c, file, &f);
     const char *name = as ? as : f.name;
-    if (s == AT_OK) s = check_fits(c, dir, file, &f, name, &l, base, m->hash);
+    if (s == AT_OK) s = check_fits(c, shown, file, &f, name, &l, base, m->hash);
     at_lm_close(m);
     const int64_t id = last_id(&l) + 1;
     if (s == AT_OK) {
@@ -297,7 +298,7 @@ at_status at_module_add(at_ctx *c, const char *model, const char *file, const ch
     if (s == AT_OK) s = at_base_digest(c, model, &base);
     if (s != AT_OK) return s;
     s = begin(c, model, out, &w);
-    if (s == AT_OK) s = at_module_put(c, w.dir, file, as, "add", &base, done);
+    if (s == AT_OK) s = at_module_put(c, w.dir, model, file, as, "add", &base, done);
     return end(&w, s);
 }
 
@@ -361,7 +362,7 @@ at_status at_module_merge(at_ctx *c, const char *model, const char *other, const
             const at_member *m = &theirs.item[i];
             if (has_digest(&own, digest_in(passport_of(m)))) continue;
             char *file = at_join(c, other, m->file);
-            s = file ? at_module_put(c, w.dir, file, m->name, "merge", &a, &done) : AT_OOM;
+            s = file ? at_module_put(c, w.dir, model, file, m->name, "merge", &a, &done) : AT_OOM;
             at_free(file);
             *added += s == AT_OK;
         }
@@ -464,7 +465,7 @@ at_status at_module_drop(at_ctx *c, const char *model, const char *name, bool ce
         if (s == AT_OK)
             s = write_record(c, w.dir, &l, &base, m->entry, NULL,
                              &(happened){"drop", m->name, digest, m->id});
-        char *file = s == AT_OK ? at_join(c, w.dir, m->file) : NULL;
+        char *file = s == AT_OK ? at_join(c, w.dir, l.n > 1 ? m->file : "modules") : NULL;
         if (s == AT_OK) s = file ? at_remove_tree(c, file) : AT_OOM;
         at_free(file);
         *done = (at_life_event){.id = m->id, .base = base};

@@ -38,9 +38,11 @@ typedef struct at_life_event {
     base, or with another tokenizer. */
 at_status at_module_add(at_ctx *c, const char *model, const char *file, const char *as,
                         const char *out, at_life_event *done);
-/** The same into a folder that is being made, of which the base has this digest. */
-at_status at_module_put(at_ctx *c, const char *dir, const char *file, const char *as,
-                        const char *what, const at_digest *base, at_life_event *done);
+/** The same into a folder that is being made, of which the base has this digest.  shown: what messages call it;
+    what: happened, for the history. */
+at_status at_module_put(at_ctx *c, const char *dir, const char *shown, const char *file,
+                        const char *as, const char *what, const at_digest *base,
+                        at_life_event *done);
 /** Copies a model's folder into one that is being made, but for certificate.json. */
 at_status at_module_copy_model(at_ctx *c, const char *model, const char *dir);
 /** The module's file, byte for byte. */

@@ -39,6 +39,7 @@
     X(load_concentration) \
     X(switch_balance)     \
     X(zloss)              \
+    X(row_squares)        \
     X(weighted_sum)       \
     X(l2norm)             \
     X(exp_scale)          \
@@ -449,6 +450,9 @@ at_tensor *at_switch_balance(at_run *r, at_tensor *logits, const at_routing *ro,
 /** 1/N sum_n (log sum_e exp l_ne)^2, a mean over tokens like any other.
     Source: Zoph et al. 2022, arXiv 2202.08906, eq. 5. */
 at_tensor *at_zloss(at_run *r, at_tensor *logits, const at_routing *ro);
+/** sum of x_ij^2 over the rows i with use[i] ([rows], copied) -> [1].  x [..., C].
+    Source: arXiv 2306.04640, the routing regularisation of new modules. */
+at_tensor *at_row_squares(at_run *r, at_tensor *x, const bool *use);
 /** sum_i w[i] x[i] over n single numbers -> [1]. */
 at_tensor *at_weighted_sum(at_run *r, at_tensor *const *x, const double *w, int n);
 

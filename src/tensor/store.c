@@ -286,12 +286,25 @@ void at_store_zero_grad(at_store *s) {
     for (int64_t i = 0; i < s->n; i++) s->p[i]->t.has_grad = s->p[i]->of->t.has_grad = false;
 }
 
+static bool matches(const at_param_entry *e, const char *glob) {
+    return !fnmatch(glob, e->path, 0) || !fnmatch(glob, e->of->path, 0);
+}
+
 int64_t at_store_freeze(at_store *s, const char *glob) {
     int64_t n = 0;
     for (int64_t i = 0; i < s->n; i++) {
-        at_param_entry *e = s->p[i];
-        if (fnmatch(glob, e->path, 0) != 0 && fnmatch(glob, e->of->path, 0) != 0) continue;
-        at_param_freeze(e);
+        if (!matches(s->p[i], glob)) continue;
+        at_param_freeze(s->p[i]);
+        n++;
+    }
+    return n;
+}
+
+int64_t at_store_thaw(at_store *s, const char *glob) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        if (!matches(s->p[i], glob)) continue;
+        s->p[i]->frozen = false;
         n++;
     }
     return n;

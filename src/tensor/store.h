@@ -109,6 +109,8 @@ void at_store_zero_grad(at_store *s);
 /** Freeze every parameter whose path, or path in files, matches the glob; returns how many.  Call
     it before at_store_train. */
 int64_t at_store_freeze(at_store *s, const char *glob);
+/** Takes that back. */
+int64_t at_store_thaw(at_store *s, const char *glob);
 
 /** AT_NUMERIC names `where`, the first tensor with an infinite value or a NaN, and its place.
     Reads every value: about as fast as memory delivers them. */

@@ -96,6 +96,7 @@ at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher
         if (!l->seen) s = AT_OOM;
     }
     if (s == AT_OK) s = aux_weights(c, r, m, &l->aux);
+    l->aux.rows = r->losses.rows;
     if (s == AT_OK) s = open_peers(c, l);
     l->trial = l->alpha;
     if (s == AT_OK) s = at_alpha_open(c, &l->alpha, r->train.steps);

@@ -27,7 +27,7 @@ static const at_key top_keys[] = {
     {"seed", AT_KEY_INT, TOP(seed), "0", 0, 9e15, NULL, "of every draw"},
     {"task", AT_KEY_CHOICE, TOP(task), "lm", 0, 0, CHOICES(AT_TASKS), "what is learned"},
     {"init", AT_KEY_STRING, TOP(init), "", 0, 0, NULL, "model folder to start from"},
-    {"freeze", AT_KEY_STRINGS, TOP(freeze), "", 0, 0, NULL, "parameter paths that stay (globs)"},
+    {"freeze", AT_KEY_STRINGS, TOP(freeze), "", 0, 0, NULL, "parameter paths that stay (globs; those after a ! learn all the same)"},
     {0},
 };
 
@@ -372,9 +372,10 @@ at_status at_recipe_set(at_ctx *c, at_conf *f, const char *origin, const char *k
 }
 
 at_status at_recipe_freeze(at_ctx *c, at_conf *f, const at_recipe *r, at_store *s) {
-    for (int64_t i = 0; i < r->top.freeze.n; i++)
-        if (at_store_freeze(s, r->top.freeze.item[i]) == 0)
-            return at_conf_error(c, f, "freeze", "`%s` matches no parameter",
-                                 r->top.freeze.item[i]);
+    for (int64_t i = 0; i < r->top.freeze.n; i++) {
+        const char *glob = r->top.freeze.item[i];
+        const int64_t n = *glob == '!' ? at_store_thaw(s, glob + 1) : at_store_freeze(s, glob);
+        if (!n) return at_conf_error(c, f, "freeze", "`%s` matches no parameter", glob);
+    }
     return AT_OK;
 }

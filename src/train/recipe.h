@@ -76,6 +76,7 @@ typedef struct at_recipe {
         int mutual_form; /* at_mutual_form */
         bool mutual_detach;
         at_strings mutual_layers;
+        double rows; /* no key, see at_train_options */
     } losses;
     bool with_losses; /* false: those of the model's configuration */
 } at_recipe;
@@ -94,7 +95,7 @@ at_status at_recipe_modules(at_ctx *c, at_conf *f, char *const *name, int64_t n)
     the recipe leaves them to the data.  AT_CONFIG: it reads images, and the data has none. */
 at_status at_recipe_sizes(at_ctx *c, at_conf *f, int64_t inputs, int64_t outputs,
                           at_image_size image);
-/** Freezes what it names.  AT_CONFIG: a glob that matches nothing. */
+/** Freezes what it names, and what follows a `!` not, in its order.  AT_CONFIG: a glob that matches nothing. */
 at_status at_recipe_freeze(at_ctx *c, at_conf *f, const at_recipe *r, at_store *s);
 
 #endif

@@ -187,6 +187,7 @@ at_status at_train(at_ctx *c, at_conf *recipe, const char *run, const at_train_o
     *out = (at_train_result){.loss = (double)NAN, .val_loss = (double)NAN};
     /* checks every key before anything is opened, so that errors of the recipe come first */
     at_status s = at_recipe_bind_all(c, recipe, o->distilling, &l.recipe);
+    l.recipe.losses.rows = o->rows;
     if (s == AT_OK) s = at_compute_open(&l.cp, c);
     const bool computing = s == AT_OK;
     if (s == AT_OK) {

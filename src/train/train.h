@@ -7,6 +7,7 @@
 typedef struct at_train_options {
     bool resume;
     bool distilling; /* the recipe has a section distill */
+    double rows;     /* see at_aux.rows */
 } at_train_options;
 
 /** What a finished (or interrupted) run has to say; strings are not owned. */
