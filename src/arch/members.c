@@ -245,6 +245,18 @@ static char *path_in_model(void *user, const char *name) {
     return NULL;
 }
 
+/* Each of its slots has all its parts; that no other tensor is there is known from the names. */
+static at_status check_complete(at_ctx *c, const at_members *l, int i, const at_banks *banks,
+                                const at_st *st) {
+    int64_t n = 0;
+    for (int64_t b = 0; b < banks->n; b++)
+        n += at_member_slots(&l->item[i], banks->bank[b].id) * (banks->bank[b].parts + 1);
+    if (at_st_count(st) == n) return AT_OK;
+    return at_error(c, AT_FORMAT,
+                    "%s: expected %lld tensors for the slots of module `%s`, found %lld",
+                    at_st_path(st), (long long)n, l->item[i].name, (long long)at_st_count(st));
+}
+
 at_status at_member_open(at_ctx *c, const at_members *l, int i, const at_banks *banks,
                          const char *dir, size_t verify_below, at_weights *w) {
     char *path = at_join(c, dir, l->item[i].file);
@@ -256,6 +268,7 @@ at_status at_member_open(at_ctx *c, const at_members *l, int i, const at_banks *
                      l->item[i].file);
     if (s == AT_OK) s = at_weights_add(c, w, path, verify_below);
     if (s == AT_OK) s = at_weights_rename(c, w, path_in_model, &p);
+    if (s == AT_OK) s = check_complete(c, l, i, banks, w->file[w->n - 1]);
     if (s == AT_OK) {
         hash = at_st_meta(w->file[w->n - 1], "artel.tokenizer");
         base = at_st_meta(w->file[0], "artel.tokenizer");
