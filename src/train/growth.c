@@ -191,23 +191,9 @@ static at_status write_start(growth *w, const char *path) {
     return s;
 }
 
-/* key: a text, or a list of n of them, as a value of the recipe. */
 static at_status set(growth *w, at_conf *f, const char *key, char *const *text, int64_t n,
                      bool list) {
-    at_json j;
-    at_text t;
-    at_json_open_value(&j, w->c);
-    if (list) at_json_begin_list(&j, NULL);
-    for (int64_t i = 0; i < n; i++) at_json_put_string(&j, NULL, text[i]);
-    if (list) at_json_end(&j);
-    char *value = at_json_take(&j);
-    at_text_init(&t, w->c, 0);
-    if (value) at_textf(&t, "%s=%s", key, value);
-    char *assignment = value ? at_text_take(&t) : NULL;
-    const at_status s = assignment ? at_conf_set(w->c, f, assignment, "artel extend") : AT_OOM;
-    at_free(value);
-    at_free(assignment);
-    return s;
+    return at_recipe_set(w->c, f, "artel extend", key, (const char *const *)text, n, list);
 }
 
 /* Everything stays but the new slots, or of them the routers' rows. */
@@ -292,6 +278,7 @@ static at_status write_slots(growth *w, const char *to) {
         if (at_model_banks(m)->bank[i].n != first[i] + w->more[i])
             s = at_error(w->c, AT_MISMATCH, "%s is not the model of this recipe", path);
     }
+    if (s == AT_OK) s = growth_check_frozen(w, m);
     if (s == AT_OK)
         s = at_member_write(w->c, &m->store, at_model_banks(m), first, w->more, to, NULL);
     at_model_close(m);

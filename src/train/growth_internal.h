@@ -34,6 +34,8 @@ typedef struct growth {
 at_status growth_check_domains(growth *w);
 /** AT_MISMATCH unless the model that training begins with has, its new slots excluded, the bits of the old one. */
 at_status growth_check_start(growth *w, const char *start);
+/** AT_MISMATCH unless everything old has in the trained model the bits it had. */
+at_status growth_check_frozen(const growth *w, const at_model *trained);
 /** Compares the folder with the old model: digests, logits, losses of documents; AT_MISMATCH: a promise is broken. */
 at_status growth_prove(growth *w, const char *dir);
 /** The passport; slots: the module's tensors as a file.  measured: with what the proof found. */

@@ -148,6 +148,29 @@ at_status growth_check_start(growth *w, const char *start) {
     return s;
 }
 
+at_status growth_check_frozen(const growth *w, const at_model *trained) {
+    at_status s = AT_OK;
+    for (int64_t i = 0; i < w->m->store.n && s == AT_OK; i++) {
+        const at_param_entry *a = w->m->store.p[i], *b = at_store_find(&trained->store, a->path);
+        const size_t bytes = (size_t)at_numel(&a->t) * sizeof(at_real);
+        at_real *x = at_malloc(w->c, bytes), *y = at_malloc(w->c, bytes);
+        const at_st_tensor t = at_checkpoint_tensor(&w->m->store, a, AT_SLAB_VALUE);
+        s = !b       ? at_error(w->c, AT_MISMATCH, "the trained model has no `%s`", a->path)
+            : x && y ? at_checkpoint_read(w->c, &t, x)
+                     : AT_OOM;
+        if (s == AT_OK) {
+            const at_st_tensor u = at_checkpoint_tensor(&trained->store, b, AT_SLAB_VALUE);
+            s = at_checkpoint_read(w->c, &u, y);
+        }
+        if (s == AT_OK && memcmp(x, y, bytes) != 0)
+            s = at_error(w->c, AT_MISMATCH, "`%s` changed while module `%s` was trained", a->path,
+                         w->k.name);
+        at_free(x);
+        at_free(y);
+    }
+    return s;
+}
+
 /* ---- digests -------------------------------------------------------------------------------------- */
 
 static at_status digest_file(at_ctx *c, const char *dir, const char *file, at_digest *out) {

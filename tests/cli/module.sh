@@ -122,6 +122,14 @@ mv more whole
 run 0 "$ARTEL" extend $model bb.yaml -o more -q
 check "the same module" cmp -s whole/modules/001-bb.safetensors more/modules/001-bb.safetensors
 
+# ---- a promise is about the upper end of the interval -----------------------------------------------------
+awk '/"domain"/ { d = $0 } /"low"/ && d ~ /aa/ { sub(/,/, "", $2); low = $2 } /"high"/ && d ~ /aa/ { high = $2 + 0
+     printf "%.9f %.9f\n", 50 * (low + high), 100 * high + 1e-6 }' more/certificate.json >limits
+read -r middle top <limits
+run 1 "$ARTEL" extend $model bb.yaml -o no -q --run more.run --require "aa:$middle%"
+says "require aa:$middle% does not hold: the loss of aa changes by"
+run 0 "$ARTEL" extend $model bb.yaml -o yes -q --run more.run --require "aa:+$top%"
+
 # ---- what does not hold, or does not fit ------------------------------------------------------------------
 run 1 "$ARTEL" extend $model bb.yaml -o no -q --require 'bb:-99%' --run again.run
 says "require bb:-99% does not hold: the loss of bb changes by"

@@ -185,6 +185,15 @@ static void the_passport(void **state) {
     assert_non_null(strstr(recipe, "init: BASE"));
     assert_null(strstr(recipe, dir));
     at_module_file_close(&f);
+    /* one that was edited, in a file whose hashes are right */
+    OK(at_module_file_open(&ctx, in("all/modules/001-a.safetensors"), &f));
+    cJSON_GetObjectItemCaseSensitive(f.passport, "digest")->valuestring[0] ^= 1;
+    OK(at_module_file_write(&ctx, in("all/modules/001-a.safetensors"), f.passport, NULL,
+                            in("false")));
+    at_module_file_close(&f);
+    assert_int_equal(at_module_file_open(&ctx, in("false"), &f), AT_MISMATCH);
+    expect_says(&ctx, "its passport says that its tensors have digest");
+    at_module_file_close(&f);
 }
 
 static int begin(void **state) {
