@@ -95,6 +95,9 @@ static void draw_event(void *user, const char *json) {
     cJSON_ArrayForEach(link, cJSON_GetObjectItemCaseSensitive(o, "chain"))
         printf("  %-6s %-16s recorded %.12s, found %.12s\n", row_text(link, "what"),
                row_text(link, "name"), row_text(link, "recorded"), row_text(link, "found"));
+    if (exact)
+        printf("%.0f logits are the same to the bit as with the module excluded\n",
+               row_number(o, "compared_logits"));
     if (cJSON_IsTrue(exact))
         printf("exact: what is left is, bit for bit, the model that never saw the module's data\n");
     else if (exact)

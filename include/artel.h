@@ -354,11 +354,11 @@ ARTEL_API artel_status artel_module_add(artel *a, const char *model, const char 
                                         const char *as, const char *out, artel_emit emit,
                                         void *user);
 /** `model` without a module, in the new folder `out`.  Emits the same, and {"exact": whether what is left is, bit
-    for bit, the model that never saw the module's data,"reason": why not,"chain": the digests compared}.  certify:
+    for bit, the model that never saw the module's data,"reason": why not,"compared_logits","chain": the digests
+    compared}.  certify:
     ARTEL_MISMATCH, and no `out`, unless it is. */
-ARTEL_API artel_status artel_module_drop(artel *a, const char *model, const char *name,
-                                         int certify, const char *out, artel_emit emit,
-                                         void *user);
+ARTEL_API artel_status artel_module_drop(artel *a, const char *model, const char *name, int certify,
+                                         const char *out, artel_emit emit, void *user);
 /** `model` with the modules of `other` that it does not have; both grew from one base.  Emits {"model","added"}. */
 ARTEL_API artel_status artel_module_merge(artel *a, const char *model, const char *other,
                                           const char *out, artel_emit emit, void *user);

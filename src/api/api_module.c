@@ -118,6 +118,7 @@ artel_status artel_module_drop(artel *a, const char *model, const char *name, in
         put_event(&j, "drop", out, &e);
         at_json_put_bool(&j, "exact", r.holds);
         if (!r.holds) at_json_put_string(&j, "reason", r.reason);
+        at_json_put_number(&j, "compared_logits", (double)r.compared);
         at_json_put_value(&j, "chain", r.chain);
         s = (at_status)at_emit(a, emit, user, &j);
     }

@@ -42,9 +42,46 @@ static bool choose(void *user, const at_st_tensor *t, at_st_tensor *as) {
     return true;
 }
 
+/* Base and modules of a mixture that was extended become one file, in F32 if nothing else is asked for. */
+typedef struct {
+    work *w;
+    at_st_writer *to;
+} all_of_it;
+static at_status add_whole(void *user, const at_st_tensor *t, const at_st_tensor *part,
+                           int64_t parts) {
+    const all_of_it *x = user;
+    const at_dtype type = x->w->type == AT_DT_COUNT ? AT_DT_F32 : x->w->type;
+    int64_t n = 1;
+    for (int i = 0; i < t->rank; i++) n *= t->dim[i];
+    x->w->out->read += parts;
+    x->w->out->written++;
+    x->w->out->bytes += (double)n * (double)at_dtype_size(type);
+    return at_st_writer_add_parts(x->w->cp->ctx, x->to, t->name, type, t->rank, t->dim, part,
+                                  parts);
+}
+
+static at_status write_whole(work *w, const char *path) {
+    at_ctx *c = w->cp->ctx;
+    all_of_it x = {.w = w};
+    at_status s = at_st_writer_open(c, path, &x.to);
+    if (s == AT_OK) at_st_writer_interruptible(x.to);
+    if (s == AT_OK && w->m->tokenizer)
+        s = at_st_writer_meta(c, x.to, "artel.tokenizer", w->m->tokenizer);
+    if (s == AT_OK) s = at_checkpoint_each(c, &w->m->store, AT_SLAB_VALUE, add_whole, &x);
+    if (s == AT_OK) s = at_st_writer_commit(c, x.to);
+    at_st_writer_close(x.to);
+    return s;
+}
+
 static at_status write_weights(work *w) {
     at_ctx *c = w->cp->ctx;
     char *path = at_join(c, w->temp, "model.safetensors");
+    if (w->m->members.n) {
+        at_log(c, AT_LOG_PROGRESS, "writing %s", w->temp);
+        const at_status st = path ? write_whole(w, path) : AT_OOM;
+        at_free(path);
+        return st;
+    }
     w->written = at_calloc(c, (size_t)w->m->store.n, sizeof *w->written);
     at_status s = path && w->written ? AT_OK : AT_OOM;
     at_log(c, AT_LOG_PROGRESS, "writing %s", w->temp);
@@ -64,7 +101,7 @@ static at_status write_config(const work *w) {
     at_ctx *c = w->cp->ctx;
     char *from = at_join(c, w->from, "config.json"), *to = at_join(c, w->temp, "config.json");
     at_status s = from && to ? AT_OK : AT_OOM;
-    if (s == AT_OK && w->type == AT_DT_COUNT) {
+    if (s == AT_OK && w->type == AT_DT_COUNT && !w->m->members.n) {
         s = at_copy_file(c, from, to);
     } else if (s == AT_OK) {
         at_json j;

@@ -1,6 +1,8 @@
 /* life.c - see life.h. */
 #include "infer/life.h"
+#include "arch/read.h"
 #include "base/file.h"
+#include "base/rng.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,8 +84,8 @@ static at_status open_mixture(at_ctx *c, const char *path, at_lm **out) {
     if (s != AT_OK) return s;
     const at_model *m = (*out)->expert[0].model;
     if (m && !(*out)->router && at_model_banks(m)) return AT_OK;
-    return at_error(c, AT_CONFIG, "%s: expected a mixture, to which modules can be added, found %s",
-                    path, m && !(*out)->router ? m->arch->name : "a composed model");
+    return at_error(c, AT_CONFIG, "%s: expected a mixture, which may have modules, found %s", path,
+                    m && !(*out)->router ? m->arch->name : "a composed model");
 }
 
 at_status at_module_copy_model(at_ctx *c, const char *model, const char *dir) {
@@ -135,12 +137,13 @@ static int64_t last_id(const at_members *l) {
     return cJSON_IsNumber(v) ? (int64_t)v->valuedouble : 0;
 }
 
-/* The record of a folder anew: without a module, or with one more (a JSON object), and what happened. */
+/* The record of a folder anew: without a module, with one more (a JSON object), or both; and what happened, or
+   NULL. */
 static at_status write_record(at_ctx *c, const char *dir, const at_members *l,
                               const at_digest *base, const cJSON *without, const cJSON *more,
                               const happened *h) {
     char *path = at_join(c, dir, AT_RECORD_FILE);
-    const int64_t ids = more ? h->id : last_id(l);
+    const int64_t ids = h && more ? h->id : last_id(l);
     at_json j;
     at_json_open_file(&j, c);
     at_json_put_number(&j, "format", 2);
@@ -155,7 +158,7 @@ static at_status write_record(at_ctx *c, const char *dir, const at_members *l,
     at_json_put_number(&j, "ids", (double)ids);
     at_json_begin_list(&j, "history");
     put_list(&j, cJSON_GetObjectItemCaseSensitive(l->record, "history"), NULL);
-    put_event(&j, h);
+    if (h) put_event(&j, h);
     at_json_end(&j);
     const at_status s = path ? at_json_save(&j, path) : AT_OOM;
     if (!path) at_json_close(&j);
@@ -261,6 +264,25 @@ at_status at_module_put(at_ctx *c, const char *dir, const char *shown, const cha
     return s;
 }
 
+at_status at_module_reseal(at_ctx *c, const char *dir, const char *file, const at_digest *base) {
+    at_module_file f = {0};
+    at_members l = {0};
+    cJSON *entry = NULL;
+    at_status s = at_module_file_open(c, file, &f);
+    if (s == AT_OK) s = at_members_read(c, dir, &l);
+    const at_member *m = s == AT_OK && l.n ? &l.item[l.n - 1] : NULL;
+    if (s == AT_OK && !m) s = at_error(c, AT_ARG, "%s has no modules", dir);
+    char *to = s == AT_OK ? at_join(c, dir, m->file) : NULL;
+    if (s == AT_OK) s = to ? at_copy_file(c, file, to) : AT_OOM;
+    if (s == AT_OK) s = (entry = new_entry(c, &f, m->id, m->name, m->file)) ? AT_OK : AT_OOM;
+    if (s == AT_OK) s = write_record(c, dir, &l, base, m->entry, entry, NULL);
+    cJSON_Delete(entry);
+    at_module_file_close(&f);
+    at_members_close(&l);
+    at_free(to);
+    return s;
+}
+
 /* ---- a new folder --------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -305,8 +327,12 @@ at_status at_module_add(at_ctx *c, const char *model, const char *file, const ch
 /* Index of the module, or AT_ARG. */
 static at_status find_module(at_ctx *c, const char *model, const at_members *l, const char *name,
                              int *out) {
+    at_lm *m = NULL;
     *out = at_member_find(l, name);
     if (*out >= 0) return AT_OK;
+    const at_status opened = l->n ? AT_OK : open_mixture(c, model, &m);
+    at_lm_close(m);
+    if (opened != AT_OK) return opened;
     at_text t;
     at_text_init(&t, c, 0);
     for (int i = 0; i < l->n; i++) at_textf(&t, "%s`%s`", i ? ", " : "", l->item[i].name);
@@ -444,6 +470,61 @@ static at_status look(at_ctx *c, const char *dir, const at_members *l, int gone,
     return s == AT_OK && !r->chain ? AT_OOM : s;
 }
 
+typedef struct {
+    at_real *to;
+    int64_t V;
+} keep;
+static void put_row(void *user, int64_t i, const at_real *logits) {
+    const keep *k = user;
+    memcpy(k->to + i * k->V, logits, (size_t)k->V * sizeof *logits);
+}
+
+/* Logits of tokens drawn at random: of the old model with the module excluded, and of the new one. */
+static at_status compare_logits(at_ctx *c, at_model *m[2], const uint64_t mask[2], at_removal *r) {
+    enum { T = 64 };
+    int32_t ids[T];
+    at_compute cp;
+    at_arena arena;
+    const int64_t V = m[0]->dims.vocab, n = m[0]->dims.context < T ? m[0]->dims.context : T;
+    at_real *out[2] = {at_malloc(c, (size_t)(n * V) * sizeof(at_real)),
+                       at_malloc(c, (size_t)(n * V) * sizeof(at_real))};
+    at_status s = out[0] && out[1] ? at_compute_open(&cp, c) : AT_OOM;
+    if (s == AT_OK) {
+        at_arena_init(&arena, c);
+        for (int64_t i = 0; i < n; i++)
+            ids[i] = (int32_t)at_rand_below((uint64_t)V, 1, AT_STREAM_LAB, (uint64_t)i);
+        for (int i = 0; i < 2 && s == AT_OK; i++) {
+            keep k = {out[i], V};
+            const at_input in = {.ids = ids, .B = 1, .T = n, .modules = mask[i]};
+            s = at_model_read(&cp, &arena, m[i], &in, NULL,
+                              &(at_readout){.logits = put_row, .user = &k, .rows = n});
+        }
+        at_arena_close(&arena);
+        at_compute_close(&cp);
+    }
+    if (s == AT_OK) r->compared = n * V;
+    if (s == AT_OK && memcmp(out[0], out[1], (size_t)(n * V) * sizeof(at_real)) != 0)
+        s = at_error(c, AT_MISMATCH,
+                     "what is left answers otherwise than the model with the module excluded");
+    at_free(out[0]);
+    at_free(out[1]);
+    return s;
+}
+
+static at_status compare_answers(at_ctx *c, const char *before, int gone, const char *after,
+                                 at_removal *r) {
+    at_model *m[2] = {NULL, NULL};
+    bool use[AT_MEMBERS_MAX];
+    at_status s = at_model_load(c, before, false, &m[0]);
+    if (s == AT_OK) s = at_model_load(c, after, false, &m[1]);
+    for (int i = 0; i < AT_MEMBERS_MAX; i++) use[i] = i != gone;
+    if (s == AT_OK)
+        s = compare_logits(c, m, (const uint64_t[]){at_members_mask(&m[0]->members, use), 0}, r);
+    at_model_close(m[0]);
+    at_model_close(m[1]);
+    return s;
+}
+
 at_status at_module_drop(at_ctx *c, const char *model, const char *name, bool certify,
                          const char *out, at_life_event *done, at_removal *r) {
     making w;
@@ -468,6 +549,7 @@ at_status at_module_drop(at_ctx *c, const char *model, const char *name, bool ce
         char *file = s == AT_OK ? at_join(c, w.dir, l.n > 1 ? m->file : "modules") : NULL;
         if (s == AT_OK) s = file ? at_remove_tree(c, file) : AT_OOM;
         at_free(file);
+        if (s == AT_OK) s = compare_answers(c, model, gone, w.dir, r);
         *done = (at_life_event){.id = m->id, .base = base};
         (void)snprintf(done->name, sizeof done->name, "%s", m->name);
         (void)snprintf(done->digest, sizeof done->digest, "%s", digest);

@@ -43,6 +43,8 @@ at_status at_module_add(at_ctx *c, const char *model, const char *file, const ch
 at_status at_module_put(at_ctx *c, const char *dir, const char *shown, const char *file,
                         const char *as, const char *what, const at_digest *base,
                         at_life_event *done);
+/** The last module of a folder that is being made has the same tensors and another passport: those of this file. */
+at_status at_module_reseal(at_ctx *c, const char *dir, const char *file, const at_digest *base);
 /** Copies a model's folder into one that is being made, but for certificate.json. */
 at_status at_module_copy_model(at_ctx *c, const char *model, const char *dir);
 /** The module's file, byte for byte. */
@@ -56,7 +58,7 @@ typedef struct at_removal {
     bool holds;
     cJSON *chain; /* list of {"what","name","recorded","found"}: digests that were compared */
     char reason[512];
-    int64_t compared; /* logits that were compared bit by bit */
+    int64_t compared; /* logits of random tokens, the same to the bit as with the module excluded */
 } at_removal;
 /** `model` without a module.  certify: AT_MISMATCH, and no `out`, unless the removal is exact; r says what was
     compared in any case, and is freed. */

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "train/grow.h"
 #include "train/growth_internal.h"
+#include "train/newness.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,10 @@ static const at_key growth_table[] = {
      "attention experts more: a number for all layers, or one a layer"},
     {"feed_forward", AT_KEY_STRINGS, offsetof(growth_keys, slots[AT_LAYER_FEED_FORWARD]), "1", 0, 0,
      NULL, "feed-forward experts more"},
-    {"init", AT_KEY_CHOICE, offsetof(growth_keys, init), "random", 0, 0, "random|copy|zero",
+    {"init", AT_KEY_CHOICE, offsetof(growth_keys, init), "random", 0, 0, "random|copy|zero|domain",
      "what they begin as"}, /* at_grow_init */
+    {"layers", AT_KEY_INT, offsetof(growth_keys, layers), "0", 0, 1 << 20, NULL,
+     "so many layers of each kind get them, those whose routers see most of a difference; 0: all"},
     {"router_decay", AT_KEY_REAL, offsetof(growth_keys, decay), "0", 0, 1e6, NULL,
      "of the squares of their rows of the routers"},
     {"free", AT_KEY_CHOICE, offsetof(growth_keys, free), "modules", 0, 0, "modules|router",
@@ -179,12 +182,30 @@ static at_status check_data(growth *w) {
 
 static char *in_run(const growth *w, const char *name) { return at_join(w->c, w->run, name); }
 
+/* How the routers see the new text decides which layers get experts, and what their rows are. */
+static at_status look(growth *w, at_newness *x) {
+    at_compute cp;
+    const int domain = at_dataset_domain(w->set, w->k.name);
+    *x = (at_newness){0};
+    if (!w->k.layers && w->k.init != AT_GROW_DOMAIN) return AT_OK;
+    at_status s = at_compute_open(&cp, w->c);
+    if (s != AT_OK) return s;
+    s = at_newness_read(&cp, w->m, w->set, domain, w->context, w->more, x);
+    at_compute_close(&cp);
+    if (s == AT_OK && w->k.layers) at_newness_choose(x, at_model_banks(w->m), w->k.layers, w->more);
+    return s;
+}
+
 static at_status write_start(growth *w, const char *path) {
     at_model *m = NULL;
+    at_newness x;
     char *tokenizer = at_join(w->c, w->source, "tokenizer.json");
-    at_status s = tokenizer ? at_grow_model(w->c, w->m, w->more, (at_grow_init)w->k.init,
-                                            (uint64_t)w->seed, &m)
-                            : AT_OOM;
+    at_status s = look(w, &x);
+    if (s == AT_OK && !tokenizer) s = AT_OOM;
+    if (s == AT_OK)
+        s = at_grow_model(w->c, w->m, w->more, (at_grow_init)w->k.init, (uint64_t)w->seed, &m);
+    if (s == AT_OK && w->k.init == AT_GROW_DOMAIN) at_newness_rows(&x, w->m, w->more, m);
+    at_newness_close(&x);
     if (s == AT_OK) s = at_model_save(w->c, m, path, at_exists(tokenizer) ? tokenizer : NULL);
     at_model_close(m);
     at_free(tokenizer);
@@ -287,22 +308,12 @@ static at_status write_slots(growth *w, const char *to) {
     return s;
 }
 
-/* The new folder, with the module's file whose passport is complete; `dir` is dropped by the caller. */
-static at_status fill(growth *w, const char *dir, const char *slots, bool measured) {
-    at_life_event done;
-    char *packed = in_run(w, "module.safetensors");
-    cJSON *passport = packed ? growth_passport(w, slots, measured) : NULL;
-    at_status s = passport ? AT_OK : w->c->status;
-    if (s == AT_OK) s = at_module_file_write(w->c, slots, passport, w->m->tokenizer, packed);
-    if (s == AT_OK) s = at_module_copy_model(w->c, w->source, dir);
-    if (s == AT_OK)
-        s = at_module_put(w->c, dir, w->source, packed, NULL, "extend", &w->out->base, &done);
-    if (s == AT_OK) {
-        w->out->id = done.id;
-        (void)snprintf(w->out->digest, sizeof w->out->digest, "%s", done.digest);
-    }
+/* The module's file with its passport, in the run. */
+static at_status seal(growth *w, const char *slots, bool measured, const char *to) {
+    cJSON *passport = growth_passport(w, slots, measured);
+    const at_status s =
+        passport ? at_module_file_write(w->c, slots, passport, w->m->tokenizer, to) : w->c->status;
     cJSON_Delete(passport);
-    at_free(packed);
     return s;
 }
 
@@ -317,21 +328,34 @@ static at_status save_certificate(growth *w, const char *dir) {
     return s;
 }
 
-/* Twice: what is measured is measured on a folder like the one that is delivered, and goes into the passport. */
+/* What is measured on the new folder goes into the passport, which is then complete. */
+static at_status fill(growth *w, const char *dir, const char *slots) {
+    at_life_event done;
+    at_digest *base = &w->out->base;
+    char *packed = in_run(w, "module.safetensors");
+    at_status s = packed ? seal(w, slots, false, packed) : AT_OOM;
+    if (s == AT_OK) s = at_module_copy_model(w->c, w->source, dir);
+    if (s == AT_OK) s = at_module_put(w->c, dir, w->source, packed, NULL, "extend", base, &done);
+    if (s == AT_OK) s = growth_prove(w, dir);
+    if (s == AT_OK) s = seal(w, slots, true, packed);
+    if (s == AT_OK) s = at_module_reseal(w->c, dir, packed, base);
+    if (s == AT_OK) {
+        w->out->id = done.id;
+        (void)snprintf(w->out->digest, sizeof w->out->digest, "%s", done.digest);
+        s = save_certificate(w, dir);
+    }
+    at_free(packed);
+    return s;
+}
+
 static at_status deliver(growth *w, const char *out) {
-    char *bare = at_path_trim(w->c, out), *dir = NULL, *again = NULL;
-    char *slots = in_run(w, "slots.safetensors");
+    char *bare = at_path_trim(w->c, out), *dir = NULL, *slots = in_run(w, "slots.safetensors");
     at_status s = bare && slots ? write_slots(w, slots) : AT_OOM;
     if (s == AT_OK) s = at_base_digest(w->c, w->source, &w->out->base);
     if (s == AT_OK) s = at_partial_dir(w->c, bare, &dir);
-    if (s == AT_OK) s = fill(w, dir, slots, false);
-    if (s == AT_OK) s = growth_prove(w, dir);
-    if (s == AT_OK) s = at_partial_dir(w->c, bare, &again);
-    if (s == AT_OK) s = fill(w, again, slots, true);
-    if (s == AT_OK) s = save_certificate(w, again);
-    if (s == AT_OK) s = at_partial_commit(w->c, again, bare);
+    if (s == AT_OK) s = fill(w, dir, slots);
+    if (s == AT_OK) s = at_partial_commit(w->c, dir, bare);
     at_partial_drop(w->c, dir);
-    at_partial_drop(w->c, again);
     at_free(bare);
     at_free(slots);
     return s;

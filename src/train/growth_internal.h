@@ -10,7 +10,7 @@ typedef struct growth_keys {
     at_strings slots[AT_LAYER_KINDS];
     int init, free; /* at_grow_init, FREE_ */
     double decay, review_share;
-    int64_t review, documents;
+    int64_t review, documents, layers;
 } growth_keys;
 
 typedef struct growth {

@@ -27,7 +27,8 @@ static const at_key top_keys[] = {
     {"seed", AT_KEY_INT, TOP(seed), "0", 0, 9e15, NULL, "of every draw"},
     {"task", AT_KEY_CHOICE, TOP(task), "lm", 0, 0, CHOICES(AT_TASKS), "what is learned"},
     {"init", AT_KEY_STRING, TOP(init), "", 0, 0, NULL, "model folder to start from"},
-    {"freeze", AT_KEY_STRINGS, TOP(freeze), "", 0, 0, NULL, "parameter paths that stay (globs; those after a ! learn all the same)"},
+    {"freeze", AT_KEY_STRINGS, TOP(freeze), "", 0, 0, NULL,
+     "parameter paths that stay (globs; those after a ! learn all the same)"},
     {0},
 };
 

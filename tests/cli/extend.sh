@@ -44,6 +44,20 @@ run 0 "$ARTEL" generate model -p "Mi no" -n 8 --greedy --experts aa
 cp .out old
 run 0 "$ARTEL" generate more -p "Mi no" -n 8 --greedy --experts aa
 check "an old expert says what it said" cmp -s .out old
+run 0 "$ARTEL" generate more -p "Mi no" -n 8 --greedy --modules aa
+check "modules are experts here" cmp -s .out old
+run 0 "$ARTEL" module ls more
+prints "bb"
+run 0 "$ARTEL" module show more bb
+prints "module      bb, 4.34 k parameters"
+run 1 "$ARTEL" module drop more bb -o none
+says "more: expected a mixture, which may have modules, found a composed model"
+run 1 "$ARTEL" module add more more/model.safetensors -o none
+says "found a composed model"
+run 2 "$ARTEL" generate more -p a -n 1 --licence-allow X
+says "has no modules whose passports name licences"
+run 2 "$ARTEL" extend model extend.yaml -o none -q --require aa:+1%
+says "bit-identical alone"
 
 # ---- from the model of a run, from another trunk, with a router that is given ------------------------
 run 0 "$ARTEL" extend run/model extend.yaml -o copy -q --run copied --set extend.from=aa --set extend.router=router \

@@ -64,6 +64,14 @@ says "has no module \`xx\`"
 run 2 "$ARTEL" generate $model -p a -n 1 --licence-allow 'X'
 says "has no modules whose passports name licences"
 
+# ---- as one model, for other programs -----------------------------------------------------------------------
+run 0 "$ARTEL" convert more -o flat --to artel
+check "in one file" test ! -e flat/modules -a ! -e flat/artel.json
+logits flat "" one && check "says what it said" cmp -s with one
+run 0 "$ARTEL" convert more -o narrow --to hf --dtype bf16
+run 0 "$ARTEL" inspect narrow
+prints "n_mlp_experts: 4"
+
 # ---- listed, shown, shipped -----------------------------------------------------------------------------
 run 0 "$ARTEL" module ls more
 prints "bb"
@@ -88,6 +96,7 @@ check "nothing is left of it" test ! -e no
 # ---- dropped: the files are those of before --------------------------------------------------------------
 run 0 "$ARTEL" module drop more bb -o less --certify
 prints "exact: what is left is, bit for bit, the model that never saw the module's data"
+prints "logits are the same to the bit as with the module excluded"
 check "byte for byte" test "$(sums less)" = "$(cat before)"
 check "the configuration, too" cmp -s $model/config.json less/config.json
 logits less "" without && check "it answers as before" cmp -s base without
@@ -121,6 +130,15 @@ rm -rf more.run/checkpoints/step-00000040 more.run/checkpoints/step-00000030 mor
 mv more whole
 run 0 "$ARTEL" extend $model bb.yaml -o more -q
 check "the same module" cmp -s whole/modules/001-bb.safetensors more/modules/001-bb.safetensors
+
+# ---- which layers ----------------------------------------------------------------------------------------
+run 0 "$ARTEL" extend $model bb.yaml -o some -q --set train.steps=1 --set extend.layers=1 --set 'extend.feed_forward=[2, 2]' --set extend.init=domain
+prints "added, 2.4 k parameters" # 1 + 2 experts of 528 and 776, rows included, in one layer of each kind
+run 0 "$ARTEL" extend $model bb.yaml -o uneven -q --set train.steps=1 --set extend.attention=0 --set 'extend.feed_forward=[2, 0]'
+check "numbers are those of each layer" grep -q '"feed_forward":	\[2, 0\]' uneven/artel.json
+run 2 "$ARTEL" module add some uneven/modules/001-bb.safetensors -o no --as 'a/b'
+says "expected up to 64 letters, digits"
+run 0 "$ARTEL" module add some uneven/modules/001-bb.safetensors -o mixed --as b2
 
 # ---- a promise is about the upper end of the interval -----------------------------------------------------
 awk '/"domain"/ { d = $0 } /"low"/ && d ~ /aa/ { sub(/,/, "", $2); low = $2 } /"high"/ && d ~ /aa/ { high = $2 + 0

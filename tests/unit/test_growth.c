@@ -5,7 +5,9 @@
 #include "data_fixture.h"
 #include "in_folder.h"
 #include "train/growth.h"
+#include "train/newness.h"
 #include <math.h>
+#include <unistd.h>
 
 enum { V = 16, C = 8, R = 4, OLD = 2 };
 
@@ -116,6 +118,57 @@ static void what_they_begin_as(void **state) {
     at_model_close(z);
 }
 
+/* Rows that point to where the new text is: the router gives the new slots more of it than of the other domain's. */
+static void rows_of_the_domain(void **state) {
+    (void)state;
+    at_growth g;
+    OK(grow("domain", ", feed_forward: 2, init: domain", 1, 0, &g));
+    at_model *m = open("domain"), *r = open("many");
+    double mean = 0;
+    for (int i = 0; i < OLD; i++) mean += sqrt(squares(part_of(m, FFN, i, ROW))) / OLD;
+    for (int i = 0; i < 2; i++) {
+        assert_true(equal(part_of(m, FFN, OLD + i, IN), part_of(r, FFN, OLD + i, IN)));
+        assert_true(fabs(sqrt(squares(part_of(m, FFN, OLD + i, ROW))) - mean) < 1e-5);
+    }
+    assert_false(equal(part_of(m, FFN, OLD, ROW), part_of(m, FFN, OLD + 1, ROW)));
+    at_model_close(m);
+    at_model_close(r);
+}
+
+/* Means and spread that are known: scores, the layers that are chosen, rows. */
+static void a_difference_that_is_known(void **state) {
+    (void)state;
+    double own[2][2] = {{2, 0}, {6, 0}}, others[2] = {0, 0}, own2[2] = {4, 4}, others2[2] = {0, 0};
+    int64_t n[2] = {1, 1}, n2 = 4, more[2] = {2, 1};
+    at_newness_bank bank[2] = {{.width = 2,
+                                .parts = 2,
+                                .own = own[0],
+                                .others = others,
+                                .n = n,
+                                .n_others = 2,
+                                .squares = {40, 2}},
+                               {.width = 2,
+                                .parts = 1,
+                                .own = own2,
+                                .others = others2,
+                                .n = &n2,
+                                .n_others = 4,
+                                .squares = {12, 4}}};
+    const at_newness x = {bank, 2};
+    at_bank b[2] = {{.id = {0, AT_LAYER_ATTENTION}}, {.id = {1, AT_LAYER_ATTENTION}}};
+    const at_banks banks = {b, 2};
+    assert_true(fabs(at_newness_score(&x, 0) - 16 / 2.5) < 1e-12); /* (40 - 2 * 16 + 2) / 4 */
+    assert_true(fabs(at_newness_score(&x, 1) - 2 / 1.0) < 1e-12);  /* (12 - 4 * 2 + 4) / 8  */
+    at_newness_choose(&x, &banks, 1, more);
+    assert_true(more[0] == 2 && more[1] == 0);
+    more[1] = 1;
+    at_newness_choose(&x, &banks, 2, more);
+    assert_true(more[0] == 2 && more[1] == 1);
+    b[1].id.kind = AT_LAYER_FEED_FORWARD; /* another kind has layers of its own */
+    at_newness_choose(&x, &banks, 1, more);
+    assert_true(more[0] == 2 && more[1] == 1);
+}
+
 static void what_learns(void **state) {
     (void)state;
     at_growth g, h;
@@ -197,6 +250,8 @@ static void the_passport(void **state) {
 }
 
 static int begin(void **state) {
+    /* many small files are synced: in memory when there is such a place */
+    if (access("/dev/shm", W_OK) == 0) (void)setenv("TMPDIR", "/dev/shm", 0);
     if (setup(state)) return -1;
     make();
     return 0;
@@ -204,9 +259,14 @@ static int begin(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(how_many),    cmocka_unit_test(what_they_begin_as),
-        cmocka_unit_test(what_learns), cmocka_unit_test(rows_are_held),
-        cmocka_unit_test(a_review),    cmocka_unit_test(the_passport),
+        cmocka_unit_test(how_many),
+        cmocka_unit_test(what_they_begin_as),
+        cmocka_unit_test(what_learns),
+        cmocka_unit_test(rows_of_the_domain),
+        cmocka_unit_test(a_difference_that_is_known),
+        cmocka_unit_test(rows_are_held),
+        cmocka_unit_test(a_review),
+        cmocka_unit_test(the_passport),
     };
     return cmocka_run_group_tests(tests, begin, teardown);
 }

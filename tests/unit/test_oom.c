@@ -19,6 +19,7 @@
 #include "infer/session.h"
 #include "token/tokenizer.h"
 #include "train/extend.h"
+#include "train/growth.h"
 #include "train/teachers.h"
 #include "train/train.h"
 #include <unistd.h>
@@ -215,6 +216,9 @@ static void make_inputs(void) {
     OK(compose_of(trunk_composition, in_root("moe-ce")));
     OK(model_of(one_trunk, &t));
     OK(at_model_save(&ctx, t, in_root("one-trunk"), NULL));
+    at_model_close(t);
+    OK(model_of(mixture, &t));
+    OK(at_model_save(&ctx, t, in_root("mixture"), NULL));
     at_model_close(t);
     OK(fixture_data(&ctx, in_root("data"), (const char *const[]){"a", "b"}, 2, VOCAB, 500));
 }
@@ -755,6 +759,49 @@ static void run_is_sound(void) {
     OK(at_remove_tree(&ctx, in_root("out/run")));
 }
 
+/* A module for a mixture, with rows that come of the text; put into another folder, taken out, shipped. */
+static at_status grow(void) {
+    char text[2048];
+    at_conf *f = NULL;
+    at_lm *old = NULL;
+    at_growth *g = at_calloc(&ctx, 1, sizeof *g);
+    const int n = snprintf(text, sizeof text,
+                           "extend: {name: b, attention: 1, init: domain, documents: 2}\n"
+                           "data: {train: %s/data}\n"
+                           "train: {steps: 1, batch: 1, context: 8, eval_windows: 1}\n",
+                           root);
+    at_status s = g ? at_conf_parse(&ctx, "recipe.yaml", text, (size_t)n, &f) : AT_OOM;
+    if (s == AT_OK) s = at_lm_load(&ctx, in_root("mixture"), &old);
+    if (s == AT_OK)
+        s = at_grow(&ctx, f, in_root("mixture"), old, in_root("out/more"), in_root("out/run"), NULL,
+                    0, g);
+    at_lm_close(old);
+    at_conf_close(f);
+    at_free(g);
+    return s;
+}
+static at_status change(void) {
+    at_life_event e;
+    at_removal r = {0};
+    int64_t added;
+    at_status s = at_module_export(&ctx, in_root("grown"), "b", in_root("out/b"));
+    if (s == AT_OK)
+        s = at_module_add(&ctx, in_root("mixture"), in_root("out/b"), "c", in_root("out/c"), &e);
+    if (s == AT_OK)
+        s = at_module_merge(&ctx, in_root("mixture"), in_root("grown"), in_root("out/m"), &added);
+    if (s == AT_OK) s = at_module_drop(&ctx, in_root("grown"), "b", true, in_root("out/d"), &e, &r);
+    at_removal_close(&r);
+    return s;
+}
+static void whole_or_nothing(void) {
+    static const char *const name[] = {"out/c", "out/m", "out/d"};
+    for (int i = 0; i < 3; i++)
+        if (at_exists(in_root(name[i]))) OK(load_lm(name[i]));
+    nothing_in_the_making(&ctx, in_root("out"));
+    empty_out();
+}
+static at_status load_grown(void) { return load_lm("grown"); }
+
 /* One more trunk: a model that was not proved does not stay. */
 static at_status extend(void) {
     char text[2048];
@@ -789,6 +836,11 @@ static void running(void **state) {
     every_allocation("run on a table", 5, table_run, table_is_sound, table_is_sound);
     every_allocation("whole run", 7, whole_run, run_is_sound, run_is_sound);
     every_allocation("extend", 29, extend, not_extended, again);
+    every_allocation("grow", 53, grow, not_extended, again);
+    OK(at_remove_tree(&ctx, in_root("out/run")));
+    assert_int_equal(rename(in_root("out/more"), in_root("grown")), 0);
+    every_allocation("modules read", 1, load_grown, NULL, NULL);
+    every_allocation("modules changed", 11, change, whole_or_nothing, whole_or_nothing);
     run_is_sound();
 }
 
