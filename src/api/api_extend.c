@@ -1,8 +1,8 @@
 /* api_extend.c - one more trunk, expert, or module of a mixture. */
 #include "api/api_recipe.h"
+#include "infer/prune.h"
 #include "train/extend.h"
 #include "train/growth.h"
-#include <string.h>
 
 static artel_status say_expert(artel *a, const at_extension *x, const char *out, const char *run,
                                artel_emit emit, void *user) {
@@ -36,8 +36,9 @@ static artel_status say_module(artel *a, const at_growth *g, const char *out, co
 static at_status only_bits(at_ctx *c, const char *model, const char *const *require, int n) {
     at_status s = AT_OK;
     for (int i = 0; i < n && s == AT_OK; i++) {
-        s = at_growth_check_require(c, require[i]);
-        if (s == AT_OK && strcmp(require[i], "bit-identical") != 0)
+        at_prune_promise p;
+        s = at_prune_promise_read(c, require[i], &p);
+        if (s == AT_OK && p.domain)
             s = at_error(c, AT_ARG, "require %s: of %s, which is no mixture, bit-identical alone",
                          require[i], model);
     }

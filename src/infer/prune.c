@@ -18,8 +18,9 @@ at_status at_prune_promise_read(at_ctx *c, const char *text, at_prune_promise *o
     if (!strcmp(text, "bit-identical")) return AT_OK;
     const char *colon = strrchr(text, ':');
     char *end = NULL;
-    const double v = colon && colon[1] == '+' ? strtod(colon + 2, &end) : -1;
-    if (!end || end == colon + 2 || strcmp(end, "%") != 0 || !(v >= 0) || colon == text)
+    const bool signed_one = colon && (colon[1] == '+' || colon[1] == '-');
+    const double v = signed_one ? strtod(colon + 1, &end) : 0;
+    if (!end || end < colon + 3 || strcmp(end, "%") != 0 || !isfinite(v) || colon == text)
         return at_error(c, AT_ARG,
                         "`%.80s`: expected bit-identical, or DOMAIN:+P%% such as fr:+1%%", text);
     *out = (at_prune_promise){text, (int)(colon - text), v / 100};

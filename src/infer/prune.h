@@ -8,7 +8,7 @@
 #include "infer/lm.h"
 #include "infer/prune_make.h"
 
-/** A promise that is asked for: DOMAIN:+P%, or bit-identical (domain NULL) on all domains that are kept. */
+/** A promise that is asked for: DOMAIN:+P%, with a minus one that the loss falls by at least P %, or bit-identical (domain NULL) on all domains that are kept. */
 typedef struct at_prune_promise {
     const char *domain;
     int domain_bytes;

@@ -6,6 +6,7 @@
 static at_status take(at_ctx *c, const at_model *m, const at_param_entry *from,
                       at_param_entry *to) {
     const at_st_tensor t = at_checkpoint_tensor(&m->store, from, AT_SLAB_VALUE);
+    if (from->absent && to->absent) return AT_OK; /* of a slot that is closed in both */
     if (from->absent) return at_error(c, AT_ARG, "parameter `%s` is absent", from->path);
     return at_checkpoint_read(c, &t, to->t.data);
 }
@@ -20,12 +21,20 @@ static at_status copy_old(at_ctx *c, const at_model *m, at_model *g) {
     return s;
 }
 
-/* Slot n + i of a bank begins as slot i mod n of the old one. */
+/* The i-th of those slots of a bank that are there, from the first again after the last. */
+static int64_t present(const at_bank *b, int64_t i) {
+    int64_t slot = 0, left = i;
+    for (int64_t tried = 0; tried < 2 * b->n; tried++, slot = (slot + 1) % b->n)
+        if (!at_param_of(b->part[0]->slot[slot])->absent && left-- == 0) break;
+    return slot;
+}
+
+/* New slots of a bank begin as the old ones, one after the other. */
 static at_status copy_slots(at_ctx *c, const at_model *m, const at_bank *old, const at_bank *new) {
     at_param_entry *from[AT_BANK_PARTS + 1], *to[AT_BANK_PARTS + 1];
     at_status s = AT_OK;
     for (int64_t i = old->n; i < new->n; i++) {
-        const int parts = at_bank_slot(old, (i - old->n) % old->n, from);
+        const int parts = at_bank_slot(old, present(old, i - old->n), from);
         (void)at_bank_slot(new, i, to);
         for (int k = 0; k < parts && s == AT_OK; k++) s = take(c, m, from[k], to[k]);
     }

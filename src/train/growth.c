@@ -374,7 +374,9 @@ at_status at_grow(at_ctx *c, at_conf *f, const char *model, at_lm *old, const ch
                 .out = result};
     *result = (at_growth){0};
     at_status s = AT_OK;
-    for (int i = 0; i < n_require && s == AT_OK; i++) s = at_growth_check_require(c, require[i]);
+    if (!(w.promise = at_calloc(c, (size_t)n_require + 1, sizeof *w.promise))) s = AT_OOM;
+    for (int i = 0; i < n_require && s == AT_OK; i++)
+        s = at_prune_promise_read(c, require[i], &w.promise[i]);
     if (s == AT_OK) s = read_keys(&w);
     if (s == AT_OK) s = at_check_new_dir(c, out);
     if (s == AT_OK) s = check_data(&w);
@@ -386,5 +388,6 @@ at_status at_grow(at_ctx *c, at_conf *f, const char *model, at_lm *old, const ch
     if (s == AT_OK) s = deliver(&w, out);
     at_dataset_close(w.set);
     at_free(w.more);
+    at_free(w.promise);
     return s;
 }

@@ -9,10 +9,17 @@
 #ifndef AT_GROWTH_H
 #define AT_GROWTH_H
 #include "infer/life.h"
-#include "train/documents.h"
 #include "train/train.h"
 
 enum { AT_GROWTH_DOMAINS = 64 };
+
+/** Losses on the same validation documents, nats a token. */
+typedef struct at_change {
+    double before, after;
+    double change, lo,
+        hi; /* of it in shares of `before`, and its 95 % interval; NaN of one document */
+    int64_t documents, tokens;
+} at_change;
 
 /** One domain of the data. */
 typedef struct at_growth_domain {
@@ -34,12 +41,9 @@ typedef struct at_growth {
     double review_share;   /* of their training text                                     */
 } at_growth;
 
-/** What must hold: "bit-identical" (always checked), or "DOMAIN:+X%": the upper end of the interval of the
-    domain's change is at most X %.  AT_ARG: neither. */
-at_status at_growth_check_require(at_ctx *c, const char *require);
-
 /**
- * Trains in `run`, as at_extend.  `old` is the open model of the folder `model`, a mixture.  AT_MISMATCH: what is
+ * require: see at_prune_promise_read; bit-identical with the module excluded is always checked, and the change of a
+ * domain's loss is held to the upper end of its interval.  Trains in `run`, as at_extend.  `old` is the open model of the folder `model`, a mixture.  AT_MISMATCH: what is
  * required does not hold, and there is no `out`; result tells what was measured all the same.
  */
 at_status at_grow(at_ctx *c, at_conf *recipe, const char *model, at_lm *old, const char *out,

@@ -2,6 +2,7 @@
 #ifndef AT_GROWTH_INTERNAL_H
 #define AT_GROWTH_INTERNAL_H
 #include "data/dataset.h"
+#include "infer/prune.h"
 #include "train/growth.h"
 
 enum { FREE_MODULES, FREE_ROUTER };
@@ -26,6 +27,7 @@ typedef struct growth {
     at_model *m;   /* its network, borrowed */
     int64_t *more; /* slots more of each bank */
     const char *const *require;
+    at_prune_promise *promise; /* [n_require] what they say */
     int n_require;
     at_growth *out;
 } growth;

@@ -1,6 +1,7 @@
 /* growth_proof.c - what a module left as it was, bit for bit, and what it changed, measured. */
 #include "base/arithmetic.h"
 #include "base/file.h"
+#include "infer/doc_losses.h"
 #include "train/growth_internal.h"
 
 #include <math.h>
@@ -12,60 +13,49 @@ enum { WINDOW = 64 /* tokens of a domain whose logits are compared */, LONGEST =
 
 /* ---- promises ----------------------------------------------------------------------------------- */
 
-/* "DOMAIN:+X%" */
-static bool read_limit(const char *text, char domain[65], double *share) {
-    char *end = NULL;
-    const char *colon = strrchr(text, ':');
-    const size_t n = colon ? (size_t)(colon - text) : 0;
-    if (!n || n > 64) return false;
-    (void)snprintf(domain, 65, "%.*s", (int)n, text);
-    *share = strtod(colon + 1, &end) / 100;
-    return end != colon + 1 && !strcmp(end, "%") && isfinite(*share);
-}
-
-at_status at_growth_check_require(at_ctx *c, const char *text) {
-    char domain[65];
-    double share;
-    if (!strcmp(text, "bit-identical") || read_limit(text, domain, &share)) return AT_OK;
-    return at_error(
-        c, AT_ARG, "require `%.80s`: expected bit-identical, or DOMAIN:+X%% such as fr:+1%%", text);
+/* The domain of the data that promise i is of; NULL: it is of bits. */
+static const at_domain *domain_of(const growth *w, int i) {
+    const at_prune_promise *p = &w->promise[i];
+    for (int d = 0; p->domain && d < w->set->n_domains; d++)
+        if ((int)strlen(w->set->domain[d].name) == p->domain_bytes &&
+            !strncmp(w->set->domain[d].name, p->domain, (size_t)p->domain_bytes))
+            return &w->set->domain[d];
+    return NULL;
 }
 
 at_status growth_check_domains(growth *w) {
-    char domain[65];
-    double share;
     for (int i = 0; i < w->n_require; i++) {
-        if (!read_limit(w->require[i], domain, &share)) continue;
-        const int d = at_dataset_domain(w->set, domain);
-        if (d < 0 || w->set->domain[d].shard[AT_VALIDATION].n_docs < 2)
+        const at_domain *d = domain_of(w, i);
+        if (w->promise[i].domain && (!d || d->shard[AT_VALIDATION].n_docs < 2))
             return at_error(
                 w->c, AT_ARG,
-                "require %s: %s has no domain `%s` with validation text of two documents",
-                w->require[i], w->data, domain);
+                "require %s: %s has no domain of this name with validation text of two documents",
+                w->require[i], w->data);
     }
     return AT_OK;
 }
 
 static at_status keep_promises(const growth *w) {
     const at_growth *g = w->out;
-    char domain[65];
-    double share;
     if (g->differ)
         return at_error(w->c, AT_MISMATCH,
                         "not bit-identical: with module `%s` excluded %lld of %lld windows are "
                         "answered otherwise than before.  %s is as it was",
                         g->name, (long long)g->differ, (long long)(g->ways * g->windows),
                         w->source);
-    for (int i = 0; i < w->n_require; i++)
-        for (int d = 0; read_limit(w->require[i], domain, &share) && d < g->domains; d++) {
+    for (int i = 0; i < w->n_require; i++) {
+        const at_domain *of = domain_of(w, i);
+        for (int d = 0; of && d < g->domains; d++) {
             const at_change *x = &g->domain[d].change;
-            if (strcmp(g->domain[d].name, domain) != 0 || x->hi <= share) continue;
+            if (strcmp(g->domain[d].name, of->name) != 0 || x->hi <= w->promise[i].increase)
+                continue;
             return at_error(w->c, AT_MISMATCH,
                             "require %s does not hold: the loss of %s changes by %+.3g %%, 95 %% "
                             "interval %+.3g %% to %+.3g %%, over %lld documents.  %s is as it was",
-                            w->require[i], domain, 100 * x->change, 100 * x->lo, 100 * x->hi,
+                            w->require[i], of->name, 100 * x->change, 100 * x->lo, 100 * x->hi,
                             (long long)x->documents, w->source);
         }
+    }
     return AT_OK;
 }
 
@@ -152,6 +142,7 @@ at_status growth_check_frozen(const growth *w, const at_model *trained) {
     at_status s = AT_OK;
     for (int64_t i = 0; i < w->m->store.n && s == AT_OK; i++) {
         const at_param_entry *a = w->m->store.p[i], *b = at_store_find(&trained->store, a->path);
+        if (a->absent) continue;
         const size_t bytes = (size_t)at_numel(&a->t) * sizeof(at_real);
         at_real *x = at_malloc(w->c, bytes), *y = at_malloc(w->c, bytes);
         const at_st_tensor t = at_checkpoint_tensor(&w->m->store, a, AT_SLAB_VALUE);
@@ -201,18 +192,29 @@ static at_status compare_tensors(growth *w, const char *dir) {
 /* ---- losses --------------------------------------------------------------------------------------- */
 
 static at_status measure_domain(growth *w, at_compute *cp, at_model *new, const at_domain *d) {
-    at_documents a = {0}, b = {0};
+    at_doc_losses a = {0}, b = {0};
+    at_estimate more = {0};
     at_growth_domain *g = &w->out->domain[w->out->domains];
     const at_shard *s = &d->shard[AT_VALIDATION];
     const int64_t T = w->context < LONGEST ? w->context : LONGEST;
     *g = (at_growth_domain){.old = strcmp(d->name, w->k.name) != 0};
     (void)snprintf(g->name, sizeof g->name, "%.64s", d->name);
-    at_status st = at_documents_read(cp, w->m, 0, s, T, w->k.documents, &a);
-    if (st == AT_OK) st = at_documents_read(cp, new, 0, s, T, w->k.documents, &b);
-    if (st == AT_OK) st = at_documents_compare(w->c, &a, &b, (uint64_t)w->seed, &g->change);
-    if (st == AT_OK && a.n) w->out->domains++;
-    at_documents_close(&a);
-    at_documents_close(&b);
+    at_status st = at_doc_losses_read(cp, w->m, s, T, w->k.documents, &a);
+    if (st == AT_OK) st = at_doc_losses_read(cp, new, s, T, w->k.documents, &b);
+    if (st == AT_OK) st = at_doc_losses_increase(w->c, &a, &b, (uint64_t)w->seed, &more);
+    if (st == AT_OK && a.n) {
+        const double before = at_doc_losses_mean(&a);
+        g->change = (at_change){.before = before,
+                                .after = at_doc_losses_mean(&b),
+                                .change = more.mean / before,
+                                .lo = more.lo / before,
+                                .hi = more.hi / before,
+                                .documents = a.n,
+                                .tokens = a.all_tokens};
+        w->out->domains++;
+    }
+    at_doc_losses_close(&a);
+    at_doc_losses_close(&b);
     return st;
 }
 

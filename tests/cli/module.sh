@@ -144,8 +144,8 @@ run 0 "$ARTEL" module add some uneven/modules/001-bb.safetensors -o mixed --as b
 awk '/"domain"/ { d = $0 } /"low"/ && d ~ /aa/ { sub(/,/, "", $2); low = $2 } /"high"/ && d ~ /aa/ { high = $2 + 0
      printf "%.9f %.9f\n", 50 * (low + high), 100 * high + 1e-6 }' more/certificate.json >limits
 read -r middle top <limits
-run 1 "$ARTEL" extend $model bb.yaml -o no -q --run more.run --require "aa:$middle%"
-says "require aa:$middle% does not hold: the loss of aa changes by"
+run 1 "$ARTEL" extend $model bb.yaml -o no -q --run more.run --require "aa:+$middle%"
+says "require aa:+$middle% does not hold: the loss of aa changes by"
 run 0 "$ARTEL" extend $model bb.yaml -o yes -q --run more.run --require "aa:+$top%"
 
 # ---- what does not hold, or does not fit ------------------------------------------------------------------
@@ -153,9 +153,9 @@ run 1 "$ARTEL" extend $model bb.yaml -o no -q --require 'bb:-99%' --run again.ru
 says "require bb:-99% does not hold: the loss of bb changes by"
 check "there is no model" test ! -e no
 run 2 "$ARTEL" extend $model bb.yaml -o no -q --require 'zz:+1%'
-says "has no domain \`zz\`"
+says "has no domain of this name"
 run 2 "$ARTEL" extend $model bb.yaml -o no -q --require 'fr+1'
-says "expected bit-identical, or DOMAIN:+X%"
+says "expected bit-identical, or DOMAIN:+P%"
 run 1 "$ARTEL" extend more bb.yaml -o no -q --run no.run
 says "has a module \`bb\` already"
 run 1 "$ARTEL" extend $model bb.yaml -o no -q --set extend.feed_forward=[1] --set extend.attention=[1,1,1]
