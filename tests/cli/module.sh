@@ -133,7 +133,7 @@ check "the same module" cmp -s whole/modules/001-bb.safetensors more/modules/001
 
 # ---- which layers ----------------------------------------------------------------------------------------
 run 0 "$ARTEL" extend $model bb.yaml -o some -q --set train.steps=1 --set extend.layers=1 --set 'extend.feed_forward=[2, 2]' --set extend.init=domain
-prints "added, 2.4 k parameters" # 1 + 2 experts of 528 and 776, rows included, in one layer of each kind
+prints "added, 2.07 k parameters" # 1 + 2 experts of 520 and 776, rows included, in one layer of each kind
 run 0 "$ARTEL" extend $model bb.yaml -o uneven -q --set train.steps=1 --set extend.attention=0 --set 'extend.feed_forward=[2, 0]'
 check "numbers are those of each layer" grep -q '"feed_forward":	\[2, 0\]' uneven/artel.json
 run 2 "$ARTEL" module add some uneven/modules/001-bb.safetensors -o no --as 'a/b'
