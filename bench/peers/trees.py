@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before it is loaded: threads that wait spin
 import numpy
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
