@@ -20,10 +20,16 @@ static void draw(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
     const cJSON *mem = cJSON_GetObjectItemCaseSensitive(o, "memory_bytes");
-    printf("parameters  %s, of which active for a token %s\n",
-           ui_count(row_number(o, "parameters")), ui_count(row_number(o, "active")));
-    printf("tokens      %s in %.0f steps; %.1f a parameter", ui_count(row_number(o, "tokens")),
-           row_number(o, "steps"), row_number(o, "tokens_per_parameter"));
+    printf("parameters  %s, of which active for a %s %s\n", ui_count(row_number(o, "parameters")),
+           cJSON_HasObjectItem(o, "data_rows") ? "row" : "token",
+           ui_count(row_number(o, "active")));
+    if (cJSON_HasObjectItem(o, "data_rows"))
+        printf("rows        %s in %.0f steps, of %.0f inputs; %.3g flop a row",
+               ui_count(row_number(o, "rows")), row_number(o, "steps"), row_number(o, "inputs"),
+               row_number(o, "flops_per_row"));
+    else
+        printf("tokens      %s in %.0f steps; %.1f a parameter", ui_count(row_number(o, "tokens")),
+               row_number(o, "steps"), row_number(o, "tokens_per_parameter"));
     if (row_number(o, "epochs") > 0)
         printf("; the data is read %.2f times", row_number(o, "epochs"));
     printf("\nfirst loss  about %.2f\n", row_number(o, "first_loss"));

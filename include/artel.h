@@ -269,7 +269,8 @@ ARTEL_API artel_status artel_train(artel *a, const artel_recipe *r, artel_task t
 /**
  * What a training recipe would cost, without running it.  Emits one object: parameters (total,
  * active), memory, disk, flops, seconds (estimated from a measured peak), and "doubts", a list of
- * settings that look wrong.
+ * settings that look wrong.  Of a task on rows the file is read, and "rows", "rows_per_step", "data_rows", "inputs",
+ * "outputs", "flops_per_row" stand for what is said of tokens.
  */
 ARTEL_API artel_status artel_plan(artel *a, const artel_recipe *r, artel_task task, artel_emit emit,
                                   void *user);
@@ -525,15 +526,39 @@ ARTEL_API artel_status artel_table_inputs(artel *a, const char *model, const cha
 ARTEL_API artel_status artel_predict(artel *a, const char *model, const char *file, artel_text text,
                                      void *user);
 
-/** What the experts of a classifier of tables know, asked alone: {"label","rows","mixture" (accuracy),
+typedef struct artel_probe_options {
+    const char *split;    /* as in artel_eval; NULL: test                                     */
+    const char *baseline; /* another model of the same rows, whose domains are taken as well  */
+    int64_t context;      /* of a language model: tokens of a window; 0: 128                  */
+    int64_t windows;      /* most windows a domain, evenly spread; 0: 16                      */
+} artel_probe_options;
+/** What the experts of a classifier of tables know: {"label","rows","mixture" (accuracy),
     "experts","own_domain" (share of the rows that the expert with the largest gate gets right by itself),
-    "mean_own_domain" (over experts),"small_domains" (experts with fewer than 10 rows, left out of that mean),
-    "all_rows" (mean over experts, all rows),"other_domains","recall" (the expert of the domain is right where
-    some expert is),"none_right","disagreement","spread" (of outputs about their mean, as a share of their
-    squares),"gate_entropy" (1: even gates),"largest_domain","by_expert":[{"rows","own_domain",
-    "all_rows"}]}.  data and split as in artel_eval; split NULL: test. */
-ARTEL_API artel_status artel_probe(artel *a, const char *model, const char *data, const char *split,
-                                   artel_emit emit, void *user);
+    "mean_own_domain" (over experts),"small_domains" (experts with fewer than 10 rows, left out of means over
+    experts), "all_rows" (mean over experts, all rows),"other_domains","recall" (the expert of the domain is
+    right where some expert is),"none_right","gate_wrong" (some expert is right, not that of the domain),
+    "disagreement","spread" (of outputs about their mean, as a share of their
+    squares),"gate_entropy" (1: even gates),"largest_domain","loss" (of the mixture, nats),"without" and
+    "without_loss" (the same of a mixture without an expert, mean over experts), "worst_without",
+    "worst_without_loss","note","by_expert":[{"rows","share","own_domain", "all_rows","without",
+    "without_loss"}]}.  If data is the file that the model learnt from also "refit" (as own_domain, of a fresh
+    head on the expert's last hidden layer, fitted to the training rows of its domain), "mean_refit","no_head"
+    (experts without such rows), and of an expert "train_rows","refit" (null: no rows).  With a baseline
+    "common_domains" (as own_domain, on the baseline's domains, experts matched by the rows they share),
+    "mean_common_domain", "baseline_own_domain","shared_domain" (share of the rows that are in matched domains
+    of both), and of an expert "baseline_expert","common_rows","common_domain".  data as in artel_eval.
+    ARTEL_MISMATCH: a baseline of other rows, or with another number of experts.
+ *
+ * Of a language model with mixtures data is a data set: {"tokens" (predicted),"context","loss" (nats a token),
+ * "recall": null (no expert of such a layer predicts by itself),"domains":[{"domain","tokens","loss"}],
+ * "banks":[{"layer","kind","experts","experts_a_token","gate_entropy" (1: even),"load_entropy",
+ * "largest_domain" (share of the tokens for which an expert is the most probable one),"spread" (as above, among
+ * the experts of a token; null: not of attention),"without_loss","worst_without_loss" (of the model without an
+ * expert: mean, and of the one that is missed most),"by_expert":[{"share" (of choices),"domain","domain_loss"
+ * (null: no tokens),"without_loss"}]}]}.  The model is read as often as it has experts, once more, and no
+ * baseline is taken. */
+ARTEL_API artel_status artel_probe(artel *a, const char *model, const char *data,
+                                   const artel_probe_options *o, artel_emit emit, void *user);
 
 /** Logits F32 [B,T,V] of an integer tensor [B,T] into a safetensors file under "logits"; of a model
     with routers also their auxiliary loss over all tokens, unweighted, a scalar "aux_loss".  Where

@@ -376,6 +376,12 @@ static at_tensor *b_expert_sum_twice(at_run *r, at_tensor **t) {
     at_tensor *z = at_expert_sum(r, t[0], t[1]);
     return at_add(r, y, z);
 }
+/* Gates that sum to 1, with gradients of their own. */
+static at_tensor *b_expert_mix(at_run *r, at_tensor **t) {
+    at_routing ro;
+    at_tensor *g = at_route(r, t[1], t[0]->dim[1], true, &ro);
+    return at_expert_mix(r, t[0], g);
+}
 static at_tensor *b_mutual_variance(at_run *r, at_tensor **t) {
     return at_mutual_distill(r, t[0], NULL, &(at_mutual){.form = AT_MUTUAL_VARIANCE});
 }
@@ -618,6 +624,8 @@ static const row rows[] = {
     {"mean_softmax",      b_mean_softmax,   1, {{5, 3, 4}}},
     {"mean_softmax/one",  b_mean_softmax,   1, {{20, 1, 4}}},
     {"mean_softmax/twice", b_mean_softmax_twice, 1, {{4, 2, 5}}},
+    {"expert_mix",        b_expert_mix,     2, {{5, 3, 4}, {5, 4}}},
+    {"expert_mix/many",   b_expert_mix,     2, {{40, 2, 7}, {40, 2}}},
     {"mutual_distill",       b_mutual_variance, 1, {{5, 3, 4}}},
     {"mutual_distill/pair",  b_mutual_variance, 1, {{5, 2, 4}}},
     {"mutual_distill/detached", b_mutual_detached, 1, {{5, 4, 3}}},

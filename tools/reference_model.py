@@ -187,6 +187,7 @@ class Pass:
         self.flops, self.margin = 0, numpy.inf
         self.routers = []  # (kind, probabilities, log-sum-exp, choices) of each router
         self.experts = []  # (outputs [N, k, C], gates) of each feed-forward mixture
+        self.others, self.other_layers = 0, []  # experts beside those of a token, in these layers (none: all)
         self.history = None
         self.active = None  # of the trunks of a model
 
@@ -445,16 +446,36 @@ def join_history(r, layer, key, value, B, T):
     return out[0], out[1], past, begin
 
 
-def feed_forward(r, c, p, h, x):
-    gates, pick = choose(r, c, p, h + "mlpf", "feed_forward", x, c["k_mlp"])
+def answers(r, c, p, h, x, pick):
     y = expert_linear(r, x, p[h + "mlpf.experts.weight"], pick)
     if c["activation_function"] == "swiglu":
         F = y.shape[-1] // 2
         y = y[..., :F] / (1 + np.exp(-y[..., :F])) * y[..., F:]
     else:
         y = gelu(y, c["activation_function"])
-    y = expert_linear(r, y, p[h + "mlpf.output_experts.weight"], pick)
-    r.experts.append((y, gates))
+    return expert_linear(r, y, p[h + "mlpf.output_experts.weight"], pick)
+
+
+def not_chosen(r, pick, experts, n):
+    """Of each token n other experts, drawn evenly, one after the other among those in order that are left."""
+    r.draws += 1
+    out = numpy.zeros((len(pick), n), int)
+    for i, row in enumerate(pick):
+        left = [j for j in range(experts) if j not in row]
+        for t in range(n):
+            out[i, t] = left.pop(below(len(left), r.seed, ROUTE + (r.draws << 8), i * n + t))
+    return out
+
+
+def feed_forward(r, c, p, h, x):
+    gates, pick = choose(r, c, p, h + "mlpf", "feed_forward", x, c["k_mlp"])
+    y = answers(r, c, p, h, x, pick)
+    held = y, gates
+    if r.train and r.others and (not r.other_layers or len(r.experts) in r.other_layers):
+        more = not_chosen(r, pick, c["n_mlp_experts"], r.others)
+        held = (np.concatenate([y, answers(r, c, p, h, x, more)], 1),
+                np.concatenate([gates, numpy.zeros(more.shape)], 1))
+    r.experts.append(held)
     return r.dropout(weigh(y, gates), c["resid_pdrop"])
 
 
@@ -500,6 +521,7 @@ def trunks_hidden(r, c, p, ids):
         before = f"trunks.{name}."
         own = {k[len(before):]: v for k, v in p.items() if k.startswith(before)}
         h.append(inner(r, c["trunk"], own, x, *ids.shape))
+    r.experts = [(np.stack(h, 1), numpy.ones((ids.size, len(h))))] if len(h) > 1 else []  # they are peers, not what is in them
     if c["combine"] == "mean" or len(h) == 1:
         return sum(h) / len(h)
     score = np.stack([np.dot(y, p[f"trunks.{name}.combine"]) for name, y in zip(active, h)], 1)

@@ -8,7 +8,7 @@
 A run is done in float64 from nothing but its recipe and the data set: initial values, windows, dropout, choices of experts,
 losses, gradients (autograd), clipping, learning rates, AdamW, validation, evaluation.  tests/unit/test_runs.c has artel do
 the same runs and compares every line of metrics, the final parameters, the evaluations.  Every key of the sections train,
-distill and losses has a run that differs from its base in this key, so that a key that were ignored is noticed.
+distill, losses and table has a run that differs from its base in this key, so that a key that were ignored is noticed.
 
 Choices of experts are steps: where two experts are nearly as probable, float32 may choose the other one and the runs part.
 So no run may come nearer to such a tie than MARGIN; take another seed where one does.
@@ -31,6 +31,7 @@ import yaml
 from reference_cases import CASES, PLANS
 from reference_model import (COMMON, DROPOUT, OWN_TEXT, POLICY, SAMPLE, Data, Model, Pass, Sampler, eval_windows,
                              log_softmax, rand64, uniform)
+from reference_tables import table_run
 from autograd.tracer import getval
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -48,7 +49,8 @@ DEFAULTS = {
                     alpha_sees="past"),
     "losses": dict(mutual_information=0.0, concentration=0.0, switch=0.0, z=0.0, attention=1.0, feed_forward=1.0,
                    scope="micro_batch", mutual_distillation=0.0, mutual_end=1.0, mutual_form="variance",
-                   mutual_temperature=1.0, mutual_detach=True, mutual_layers=[]),
+                   mutual_temperature=1.0, mutual_detach=True, mutual_layers=[],
+                   mutual_extra=0, expert_label=0.0),
 }
 
 
@@ -163,7 +165,7 @@ def peers_loss(weights, experts):
             values.append(kappa * np.mean((1 - still(share)) * (y - still(np.mean(y, 1, keepdims=True))) ** 2))
         else:
             values.append(kappa * np.mean((y - still(np.sum(share * y, 1, keepdims=True))) ** 2))
-    return sum(values) / len(values)
+    return sum(values) / len(values) if values else 0.0
 
 
 def aux_weights(recipe, model):
@@ -358,6 +360,22 @@ class Run:
                 row[t] = order[numpy.searchsorted(reach, draw)]
         return ids
 
+    def aux_of(self, passes, step, report):
+        """What routers and experts add to the loss of a step."""
+        aux, w = aux_loss(self.weights, passes), self.weights
+        if w["mutual_distillation"]:
+            mutual = sum(peers_loss(w, r.experts) for r in passes) / len(passes)
+            left = 1 + (w["mutual_end"] - 1) * step / (self.t["steps"] - 1)
+            aux = aux + w["mutual_distillation"] * left * mutual
+            report.update(mutual=float(getval(mutual)))
+        return aux
+
+    def done(self):
+        return False
+
+    def conclude(self):
+        pass
+
     def step_loss(self, p, step, report):
         t, passes, losses, ces, kds, alphas, norms = self.t, [], [], [], [], [], []
         trial = copy.deepcopy(self.alpha)
@@ -372,6 +390,8 @@ class Run:
                 rows = numpy.arange(ids.size).reshape(ids.shape)[:, prompt - 1:-1].reshape(-1)
             r = Pass(True, rand64(self.seed, DROPOUT, index))
             r.active = self.active(step)
+            if self.weights["mutual_distillation"]:
+                r.others, r.other_layers = self.weights["mutual_extra"], self.weights["mutual_layers"]
             if t["history"]:
                 kept = [min(w * t["context"], t["history"]) for w in walked]
                 r.history = dict(length=t["history"], kept=kept, now=self.history[i], new={})
@@ -402,12 +422,7 @@ class Run:
             losses.append(loss)
             ces.append(getval(ce))
             kds += [] if kd is None else [getval(kd)]
-        aux, w = aux_loss(self.weights, passes), self.weights
-        if w["mutual_distillation"]:
-            mutual = sum(peers_loss(w, r.experts) for r in passes) / len(passes)
-            left = 1 + (w["mutual_end"] - 1) * step / (t["steps"] - 1)
-            aux = aux + w["mutual_distillation"] * left * mutual
-            report.update(mutual=float(getval(mutual)))
+        aux = self.aux_of(passes, step, report)
         report.update(ce=float(np.mean(ces)), kd=float(np.mean(kds)) if kds else None, aux=float(getval(aux)),
                       passes=passes)
         if self.teacher:  # the guard against spikes sees the loss as if alpha had stayed
@@ -451,8 +466,9 @@ class Run:
                  for f in ("attention", "feed_forward")]
         if any(kinds):
             line.update(ce=report["ce"], aux=report["aux"])
-        if "mutual" in report:
-            line.update(ce=report["ce"], aux=report["aux"], mutual=report["mutual"])
+        for key in ("mutual", "expert_label"):
+            if key in report:
+                line.update({"ce": report["ce"], "aux": report["aux"], key: report[key]})
         passes = report["passes"]
         if passes[0].routers:
             entropy, dead = 0.0, 0
@@ -509,6 +525,8 @@ class Run:
     def run(self, whole=False, show=False):
         t, metrics, saved = self.t, [], []
         for step in range(t["steps"]):
+            if self.done():
+                break
             report = dict(own_text=bool(self.d) and uniform(self.seed, POLICY, [step])[0] < self.d["on_policy"])
             loss, gradient = autograd.value_and_grad(self.step_loss)(self.model.p, step, report)
             loss = float(loss)
@@ -539,6 +557,7 @@ class Run:
                 metrics += self.validate(step + 1)
             if last or (t["save_every"] and (step + 1) % t["save_every"] == 0):
                 saved.append(step + 1)
+        self.conclude()
         return dict(status="ok", metrics=metrics, checkpoints=saved[-t["keep"]:], loss_mean=self.mean,
                     parameters=self.sketch(whole))
 
@@ -616,7 +635,10 @@ def main():
     data, models, cases, plans = Data(RUNS / "data"), {}, [], []
     for case in CASES:
         recipe = read_recipe(case["recipe"], case["set"])
-        run = Run(recipe, data, models, case.get("capture"))
+        if recipe.get("task") in ("classify", "regress"):
+            run = table_run(Run)(recipe, ROOT, aux_weights, DEFAULTS["train"])
+        else:
+            run = Run(recipe, data, models, case.get("capture"))
         case["models"] = {k: v for k, v in (("init", recipe.get("init")),
                                             ("distill.teacher", recipe.get("distill", {}).get("teacher"))) if v}
         expect = run.run(case["base"] is not None, case["name"] == o.only)

@@ -1,12 +1,11 @@
 /* api_table.c - how good a model of tables is on a file, and what it says of its rows. */
 #include "api/api_table.h"
-#include "infer/probe.h"
 #include "infer/table_measure.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static at_status no_table(at_ctx *c, const at_model *m, const char *path) {
+at_status at_table_none(at_ctx *c, const at_model *m, const char *path) {
     return at_error(c, AT_UNSUPPORTED,
                     "%s is of architecture %s, which does not read rows of a table", path,
                     m->arch->name);
@@ -14,7 +13,7 @@ static at_status no_table(at_ctx *c, const at_model *m, const char *path) {
 
 /* ---- eval ---- */
 
-static at_status part_of(at_ctx *c, const char *name, at_part *out) {
+at_status at_table_part(at_ctx *c, const char *name, at_part *out) {
     static const char *const known[] = {"train", "validation", "test"};
     for (int i = 0; i < AT_PARTS_OF_TABLE; i++)
         if (!strcmp(known[i], name)) {
@@ -35,7 +34,7 @@ at_status at_table_eval(artel *a, at_model *m, const char *data, const artel_eva
             c, AT_ARG,
             "%s answers rows of a table: context, windows, route-on and usage are for text",
             m->path ? m->path : "the model");
-    at_status s = o->split ? part_of(c, o->split, &part) : AT_OK;
+    at_status s = o->split ? at_table_part(c, o->split, &part) : AT_OK;
     if (s == AT_OK) s = at_compute_of(a, &cp);
     if (s != AT_OK) return s;
     at_json_open(&j, c);
@@ -43,49 +42,6 @@ at_status at_table_eval(artel *a, at_model *m, const char *data, const artel_eva
     if (s == AT_OK) return (at_status)at_emit(a, emit, user, &j);
     at_json_close(&j);
     return s;
-}
-
-/* ---- probe ---- */
-
-static at_status probe(artel *a, at_model *m, const char *data, const char *split, at_json *j) {
-    at_ctx *c = &a->ctx;
-    at_compute *cp;
-    at_part part = AT_PART_TEST;
-    at_features f;
-    at_table_rows rows;
-    at_scores scores = {0};
-    at_expert_probe p = {0};
-    at_status s = split ? part_of(c, split, &part) : AT_OK;
-    if (s == AT_OK) s = at_compute_of(a, &cp);
-    if (s == AT_OK) s = at_table_open_rows(c, m, data, split ? (int)part : -1, &f, &rows);
-    if (s != AT_OK) return s;
-    s = at_expert_probe_rows(cp, m, &rows, &p);
-    if (s == AT_OK) s = at_table_score(cp, m, &f, &rows, &scores);
-    at_json_put_string(j, "label", f.label);
-    at_json_put_number(j, "rows", (double)rows.n);
-    at_json_put_number(j, "mixture", scores.accuracy);
-    if (s == AT_OK) at_expert_probe_write(&p, j);
-    at_expert_probe_close(&p);
-    at_scores_close(&scores);
-    at_table_rows_close(&rows);
-    at_features_close(&f);
-    return s;
-}
-
-/* The slots of the model are its own while it is asked: nobody else has it open. */
-artel_status artel_probe(artel *a, const char *model, const char *data, const char *split,
-                         artel_emit emit, void *user) {
-    at_ctx *c = &a->ctx;
-    at_model *m = NULL;
-    at_json j;
-    at_json_open(&j, c);
-    at_status s = at_model_load(c, model, false, &m);
-    if (s == AT_OK && !at_model_of_tables(m)) s = no_table(c, m, model);
-    if (s == AT_OK) s = probe(a, m, data, split, &j);
-    at_model_close(m);
-    if (s == AT_OK) return at_emit(a, emit, user, &j);
-    at_json_close(&j);
-    return at_answer(a, s);
 }
 
 /* ---- predict ---- */
@@ -222,7 +178,7 @@ artel_status artel_table_inputs(artel *a, const char *model, const char *file, a
     at_ctx *c = &a->ctx;
     at_model *m = NULL;
     at_status s = at_model_load(c, model, false, &m);
-    if (s == AT_OK && !at_model_of_tables(m)) s = no_table(c, m, model);
+    if (s == AT_OK && !at_model_of_tables(m)) s = at_table_none(c, m, model);
     if (s == AT_OK) s = inputs(c, m, file, text, user);
     at_model_close(m);
     return at_answer(a, s);
@@ -233,7 +189,7 @@ artel_status artel_predict(artel *a, const char *model, const char *file, artel_
     at_ctx *c = &a->ctx;
     at_model *m = NULL;
     at_status s = at_model_load(c, model, false, &m);
-    if (s == AT_OK && !at_model_of_tables(m)) s = no_table(c, m, model);
+    if (s == AT_OK && !at_model_of_tables(m)) s = at_table_none(c, m, model);
     if (s == AT_OK) s = rows(a, m, file, text, user);
     at_model_close(m);
     return at_answer(a, s);

@@ -18,6 +18,7 @@ typedef struct at_dims {
     bool one_cache;        /* keys are values: k and v of the cache may be one  */
     bool any_length;       /* no position is learnt: context only limits memory */
     bool history;          /* at_pass.history is read                           */
+    bool answers;          /* each expert of the last bank makes logits         */
     int64_t module_layers; /* of each module (at_modules), one after the other; 0: there are none */
 } at_dims;
 

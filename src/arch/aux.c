@@ -17,7 +17,9 @@ bool at_aux_routed(const at_aux *a) {
         for (int k = 0; k < AT_LAYER_KINDS; k++) any |= a->weight[i] * a->factor[k] != 0;
     return any;
 }
-bool at_aux_wanted(const at_aux *a) { return at_aux_routed(a) || a->rows != 0 || a->peers.layer; }
+bool at_aux_wanted(const at_aux *a) {
+    return at_aux_routed(a) || a->rows != 0 || a->peers.layer || a->expert_label != 0;
+}
 
 /* ---- loads ---- */
 

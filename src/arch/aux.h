@@ -24,6 +24,8 @@ typedef struct at_peers {
     const bool *layer; /* [layers] which take part, borrowed; NULL: none  */
     int64_t n;         /* how many                                        */
     double alpha;      /* weight of their mean                            */
+    bool modules;      /* those modules take part that are run together; it counts as a layer */
+    int64_t more;      /* experts beside those of a token that are asked for this alone */
     at_mutual how;
 } at_peers;
 
@@ -33,6 +35,8 @@ typedef struct at_aux {
     double factor[AT_LAYER_KINDS]; /* of all weights, by the kind of the router's layer */
     double rows; /* of the squares of the routers' rows that learn, at_row_squares */
     at_peers peers;
+    double expert_label;  /* of the label loss of each expert alone, mean over those of a sample */
+    at_router_id answers; /* of the bank whose experts have it                                   */
 } at_aux;
 
 /** Loads of every router over several forward passes: sums of P and F, then means, as p and

@@ -16,6 +16,7 @@ typedef struct at_bank {
     int64_t n, k;                        /* slots; chosen for a token                       */
     const at_stack *part[AT_BANK_PARTS]; /* their matrices: part[i]->slot[x] is of slot x   */
     int parts;
+    bool probabilities;   /* of its experts are mixed, not their outputs                      */
     const at_stack *row;  /* the router's row of each; NULL: there is one slot, and no router */
     uint8_t *use;         /* [n] at_slot_use, owned; NULL: all are open.  See at_bank_use     */
     const uint8_t *owner; /* [n] whose it is: 0 the base's, i that of module i - 1 (members.h);
@@ -42,5 +43,9 @@ at_status at_bank_use(at_ctx *c, at_bank *b, int64_t slot, at_slot_use use);
 /** Architectures, for each router: at_route_by among the bank's slots, of which the pass is told. */
 at_tensor *at_bank_route(at_run *r, at_pass *p, const at_bank *b, at_tensor *logits, int64_t drawn,
                          bool renormalise, at_routing *ro);
+/** What at_pass_experts is to be given as others, in feed-forward banks: whether there are any; then
+    `others` has who they are. */
+bool at_bank_others(at_run *r, const at_pass *p, const at_bank *b, const at_routing *ro,
+                    at_routing *others);
 
 #endif

@@ -146,7 +146,7 @@ static at_status check(at_ctx *c, const at_conf *f, const char *section, const v
                                  (long long)g->pool_size);
         p = after(g, p, 1);
     }
-    return at_gate_check(c, f, section, &g->gate);
+    return at_gate_check(c, f, section, &g->gate, g->num_labels);
 }
 
 /* ---- parameters ---- */
@@ -352,13 +352,31 @@ static at_tensor *view_of_gate(at_run *r, const conv_moe *m, at_tensor *x) {
     return x ? at_view(r, x, 2, (int64_t[]){x->dim[0], at_numel(x) / x->dim[0]}) : NULL;
 }
 
-static at_tensor *conv_moe_hidden(at_run *r, void *model, const at_input *in, at_pass *p) {
-    const conv_moe *m = model;
+/* What the experts that are asked say of each of the `n` images; the pass sees what it is made of. */
+static at_tensor *answers(at_run *r, const conv_moe *m, at_tensor *x, int64_t n,
+                          const at_routing *ro, const at_pass *p) {
     const config *c = &m->c;
     const at_bank *b = m->banks.bank;
-    const place image = image_of(c);
     const int own = (int)own_layers(c), last = own + (int)c->n_layer;
-    at_routing ro = {0};
+    for (int i = 0; i < own; i++) x = own_convolution(r, m, i, x, ro, p);
+    if (!x) return NULL;
+    const int64_t k = x->dim[0] / n, each = at_numel(x) / x->dim[0];
+    const int64_t dim[3] = {n, k, each};
+    x = own && b->n > 1 ? at_view(r, x, 3, dim) : at_view(r, x, 2, (int64_t[]){x->dim[0], each});
+    for (int i = own; i <= last; i++) {
+        x = at_dropout(r, x, c->hidden_pdrop);
+        if (x && i == last && x->rank == 3) at_pass_hidden(r, p, b->id, x);
+        x = at_expert_layer(r, b, i, x, ro, true);
+        if (i < last) x = act(r, c, x);
+    }
+    return x;
+}
+
+static at_tensor *conv_moe_hidden(at_run *r, void *model, const at_input *in, at_pass *p) {
+    const conv_moe *m = model;
+    const at_bank *b = m->banks.bank;
+    const place image = image_of(&m->c);
+    at_routing ro = {0}, others;
     if (in->T != numbers(image))
         return at_fail(r, AT_ARG,
                        "conv_moe: rows of %lld numbers, expected images of %lld x %lld x %lld",
@@ -368,17 +386,11 @@ static at_tensor *conv_moe_hidden(at_run *r, void *model, const at_input *in, at
     if (x && !r->dry) memcpy(x->data, in->values, (size_t)at_numel(x) * sizeof *x->data);
     x = stem(r, m, x, p);
     at_tensor *gates = b->n > 1 ? at_gate_open(r, &m->gate, view_of_gate(r, m, x), p, &ro) : NULL;
-    for (int i = 0; i < own; i++) x = own_convolution(r, m, i, x, &ro, p);
-    if (!x) return NULL;
-    const int64_t k = x->dim[0] / in->B, each = at_numel(x) / x->dim[0];
-    const int64_t dim[3] = {in->B, k, each};
-    x = own && b->n > 1 ? at_view(r, x, 3, dim) : at_view(r, x, 2, (int64_t[]){x->dim[0], each});
-    for (int i = own; i <= last; i++) {
-        x = at_dropout(r, x, c->hidden_pdrop);
-        x = at_expert_layer(r, b, i, x, &ro, true);
-        if (i < last) x = act(r, c, x);
-    }
-    return b->n == 1 ? x : at_experts_answer(r, b, p, x, gates);
+    at_tensor *y = answers(r, m, x, in->B, &ro, p), *more = NULL;
+    if (b->n == 1) return y;
+    const at_pass aside = {.collect = true}; /* they leave no trace in running means */
+    if (at_bank_others(r, p, b, &ro, &others)) more = answers(r, m, x, in->B, &others, &aside);
+    return at_experts_answer(r, b, p, y, gates, more);
 }
 
 static at_banks *conv_moe_banks(void *model) { return &((conv_moe *)model)->banks; }
@@ -389,6 +401,7 @@ static void conv_moe_dims(const void *cfg, at_dims *d) {
                    .context = 1,
                    .layers = 1,
                    .width = c->hidden_size,
+                   .answers = c->gate.n_experts > 1,
                    .inputs = c->height * c->width * c->channels};
 }
 

@@ -39,7 +39,8 @@ static const at_key keys[] = {
 };
 
 static at_status check(at_ctx *c, const at_conf *f, const char *section, const void *cfg) {
-    return at_gate_check(c, f, section, &((const config *)cfg)->gate);
+    const config *g = cfg;
+    return at_gate_check(c, f, section, &g->gate, g->num_labels);
 }
 
 typedef struct {
@@ -85,6 +86,20 @@ static at_status mlp_moe_init(at_store *s, const void *cfg, void **model) {
     return s->status;
 }
 
+/* What the experts that are asked say of each row [B, k, V]; the pass sees what it is made of. */
+static at_tensor *answers(at_run *r, const mlp_moe *m, at_tensor *x, const at_routing *ro,
+                          const at_pass *p) {
+    const at_bank *b = m->banks.bank;
+    for (int i = 0; i <= m->c.n_layer; i++) {
+        if (p && i == m->c.n_layer && b->n > 1) at_pass_hidden(r, p, b->id, x);
+        x = at_expert_layer(r, b, i, x, ro, true);
+        if (i == m->c.n_layer) break;
+        x = m->c.activation == RELU ? at_relu(r, x) : at_gelu(r, x, AT_GELU_ERF);
+        x = at_dropout(r, x, m->c.hidden_pdrop);
+    }
+    return x;
+}
+
 static at_tensor *mlp_moe_hidden(at_run *r, void *model, const at_input *in, at_pass *p) {
     const mlp_moe *m = model;
     const at_bank *b = m->banks.bank;
@@ -95,13 +110,11 @@ static at_tensor *mlp_moe_hidden(at_run *r, void *model, const at_input *in, at_
     at_tensor *x = at_new2(r, in->B, in->T);
     if (x && !r->dry) memcpy(x->data, in->values, (size_t)at_numel(x) * sizeof *x->data);
     at_tensor *gates = b->n > 1 ? at_gate_open(r, &m->gate, x, p, &ro) : NULL;
-    for (int i = 0; i <= m->c.n_layer; i++) {
-        x = at_expert_layer(r, b, i, x, &ro, true);
-        if (i == m->c.n_layer) break;
-        x = m->c.activation == RELU ? at_relu(r, x) : at_gelu(r, x, AT_GELU_ERF);
-        x = at_dropout(r, x, m->c.hidden_pdrop);
-    }
-    return b->n == 1 ? x : at_experts_answer(r, b, p, x, gates);
+    at_tensor *y = answers(r, m, x, &ro, p), *more = NULL;
+    if (b->n == 1) return y;
+    at_routing others;
+    if (at_bank_others(r, p, b, &ro, &others)) more = answers(r, m, x, &others, NULL);
+    return at_experts_answer(r, b, p, y, gates, more);
 }
 
 static at_banks *mlp_moe_banks(void *model) { return &((mlp_moe *)model)->banks; }
@@ -112,7 +125,8 @@ static void mlp_moe_dims(const void *cfg, at_dims *d) {
                    .context = 1,
                    .layers = 1,
                    .width = c->hidden_size,
-                   .inputs = c->n_inputs};
+                   .inputs = c->n_inputs,
+                   .answers = c->gate.n_experts > 1};
 }
 
 static double mlp_moe_aux(const void *cfg, at_aux *a) {

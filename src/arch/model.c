@@ -338,3 +338,8 @@ at_status at_model_save(at_ctx *c, const at_model *m, const char *dir,
     at_partial_drop(c, made);
     return s;
 }
+
+at_bank *at_model_answers(const at_model *m) {
+    const at_banks *banks = m->dims.answers ? m->arch->banks(m->impl) : NULL;
+    return banks && banks->n ? &banks->bank[banks->n - 1] : NULL;
+}

@@ -73,6 +73,9 @@ int at_model_module(const at_model *m, const char *name);
 at_banks *at_model_banks(const at_model *m);
 /** at_arch.aux; below 0: it has no routers. */
 double at_model_aux(const at_model *m, at_aux *a);
+/** The bank each of whose experts makes an answer by itself, of which the model's is a mixture; NULL: there
+    is none. */
+at_bank *at_model_answers(const at_model *m);
 /** How its architecture reads a checkpoint. */
 at_load_options at_model_load_options(const at_model *m, bool borrow);
 

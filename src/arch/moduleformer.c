@@ -411,15 +411,24 @@ static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_te
     return join(r, c, &h, y);
 }
 
+/* What the chosen feed-forward experts say of each token. */
+static at_tensor *answers(at_run *r, const config *c, const choice *h, at_tensor *x,
+                          const block *b) {
+    x = experts(r, h, x, &b->ffn, IN);
+    x = c->activation == SWIGLU ? at_swiglu(r, x) : at_gelu(r, x, (at_gelu_form)c->activation);
+    return experts(r, h, x, &b->ffn, OUT);
+}
+
 static at_tensor *feed_forward(at_run *r, const moduleformer *m, const block *b, at_tensor *x,
                                at_pass *p) {
     const config *c = &m->c;
     const choice h = choose(r, c, &b->ffn, x, p);
-    x = experts(r, &h, x, &b->ffn, IN);
-    x = c->activation == SWIGLU ? at_swiglu(r, x) : at_gelu(r, x, (at_gelu_form)c->activation);
-    x = experts(r, &h, x, &b->ffn, OUT);
-    if (!h.one) at_pass_experts(r, p, b->ffn.bank->id, x, h.gates);
-    return join(r, c, &h, x);
+    choice others = {0};
+    at_tensor *y = answers(r, c, &h, x, b), *more = NULL;
+    if (h.one) return join(r, c, &h, y);
+    if (at_bank_others(r, p, b->ffn.bank, &h.ro, &others.ro)) more = answers(r, c, &others, x, b);
+    at_pass_experts(r, p, b->ffn.bank->id, y, h.gates, more);
+    return join(r, c, &h, y);
 }
 
 static at_tensor *moduleformer_trunk(at_run *r, void *model, at_tensor *x, const at_input *in,

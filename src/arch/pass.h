@@ -43,6 +43,8 @@ typedef struct at_watch {
         routing that was seen before. */
     void (*experts)(void *user, at_run *r, at_router_id id, const at_tensor *x,
                     const at_tensor *gates);
+    /** What they compute last before that, x [N, K, H]; comes before it.  NULL: no matter. */
+    void (*hidden)(void *user, at_run *r, at_router_id id, const at_tensor *x);
     void *user;
 } at_watch;
 
@@ -54,11 +56,14 @@ typedef struct at_pass {
     at_usage *usage;       /* count choices here, or NULL                                     */
     const at_watch *watch; /* show choices to it, or NULL                                   */
     at_history *history;   /* of tokens before these, or NULL; at_dims.history                */
+    const int32_t *label;  /* classes of the samples, for the experts' own loss, or NULL      */
+    const at_real *target; /* numbers of them, or NULL                                        */
     bool still;            /* no tape and no dropout, even where the run trains: a teacher    */
     /* made */
     at_tensor *loss;            /* weighted sum over routers [1]; NULL: nothing weighs      */
     double value[AT_AUX_KINDS]; /* unweighted sums over routers, of those that weigh        */
     double peers;               /* unweighted mean over layers of mutual distillation       */
+    double expert_label;        /* unweighted label loss of experts alone                   */
     /* of the pass itself */
     uint64_t modules;    /* of the input */
     const int32_t *real; /* rows that are no padding; NULL: all */
@@ -75,10 +80,17 @@ void at_pass_features(at_run *r, const at_pass *p, at_router_id id, const at_ten
 /** Adds w times a single number to the pass's loss. */
 void at_pass_loss(at_run *r, at_pass *p, at_tensor *x, double w);
 /** Called by architectures for each mixture: shows what its experts say to whoever watches, and adds the
-    loss of mutual distillation among feed-forward layers, where wanted.  x [N, K, C]: outputs of the experts
-    of a token, before their gates
-    [N, K].  Anything but K = 1 in a layer that takes part. */
-void at_pass_experts(at_run *r, at_pass *p, at_router_id id, at_tensor *x, at_tensor *gates);
+    losses of experts of feed-forward layers, where wanted.  x [N, K, C]: outputs of the experts of a token, before their gates [N, K].  others [N, J, C]:
+    outputs of experts that at_pass_others asked for, or NULL. */
+void at_pass_experts(at_run *r, at_pass *p, at_router_id id, at_tensor *x, at_tensor *gates,
+                     at_tensor *others);
+/** Called by architectures of modules: the same of those that are run, outputs h [n] of [N, C] each, with
+    even gates. */
+void at_pass_modules(at_run *r, at_pass *p, at_tensor *const *h, int n);
+/** Called before it, with what experts compute last before their outputs: x [N, K, H]. */
+void at_pass_hidden(at_run *r, const at_pass *p, at_router_id id, at_tensor *x);
+/** How many experts beside those of a token such a mixture is to ask, by at_route_others. */
+int64_t at_pass_others(const at_run *r, const at_pass *p, at_router_id id);
 /** Positions of the B T tokens, each in its sequence; lives as long as the run. */
 const int32_t *at_input_positions(at_run *r, const at_input *in);
 

@@ -3,12 +3,16 @@
 #include <math.h>
 #include <stdio.h>
 
-at_status at_gate_check(at_ctx *c, const at_conf *f, const char *section, const at_gate_config *g) {
+at_status at_gate_check(at_ctx *c, const at_conf *f, const char *section, const at_gate_config *g,
+                        int64_t labels) {
     char path[128];
     (void)snprintf(path, sizeof path, "%s%sk", section, *section ? "." : "");
     if (g->k > g->n_experts)
         return at_conf_error(c, f, path, "%lld experts a row, but n_experts = %lld",
                              (long long)g->k, (long long)g->n_experts);
+    (void)snprintf(path, sizeof path, "%s%smixes", section, *section ? "." : "");
+    if (g->mixes == AT_MIXES_PROBABILITIES && labels == 1)
+        return at_conf_error(c, f, path, "a number has no probabilities: expected logits");
     return AT_OK;
 }
 
@@ -18,6 +22,7 @@ void at_gate_init(at_store *s, const at_gate_config *g, const char *name, int64_
     const double std = range * sqrt(1 / (double)inputs);
     char path[64], slot[64];
     *out = (at_gate){.c = *g, .bank = bank};
+    bank->probabilities = g->mixes == AT_MIXES_PROBABILITIES;
     if (g->n_experts == 1) return;
     (void)snprintf(path, sizeof path, "%s.gate.weight", name);
     (void)snprintf(slot, sizeof slot, "%s.bank", name);
@@ -69,7 +74,7 @@ at_tensor *at_expert_layer(at_run *r, const at_bank *b, int i, at_tensor *x, con
 }
 
 at_tensor *at_experts_answer(at_run *r, const at_bank *b, at_pass *p, at_tensor *x,
-                             at_tensor *gates) {
-    at_pass_experts(r, p, b->id, x, gates);
-    return at_expert_sum(r, x, gates);
+                             at_tensor *gates, at_tensor *others) {
+    at_pass_experts(r, p, b->id, x, gates, others);
+    return b->probabilities ? at_expert_mix(r, x, gates) : at_expert_sum(r, x, gates);
 }

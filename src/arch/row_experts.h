@@ -11,10 +11,11 @@
 #define AT_ROW_EXPERTS_H
 #include "arch/arch.h"
 
+enum { AT_MIXES_LOGITS, AT_MIXES_PROBABILITIES };
 /** Filled by the keys below. */
 typedef struct at_gate_config {
     int64_t n_experts, k;
-    int type; /* at_noise */
+    int type, mixes; /* at_noise; AT_MIXES_LOGITS, AT_MIXES_PROBABILITIES */
     double temperature;
 } at_gate_config;
 /** Keys of a gate; `at` gives the offset of a field of it in the struct of the architecture. */
@@ -30,13 +31,23 @@ typedef struct at_gate_config {
          "softmax|noisy|gumbel",                                                              \
          "noise on the gate's logits in training: none, normal with a learnt deviation, "     \
          "Gumbel"},                                                                           \
+        {"mixes",                                                                             \
+         AT_KEY_CHOICE,                                                                       \
+         at(mixes),                                                                           \
+         "logits",                                                                            \
+         0,                                                                                   \
+         0,                                                                                   \
+         "logits|probabilities",                                                              \
+         "of the experts that the gate weighs; probabilities: experts compete for a sample"}, \
     {                                                                                         \
         "gate_temperature", AT_KEY_REAL, at(temperature), "1", 1e-3, 1e3, NULL,               \
             "the gate's logits are divided by it, noise included"                             \
     }
 
-/** AT_CONFIG: more experts are asked than there are. */
-at_status at_gate_check(at_ctx *c, const at_conf *f, const char *section, const at_gate_config *g);
+/** AT_CONFIG: more experts are asked than there are, or labels is 1, a number, which has no
+    probabilities. */
+at_status at_gate_check(at_ctx *c, const at_conf *f, const char *section, const at_gate_config *g,
+                        int64_t labels);
 
 /** The gate of a bank: a linear map of [inputs] to its experts. */
 typedef struct at_gate {
@@ -67,8 +78,9 @@ void at_expert_layer_init(at_store *s, at_bank *b, const char *name, int i, int6
     or [N, K, in] -> [N, K, out]; of a single expert [..., in] -> [..., out]. */
 at_tensor *at_expert_layer(at_run *r, const at_bank *b, int i, at_tensor *x, const at_routing *ro,
                            bool bias);
-/** What the experts say, weighed by the gates, once the pass was told of it: x [N, K, C] -> [N, C]. */
+/** What the experts say, mixed by the gates, once the pass was told of it: x [N, K, C] -> [N, C].  others: what
+    those say whom at_bank_others named, or NULL. */
 at_tensor *at_experts_answer(at_run *r, const at_bank *b, at_pass *p, at_tensor *x,
-                             at_tensor *gates);
+                             at_tensor *gates, at_tensor *others);
 
 #endif

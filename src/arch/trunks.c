@@ -182,6 +182,7 @@ static at_tensor *trunks_hidden(at_run *r, void *model, const at_input *in, at_p
         h[n++] = c->trunk.arch->trunk(r, m->trunk[k].impl, x, &own, p);
     }
     if (n == 0) return at_fail(r, AT_ARG, "trunks: no trunk is to be run");
+    at_pass_modules(r, p, h, n);
     return n == 1 ? h[0] : at_blend(r, h, c->combine == LEARNED ? row : NULL, n);
 }
 

@@ -241,6 +241,19 @@ static at_status rows_of_file(at_ctx *c, const at_features *f, const at_table_or
     return s;
 }
 
+at_status at_table_is_own(at_ctx *c, const at_model *m, const char *file, bool *own) {
+    char hash[AT_SHA256_TEXT];
+    at_features f;
+    at_table_origin o;
+    at_status s = at_table_known(c, m, &f, &o);
+    if (s != AT_OK) return s;
+    s = at_sha256_file(c, file, hash);
+    *own = s == AT_OK && !strcmp(hash, o.sha256);
+    at_features_close(&f);
+    at_table_origin_close(&o);
+    return s;
+}
+
 at_status at_table_open_rows(at_ctx *c, const at_model *m, const char *file, int part,
                              at_features *f, at_table_rows *rows) {
     at_table_origin o;

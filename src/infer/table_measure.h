@@ -47,6 +47,8 @@ void at_table_put_scores(const at_features *f, const at_table_rows *rows, const 
  */
 at_status at_table_open_rows(at_ctx *c, const at_model *m, const char *file, int part,
                              at_features *f, at_table_rows *rows);
+/** Whether it is the file that the model learnt from. */
+at_status at_table_is_own(at_ctx *c, const at_model *m, const char *file, bool *own);
 /** Scores of these rows into an open object. */
 at_status at_table_measure(at_compute *cp, at_model *m, const char *file, int part, at_json *j);
 

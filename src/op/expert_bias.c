@@ -43,7 +43,13 @@ static void expert_bias_bwd(at_node *n) {
     at_run_par(n->run, a->ro.e, 1, bwd_part, n);
 }
 
-const at_op at_op_expert_bias = {"expert_bias", expert_bias_fwd, expert_bias_bwd, NULL};
+/* It multiplies nothing; a token uses the biases of its experts. */
+static void expert_bias_cost(const at_node *n, at_cost *c) {
+    const at_routing *ro = &((const bias_attr *)n->attr)->ro;
+    c->share = (double)ro->k / (double)ro->e;
+}
+
+const at_op at_op_expert_bias = {"expert_bias", expert_bias_fwd, expert_bias_bwd, expert_bias_cost};
 
 at_tensor *at_expert_bias(at_run *r, at_tensor *x, at_tensor *const *b, const at_routing *ro) {
     if (!x || !b || r->status != AT_OK) return NULL;

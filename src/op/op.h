@@ -34,6 +34,7 @@
     X(expert_sum)         \
     X(member_scale)       \
     X(mean_softmax)       \
+    X(expert_mix)         \
     X(mutual_distill)     \
     X(mutual_info)        \
     X(load_concentration) \
@@ -349,6 +350,14 @@ at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, a
  * AT_ARG: k more than are open, drawn outside [0, k].
  */
 at_tensor *at_route_by(at_run *r, at_tensor *logits, const at_route_spec *how, at_routing *ro);
+/**
+ * For each token `more` experts beside those that ro chose, drawn evenly among the open ones without
+ * replacement: not for its output, but so that they can be held against it.  A draw depends on the
+ * run's seed, the number of the draw and the token.  use as in at_route_spec.  False: the run has
+ * failed; AT_ARG: fewer are left.
+ */
+bool at_route_others(at_run *r, const at_routing *ro, const uint8_t *use, int64_t more,
+                     at_routing *out);
 /** The routing of the n tokens row[0], row[1], ... of ro.  False: out of memory. */
 bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_t n,
                      at_routing *out);
@@ -384,6 +393,14 @@ typedef struct at_batch_norm {
 at_tensor *at_batchnorm(at_run *r, at_tensor *x, const at_routing *ro, const at_batch_norm *how);
 /** y[n,:] = sum_j gates[n,j] x[n,j,:].  x [N, K, C], gates [N, K] -> [N, C]. */
 at_tensor *at_expert_sum(at_run *r, at_tensor *x, at_tensor *gates);
+/**
+ * y[n,c] = log sum_j gates[n,j] p_j[c],  p_j = softmax(x[n,j,:]).  x [N, K, C], gates [N, K] with a
+ * sum of 1, none below 0 -> [N, C].  These are logarithms of probabilities, so their cross entropy is
+ * -log sum_j g_j p_j[label]: experts compete for a sample, each is held to account for it by what share
+ * of the mixture's probability is its own.  Source: Jacobs et al. 1991, Adaptive Mixtures of Local
+ * Experts, eq. 1.3, for classes.
+ */
+at_tensor *at_expert_mix(at_run *r, at_tensor *x, at_tensor *gates);
 
 /**
  * What each of K members of an ensemble makes of its row: y[n,k,:] = x[n,k,:] g[k,:] + b[k,:].  x [N, K, C], or

@@ -182,6 +182,35 @@ at_tensor *at_route_by(at_run *r, at_tensor *logits, const at_route_spec *how, a
     return g;
 }
 
+bool at_route_others(at_run *r, const at_routing *ro, const uint8_t *use, int64_t more,
+                     at_routing *out) {
+    const int64_t n = ro->n, e = ro->e;
+    int64_t open = 0;
+    for (int64_t j = 0; j < e; j++) open += !use || use[j] == AT_SLOT_OPEN;
+    if (more < 1 || ro->k + more > open)
+        return at_fail(r, AT_ARG, "route: %lld more experts beside %lld, but %lld are open",
+                       (long long)more, (long long)ro->k, (long long)open);
+    int32_t *pick = at_run_values(r, (size_t)(n * more) * sizeof *pick);
+    int64_t *slot = at_run_values(r, (size_t)(n * more) * sizeof *slot);
+    int64_t *first = at_run_values(r, (size_t)(e + 2) * sizeof *first);
+    int32_t *taken = at_run_alloc(r, (size_t)(ro->k + more) * sizeof *taken);
+    if (!pick || !slot || !first || !taken) return false;
+    const uint64_t stream = AT_STREAM_ROUTE + (++r->draw << 8);
+    for (int64_t i = 0; i < n && !r->dry; i++) {
+        memcpy(taken, ro->pick + i * ro->k, (size_t)ro->k * sizeof *taken);
+        for (int64_t t = 0; t < more; t++) {
+            int64_t left = (int64_t)at_rand_below((uint64_t)(open - ro->k - t), r->seed, stream,
+                                                  (uint64_t)(i * more + t));
+            int32_t j = 0;
+            while (gone(use, taken, ro->k + t, j) || left-- > 0) j++;
+            taken[ro->k + t] = pick[i * more + t] = j;
+        }
+    }
+    if (!r->dry) sort_slots(pick, n * more, e, slot, first);
+    *out = (at_routing){n, more, e, ro->live, pick, slot, first, ro->p, ro->lse};
+    return true;
+}
+
 bool at_routing_rows(at_run *r, const at_routing *ro, const int32_t *row, int64_t n,
                      at_routing *out) {
     const int64_t k = ro->k, e = ro->e;

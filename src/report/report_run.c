@@ -205,6 +205,7 @@ static const char *title_of(const char *key) {
                                           {"alpha", "Alpha, the weight of the cross-entropy"},
                                           {"aux", "Auxiliary loss of the routers"},
                                           {"mutual", "Mutual distillation of the experts"},
+                                          {"expert_label", "Loss of experts that answer alone"},
                                           {"load_entropy", "Evenness of the experts' load"},
                                           {"dead_experts", "Dead experts"}};
     for (size_t i = 0; i < sizeof said / sizeof *said; i++)

@@ -5,6 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Whether steps run two modules: that of their domain, and the common one. */
+static bool two_modules(const at_model *m) {
+    const at_modules l = at_model_modules(m);
+    return l.n > 0 && l.common;
+}
+
 /* The recipe's weights, or those of the model's configuration. */
 static at_status aux_weights(at_ctx *c, const at_recipe *r, const at_model *m, at_aux *a) {
     if (!r->with_losses) {
@@ -12,7 +18,8 @@ static at_status aux_weights(at_ctx *c, const at_recipe *r, const at_model *m, a
         for (int i = 0; i < AT_AUX_KINDS; i++) a->weight[i] *= w > 0 ? w : 0;
         return AT_OK;
     }
-    if (at_model_aux(m, a) < 0)
+    const bool routers = at_model_aux(m, a) >= 0;
+    if (!routers && !two_modules(m))
         return at_error(c, AT_CONFIG, "losses: architecture %s has no routers", m->arch->name);
     *a = (at_aux){.factor = {1, 1}};
     a->weight[AT_AUX_MUTUAL] = r->losses.mutual_information;
@@ -21,6 +28,9 @@ static at_status aux_weights(at_ctx *c, const at_recipe *r, const at_model *m, a
     a->weight[AT_AUX_Z] = r->losses.z;
     a->factor[AT_LAYER_ATTENTION] = r->losses.attention;
     a->factor[AT_LAYER_FEED_FORWARD] = r->losses.feed_forward;
+    if (!routers && at_aux_routed(a))
+        return at_error(c, AT_CONFIG,
+                        "losses: the trunks have no routers, only mutual distillation");
     return AT_OK;
 }
 
@@ -47,6 +57,7 @@ static at_status open_peers(at_ctx *c, at_learner *l) {
     l->mutual = r->with_losses ? r->losses.mutual_distillation : 0;
     if (l->mutual == 0) return AT_OK;
     *p = (at_peers){.alpha = l->mutual,
+                    .more = r->losses.mutual_extra,
                     .how = {.form = (at_mutual_form)r->losses.mutual_form,
                             .tau = r->losses.mutual_temperature,
                             .detach = r->losses.mutual_detach}};
@@ -54,9 +65,23 @@ static at_status open_peers(at_ctx *c, at_learner *l) {
     if (!p->layer) return AT_OOM;
     for (int64_t i = 0; banks && i < banks->n; i++) {
         const at_bank *b = &banks->bank[i];
-        if (b->id.kind != AT_LAYER_FEED_FORWARD || b->k < 2) continue;
+        if (b->id.kind != AT_LAYER_FEED_FORWARD || b->k + p->more < 2) continue;
         l->peers[b->id.layer] = listed(&r->losses.mutual_layers, b->id.layer, &used);
         p->n += l->peers[b->id.layer];
+        if (l->peers[b->id.layer] && b->k + p->more > b->n)
+            return at_error(
+                c, AT_CONFIG,
+                "losses.mutual_extra: %lld experts beside the %lld of a token, but layer "
+                "%lld has %lld in all",
+                (long long)p->more, (long long)b->k, (long long)b->id.layer, (long long)b->n);
+    }
+    if (m && two_modules(m) && !r->losses.mutual_layers.n) {
+        p->modules = true;
+        p->n++;
+        if (p->more)
+            return at_error(c, AT_CONFIG,
+                            "losses.mutual_extra: trunks that are not run have no part "
+                            "in a step");
     }
     if (used < r->losses.mutual_layers.n)
         return at_error(c, AT_CONFIG,
@@ -66,7 +91,20 @@ static at_status open_peers(at_ctx *c, at_learner *l) {
     if (!p->n)
         return at_error(c, AT_CONFIG,
                         "losses.mutual_distillation: no token of the model has two feed-forward "
-                        "experts that could learn from each other");
+                        "experts, or trunks, that could learn from each other");
+    return AT_OK;
+}
+
+/* Experts that answer by themselves have a label loss each. */
+static at_status open_expert_label(at_ctx *c, at_learner *l) {
+    const double weight = l->recipe->with_losses ? l->recipe->losses.expert_label : 0;
+    const at_bank *b = l->model ? at_model_answers(l->model) : NULL;
+    if (weight == 0) return AT_OK;
+    if (!b)
+        return at_error(c, AT_CONFIG,
+                        "losses.expert_label: the model has no experts that answer by themselves");
+    l->aux.expert_label = weight;
+    l->aux.answers = b->id;
     return AT_OK;
 }
 
@@ -98,6 +136,7 @@ at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher
     if (s == AT_OK) s = aux_weights(c, r, m, &l->aux);
     l->aux.rows = r->losses.rows;
     if (s == AT_OK) s = open_peers(c, l);
+    if (s == AT_OK) s = open_expert_label(c, l);
     l->trial = l->alpha;
     if (s == AT_OK) s = at_alpha_open(c, &l->alpha, r->train.steps);
     if (s == AT_OK) s = at_alpha_open(c, &l->trial, r->train.steps);
@@ -220,6 +259,7 @@ at_status at_learner_micro_batch(at_learner *l, const at_place *at, int64_t i, d
         if (l->seen) l->seen[i] = losses;
         if (pass.loss) out->aux += share * (double)pass.loss->data[0];
         out->mutual += share * pass.peers;
+        out->expert_label += share * pass.expert_label;
         s = at_backward(&run, loss, (at_real)share);
     }
     at_arena_rewind(at->arena, mark);

@@ -52,8 +52,9 @@ typedef struct at_step_report {
                             1: no schedule makes it jump */
     double aux;    /* of routers and experts, weighted, part of loss; 0 without */
     double mutual; /* mutual distillation, unweighted, mean over layers; 0 without */
-    double norm;   /* of the gradient, before clipping                     */
-    bool own_text; /* the text was the student's: ce says nothing         */
+    double expert_label; /* label loss of experts alone, unweighted; 0 without         */
+    double norm;         /* of the gradient, before clipping                     */
+    bool own_text;       /* the text was the student's: ce says nothing         */
     double load_entropy; /* of the experts' load, mean over routers; see arch/usage.h */
     int64_t dead;        /* experts the step did without, all routers together        */
     bool mixture;        /* there are routers: the two above say something            */

@@ -19,11 +19,12 @@ typedef struct {
     const at_recipe *r;
     at_model *m;
     at_teachers *teachers;
-    at_model *along; /* the only teacher, if it is a model that reads all of the text */
-    const at_dataset *data;
+    at_model *along;        /* the only teacher, if it is a model that reads all of the text */
+    const at_dataset *data; /* of text; or        */
+    const at_data *rows;    /* of a task on rows  */
     at_json *j;
     double numel, trained; /* parameters in all; those that are not frozen */
-    double tokens, have;   /* have: tokens of the data */
+    double tokens, have;   /* that are read, or rows; have: those of the data */
     at_estimate step;      /* of one micro-batch */
     bool timed;
 } plan;
@@ -53,6 +54,24 @@ static void sizes(plan *p) {
     at_json_put_number(p->j, "first_loss", log((double)d->vocab));
 }
 
+/* The same of a model that reads rows. */
+static void sizes_of_rows(plan *p) {
+    const at_dims *d = &p->m->dims;
+    const double batch = (double)p->r->train.batch;
+    at_json_put_string(p->j, "arch", p->m->arch->name);
+    at_json_put_number(p->j, "parameters", p->numel);
+    at_json_put_number(p->j, "active", p->step.active);
+    at_json_put_number(p->j, "inputs", (double)d->inputs);
+    at_json_put_number(p->j, "outputs", (double)d->vocab);
+    at_json_put_number(p->j, "steps", (double)p->r->train.steps);
+    at_json_put_number(p->j, "rows_per_step", p->tokens / (double)p->r->train.steps);
+    at_json_put_number(p->j, "rows", p->tokens);
+    at_json_put_number(p->j, "data_rows", p->have);
+    at_json_put_number(p->j, "epochs", p->tokens / p->have);
+    at_json_put_number(p->j, "first_loss", d->vocab > 1 ? log((double)d->vocab) : 1);
+    at_json_put_number(p->j, "flops_per_row", (p->step.forward + p->step.backward) / batch);
+}
+
 static void memory(plan *p) {
     const double size = sizeof(at_real);
     const double values = size * p->numel, moments = 2 * size * p->trained;
@@ -65,7 +84,8 @@ static void memory(plan *p) {
     for (int i = 0; i < p->teachers->n; i++)
         if (p->teachers->one[i].model)
             teacher += size * (double)at_model_numel(p->teachers->one[i].model);
-    const double total = values + grads + moments + p->step.bytes + teacher + kept;
+    const double best = p->rows ? values : 0; /* the model of the best validation */
+    const double total = values + grads + moments + p->step.bytes + teacher + kept + best;
     at_json_begin_object(p->j, "memory_bytes");
     at_json_put_number(p->j, "parameters", values);
     at_json_put_number(p->j, "gradients", grads);
@@ -73,11 +93,12 @@ static void memory(plan *p) {
     at_json_put_number(p->j, "activations", p->step.bytes);
     if (teacher > 0) at_json_put_number(p->j, "teacher", teacher);
     if (history > 0) at_json_put_number(p->j, "history", kept);
+    if (p->rows) at_json_put_number(p->j, "best_model", best);
     at_json_put_number(p->j, "total", total);
     at_json_end(p->j);
     at_json_put_number(p->j, "disk_bytes",
                        values * ((double)p->r->train.keep + 1) +
-                           moments * (double)p->r->train.keep +
+                           (moments + best) * (double)p->r->train.keep +
                            kept / 2 * (double)p->r->train.keep);
 }
 
@@ -125,6 +146,24 @@ static void suspect(plan *p) {
     at_json_end(p->j);
 }
 
+static void suspect_rows(plan *p) {
+    const at_recipe *r = p->r;
+    at_json_begin_list(p->j, "doubts");
+    if (p->numel > 20 * p->have)
+        doubt(p, "%.0f parameters for each of %.0f rows: fewer experts, or narrower ones",
+              p->numel / p->have, p->have);
+    if ((double)(r->train.batch * r->train.accumulate) > p->have)
+        doubt(p, "a step reads %lld rows, of %.0f that there are",
+              (long long)(r->train.batch * r->train.accumulate), p->have);
+    if (r->train.lr > 5e-2) doubt(p, "lr %g is high: the loss may explode", r->train.lr);
+    if (r->train.lr < 1e-5) doubt(p, "lr %g is low: little will be learnt", r->train.lr);
+    if (r->table.validation == 0)
+        doubt(p, "no rows for validation: the model is the last one, not the best");
+    if (!r->table.test && r->table.test_share == 0)
+        doubt(p, "no rows for a test: how good the model is will not be known");
+    at_json_end(p->j);
+}
+
 static void about_data(plan *p) {
     for (int i = 0; i < p->data->n_domains; i++) {
         const char *name = p->data->domain[i].name;
@@ -150,10 +189,6 @@ static at_status domains_as_modules(at_ctx *c, at_conf *f, const at_recipe *r,
 
 static at_status open_parts(at_ctx *c, at_conf *f, const at_recipe *r, at_dataset **data,
                             at_model **m, at_teachers *teachers) {
-    if (at_tasks[r->top.task]->tables)
-        return at_error(c, AT_UNSUPPORTED,
-                        "task: %s: what a run on a table costs is not worked out",
-                        at_tasks[r->top.task]->name);
     at_status s = at_dataset_open(c, r->data.train, data);
     if (s != AT_OK) return s;
     s = domains_as_modules(c, f, r, *data);
@@ -162,6 +197,23 @@ static at_status open_parts(at_ctx *c, at_conf *f, const at_recipe *r, at_datase
                         : at_model_outline(c, f, "model", (*data)->vocab, m);
     if (s == AT_OK) s = at_recipe_freeze(c, f, r, &(*m)->store);
     if (s == AT_OK && r->distilling) s = at_teachers_open(c, r, *data, teachers);
+    return s == AT_OK ? at_conf_finish(c, f) : s;
+}
+
+/* Of a task on rows: the file is read, so that its columns and rows are known. */
+static at_status open_rows(at_ctx *c, at_conf *f, at_recipe *r, at_data *data, at_model **m) {
+    const at_task *task = at_tasks[r->top.task];
+    if (r->distilling)
+        return at_error(c, AT_UNSUPPORTED, "distill: the task %s has no teachers", task->name);
+    at_status s = task->open_data(c, r, data);
+    if (s != AT_OK) return s;
+    task->settle(r, data);
+    s = at_recipe_sizes(c, f, data->inputs, data->outputs, data->image);
+    if (s == AT_OK)
+        s = r->top.init ? at_model_load(c, r->top.init, false, m)
+                        : at_model_outline(c, f, "model", data->outputs, m);
+    if (s == AT_OK) s = task->check_model(c, r, data, *m, r->top.init ? r->top.init : "the model");
+    if (s == AT_OK) s = at_recipe_freeze(c, f, r, &(*m)->store);
     return s == AT_OK ? at_conf_finish(c, f) : s;
 }
 
@@ -211,7 +263,7 @@ static at_status try_writing(plan *p, at_compute *cp) {
 /* What a micro-batch costs, with all that is read beside it. */
 static at_status try_step(plan *p) {
     const at_workload w = {.B = p->r->train.batch,
-                           .T = p->r->train.context,
+                           .T = p->rows ? 1 : p->r->train.context,
                            .train = true,
                            .history = p->m->dims.history ? p->r->train.history : 0,
                            .teacher = p->along,
@@ -229,33 +281,45 @@ static at_status try_step(plan *p) {
 
 /* With the sizes known. */
 static void tell(plan *p) {
-    sizes(p);
-    about_data(p);
+    if (p->rows)
+        sizes_of_rows(p);
+    else
+        sizes(p);
+    if (!p->rows) about_data(p);
     memory(p);
     work(p);
-    suspect(p);
+    if (p->rows)
+        suspect_rows(p);
+    else
+        suspect(p);
 }
 
 at_status at_plan(at_ctx *c, at_conf *f, bool distilling, bool timed, at_json *j) {
     at_recipe r;
     at_dataset *data = NULL;
     at_model *m = NULL;
+    at_data rows = {0};
     at_teachers teachers = {0};
     at_status s = at_recipe_bind(c, f, distilling, &r);
-    if (s == AT_OK) s = open_parts(c, f, &r, &data, &m, &teachers);
+    const bool of_rows = s == AT_OK && at_tasks[r.top.task]->tables;
+    if (s == AT_OK)
+        s = of_rows ? open_rows(c, f, &r, &rows, &m) : open_parts(c, f, &r, &data, &m, &teachers);
     if (s == AT_OK) {
         plan p = {.c = c, .r = &r, .m = m, .teachers = &teachers, .data = data, .timed = timed};
         p.j = j;
         if (teachers.n == 1 && share_of(&p, &teachers.one[0]) >= 1) p.along = teachers.one[0].model;
         p.numel = (double)at_model_numel(m);
         p.trained = (double)at_store_trained(&m->store);
-        p.tokens =
-            (double)r.train.steps * (double)(r.train.batch * r.train.context * r.train.accumulate);
+        p.rows = of_rows ? &rows : NULL;
+        p.have = (double)rows.samples;
+        p.tokens = (double)r.train.steps * (double)(r.train.batch * r.train.accumulate) *
+                   (of_rows ? 1 : (double)r.train.context);
         s = try_step(&p);
         if (s == AT_OK) tell(&p);
     }
     at_model_close(m);
     at_teachers_close(&teachers);
     at_dataset_close(data);
+    if (of_rows && rows.set) at_tasks[r.top.task]->close_data(&rows);
     return s;
 }

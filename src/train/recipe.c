@@ -152,6 +152,10 @@ static const at_key loss_keys[] = {
      "no gradient flows through the teaching side; of variance and centred it is the same"},
     {"mutual_layers", AT_KEY_STRINGS, LOSS(mutual_layers), "", 0, 0, NULL,
      "layers whose experts do, from 0; none: all"},
+    {"mutual_extra", AT_KEY_INT, LOSS(mutual_extra), "0", 0, 1024, NULL,
+     "experts beside those of a token that are asked in training for mutual distillation alone"},
+    {"expert_label", AT_KEY_REAL, LOSS(expert_label), "0", 0, 1e6, NULL,
+     "what each expert loses that answers alone, mean over those of a sample"},
     {0},
 };
 

@@ -77,6 +77,8 @@ typedef struct at_recipe {
         bool mutual_detach;
         at_strings mutual_layers;
         double rows; /* no key, see at_train_options */
+        int64_t mutual_extra;
+        double expert_label;
     } losses;
     bool with_losses; /* false: those of the model's configuration */
 } at_recipe;

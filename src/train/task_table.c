@@ -125,6 +125,8 @@ static at_tensor *loss_of(at_learner *l, at_run *run, int64_t index, double text
         b->label[i] = t->class ? t->class[row] : 0;
         b->target[i] = t->target ? t->target[row] : 0;
     }
+    p->label = t->class ? b->label : NULL;
+    p->target = t->class ? NULL : b->target;
     const at_input in = {.kind = AT_INPUT_ROWS, .values = b->x, .B = batch, .T = inputs};
     at_tensor *x = at_model_hidden(l->model, run, &in, p);
     if (p->collect) return x;

@@ -108,6 +108,8 @@ static at_status log_step(void *user, const at_step_report *r) {
         if (!l->o->distilling) at_json_put_number(&j, "ce", r->ce);
         at_json_put_number(&j, "aux", r->aux);
         if (l->learner.peers) at_json_put_number(&j, "mutual", r->mutual);
+        if (l->learner.aux.expert_label != 0)
+            at_json_put_number(&j, "expert_label", r->expert_label);
     }
     if (r->mixture) {
         at_json_put_number(&j, "load_entropy", r->load_entropy);

@@ -52,6 +52,16 @@ run 0 "$ARTEL" eval run/model --data data --usage
 prints "attention     load entropy"
 prints "feed_forward  load entropy"
 prints "of 12  information"
+run 0 "$ARTEL" probe run/model --data data --windows 2 --context 16
+prints "tokens in windows of 16:"
+prints "layer 1, feed_forward:"
+prints "spread of outputs"
+prints "without one expert"
+run 0 "$ARTEL" probe run/model --data data --split validation --windows 2 --context 16 --json
+check "a bank a router" test "$(grep -o '"worst_without_loss"' .out | wc -l)" -eq 4
+check "no recall" grep -q '"recall":null' .out
+run 2 "$ARTEL" probe run/model --data data --baseline run/model
+says "a baseline is for models of tables"
 run 0 "$ARTEL" generate run/model -p "mino" -n 80 --seed 1
 run 0 "$ARTEL" inspect run/model
 

@@ -62,10 +62,27 @@ run 0 "$ARTEL" inspect run
 run 0 "$ARTEL" probe run/model --data "it's data.csv"
 prints "the mixture is right in"
 prints "recall of the gate"
+prints "fresh heads on what they compute: in their own domain"
+prints "without one expert:"
+prints "note: own_domain reads an expert's logits as if it answered alone"
+check "no baseline, no common domains" sh -c '! grep -q "domains of the baseline" .out'
 run 0 "$ARTEL" probe run/model --data "it's data.csv" --json --threads 1
 check "what eval says of the mixture" grep -q "\"mixture\":$accuracy" .out
 check "domains are all rows" awk -F'"rows":' '{ for (i = 3; i <= NF; i++) n += $i; exit !(n == 60) }' .out
 run 0 "$ARTEL" probe run/model --data "it's data.csv" --split validation
+run 0 "$ARTEL" train "it's data.csv" --label kind --set seed=9 --set table.split_seed=0 --set table.epochs=3 -o other -q
+run 0 "$ARTEL" probe other/model --data "it's data.csv" --baseline run/model
+prints "on the domains of the baseline"
+prints "common domain"
+run 0 "$ARTEL" probe run/model --data "it's data.csv" --baseline run/model --json
+check "it shares all domains with itself" grep -q '"shared_domain":1[,}]' .out
+check "a head for each expert" grep -q '"refit":[01]' .out
+check "each expert is left out once" test "$(grep -o '"without":' .out | wc -l)" = 5
+run 1 "$ARTEL" probe run/model --data "it's data.csv" --baseline nowhere
+says "nowhere"
+head -40 "it's data.csv" >few.csv
+run 0 "$ARTEL" probe run/model --data few.csv --json
+check "no heads where nothing was learnt" sh -c '! grep -q refit.: .out'
 run 2 "$ARTEL" probe run/model --data "it's data.csv" --split tests
 says "expected train, validation or test"
 run 0 "$ARTEL" train "it's data.csv" --label kind --set model.n_experts=1 --set table.epochs=1 -o single -q
@@ -160,6 +177,25 @@ run 2 "$ARTEL" predict run/model
 run 2 "$ARTEL" generate run/model --prompt "a text"
 says "no tokenizer.json"
 run 2 "$ARTEL" distill "it's data.csv" --label kind -o no
-run 1 "$ARTEL" plan recipe.yaml
-says "what a run on a table costs is not worked out"
+
+# what a run costs: 4 experts of 4 inputs, 32 hidden units and 2 classes, and a gate; 180 rows in 6 steps an epoch
+run 0 "$ARTEL" plan recipe.yaml --json
+prints '"parameters":924,"active":924,"inputs":4,"outputs":2,"steps":600,"rows_per_step":32,"rows":19200,"data_rows":180,'
+check "two sets of parameters are kept" grep -q '"parameters":3696,.*"best_model":3696,' .out
+number() { sed "s/.*\"$1\":\([0-9.e+]*\).*/\1/" .out; }
+all=$(number flops_per_row)
+check "forward and backward ($all)" awk "BEGIN { exit !($all > 2 * 1568 && $all < 4 * 1568) }"
+run 0 "$ARTEL" plan recipe.yaml --json --set model.k=1
+check "one expert of four is active" grep -q '"parameters":924,"active":246,' .out
+check "and works" awk "BEGIN { exit !($(number flops_per_row) < 0.5 * $all) }"
+run 0 "$ARTEL" plan recipe.yaml --set train.batch=300 --set table.validation=0 --set model.hidden_size=600
+prints "in 100 steps, of 4 inputs;"
+prints "active for a row"
+prints "parameters for each of 240 rows"
+prints "a step reads 300 rows, of 240 that there are"
+prints "no rows for validation"
+run 2 "$ARTEL" plan recipe.yaml --set table.label=kinds
+says "no column \`kinds\`"
+run 1 "$ARTEL" plan recipe.yaml --set model.n_inputs=9
+says "reads 9 numbers"
 done_testing

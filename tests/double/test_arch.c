@@ -117,6 +117,14 @@ static const struct {
      "tabm.members.1.*"},
     {"tabm", "model: {arch: tabm, n_inputs: 5, num_labels: 19, hidden_size: 6, n_members: 1}\n",
      "tabm.0.weight"},
+    {"mlp_moe",
+     "model: {arch: mlp_moe, n_inputs: 5, num_labels: 19, hidden_size: 4, n_experts: 3, k: 1, "
+     "mixes: probabilities, activation_function: gelu}\n",
+     "mlp.bank.1.*"},
+    {"mlp_moe",
+     "model: {arch: mlp_moe, n_inputs: 5, num_labels: 19, hidden_size: 4, n_experts: 3, "
+     "mixes: probabilities, activation_function: gelu}\n",
+     "mlp.gate.*"},
     {"trunks",
      "model: {arch: trunks, modules: [a, b], common: true, initializer_range: 0.3, trunk: {arch: "
      "gpt2, "
@@ -161,7 +169,17 @@ static at_input feed_of(const at_model *m) {
              : (at_input){.ids = ids, .B = B, .T = T};
 }
 
-/* The loss with all losses of routers; with `backward` gradients, too.  Dropout draws the same
+/* An expert beside those of a token, where every layer has one. */
+static int64_t one_is_left(const at_model *m) {
+    const at_banks *banks = m->arch->banks ? m->arch->banks(m->impl) : NULL;
+    bool left = banks != NULL;
+    for (int64_t i = 0; banks && i < banks->n; i++)
+        left &=
+            banks->bank[i].id.kind != AT_LAYER_FEED_FORWARD || banks->bank[i].n > banks->bank[i].k;
+    return left;
+}
+
+/* The loss with all losses of routers and experts; with `backward` gradients, too.  Dropout draws the same
    masks each time. */
 static double loss_of(at_model *m, bool backward) {
     at_run r;
@@ -169,10 +187,15 @@ static double loss_of(at_model *m, bool backward) {
     enum { LAYERS = 8 }; /* of all trunks together, at most */
     static const bool layer[LAYERS] = {true, true, true, true, true, true, true, true};
     assert_true(m->dims.layers <= LAYERS);
-    const at_aux aux = {.weight = {0.3, -0.2, 0.25, 0.1},
-                        .factor = {1, 0.7},
-                        .peers = {.layer = layer, .n = 1, .alpha = 0.4}};
-    at_pass p = {.aux = &aux};
+    const at_bank *answers = at_model_answers(m);
+    at_aux aux = {.weight = {0.3, -0.2, 0.25, 0.1},
+                  .factor = {1, 0.7},
+                  .peers = {.layer = layer, .n = 1, .alpha = 0.4, .more = one_is_left(m)}};
+    if (answers) {
+        aux.expert_label = 0.2;
+        aux.answers = answers->id;
+    }
+    at_pass p = {.aux = &aux, .label = labels};
     const at_input feed = feed_of(m);
     at_tensor *x = at_model_hidden(m, &r, &feed, &p);
     const at_head_spec spec = {.label = labels};

@@ -256,6 +256,43 @@ static void drawn_of_nothing(void **state) {
     done();
 }
 
+/* Those beside the chosen: open ones, each as often as another, the same each time. */
+static void others(void **state) {
+    (void)state;
+    enum { N = 4000, E = 6, K = 2, MORE = 2 };
+    static const uint8_t use[E] = {0, 0, 0, AT_SLOT_CLOSED, 0, 0};
+    const at_route_spec how = {.k = K, .use = use};
+    static int32_t before[N * MORE];
+    for (int again = 0; again < 3; again++) {
+        at_run r;
+        at_routing ro, more;
+        int64_t count[E] = {0};
+        at_run_init(&r, &cp, &arena, true, again < 2 ? 7 : 8);
+        at_tensor *l = random_tensor(&r, 2, (int64_t[]){N, E}, 4);
+        for (int i = 0; i < N; i++) l->data[i * E] = 9; /* always chosen */
+        (void)at_route_by(&r, l, &how, &ro);
+        assert_true(at_route_others(&r, &ro, use, MORE, &more));
+        assert_true(more.n == N && more.k == MORE && more.e == E && more.first[E] == N * MORE);
+        for (int s = 0; s < N * MORE; s++) {
+            const int32_t j = more.pick[s], *chosen = ro.pick + s / MORE * K;
+            assert_true(j != 3 && j != 0 && j != chosen[0] && j != chosen[1]);
+            assert_true(s % MORE == 0 || j != more.pick[s - 1]);
+            count[j]++;
+        }
+        for (int j = 0; j < E; j++)
+            for (int64_t i = more.first[j]; i < more.first[j + 1]; i++)
+                assert_int_equal(more.pick[more.slot[i]], j);
+        for (int j = 1; j < E; j++)
+            if (j != 3) assert_in_range(count[j], N / 2 - 200, N / 2 + 200);
+        if (again) assert_true(!memcmp(before, more.pick, sizeof before) == (again == 1));
+        memcpy(before, more.pick, sizeof before);
+        assert_false(at_route_others(&r, &ro, use, 4, &more));
+        assert_int_equal(at_run_status(&r), AT_ARG);
+        assert_non_null(strstr(ctx.message, "4 more experts beside 2, but 5 are open"));
+        done();
+    }
+}
+
 static void errors(void **state) {
     (void)state;
     at_run r;
@@ -556,6 +593,7 @@ int main(void) {
         cmocka_unit_test(drawn_as_probable),
         cmocka_unit_test(drawn_by_number),
         cmocka_unit_test(drawn_of_nothing),
+        cmocka_unit_test(others),
         cmocka_unit_test(errors),
         cmocka_unit_test(idle_expert_is_left_alone),
         cmocka_unit_test(threads_change_no_bit),

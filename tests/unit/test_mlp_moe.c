@@ -91,6 +91,13 @@ static void expected(const at_model *m, int k, double tau, const at_real *row, d
         for (int c = 0; c < C; c++) y[c] += p[e] * o[e][c];
 }
 
+/* -log of what an expert's logits make of a class. */
+static double nats(const double *o, int truth) {
+    double sum = 0;
+    for (int c = 0; c < C; c++) sum += exp(o[c]);
+    return log(sum) - o[truth];
+}
+
 static at_tensor *logits_of(at_run *r, at_model *m, bool train, uint64_t seed) {
     at_run_init(r, &cp, &arena, train, seed);
     const at_input in = {.kind = AT_INPUT_ROWS, .values = x, .B = ROWS, .T = D};
@@ -143,6 +150,96 @@ static void noise(void **state) {
         at_arena_rewind(&arena, (at_mark){0});
         at_model_close(m);
     }
+}
+
+/* Probabilities are mixed, not logits. */
+static void competition(void **state) {
+    (void)state;
+    for (int k = 1; k <= E; k += 3) {
+        at_model *m = model_of(k == 1 ? ", mixes: probabilities, k: 1" : ", mixes: probabilities");
+        at_run r;
+        const at_tensor *l = logits_of(&r, m, false, 1);
+        for (int n = 0; n < ROWS; n++) {
+            double o[E][C], p[E];
+            parts_of(m, k, 1, x + n * D, o, p);
+            for (int c = 0; c < C; c++) {
+                double sum = 0;
+                for (int e = 0; e < E; e++) sum += p[e] > 0 ? p[e] * exp(-nats(o[e], c)) : 0;
+                assert_true(fabs((double)l->data[n * C + c] - log(sum)) < 1e-5);
+            }
+        }
+        at_arena_rewind(&arena, (at_mark){0});
+        at_model_close(m);
+    }
+}
+
+/* A pass in training with losses of experts; what the model says must not depend on them. */
+static at_pass passed(at_model *m, const at_aux *aux, const int32_t *label, uint64_t seed) {
+    static at_real plain[ROWS * C];
+    at_run r;
+    memcpy(plain, logits_of(&r, m, true, seed)->data, sizeof plain);
+    at_pass p = {.aux = aux, .label = label};
+    const at_input in = {.kind = AT_INPUT_ROWS, .values = x, .B = ROWS, .T = D};
+    at_run_init(&r, &cp, &arena, true, seed);
+    const at_tensor *y = at_model_hidden(m, &r, &in, &p);
+    OK(at_run_status(&r));
+    assert_memory_equal(y->data, plain, (size_t)at_numel(y) * sizeof *plain);
+    assert_true((double)p.loss->data[0] != 0);
+    at_arena_rewind(&arena, (at_mark){0});
+    return p;
+}
+
+/* The label loss of each expert that is asked. */
+static void experts_labels(void **state) {
+    (void)state;
+    int32_t label[ROWS];
+    const at_aux aux = {.expert_label = 0.5, .answers = {0, AT_LAYER_FEED_FORWARD}};
+    for (int k = 1; k <= E; k++) {
+        char more[16];
+        (void)snprintf(more, sizeof more, ", k: %d", k);
+        at_model *m = model_of(more);
+        double loss = 0;
+        for (int n = 0; n < ROWS; n++) {
+            double o[E][C], p[E];
+            label[n] = n % C;
+            parts_of(m, k, 1, x + n * D, o, p);
+            for (int e = 0; e < E; e++) loss += p[e] > 0 ? nats(o[e], label[n]) / k / ROWS : 0;
+        }
+        const at_pass p = passed(m, &aux, label, 1);
+        assert_true(fabs(p.expert_label - loss) < 1e-5 && p.peers == 0);
+        at_model_close(m);
+    }
+}
+
+/* Experts beside those of a row, for mutual distillation alone: with all of them there is no draw. */
+static void others(void **state) {
+    (void)state;
+    static const bool layer[1] = {true};
+    at_aux aux = {.peers = {.layer = layer, .n = 1, .alpha = 1, .more = 1}};
+    at_model *m = model_of(", k: 3");
+    double loss = 0;
+    for (int n = 0; n < ROWS; n++) {
+        double o[E][C], p[E];
+        parts_of(m, 3, 1, x + n * D, o, p);
+        for (int e = 0; e < E; e++)
+            for (int c = 0; c < C; c++) {
+                double mean = 0;
+                for (int i = 0; i < E; i++) mean += o[i][c] / E;
+                loss += (o[e][c] - mean) * (o[e][c] - mean) / E / C / ROWS;
+            }
+    }
+    assert_true(fabs(passed(m, &aux, NULL, 1).peers - loss) < 1e-5);
+    /* a gate of 0 counts as one */
+    aux.peers.how.form = AT_MUTUAL_GATED;
+    const double gated = passed(m, &aux, NULL, 1).peers;
+    assert_true(gated > loss / E && gated < loss);
+    at_model_close(m);
+    m = model_of(", k: 1");
+    aux.peers.how.form = AT_MUTUAL_VARIANCE;
+    const double one = passed(m, &aux, NULL, 1).peers;
+    assert_true(one > 0 && fabs(one - passed(m, &aux, NULL, 1).peers) == 0);
+    assert_true(fabs(one - passed(m, &aux, NULL, 2).peers) > 1e-3);
+    at_model_close(m);
 }
 
 static void wrong_width(void **state) {
@@ -250,14 +347,104 @@ static void probe(void **state) {
     at_model_close(m);
 }
 
+/* The mixture without each of its experts: the gate chooses among the others. */
+static void missing(void **state) {
+    (void)state;
+    for (int k = 2; k <= E; k += 2) {
+        at_model *m = model_of(k == E ? "" : ", k: 2");
+        int32_t class_of[ROWS];
+        for (int n = 0; n < ROWS; n++) class_of[n] = n * n % C;
+        const at_table_rows rows = {.x = x, .class = class_of, .n = ROWS};
+        at_expert_probe p;
+        double mean = 0, worst = 1;
+        OK(at_expert_probe_with(&cp, m, &rows, &(at_probe_with){.missing = true}, &p));
+        for (int out = 0; out < E; out++) {
+            double right = 0, loss = 0;
+            for (int n = 0; n < ROWS; n++) {
+                double o[E][C], g[E], y[C] = {0}, sum = 0;
+                bool asked[E] = {0};
+                parts_of(m, E, 1, x + n * D, o, g);
+                for (int i = 0; i < k && i < E - 1; i++) {
+                    int best = -1;
+                    for (int e = 0; e < E; e++)
+                        if (e != out && !asked[e] && (best < 0 || g[e] > g[best])) best = e;
+                    asked[best] = true;
+                    sum += g[best];
+                }
+                for (int e = 0; e < E; e++)
+                    for (int c = 0; c < C && asked[e]; c++) y[c] += g[e] / sum * o[e][c];
+                int said = 0;
+                for (int c = 0; c < C; c++) said = y[c] > y[said] ? c : said;
+                right += said == class_of[n];
+                loss += nats(y, class_of[n]);
+            }
+            near(p.expert[out].without, right / ROWS, "without an expert");
+            assert_true(fabs(p.expert[out].without_loss - loss / ROWS) < 1e-5);
+            mean += right / ROWS / E;
+            worst = fmin(worst, right / ROWS);
+        }
+        near(p.mean_without, mean, "mean");
+        near(p.worst_without, worst, "worst");
+        assert_true(p.lessened && p.worst_without_loss >= p.mean_without_loss);
+        assert_true(isnan(p.refit) && isnan(p.common));
+        at_expert_probe_close(&p);
+        /* afterwards the model is as it was */
+        at_scores s;
+        const at_features f = {.classes = {.n = C}};
+        OK(at_table_score(&cp, m, &f, &rows, &s));
+        at_expert_probe again;
+        OK(at_expert_probe_with(&cp, m, &rows, &(at_probe_with){.missing = true}, &again));
+        near(again.accuracy, s.accuracy, "accuracy");
+        near(again.loss, s.loss, "loss");
+        at_scores_close(&s);
+        at_expert_probe_close(&again);
+        at_model_close(m);
+    }
+}
+
+/* What is shown of the hidden layer is that of the expert with the largest gate; a head on it. */
+static void hidden_layer(void **state) {
+    (void)state;
+    at_model *m = model_of(", k: 2");
+    int32_t class_of[ROWS];
+    for (int n = 0; n < ROWS; n++) class_of[n] = n % C;
+    const at_table_rows rows = {.x = x, .class = class_of, .n = ROWS};
+    at_heard h;
+    OK(at_hear_experts(&cp, m, &rows, true, &h));
+    assert_int_equal(h.h, H);
+    for (int n = 0; n < ROWS; n++) {
+        double o[E][C], g[E];
+        int dom = 0;
+        parts_of(m, E, 1, x + n * D, o, g);
+        for (int e = 0; e < E; e++) dom = g[e] > g[dom] ? e : dom;
+        assert_int_equal(h.domain[n], dom);
+        for (int i = 0; i < H; i++) {
+            double v = slot(m, dom, "0.bias", i);
+            for (int d = 0; d < D; d++)
+                v += (double)x[n * D + d] * slot(m, dom, "0.weight", d * H + i);
+            assert_true(fabs((double)h.hidden[n * H + i] - fmax(v, 0)) < 1e-5);
+        }
+    }
+    at_heard_close(&h);
+    at_expert_probe p;
+    OK(at_expert_probe_with(&cp, m, &rows, &(at_probe_with){.train = &rows, .baseline = m}, &p));
+    assert_true(p.refitted && p.refit > 0 && p.compared && p.shared == 1);
+    near(p.common, p.own, "its own domains");
+    near(p.gate_wrong, (1 - p.none_right) * (1 - p.recall), "errors of the gate");
+    at_expert_probe_close(&p);
+    at_model_close(m);
+}
+
 int main(void) {
     at_ctx_init(&ctx, 2);
     at_arena_init(&arena, &ctx);
     if (at_compute_open(&cp, &ctx) != AT_OK) return 1;
     for (uint64_t i = 0; i < ROWS * D; i++) x[i] = (at_real)at_normal(1, AT_STREAM_TEST, i);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(formula), cmocka_unit_test(noise), cmocka_unit_test(wrong_width),
-        cmocka_unit_test(scores),  cmocka_unit_test(probe),
+        cmocka_unit_test(formula),        cmocka_unit_test(noise),  cmocka_unit_test(wrong_width),
+        cmocka_unit_test(scores),         cmocka_unit_test(probe),  cmocka_unit_test(competition),
+        cmocka_unit_test(experts_labels), cmocka_unit_test(others), cmocka_unit_test(missing),
+        cmocka_unit_test(hidden_layer),
     };
     const int bad = cmocka_run_group_tests(tests, NULL, NULL);
     at_compute_close(&cp);

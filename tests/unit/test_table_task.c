@@ -186,6 +186,79 @@ static void mutual(void **state) {
     same_file(MODEL("without"), MODEL("much"), false);
 }
 
+/* How even the load of the last step is. */
+static double evenness(const char *run_name) {
+    char file[64];
+    size_t n;
+    double even = -1;
+    (void)snprintf(file, sizeof file, "%s/metrics.jsonl", run_name);
+    char *text = at_read_file(&ctx, in_root(file), 1 << 24, &n);
+    assert_non_null(text);
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        cJSON *o = cJSON_Parse(line);
+        if (cJSON_HasObjectItem(o, "load_entropy")) even = number(o, "load_entropy");
+        cJSON_Delete(o);
+    }
+    at_free(text);
+    return even;
+}
+
+/* Load balancing is a knob of its own: a gate that begins with one expert comes to use others. */
+static void balance(void **state) {
+    (void)state;
+    sets s = plain("classify");
+    add(&s, "model.k=1");
+    add(&s, "model.n_experts=6");
+    add(&s, "table.epochs=15");
+    add(&s, "losses.switch=0");
+    cJSON_Delete(trained(&s, "uneven", 1));
+    add(&s, "losses.switch=1");
+    cJSON_Delete(trained(&s, "even", 1));
+    const double uneven = evenness("uneven"), even = evenness("even");
+    if (!(even > 0.9 && even > uneven + 0.05)) fail_msg("evenness %g, %g", uneven, even);
+}
+
+/* Each key of what experts pay alone changes what is learned, says what it came to, and needs experts. */
+static void experts_alone(void **state) {
+    (void)state;
+    static const char *const tasks[] = {"classify", "regress"};
+    for (int i = 0; i < 2; i++) {
+        char name[32];
+        sets s = plain(tasks[i]);
+        add(&s, "table.epochs=3");
+        add(&s, "model.k=1");
+        add(&s, "losses.mutual_distillation=0.5");
+        add(&s, "losses.mutual_extra=1");
+        (void)snprintf(name, sizeof name, "extra-%d", i);
+        cJSON_Delete(trained(&s, name, 1));
+        (void)snprintf(name, sizeof name, "labels-%d", i);
+        add(&s, "losses.expert_label=0.5");
+        cJSON_Delete(trained(&s, name, 1));
+        char text[64];
+        size_t n;
+        (void)snprintf(text, sizeof text, "%s/metrics.jsonl", name);
+        char *metrics = at_read_file(&ctx, in_root(text), 1 << 24, &n);
+        assert_non_null(strstr(metrics, "\"expert_label\":"));
+        assert_non_null(strstr(metrics, "\"mutual\":"));
+        at_free(metrics);
+        if (i) continue;
+        same_file(MODEL("extra-0"), MODEL("labels-0"), false);
+        refused(s, "model.n_experts=1", ARTEL_CONFIG, "losses");
+    }
+    sets s = plain("classify");
+    add(&s, "table.epochs=3");
+    add(&s, "model.mixes=probabilities");
+    cJSON_Delete(trained(&s, "competing", 1));
+    sets t = plain("classify");
+    add(&t, "model.k=1");
+    add(&t, "losses.mutual_distillation=1");
+    refused(t, "model.hidden_size=8", ARTEL_CONFIG, "that could learn from each other");
+    refused(t, "losses.mutual_extra=4", ARTEL_CONFIG,
+            "losses.mutual_extra: 4 experts beside the 1 of a token, but layer 0 has 4");
+    const sets r = plain("regress");
+    refused(r, "model.mixes=probabilities", ARTEL_CONFIG, "a number has no probabilities");
+}
+
 static void numbers(void **state) {
     (void)state;
     sets s = plain("regress");
@@ -374,9 +447,10 @@ static int end(void **state) {
 int main(void) {
     at_ctx_init(&ctx, 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes),     cmocka_unit_test(gates),    cmocka_unit_test(mutual),
-        cmocka_unit_test(numbers),     cmocka_unit_test(resumed),  cmocka_unit_test(best_is_kept),
-        cmocka_unit_test(other_files), cmocka_unit_test(refusals), cmocka_unit_test(pictures),
+        cmocka_unit_test(classes),  cmocka_unit_test(gates),        cmocka_unit_test(mutual),
+        cmocka_unit_test(numbers),  cmocka_unit_test(balance),      cmocka_unit_test(experts_alone),
+        cmocka_unit_test(resumed),  cmocka_unit_test(best_is_kept), cmocka_unit_test(other_files),
+        cmocka_unit_test(refusals), cmocka_unit_test(pictures),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

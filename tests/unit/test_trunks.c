@@ -239,6 +239,38 @@ static void slots_have_paths(void **state) {
     at_model_close(m);
 }
 
+/* ---- mutual distillation ----------------------------------------------------------------------- */
+
+static char *bytes_of(const char *run, size_t *n) {
+    char path[300];
+    (void)snprintf(path, sizeof path, "%s/%s/model/model.safetensors", root, run);
+    char *b = at_read_file(&ctx, path, 1 << 24, n);
+    if (!b) fail_msg("%s", ctx.message);
+    return b;
+}
+
+/* What the trunks of a step learn from each other; an alpha of 0 leaves every bit. */
+static void trunks_are_peers(void **state) {
+    (void)state;
+    static const char base[] = "model: {arch: trunks, common: true, " TRUNK "}\ndata: {train: " DATA
+                               "}\n" STEPS "steps: 4}\n";
+    static const char *const losses[] = {"", "losses: {mutual_distillation: 0}\n",
+                                         "losses: {mutual_distillation: 5}\n"};
+    char *bytes[3];
+    size_t n[3];
+    for (int i = 0; i < 3; i++) {
+        char text[1200], run[16];
+        (void)snprintf(text, sizeof text, "%s%s", base, losses[i]);
+        (void)snprintf(run, sizeof run, "peers-%d", i);
+        OK(train(text, run, false));
+        bytes[i] = bytes_of(run, &n[i]);
+    }
+    assert_true(n[0] == n[1] && n[0] == n[2]);
+    assert_memory_equal(bytes[0], bytes[1], n[0]);
+    assert_true(memcmp(bytes[0], bytes[2], n[0]) != 0);
+    for (int i = 0; i < 3; i++) at_free(bytes[i]);
+}
+
 /* ---- refusals ---------------------------------------------------------------------------------- */
 
 static void refused(const char *model, const char *rest, at_status status, const char *says) {
@@ -270,6 +302,20 @@ static void what_is_refused(void **state) {
             "data.mix: balanced: a batch of several domains has no trunk");
     refused(TRUNK, "data: {train: " DATA "}\n" STEPS "steps: 1, history: 8}\n", AT_CONFIG,
             "train.history: with data.mix: turns");
+    refused(TRUNK,
+            "data: {train: " DATA "}\n" STEPS "steps: 1}\nlosses: {mutual_distillation: 1}\n",
+            AT_CONFIG, "losses: architecture trunks has no routers");
+    refused(TRUNK ", common: true",
+            "data: {train: " DATA "}\n" STEPS "steps: 1}\nlosses: {mutual_distillation: 1, z: 1}\n",
+            AT_CONFIG, "the trunks have no routers, only mutual distillation");
+    refused(TRUNK ", common: true",
+            "data: {train: " DATA "}\n" STEPS
+            "steps: 1}\nlosses: {mutual_distillation: 1, mutual_extra: 1}\n",
+            AT_CONFIG, "losses.mutual_extra: trunks that are not run have no part in a step");
+    refused(TRUNK ", common: true",
+            "data: {train: " DATA "}\n" STEPS
+            "steps: 1}\nlosses: {mutual_distillation: 1, mutual_layers: [0]}\n",
+            AT_CONFIG, "losses.mutual_layers: of its 1 items 0 are layers");
     OK(train("model: {arch: trunks, " TRUNK "}\ndata: {train: " DATA "}\n" STEPS "steps: 1}\n",
              "teacher", false));
     (void)snprintf(teacher, sizeof teacher, "%sdistill: {teacher: %s/teacher/model}\n", rest, root);
@@ -284,13 +330,10 @@ int main(void) {
     root = at_strdup(&ctx, temporary_folder());
     if (!root || at_compute_open(&cp, &ctx) != AT_OK) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(turns_are_training_alone),
-        cmocka_unit_test(common_sits_out),
-        cmocka_unit_test(resumed_is_uninterrupted),
-        cmocka_unit_test(passes_run_what_is_asked),
-        cmocka_unit_test(sessions_run_what_is_asked),
-        cmocka_unit_test(slots_have_paths),
-        cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(turns_are_training_alone),   cmocka_unit_test(common_sits_out),
+        cmocka_unit_test(resumed_is_uninterrupted),   cmocka_unit_test(passes_run_what_is_asked),
+        cmocka_unit_test(sessions_run_what_is_asked), cmocka_unit_test(slots_have_paths),
+        cmocka_unit_test(trunks_are_peers),           cmocka_unit_test(what_is_refused),
     };
     const int bad = cmocka_run_group_tests(tests, NULL, NULL);
     at_compute_close(&cp);
