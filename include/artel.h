@@ -553,7 +553,7 @@ typedef struct artel_probe_options {
  * "recall": null (no expert of such a layer predicts by itself),"domains":[{"domain","tokens","loss"}],
  * "banks":[{"layer","kind","experts","experts_a_token","gate_entropy" (1: even),"load_entropy",
  * "largest_domain" (share of the tokens for which an expert is the most probable one),"spread" (as above, among
- * the experts of a token; null: not of attention),"without_loss","worst_without_loss" (of the model without an
+ * the experts of a token; null: each has one),"without_loss","worst_without_loss" (of the model without an
  * expert: mean, and of the one that is missed most),"by_expert":[{"share" (of choices),"domain","domain_loss"
  * (null: no tokens),"without_loss"}]}]}.  The model is read as often as it has experts, once more, and no
  * baseline is taken. */

@@ -108,5 +108,6 @@ at_tensor *at_bank_route(at_run *r, at_pass *p, const at_bank *b, at_tensor *log
 bool at_bank_others(at_run *r, const at_pass *p, const at_bank *b, const at_routing *ro,
                     at_routing *others) {
     const int64_t n = r->status == AT_OK ? at_pass_others(r, p, b->id) : 0;
-    return n > 0 && at_route_others(r, ro, b->use, n, others);
+    const uint8_t *use;
+    return n > 0 && uses(r, p, b, &use) && at_route_others(r, ro, use, n, others);
 }

@@ -407,7 +407,7 @@ static at_tensor *attend(at_run *r, const moduleformer *m, const block *b, at_te
     else
         y = at_stickbreak_from(r, y, key, value, in->B, in->T, k, (int)c->n_head, from);
     y = experts(r, &h, y, &b->attn, OUT);
-    if (!h.one) at_pass_experts(r, p, b->attn.bank->id, y, h.gates);
+    if (!h.one) at_pass_experts(r, p, b->attn.bank->id, y, h.gates, NULL);
     return join(r, c, &h, y);
 }
 

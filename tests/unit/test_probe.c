@@ -233,8 +233,7 @@ static void language_model(void **state) {
         assert_int_equal(tokens, p.tokens);
         close_to(b->mean_without, mean, "mean");
         close_to(b->worst_without, worst, "worst");
-        assert_true(isnan(b->spread) == (b->id.kind == AT_LAYER_ATTENTION));
-        assert_true(isnan(b->spread) || (b->spread > 0 && b->spread <= 1));
+        assert_true(b->spread > 0 && b->spread <= 1);
         assert_true(b->gate_entropy > 0 && b->gate_entropy <= 1 && b->load_entropy <= 1 + 1e-9);
     }
     /* of the first feed-forward bank: its domains are its choices if only one is made */
