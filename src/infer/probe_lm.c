@@ -122,13 +122,6 @@ static at_status pass(probing *p, bool watched, double *loss) {
 static at_status lessen(probing *p, at_bank *b, at_probed_bank *to) {
     const int64_t k = b->k;
     at_status s = AT_OK;
-    /* an attention layer has as many queries a token as it is made for */
-    if (b->id.kind == AT_LAYER_ATTENTION && k == b->n) {
-        for (int64_t i = 0; i < b->n; i++) to->slot[i].without = (double)NAN;
-        to->mean_without = to->worst_without = (double)NAN;
-        p->done += b->n;
-        return AT_OK;
-    }
     to->worst_without = -INFINITY;
     b->k = k < b->n - 1 ? k : b->n - 1;
     for (int64_t i = 0; i < b->n && s == AT_OK; i++) {
