@@ -247,7 +247,7 @@ at_status at_table_is_own(at_ctx *c, const at_model *m, const char *file, bool *
     at_table_origin o;
     at_status s = at_table_known(c, m, &f, &o);
     if (s != AT_OK) return s;
-    s = at_sha256_file(c, file, hash);
+    s = at_table_sum(c, file, hash);
     *own = s == AT_OK && !strcmp(hash, o.sha256);
     at_features_close(&f);
     at_table_origin_close(&o);
