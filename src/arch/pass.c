@@ -135,7 +135,7 @@ static void label_loss(at_run *r, at_pass *p, at_tensor *x) {
     y = label ? at_xent(r, y, label) : at_square_loss(r, y, target);
     if (!y) return;
     if (!r->dry) p->expert_label += (double)y->data[0];
-    add_loss(r, p, y, p->aux->expert_label);
+    at_pass_loss(r, p, y, p->aux->expert_label);
 }
 
 static void distil(at_run *r, at_pass *p, at_tensor *x, at_tensor *gates) {
