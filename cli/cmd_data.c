@@ -107,7 +107,7 @@ static int build(int argc, char **argv) {
     const opt table_of[] = {
         {"domain", 'd', OPT_LIST, &domains, NULL, "NAME=[KIND:]PATH",
          "a domain and where its text is (repeat; the same name adds); KIND: text, jsonl, html, "
-         "source",
+         "source, pairs",
          0, 0},
         {"output", 'o', OPT_STRING, &d.out, OPT_REQUIRED, "DIR", "the data set folder to make", 0,
          0},

@@ -11,10 +11,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Of a model that translates, a line a direction. */
+static bool directions_draw(const cJSON *o) {
+    const cJSON *all = cJSON_GetObjectItemCaseSensitive(o, "directions"), *d = NULL;
+    cJSON_ArrayForEach(d, all)
+        printf("%s, %.0f test pairs: loss %.4f for each of %.0f tokens\n", row_text(d, "direction"),
+               row_number(d, "pairs"), row_number(d, "loss"), row_number(d, "tokens"));
+    return all != NULL;
+}
+
 static void draw(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
-    if (scores_draw(o)) {
+    if (scores_draw(o) || directions_draw(o)) {
         cJSON_Delete(o);
         return;
     }

@@ -26,6 +26,7 @@
     X(probe, "what each expert of a classifier knows")                  \
     X(atlas, "which experts of a mixture read what")                    \
     X(doctor, "what is silently wrong with a mixture")                  \
+    X(translate, "lines of text into another language")                 \
     X(score, "BLEU and chrF of a text against a reference")             \
     X(generate, "text from a model")                                    \
     X(logits, "raw logits of given token ids")                          \

@@ -1,6 +1,6 @@
 /* fuzz_jsonl.c - any bytes as a file of JSON lines, plain or packed: documents are UTF-8, errors
    name the file. */
-#include "data/source.h"
+#include "data/pairs.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static at_status check(at_ctx *c, void *user, const at_document *d) {
     (void)c;
     (void)user;
+    if (d->pair && at_pair_first(d->text, (size_t)d->bytes) >= (size_t)d->bytes) abort();
     if (d->bytes < 1 || !*d->key || at_utf8_error(d->text, (size_t)d->bytes) >= 0) abort();
     return AT_OK;
 }
@@ -35,6 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!f || fwrite(data, 1, size, f) != size || fclose(f) != 0) abort();
     read_file(path, AT_KIND_JSONL, true);
     read_file(path, AT_KIND_JSONL, false);
+    read_file(path, AT_KIND_PAIRS, true);
+    read_file(path, AT_KIND_PAIRS, false);
     read_file(path, AT_KIND_TEXT, false); /* the same lines as plain text */
     (void)unlink(path);
     return 0;

@@ -448,6 +448,29 @@ typedef struct artel_doctor_options {
 ARTEL_API artel_status artel_doctor(artel *a, const char *model, const artel_doctor_options *o,
                                     artel_emit emit, void *user);
 
+typedef struct artel_translate_options {
+    const char
+        *direction; /* a domain of the pairs it learnt; NULL: the only one, or of a data set all */
+    int64_t tokens; /* most of a translation; 0: twice those of the text, and 16 more */
+    const char *split; /* of artel_translate_eval: "train", "validation", "test"; NULL: test */
+    int64_t pairs;     /* of artel_translate_eval: most of a direction, evenly spread; 0: all */
+} artel_translate_options;
+/** The translation of each line of a file (.gz and .zst, too) by a model that was trained with
+    `task: translate`, greedily: the most probable token comes next.  White space becomes single blanks.
+    A line each to `text`, in order, as they come; text NULL: emits {"line","source","translation","ended" (by
+    the model itself)}.  ARTEL_UNSUPPORTED: the model does not translate; ARTEL_ARG: another direction, or a
+    line that is longer than the model's context. */
+ARTEL_API artel_status artel_translate(artel *a, const char *model, const char *file,
+                                       const artel_translate_options *o, artel_text text,
+                                       artel_emit emit, void *user);
+/** How good it is on a data set of pairs, an object a direction: {"direction","split","pairs","too_long" (for
+    the model's context, left out),"tokens" (of translations),"loss" (nats for each of them),"bleu","chrf" (of
+    greedy translations, as artel_score),"copy_bleu","copy_chrf" (of the texts left as they are),"ended"
+    (share that the model ended itself),"seconds"}. */
+ARTEL_API artel_status artel_translate_eval(artel *a, const char *model, const char *data,
+                                            const artel_translate_options *o, artel_emit emit,
+                                            void *user);
+
 typedef struct artel_atlas_options {
     const char *split; /* "train", "validation" or "test"; NULL: test              */
     int64_t context;   /* tokens of a window; 0: the model's context, at most 1024 */

@@ -15,8 +15,13 @@
 #
 #     tools/corpus.sh --languages en,ja,... [--sources descriptions,man,help,...] -o OUT
 #
-# makes other selections, in other languages: see tools/corpus_languages.sh.
+# makes other selections, in other languages: see tools/corpus_languages.sh.  Texts with their translations, line by line:
+#
+#     tools/corpus.sh --pairs en-fr,en-de [--sources help,descriptions] -o OUT
+#
+# see tools/corpus_pairs.sh.
 set -eu
+case " $* " in *" --pairs "*) exec sh "$(dirname "$0")/corpus_pairs.sh" "$@" ;; esac
 case ${1-} in -*) exec sh "$(dirname "$0")/corpus_languages.sh" "$@" ;; esac
 [ $# -ge 1 ] && [ $# -le 2 ] || { sed -n '4s/^# *//p' "$0" >&2; exit 2; }
 languages="en fr de"

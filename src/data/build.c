@@ -5,6 +5,7 @@
 #include "data/align.h"
 #include "data/language.h"
 #include "data/overlap.h"
+#include "data/pairs.h"
 #include "data/progress.h"
 #include "data/settle.h"
 #include <math.h>
@@ -190,6 +191,29 @@ static at_status aligned_fill(at_ctx *c, at_builder *k) {
     return AT_OK;
 }
 
+/* Which domains are pairs.  One model is to tell several directions apart: each text says its own. */
+static at_status pairs_fill(at_ctx *c, at_builder *k) {
+    int n = 0;
+    for (int d = 0; d < k->n_all; d++) {
+        int64_t pairs = 0, sources = 0;
+        for (int64_t i = 0; i < k->n_sources; i++) {
+            if (domain_of(k, k->source[i].domain) != d) continue;
+            pairs += k->source[i].kind == AT_KIND_PAIRS;
+            sources++;
+        }
+        if (pairs && pairs < sources)
+            return at_error(c, AT_ARG,
+                            "domain \"%s\": %lld of its %lld sources are pairs: all, or none",
+                            k->stage[d].name, (long long)pairs, (long long)sources);
+        k->stage[d].pairs = pairs > 0;
+        n += pairs > 0;
+    }
+    for (int d = 0; d < k->n_all && n > 1; d++)
+        if (k->stage[d].pairs && !(k->stage[d].tag = at_pair_tag(c, k->stage[d].name)))
+            return c->status;
+    return AT_OK;
+}
+
 static at_status sources_open(at_ctx *c, at_builder *k) {
     const at_build *b = k->b;
     k->n_sources = b->n_sources + b->n_ood;
@@ -214,7 +238,8 @@ static at_status sources_open(at_ctx *c, at_builder *k) {
         k->n_all++;
         k->n_domains += i < b->n_sources;
     }
-    const at_status s = weights_fill(c, k);
+    at_status s = pairs_fill(c, k);
+    if (!s) s = weights_fill(c, k);
     return s ? s : aligned_fill(c, k);
 }
 

@@ -21,8 +21,8 @@ enum { DOMAINS_MAX = 64 };
 typedef struct own {
     at_shard_file file[DOMAINS_MAX][AT_SPLITS];
     char *shard_path[DOMAINS_MAX][AT_SPLITS];
-    char *text[DOMAINS_MAX + 2]; /* names, path, hash */
-    at_domain *domain;           /* all, out-of-domain sets last */
+    char *text[2 * DOMAINS_MAX + 2]; /* names, tags, path, hash */
+    at_domain *domain;               /* all, out-of-domain sets last */
     int n_domains;
     int n_text;
 } own;
@@ -80,7 +80,7 @@ static at_status shard_load(at_ctx *c, at_dataset *d, const char *manifest, cons
 static at_status domain_load(at_ctx *c, at_dataset *d, const char *manifest, const cJSON *entry,
                              bool ood) {
     own *o = d->own;
-    const char *name;
+    const char *name, *tag = NULL;
     const cJSON *splits;
     at_status s = at_json_string(c, manifest, entry, "name", &name);
     if (s) return s;
@@ -94,7 +94,10 @@ static at_status domain_load(at_ctx *c, at_dataset *d, const char *manifest, con
     const int i = o->n_domains;
     if (!(o->domain[i].name = keep(c, o, name))) return c->status;
     o->n_domains++;
-    s = at_json_object(c, manifest, entry, "splits", &splits);
+    o->domain[i].pairs = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "pairs"));
+    if (cJSON_HasObjectItem(entry, "tag")) s = at_json_string(c, manifest, entry, "tag", &tag);
+    if (!s && tag && !(o->domain[i].tag = keep(c, o, tag))) s = c->status;
+    if (!s) s = at_json_object(c, manifest, entry, "splits", &splits);
     for (int k = ood ? AT_TEST : 0; !s && k < AT_SPLITS; k++)
         s = shard_load(c, d, manifest, splits, i, k, ood);
     return s;

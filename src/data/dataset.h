@@ -16,6 +16,8 @@ at_status at_split_find(at_ctx *c, const char *name, at_split *out);
 typedef struct at_domain {
     const char *name;
     at_shard shard[AT_SPLITS];
+    bool pairs;      /* its documents are texts with their translations (pairs.h)    */
+    const char *tag; /* what every one of these texts begins with, "en-fr ", or NULL */
 } at_domain;
 
 typedef struct at_dataset {

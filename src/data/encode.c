@@ -1,6 +1,7 @@
 /* encode.c - the steps of a build that have to do with tokens: tokenizer, encoding, shards. */
 #include "base/par.h"
 #include "data/build.h"
+#include "data/pairs.h"
 #include "data/progress.h"
 #include "data/settle.h"
 #include "data/shard.h"
@@ -32,9 +33,13 @@ static at_status feed_domain(at_ctx *c, at_bpe_trainer *t, at_stage *s, int64_t 
         status = stop_asked(c);
         if (!status) status = at_stage_text(c, s, &s->doc[order[i]], &text);
         if (status) break;
-        const size_t bytes = at_utf8_cut(text.p, (size_t)text.n, (size_t)budget);
+        size_t bytes = at_utf8_cut(text.p, (size_t)text.n, (size_t)budget);
         budget = bytes < (size_t)text.n ? 0 : budget - text.n;
-        status = at_bpe_trainer_feed(c, t, text.p, bytes);
+        const size_t first = s->pairs ? at_pair_first(text.p, bytes) : bytes;
+        if (s->tag) status = at_bpe_trainer_feed(c, t, s->tag, strlen(s->tag));
+        if (!status) status = at_bpe_trainer_feed(c, t, text.p, first);
+        if (!status && first < bytes)
+            status = at_bpe_trainer_feed(c, t, text.p + first + 1, bytes - first - 1);
     }
     at_bytes_free(&text);
     at_free(order);
@@ -65,6 +70,12 @@ at_status at_build_tokenizer(at_ctx *c, at_builder *k) {
         k->b->tokenizer ? at_tokenizer_load(c, k->b->tokenizer, &k->tokenizer) : train(c, k);
     if (s) return s;
     k->eot = at_tokenizer_eot(k->tokenizer);
+    bool pairs = false;
+    for (int i = 0; i < k->n_all; i++) pairs = pairs || k->stage[i].pairs;
+    if (k->eot < 0 && pairs)
+        return at_error(c, AT_ARG,
+                        "the tokenizer has no end-of-text token, which is to stand between a text "
+                        "and its translation");
     if (k->eot < 0)
         at_log(c, AT_LOG_WARN,
                "the tokenizer has no end-of-text token: documents follow each other unmarked");
@@ -86,7 +97,29 @@ typedef struct group {
     at_ctx *ctx;  /* [threads]: a context belongs to one thread */
     at_status *status;
     int32_t eot;
+    const char *tag; /* of pairs, or NULL */
 } group;
+
+/* One piece of text; the token that ends it. */
+static at_status encode_piece(at_ctx *c, const group *g, const char *text, size_t bytes,
+                              at_ids *ids) {
+    at_status s = at_tokenizer_encode(c, g->tokenizer, text, bytes, false, ids);
+    if (s || g->eot < 0) return s;
+    if (!at_reserve(c, &ids->id, &ids->cap, ids->n + 1, sizeof *ids->id)) return c->status;
+    ids->id[ids->n++] = g->eot;
+    return AT_OK;
+}
+
+static at_status encode_pair(at_ctx *c, const group *g, const char *text, size_t bytes,
+                             at_ids *ids) {
+    const size_t first = at_pair_first(text, bytes);
+    at_bytes source = {0};
+    at_status s = g->tag ? at_bytes_add(c, &source, g->tag, strlen(g->tag)) : AT_OK;
+    if (!s) s = at_bytes_add(c, &source, text, first);
+    if (!s) s = encode_piece(c, g, source.p, (size_t)source.n, ids);
+    at_bytes_free(&source);
+    return s ? s : encode_piece(c, g, text + first + 1, bytes - first - 1, ids);
+}
 
 static void encode_some(void *arg, int64_t begin, int64_t end, int worker) {
     group *g = arg;
@@ -95,14 +128,9 @@ static void encode_some(void *arg, int64_t begin, int64_t end, int worker) {
         const at_staged *d = &g->doc[i];
         at_ids *ids = &g->ids[i];
         ids->n = 0;
-        at_status s = at_tokenizer_encode(c, g->tokenizer, g->text + (d->text_at - g->base),
-                                          (size_t)d->bytes, false, ids);
-        if (!s && g->eot >= 0) {
-            if (at_reserve(c, &ids->id, &ids->cap, ids->n + 1, sizeof *ids->id))
-                ids->id[ids->n++] = g->eot;
-            else
-                s = c->status;
-        }
+        const char *text = g->text + (d->text_at - g->base);
+        const at_status s = d->pair ? encode_pair(c, g, text, (size_t)d->bytes, ids)
+                                    : encode_piece(c, g, text, (size_t)d->bytes, ids);
         if (s && !g->status[worker]) g->status[worker] = s;
     }
 }
@@ -124,6 +152,7 @@ static at_status encode_group(at_ctx *c, at_stage *s, int64_t first, int64_t n, 
 static at_status encode_domain(at_ctx *c, at_stage *s, group *g, at_progress *p, double *done) {
     at_bytes text = {0};
     at_status status = AT_OK;
+    g->tag = s->tag;
     for (int64_t first = 0; !status && first < s->n;) {
         int64_t n = 0, bytes = 0;
         while (first + n < s->n && n < GROUP_DOCS && (n == 0 || bytes < GROUP_BYTES))

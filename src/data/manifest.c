@@ -173,6 +173,8 @@ static at_status put_domain(at_ctx *c, const at_builder *k, int i, at_json *j) {
     else
         at_json_put_null(j, "licence");
     if (!ood) at_json_put_string(j, "split_by", s->cut ? "stretch" : "file");
+    if (s->pairs) at_json_put_bool(j, "pairs", true);
+    if (s->tag) at_json_put_string(j, "tag", s->tag);
     at_json_begin_object(j, "splits");
     for (int p = ood ? AT_TEST : 0; p < AT_SPLITS; p++) {
         const at_shard *w = &k->written[i][p];

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "data/html_strip.h"
 #include "data/lines.h"
+#include "data/pairs.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -179,11 +180,48 @@ static at_status json_line(at_ctx *c, const at_reader *r, const char *line, size
     return s;
 }
 
-static at_status read_jsonl(at_ctx *c, const at_reader *r) {
+/* ---- pairs ---- */
+
+typedef struct pair_state {
+    at_pair_line line;
+    at_bytes text, key;
+} pair_state;
+
+static at_status pair_line(at_ctx *c, const at_reader *r, const char *line, size_t n,
+                           int64_t number, pair_state *p) {
+    char where[600];
+    (void)snprintf(where, sizeof where, "%.560s:%lld", r->path, (long long)number);
+    const int64_t bad = at_utf8_error(line, n);
+    if (bad >= 0) return not_utf8(c, r, where, bad);
+    at_status s = at_pair_parse(c, where, line, n, &p->line);
+    if (s) return s;
+    const at_bytes *a = &p->line.source, *b = &p->line.target;
+    if (a->n == 0 || b->n == 0) {
+        r->left->empty++;
+        return AT_OK;
+    }
+    const at_bytes *key = p->line.id.n ? &p->line.id : a;
+    p->text.n = p->key.n = 0;
+    s = at_bytes_add(c, &p->text, a->p, (size_t)a->n);
+    if (!s) s = at_bytes_add(c, &p->text, (char[]){AT_PAIR_MARK}, 1);
+    if (!s) s = at_bytes_add(c, &p->text, b->p, (size_t)b->n);
+    if (!s) s = at_bytes_add(c, &p->key, key->p, (size_t)key->n);
+    if (!s) s = at_bytes_add(c, &p->key, "", 1);
+    if (s) return s;
+    return emit_document(
+        c, r,
+        &(at_document){
+            .key = p->key.p, .text = p->text.p, .bytes = p->text.n, .where = where, .pair = true});
+}
+
+/* Lines that are not blank, without a byte order mark. */
+static at_status each_line(at_ctx *c, const at_reader *r,
+                           at_status (*f)(at_ctx *, const at_reader *, const char *, size_t,
+                                          int64_t, void *),
+                           void *user) {
     at_lines *l;
     at_status s = at_lines_open(c, r->path, JSON_LINE, &l);
     if (s) return s;
-    at_bytes key = {0};
     const char *line;
     size_t n;
     while (!(s = at_lines_next(c, l, &line, &n)) && line) {
@@ -192,11 +230,36 @@ static at_status read_jsonl(at_ctx *c, const at_reader *r) {
             n -= 3;
         }
         if (blank(line, n)) continue;
-        if ((s = json_line(c, r, line, n, at_lines_number(l), &key)) || at_interrupted(c)) break;
+        if ((s = f(c, r, line, n, at_lines_number(l), user)) || at_interrupted(c)) break;
         tick(c, r, l);
     }
     if (!s && at_lines_number(l) == 0) s = empty(c, r);
     at_lines_close(l);
+    return s;
+}
+
+static at_status a_pair(at_ctx *c, const at_reader *r, const char *line, size_t n, int64_t number,
+                        void *user) {
+    return pair_line(c, r, line, n, number, user);
+}
+
+static at_status a_document(at_ctx *c, const at_reader *r, const char *line, size_t n,
+                            int64_t number, void *user) {
+    return json_line(c, r, line, n, number, user);
+}
+
+static at_status read_pairs(at_ctx *c, const at_reader *r) {
+    pair_state p = {0};
+    const at_status s = each_line(c, r, a_pair, &p);
+    at_pair_line_free(&p.line);
+    at_bytes_free(&p.text);
+    at_bytes_free(&p.key);
+    return s;
+}
+
+static at_status read_jsonl(at_ctx *c, const at_reader *r) {
+    at_bytes key = {0};
+    const at_status s = each_line(c, r, a_document, &key);
     at_bytes_free(&key);
     return s;
 }
@@ -263,6 +326,7 @@ static at_status read_whole(at_ctx *c, const at_reader *r, bool html) {
 at_status at_reader_run(at_ctx *c, at_source_kind kind, const at_reader *r) {
     switch (kind) {
     case AT_KIND_JSONL: return read_jsonl(c, r);
+    case AT_KIND_PAIRS: return read_pairs(c, r);
     case AT_KIND_HTML: return read_whole(c, r, true);
     case AT_KIND_SOURCE: return read_whole(c, r, false);
     case AT_KIND_AUTO:

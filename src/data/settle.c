@@ -15,8 +15,10 @@ int64_t at_sizes_units(const at_sizes *s, at_unit unit) {
 }
 
 at_sizes at_build_cut(const at_builder *k, const at_staged *d, int32_t *id) {
-    at_sizes n = {d->tokens, d->bytes, d->chars, d->tokens > 0, d->words};
+    at_sizes n = {d->tokens, d->bytes - d->pair, d->chars - d->pair, d->tokens > 0, d->words};
     if (d->take == INT64_MAX) return n;
+    if (d->pair) /* whole, or not at all */
+        return at_sizes_units(&n, k->balance.unit) <= d->take ? n : (at_sizes){0};
     const int64_t ending = k->eot >= 0;
     n = (at_sizes){0};
     bool inside = false; /* of a word */

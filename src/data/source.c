@@ -8,7 +8,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-static const char *const kinds[] = {"auto", "text", "jsonl", "html", "source"};
+static const char *const kinds[] = {"auto", "text", "jsonl", "html", "source", "pairs"};
 
 const char *at_source_kind_name(at_source_kind k) { return kinds[k]; }
 

@@ -8,6 +8,7 @@
  *   jsonl   .jsonl .ndjson .json, also .gz .zst        a line: an object with a string "text"
  *   html    .html .htm .xhtml                          a file
  *   source  .py .c .rs and other program sources       a file, as it stands
+ *   pairs   any file, when asked for; also .gz .zst    a line: a text and its translation (pairs.h)
  *
  * A file named directly is read whatever its name; in a folder, files of other kinds are counted
  * and skipped.  Hidden files and the folder's licence (licence.h) are skipped.  All text is UTF-8.
@@ -28,9 +29,10 @@ typedef enum at_source_kind {
     AT_KIND_TEXT,
     AT_KIND_JSONL,
     AT_KIND_HTML,
-    AT_KIND_SOURCE
+    AT_KIND_SOURCE,
+    AT_KIND_PAIRS
 } at_source_kind;
-/** "auto", "text", "jsonl", "html", "source". */
+/** "auto", "text", "jsonl", "html", "source", "pairs". */
 const char *at_source_kind_name(at_source_kind k);
 /** The kind of that name; false when there is none. */
 bool at_source_kind_parse(const char *name, size_t bytes, at_source_kind *out);
@@ -62,6 +64,7 @@ typedef struct at_document {
     int64_t bytes;
     const char *separator; /* "\n", "\n\n", or NULL: the text is one piece          */
     bool html;             /* from a web page: paragraphs may be menus and captions  */
+    bool pair;             /* a text, AT_PAIR_MARK, its translation: one piece (pairs.h) */
     const char *where;     /* for messages: path, or path:line                       */
 } at_document;
 /** Receives a document; it is borrowed for the call. */

@@ -31,6 +31,7 @@ void at_stage_close(at_stage *s) {
     at_free(s->ids_path);
     at_free(s->name);
     at_free(s->doc);
+    at_free(s->tag);
     at_bytes_free(&s->clean);
     *s = (at_stage){0};
 }
@@ -138,7 +139,8 @@ at_status at_stage_add(at_ctx *c, at_stage *s, const at_document *d, const at_fi
                                  .bytes = s->clean.n,
                                  .chars = at_utf8_count(s->clean.p, (size_t)s->clean.n),
                                  .words = at_utf8_words(s->clean.p, (size_t)s->clean.n),
-                                 .gap = d->separator ? (int)strlen(d->separator) : 0};
+                                 .gap = d->separator ? (int)strlen(d->separator) : 0,
+                                 .pair = d->pair};
     s->text_bytes += s->clean.n;
     return AT_OK;
 }

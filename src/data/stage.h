@@ -32,7 +32,8 @@ typedef struct at_staged {
                                paragraph (near.h)                                 */
     int64_t take;           /* units taken: 0 none, INT64_MAX all             */
     at_split split;
-    int gap; /* length of the separator between paragraphs: 0 (one piece), 1 ("\n") or 2 */
+    int gap;   /* length of the separator between paragraphs: 0 (one piece), 1 ("\n") or 2 */
+    bool pair; /* a text and its translation, with a mark between them (pairs.h)         */
 } at_staged;
 
 typedef struct at_filter {
@@ -57,6 +58,8 @@ typedef struct at_stage {
     at_skipped left;
     at_dropped dropped;
     at_bytes clean; /* the document at hand */
+    bool pairs;     /* its documents are */
+    char *tag;      /* what is put before each first text of a pair, or NULL */
     bool cut; /* too few files: their stretches are assigned to splits one by one (balance.h) */
 } at_stage;
 

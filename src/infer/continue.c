@@ -54,7 +54,7 @@ static at_status write_on(group *g, int64_t n) {
         s = at_session_feed_all(g->part, g->n);
         int64_t left = 0;
         for (int64_t i = 0; i < g->n && s == AT_OK; i++) {
-            if (!choose(g, i, &s)) continue;
+            if (!choose(g, i, &s) || (g->text[i]->most && k + 1 >= g->text[i]->most)) continue;
             g->text[left] = g->text[i];
             g->of[left] = g->of[i];
             g->part[left] = next_part(g->of[i], &g->text[i]->ids);

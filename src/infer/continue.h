@@ -9,7 +9,8 @@ typedef struct at_continuation {
     uint64_t modules; /* which of its modules are run, see at_session */
     at_ids ids;       /* not empty: the prompt, then also what was written; the caller's to free */
     at_sampling how;
-    bool ended; /* out: by the end-of-text token */
+    int64_t most; /* tokens that are added, if fewer than to the others; 0: as many */
+    bool ended;   /* out: by the end-of-text token */
 } at_continuation;
 
 enum { AT_TOGETHER = 16 }; /* texts in one pass, at most */

@@ -93,6 +93,25 @@ static void calibration(at_text *t, const cJSON *o) {
     if (n > 1) at_svg_chart(t, &chart);
 }
 
+/* Of a model that translates. */
+static void directions(at_text *t, const cJSON *all) {
+    const cJSON *d = NULL;
+    cJSON_ArrayForEach(d, all) {
+        static const char *const label[3] = {"Pairs", "Tokens of translations",
+                                             "Loss for each of them"};
+        char text[3][VALUE], heading[160];
+        const char *value[3] = {text[0], text[1], text[2]};
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(d, "direction");
+        (void)snprintf(heading, sizeof heading, "Test pairs, %.100s",
+                       cJSON_IsString(name) ? name->valuestring : "");
+        at_html_heading(t, heading);
+        (void)snprintf(text[0], VALUE, "%.0f", number(d, "pairs"));
+        (void)snprintf(text[1], VALUE, "%.0f", number(d, "tokens"));
+        (void)snprintf(text[2], VALUE, "%.4f", number(d, "loss"));
+        at_html_figures(t, 3, label, value);
+    }
+}
+
 at_status at_report_result(at_ctx *c, at_text *t, const char *run_dir) {
     char *path = at_join(c, run_dir, "result.json");
     if (!path) return AT_OOM;
@@ -108,6 +127,7 @@ at_status at_report_result(at_ctx *c, at_text *t, const char *run_dir) {
                        number(o, "rows"), cJSON_IsString(label) ? label->valuestring : "");
         at_html_heading(t, text);
     }
+    directions(t, cJSON_GetObjectItemCaseSensitive(o, "directions"));
     if (numbers) figures_of_numbers(t, o);
     if (classes) {
         figures_of_classes(t, o);

@@ -22,6 +22,7 @@
 #define KD(x)    offsetof(at_recipe, distill.x) - offsetof(at_recipe, distill)
 #define LOSS(x)  offsetof(at_recipe, losses.x) - offsetof(at_recipe, losses)
 #define TABLE(x) offsetof(at_recipe, table.x) - offsetof(at_recipe, table)
+#define PAIRS(x) offsetof(at_recipe, translate.x) - offsetof(at_recipe, translate)
 
 static const at_key top_keys[] = {
     {"seed", AT_KEY_INT, TOP(seed), "0", 0, 9e15, NULL, "of every draw"},
@@ -257,6 +258,14 @@ static at_status read_image_size(at_ctx *c, at_conf *f, at_recipe *r) {
     return AT_OK;
 }
 
+static const at_key translate_keys[] = {
+    {"best", AT_KEY_BOOL, PAIRS(best), "true", 0, 0, NULL,
+     "the model is that of the best validation; else that of the last step"},
+    {"patience", AT_KEY_INT, PAIRS(patience), "0", 0, 1e9, NULL,
+     "stop after so many validations without a better one; 0: never"},
+    {0},
+};
+
 at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     *r = (at_recipe){.distilling = distilling};
     at_status s = at_conf_bind(c, f, "", top_keys, &r->top);
@@ -269,6 +278,8 @@ at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     const bool tables = s == AT_OK && at_tasks[r->top.task]->tables;
     if (tables) s = at_conf_bind(c, f, "table", table_keys, &r->table);
     if (tables && s == AT_OK) s = read_image_size(c, f, r);
+    const bool pairs = s == AT_OK && at_tasks[r->top.task]->pairs;
+    if (pairs) s = at_conf_bind(c, f, "translate", translate_keys, &r->translate);
     r->with_losses = at_conf_has(f, "losses");
     if (s == AT_OK && r->with_losses) s = at_conf_bind(c, f, "losses", loss_keys, &r->losses);
     if (s != AT_OK) return s;
@@ -287,6 +298,9 @@ at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     if (tables && r->train.tokens)
         return at_conf_error(c, f, "train.tokens",
                              "rows are not counted in tokens: give table.epochs");
+    if (pairs && r->train.tokens)
+        return at_conf_error(c, f, "train.tokens",
+                             "pairs are of all lengths: give train.steps, of train.batch pairs");
     if (!r->train.steps && !r->train.tokens && !tables)
         return at_conf_error(c, f, "train", "expected `steps` or `tokens`");
     if (r->train.steps && r->train.tokens)

@@ -68,6 +68,10 @@ typedef struct at_recipe {
         const char *frame;
         double validation, test_share;
     } table;
+    struct { /* of task: translate */
+        bool best;
+        int64_t patience;
+    } translate;
     bool distilling;
     struct { /* weights of what routers add to the loss, see arch/aux.h */
         double mutual_information, concentration, balance, z, attention, feed_forward;

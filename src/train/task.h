@@ -33,6 +33,7 @@ typedef at_status (*at_score_fn)(void *user, const char *part, double loss, doub
 typedef struct at_task {
     const char *name, *help;
     bool shards; /* its data is an at_dataset, so it may have teachers */
+    bool pairs;  /* its recipes have a section `translate` */
     bool tables; /* its recipes have a section `table`, and epochs in place of steps */
 
     at_status (*open_data)(at_ctx *c, const at_recipe *r, at_data *out);
@@ -73,7 +74,7 @@ typedef struct at_task {
     at_status (*load)(at_learner *l, at_ctx *c, const char *dir);
 } at_task;
 
-#define AT_TASKS(X) X(lm) X(classify) X(regress)
+#define AT_TASKS(X) X(lm) X(translate) X(classify) X(regress)
 #define X(name)     extern const at_task at_task_##name;
 AT_TASKS(X)
 #undef X

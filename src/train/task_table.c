@@ -1,23 +1,17 @@
 /* task_table.c - learning from rows: epochs in keyed permutations, validation, the best of them kept. */
-#include "base/file.h"
 #include "base/rng.h"
-#include "io/safetensors.h"
+#include "train/kept.h"
 #include "train/learner.h"
 #include "train/table_set.h"
 #include <math.h>
 #include <string.h>
-
-#define STATE_FILE "best.safetensors"
 
 /* What it keeps for a learner. */
 typedef struct table_state {
     const at_table_set *set;
     at_real *x, *target; /* of a micro-batch */
     int32_t *label;
-    at_real *best;      /* the values of the store at the best validation so far */
-    bool any;           /* there was one                                         */
-    double score, loss; /* of it: what is maximised, and the validation loss    */
-    int64_t since;      /* validations that were no better, one after the other */
+    at_kept best;
 } table_state;
 
 static table_state *state_of(const at_learner *l) { return l->state; }
@@ -82,8 +76,8 @@ static at_status open_state(at_learner *l, at_ctx *c, const void *set) {
     b->x = at_malloc(c, (size_t)(batch * inputs) * sizeof *b->x);
     b->target = at_malloc(c, (size_t)batch * sizeof *b->target);
     b->label = at_malloc(c, (size_t)batch * sizeof *b->label);
-    b->best = at_calloc(c, (size_t)l->model->store.numel, sizeof *b->best);
-    return b->x && b->target && b->label && b->best ? AT_OK : AT_OOM;
+    if (!b->x || !b->target || !b->label) return AT_OOM;
+    return at_kept_open(c, l->model, &b->best);
 }
 
 static void close_state(at_learner *l) {
@@ -92,7 +86,7 @@ static void close_state(at_learner *l) {
     at_free(b->x);
     at_free(b->target);
     at_free(b->label);
-    at_free(b->best);
+    at_kept_close(&b->best);
     at_free(b);
 }
 
@@ -144,10 +138,11 @@ static at_tensor *loss_of(at_learner *l, at_run *run, int64_t index, double text
 
 /* Classes by accuracy, where the recipe says so; else, and among equals, by the loss. */
 static bool better(const at_learner *l, const table_state *b, double score, double loss) {
-    if (!b->any) return true;
+    const at_kept *k = &b->best;
+    if (!k->any) return true;
     if (b->set->features.classes.n && l->recipe->table.best == AT_BEST_ACCURACY)
-        return score > b->score || (!(score < b->score) && loss < b->loss);
-    return loss < b->loss;
+        return score > k->score || (!(score < k->score) && loss < k->loss);
+    return loss < k->loss;
 }
 
 static at_status evaluate(at_learner *l, at_ctx *c, at_compute *cp, at_score_fn f, void *user) {
@@ -160,14 +155,7 @@ static at_status evaluate(at_learner *l, at_ctx *c, at_compute *cp, at_score_fn 
     at_status st = at_table_score(cp, l->model, features, rows, &s);
     const double loss = features->classes.n ? s.loss : s.loss / features->spread / features->spread;
     if (st == AT_OK) {
-        b->since++;
-        if (better(l, b, s.accuracy, loss)) {
-            b->any = true;
-            b->since = 0;
-            b->score = s.accuracy;
-            b->loss = loss;
-            memcpy(b->best, l->model->store.value, (size_t)l->model->store.numel * sizeof *b->best);
-        }
+        at_kept_offer(&b->best, l->model, s.accuracy, loss, better(l, b, s.accuracy, loss));
         st = f(user, "all", loss, features->classes.n ? s.accuracy : (double)NAN);
     }
     at_scores_close(&s);
@@ -176,14 +164,10 @@ static at_status evaluate(at_learner *l, at_ctx *c, at_compute *cp, at_score_fn 
 
 static bool done(const at_learner *l) {
     const int64_t patience = l->recipe->table.patience;
-    return patience > 0 && state_of(l)->since >= patience;
+    return patience > 0 && state_of(l)->best.since >= patience;
 }
 
-static void conclude(at_learner *l) {
-    const table_state *b = state_of(l);
-    if (b->any)
-        memcpy(l->model->store.value, b->best, (size_t)l->model->store.numel * sizeof *b->best);
-}
+static void conclude(at_learner *l) { at_kept_restore(&state_of(l)->best, l->model); }
 
 static at_status result(at_learner *l, at_ctx *c, at_compute *cp, at_json *j) {
     const table_state *b = state_of(l);
@@ -203,57 +187,12 @@ static at_status result(at_learner *l, at_ctx *c, at_compute *cp, at_json *j) {
     return st;
 }
 
-/* ---- in a checkpoint ---- */
-
-enum { NUMBERS = 4 };
-
 static at_status save(const at_learner *l, at_ctx *c, const char *dir) {
-    const table_state *b = state_of(l);
-    const int64_t n = l->model->store.numel, few = NUMBERS;
-    const double kept[NUMBERS] = {b->any, b->score, b->loss, (double)b->since};
-    const at_dtype type = sizeof(at_real) == 4 ? AT_DT_F32 : AT_DT_F64;
-    at_st_writer *w = NULL;
-    char *path = at_join(c, dir, STATE_FILE);
-    at_status s = path ? at_st_writer_open(c, path, &w) : AT_OOM;
-    if (s == AT_OK) s = at_st_writer_add(c, w, "best", type, 1, &n, b->best);
-    if (s == AT_OK) s = at_st_writer_add(c, w, "kept", AT_DT_F64, 1, &few, kept);
-    if (s == AT_OK) s = at_st_writer_commit(c, w);
-    at_st_writer_close(w);
-    at_free(path);
-    return s;
-}
-
-static at_status find(at_ctx *c, const at_st *st, const char *name, int64_t n,
-                      const at_st_tensor **out) {
-    *out = at_st_find(st, name);
-    if (*out && (*out)->rank == 1 && (*out)->dim[0] == n) return AT_OK;
-    return at_error(c, AT_FORMAT, "%s: expected a tensor `%s` of %lld values", at_st_path(st), name,
-                    (long long)n);
+    return at_kept_save(c, &state_of(l)->best, dir);
 }
 
 static at_status load(at_learner *l, at_ctx *c, const char *dir) {
-    table_state *b = state_of(l);
-    const at_st_tensor *t;
-    double kept[NUMBERS];
-    at_st *st = NULL;
-    char *path = at_join(c, dir, STATE_FILE);
-    at_status s = path ? at_st_open(c, path, &st) : AT_OOM;
-    if (s == AT_OK) s = at_st_verify(c, st);
-    if (s == AT_OK) s = find(c, st, "best", l->model->store.numel, &t);
-    if (s == AT_OK)
-        s = sizeof(at_real) == 4 ? at_st_to_f32(c, t, (float *)(void *)b->best)
-                                 : at_st_to_f64(c, t, (double *)(void *)b->best);
-    if (s == AT_OK) s = find(c, st, "kept", NUMBERS, &t);
-    if (s == AT_OK) s = at_st_to_f64(c, t, kept);
-    if (s == AT_OK) {
-        b->any = kept[0] > 0;
-        b->score = kept[1];
-        b->loss = kept[2];
-        b->since = (int64_t)kept[3];
-    }
-    at_st_close(st);
-    at_free(path);
-    return s;
+    return at_kept_load(c, &state_of(l)->best, dir);
 }
 
 /* ---- the rows of the table of tasks ---- */
@@ -271,7 +210,7 @@ static at_status open_numbers(at_ctx *c, const at_recipe *r, at_data *out) {
         .close_data = close_data, .settle = settle, .check_model = check_model,              \
         .sign_model = sign_model, .open = open_state, .close = close_state, .loss = loss_of, \
         .evaluate = evaluate, .done = done, .conclude = conclude, .result = result,          \
-        .file = STATE_FILE, .save = save, .load = load                                       \
+        .file = AT_KEPT_FILE, .save = save, .load = load                                     \
     }
 const at_task at_task_classify =
     TABLE_TASK("classify", "the class of rows of a table", open_classes);
