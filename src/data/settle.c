@@ -1,6 +1,7 @@
 /* settle.c - see settle.h. */
 #include "data/settle.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 int64_t at_sizes_units(const at_sizes *s, at_unit unit) {
     switch (unit) {
@@ -80,6 +81,26 @@ static at_status part_open(at_ctx *c, at_builder *k, int domain, at_split split,
     return s;
 }
 
+/* Pairs go whole: the one whose size is nearest to the excess, the last of several. */
+static at_status drop_pair(at_ctx *c, at_builder *k, part *p, int64_t excess, at_ids *room) {
+    at_staged *nearest = NULL;
+    int64_t units_of_it = 0;
+    for (int64_t i = p->n; i-- > 0;) {
+        at_staged *d = &p->stage->doc[p->order[i]];
+        at_sizes z;
+        const at_status s = measure(c, k, p->stage, d, room, &z);
+        if (s) return s;
+        const int64_t units = at_sizes_units(&z, k->balance.unit);
+        if (units <= 0 || (nearest && llabs(units - excess) >= llabs(units_of_it - excess)))
+            continue;
+        nearest = d;
+        units_of_it = units;
+    }
+    if (nearest) nearest->take = 0;
+    p->total -= units_of_it;
+    return AT_OK;
+}
+
 static double relative(const part *p) { return (double)p->total / p->weight; }
 
 /* Takes `excess` units off: from the last document that has some left then, else the last one
@@ -150,7 +171,8 @@ static at_status settle(at_ctx *c, at_builder *k, int split, part *p, at_ids *ro
         const double least = relative(&p[lo]) * p[hi].weight;
         int64_t excess = p[hi].total - (int64_t)least;
         if (excess > 1 && k->balance.unit == AT_UNIT_DOCS) excess = 1;
-        const at_status s = shorten(c, k, &p[hi], excess, room);
+        const at_status s = p[hi].stage->pairs ? drop_pair(c, k, &p[hi], excess, room)
+                                               : shorten(c, k, &p[hi], excess, room);
         if (s) return s;
     }
 }

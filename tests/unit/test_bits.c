@@ -397,6 +397,48 @@ static void logits(digests *d, const char *name, const char *folder) {
     keep(d, name, &h);
 }
 
+/* Translations in two directions, learnt by a mixture. */
+static void translation(digests *d) {
+    static const char recipe[] =
+        "seed: 7\ntask: translate\ndata: {train: %s}\nmodel: {arch: moduleformer, n_layer: 1, "
+        "n_embd: "
+        "24, n_head: 1, att_hidden: 16, ffd_hidden: 20, n_att_experts: 3, n_mlp_experts: 4, "
+        "gate_type: "
+        "linear, initializer_range: 0.1}\n"
+        "losses: {switch: 0.1, z: 0.01, mutual_distillation: 0.5}\n"
+        "train: {steps: 20, batch: 8, context: 60, lr: 1e-2, eval_every: 5, save_every: 0}\n";
+    static const char *const side[] = {"kaske toru mira ne", "ulo wende sipa ro"};
+    for (int k = 0; k < 2; k++) {
+        at_text t;
+        at_text_init(&t, &ctx, 0);
+        for (int i = 0; i < 60; i++)
+            at_textf(&t, "%.*s %d\t%.*s %d\n", 3 + i % 14, side[k], i, 3 + i * 7 % 15, side[1 - k],
+                     i);
+        OK(at_write_file(&ctx, in(k ? "ba.tsv" : "ab.tsv"), t.s, t.n));
+        at_text_close(&t);
+    }
+    const at_build_source source[] = {
+        {(char *)(uintptr_t) "a-b", (char *)(uintptr_t)in("ab.tsv"), AT_KIND_PAIRS},
+        {(char *)(uintptr_t) "b-a", (char *)(uintptr_t)in("ba.tsv"), AT_KIND_PAIRS}};
+    at_build b = at_build_defaults();
+    cJSON *m = NULL;
+    b.source = source;
+    b.n_sources = 2;
+    b.out = in("pairs");
+    b.vocab = 280;
+    b.balance.equal = false;
+    OK(at_build_run(&ctx, &b, &m));
+    cJSON_Delete(m);
+    char text[1400];
+    const int n = snprintf(text, sizeof text, recipe, in("pairs"));
+    at_conf *f = NULL;
+    at_train_result out;
+    OK(at_conf_parse(&ctx, "recipe.yaml", text, (size_t)n, &f));
+    OK(at_train(&ctx, f, in("translate"), &(at_train_options){0}, &out));
+    at_conf_close(f);
+    keep_parameters(d, "translate", in("translate/model"));
+}
+
 static void hear(void *user, const char *bytes, size_t n) { at_sha256_update(user, bytes, n); }
 
 static void text(digests *d, const char *name, const char *folder, const at_sampling *how) {
@@ -427,6 +469,7 @@ static void everything(digests *d, int threads) {
         train(d, &runs[i]);
     }
     table(d);
+    translation(d);
     logits(d, "gpt2/logits", in("gpt2"));
     logits(d, "moduleformer/logits", in("moduleformer"));
     logits(d, "moduleformer/BF16 logits", in("moduleformer.bf16"));
