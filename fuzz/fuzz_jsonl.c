@@ -1,6 +1,7 @@
 /* fuzz_jsonl.c - any bytes as a file of JSON lines, plain or packed: documents are UTF-8, errors
    name the file. */
 #include "data/pairs.h"
+#include "data/source.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
