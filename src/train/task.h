@@ -74,7 +74,7 @@ typedef struct at_task {
     at_status (*load)(at_learner *l, at_ctx *c, const char *dir);
 } at_task;
 
-#define AT_TASKS(X) X(lm) X(translate) X(classify) X(regress)
+#define AT_TASKS(X) X(lm) X(classify) X(regress) X(translate)
 #define X(name)     extern const at_task at_task_##name;
 AT_TASKS(X)
 #undef X

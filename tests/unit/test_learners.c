@@ -509,9 +509,9 @@ static void alpha_is_resumed(void **state) {
 
 static void tables(void **state) {
     (void)state;
-    static const char *const task[] = {"lm", "classify", "regress"};
-    for (int i = 0; i < 3; i++) assert_string_equal(at_tasks[i]->name, task[i]);
-    assert_null(at_tasks[3]);
+    static const char *const task[] = {"lm", "classify", "regress", "translate"};
+    for (int i = 0; i < 4; i++) assert_string_equal(at_tasks[i]->name, task[i]);
+    assert_null(at_tasks[4]);
     static const char *const rule[] = {"fixed", "adaptive", "slopes", "anneal", "gradient_norm"};
     for (int i = 0; i < 5; i++) assert_string_equal(at_alpha_rules[i]->name, rule[i]);
     assert_null(at_alpha_rules[5]);
