@@ -21,7 +21,7 @@ static at_status look_at(at_ctx *c, const at_param_entry *e, at_diagnosis *d, bo
                               (long long)bad, (long long)n,
                               (long long)at_first_not_finite(e->t.data, n));
     }
-    const bool matters = e->of->n > 1 || e->t.rank > 1; /* shifts begin as zeros, and may stay */
+    const bool matters = e->of->init != AT_INIT_ZERO; /* shifts begin as zeros, and may stay */
     if (some || !matters) return AT_OK;
     return at_doctor_find(c, d, "zero", e->path, 0, "all of its %lld values are 0", (long long)n);
 }
@@ -62,10 +62,11 @@ static at_status find_duplicates(at_ctx *c, const at_bank *b, at_diagnosis *d) {
     if (!own || !row) s = AT_OOM;
     for (int64_t x = 0; x < b->n && s == AT_OK; x++) {
         own[x] = slots_dot(b, x, x);
-        row[x] = dot(b->row->slot[x], b->row->slot[x]);
+        row[x] = b->row ? dot(b->row->slot[x], b->row->slot[x]) : 0;
         for (int64_t y = 0; y < x && s == AT_OK; y++) {
             const double e = cosine(slots_dot(b, x, y), own[x], own[y]);
-            const double r = cosine(dot(b->row->slot[x], b->row->slot[y]), row[x], row[y]);
+            const double r =
+                b->row ? cosine(dot(b->row->slot[x], b->row->slot[y]), row[x], row[y]) : 0;
             if (e > AT_DOCTOR_COSINE) s = compare(c, b, y, x, e, "matrices", d);
             /* rows of a router with few columns are close by chance: the same ones alone count */
             if (s == AT_OK && r > 1 - 1e-9 && fabs(row[x] - row[y]) <= 1e-9 * row[x])
@@ -79,7 +80,9 @@ static at_status find_duplicates(at_ctx *c, const at_bank *b, at_diagnosis *d) {
 
 static bool silent(const at_bank *b, int64_t x) {
     for (int i = 0; i < b->parts; i++)
-        if (!(dot(b->part[i]->slot[x], b->part[i]->slot[x]) > 0)) return true;
+        if (b->part[i]->init != AT_INIT_ZERO &&
+            !(dot(b->part[i]->slot[x], b->part[i]->slot[x]) > 0))
+            return true;
     return false;
 }
 

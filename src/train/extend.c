@@ -98,6 +98,10 @@ static at_status find_experts(work *w) {
 static at_status open_old(work *w) {
     const at_status s = at_lm_load(w->c, w->source, &w->old);
     if (s != AT_OK) return s;
+    if (w->old->ensemble)
+        return at_error(w->c, AT_CONFIG,
+                        "%s is an ensemble: train the new model by itself, and compose all again",
+                        w->source);
     if (w->old->trunks) return find_trunks(w);
     if (w->old->router) return find_experts(w);
     return at_error(w->c, AT_CONFIG,

@@ -195,6 +195,13 @@ run 2 "$ARTEL" generate ensemble -p "mi no" -n 4
 says "ensemble is an ensemble: \`artel eval\` measures what its models say together"
 run 1 "$ARTEL" eval ensemble --data "$data" --windows 2 --abstain 0.9
 says "it does not abstain"
+sed 's/"k":.*2/"k": 9/' ensemble/config.json >config.json
+cp -r ensemble broken && mv config.json broken/config.json
+run 1 "$ARTEL" eval broken --data "$data"
+says "broken/config.json: field \"k\""
+printf 'extend: {name: dd}\ndata: {train: %s}\ntrain: {steps: 1}\n' "$data" >extend.yaml
+run 1 "$ARTEL" extend ensemble extend.yaml -o x
+says "ensemble is an ensemble: train the new model by itself, and compose all again"
 run 1 "$ARTEL" compose ensemble.yaml -o x --set k=4
 says "\`k\`: 4 models answer together, but there are 3"
 run 1 "$ARTEL" compose ensemble.yaml -o x --set mode=ple --set k=2
