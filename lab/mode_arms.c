@@ -1,14 +1,16 @@
 /* mode_arms.c - the recipes of what is compared. */
+#include "arch/arch.h"
 #include "base/text.h"
 #include "lab/mode_lab.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-const char *const mode_gate_name[MODE_GATES] = {"dense2", "dense4", "sparse", "dense8"};
+const char *const mode_gate_name[MODE_GATES] = {"dense2", "dense4", "sparse", "dense8", "image"};
 const char *const mode_gate_title[MODE_GATES] = {"2 experts, dense gates", "4 experts, dense gates",
-                                                 "2 of 4 experts", "8 experts, dense gates"};
-static const int gate_experts[MODE_GATES] = {2, 4, 4, 8}, gate_k[MODE_GATES] = {0, 0, 2, 0};
+                                                 "2 of 4 experts", "8 experts, dense gates",
+                                                 "a convolution, then 2 of 4 experts"};
+static const int gate_experts[MODE_GATES] = {2, 4, 4, 8, 4}, gate_k[MODE_GATES] = {0, 0, 2, 0, 2};
 int64_t mode_gate_experts(mode_gate g) { return gate_experts[g]; }
 
 /* Seven values each, that all have the same chance of being lucky. */
@@ -28,11 +30,16 @@ const mode_arm_kind mode_arms[MODE_ARMS] = {
                        "experts driven apart",
                        {-0.0003, -0.001, -0.003, -0.01, -0.03, -0.1, -0.3},
                        7},
+    [MODE_TABM] = {"tabm", "ensemble with parts in common (TabM), as many parameters", DECAYS, 7},
     [MODE_ONE] = {"one", "one perceptron, as many parameters", DECAYS, 7},
     [MODE_FAST] = {"fast", "one perceptron, as many operations", DECAYS, 7},
 };
 
-bool mode_has(mode_arm a) { return a != MODE_LABEL; }
+bool mode_has(mode_arm a) {
+    bool tabm = false;
+    for (int i = 0; at_archs[i]; i++) tabm |= !strcmp(at_archs[i]->name, "tabm");
+    return a != MODE_TABM || tabm;
+}
 
 /* ---- sizes ---- */
 
@@ -52,13 +59,42 @@ static int64_t matched(double D, double H, double C, mode_gate g, bool operation
     return width < 1 ? 1 : (int64_t)floor(width + 0.5);
 }
 
-/* Inputs of a table as it is read: numbers and levels. */
-static double inputs_of(const at_lab_table *t) {
+/* Of TabM with MEMBERS of them; its factors and last layers are the members' own. */
+enum { MEMBERS = 8 };
+static int64_t matched_ensemble(double D, double H, double C, mode_gate g) {
+    const double want = size_of(D, H, C, gate_experts[g], false) + gate_experts[g] * (D + 1);
+    const double width = (want - MEMBERS * (D + C)) / (D + MEMBERS * (2 + C));
+    return width < 1 ? 1 : (int64_t)floor(width + 0.5);
+}
+
+static bool is_ignored(const at_lab_table *t, const char *name) {
+    const size_t n = strlen(name);
+    for (const char *at = t->ignore; at && *at; at += strcspn(at, ","), at += *at == ',')
+        if (strcspn(at, ",") == n && !strncmp(at, name, n)) return true;
+    return false;
+}
+
+/* Inputs that a column comes to where all rows are learnt from: see data/features.h. */
+static double inputs_of_column(const at_column *k, int64_t rows) {
+    int64_t missing = 0;
+    bool differs = false;
+    if (k->image.height) return (double)(k->image.height * k->image.width * k->image.channels);
+    const double first = rows ? at_column_value(k, 0) : 0;
+    for (int64_t i = 0; i < rows; i++) {
+        const double v = at_column_value(k, i);
+        missing += isnan(v);
+        differs |= v > first || v < first;
+    }
+    if (!differs) return 0;
+    return (k->level ? (double)k->levels.n : 1) + (missing > 0);
+}
+
+double mode_inputs(const at_lab_table *t) {
     double n = 0;
     for (int64_t i = 0; i < t->t.n; i++) {
         const at_column *k = &t->t.column[i];
-        if (!k->name || (t->label && !strcmp(k->name, t->label))) continue;
-        n += k->level ? (double)k->levels.n : 1;
+        if (strcmp(k->name, t->label) != 0 && !is_ignored(t, k->name))
+            n += inputs_of_column(k, t->t.rows);
     }
     return n;
 }
@@ -68,10 +104,18 @@ static double inputs_of(const at_lab_table *t) {
 static void model(const mode *m, const mode_cell *c, mode_arm a, double value, at_text *x) {
     const mode_set *z = m->set[c->table];
     const at_lab_table *t = at_rows_table(m->rows, c->table);
-    if (a == MODE_ONE || a == MODE_FAST)
-        at_textf(x, "model: {arch: mlp_moe, n_experts: 1, hidden_size: %lld",
-                 (long long)matched(inputs_of(t), z->hidden, (double)t->classes, c->gate,
-                                    a == MODE_FAST));
+    const double inputs = m->inputs[c->table];
+    if (c->gate == MODE_IMAGE)
+        at_textf(x,
+                 "model: {arch: conv_moe, stem_channels: 8, n_experts: %d, k: %d, hidden_size: %d",
+                 gate_experts[c->gate], gate_k[c->gate], z->hidden);
+    else if (a == MODE_TABM)
+        at_textf(x, "model: {arch: tabm, n_members: %d, hidden_size: %lld", MEMBERS,
+                 (long long)matched_ensemble(inputs, z->hidden, (double)t->classes, c->gate));
+    else if (a == MODE_ONE || a == MODE_FAST)
+        at_textf(
+            x, "model: {arch: mlp_moe, n_experts: 1, hidden_size: %lld",
+            (long long)matched(inputs, z->hidden, (double)t->classes, c->gate, a == MODE_FAST));
     else
         at_textf(x, "model: {arch: mlp_moe, n_experts: %d, k: %d, hidden_size: %d",
                  gate_experts[c->gate], gate_k[c->gate], z->hidden);
@@ -91,11 +135,15 @@ static void losses(mode_arm a, double value, at_text *x) {
     case MODE_PLAIN:
     case MODE_DECAY:
     case MODE_DROPOUT:
+    case MODE_TABM:
     case MODE_ONE:
     case MODE_FAST:
     case MODE_ARMS: return;
     }
 }
+
+/* Whether it is no mixture. */
+static bool is_one(mode_arm a) { return a == MODE_ONE || a == MODE_FAST || a == MODE_TABM; }
 
 static double epochs_of(const mode *m, const mode_cell *c) {
     return (double)m->set[c->table]->epochs * c->budget;
@@ -120,7 +168,7 @@ at_status mode_declare(mode *m, const mode_cell *c, mode_arm a, double value, in
     const mode_set *z = m->set[c->table];
     const at_lab_table *t = at_rows_table(m->rows, c->table);
     const double n = (double)t->t.rows, share = 0.2;
-    const double decay = a == MODE_DECAY || a == MODE_ONE || a == MODE_FAST ? value : 0;
+    const double decay = a == MODE_DECAY || is_one(a) ? value : 0;
     char name[112];
     at_text x;
     at_text_init(&x, m->l->c, 0);
@@ -135,11 +183,10 @@ at_status mode_declare(mode *m, const mode_cell *c, mode_arm a, double value, in
     model(m, c, a, value, &x);
     losses(a, value, &x);
     mode_name(m, c, a, value, seed, name);
-    if (gate_experts[c->gate] > AT_ROWS_EXPERTS || a == MODE_ONE || a == MODE_FAST)
-        flags &= ~(unsigned)AT_ROWS_PROBE;
+    if (gate_experts[c->gate] > AT_ROWS_EXPERTS || is_one(a)) flags &= ~(unsigned)AT_ROWS_PROBE;
     const double rows = fmin((double)rows_of(m, c), n);
     const double work = epochs_of(m, c) * rows * gate_experts[c->gate] * z->hidden *
-                        (inputs_of(t) + (double)t->classes + 40);
+                        (m->inputs[c->table] + (double)t->classes + 40);
     const at_status s =
         x.failed ? AT_OOM
                  : at_rows_declare(m->rows, name, c->table, seed, rows_of(m, c), flags, work, x.s);

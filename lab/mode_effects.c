@@ -41,6 +41,8 @@ static void put_line(const mode *m, const comparison *v, int i, at_json *j) {
     at_json_put_number(j, "than_value", mode_chosen(m, &c, v->b));
     at_json_put_number(j, "accuracy", at_stat_mean(x[0], m->scale->seeds));
     at_json_put_number(j, "than_accuracy", at_stat_mean(x[1], m->scale->seeds));
+    at_json_put_number(j, "parameters", mode_number(m, &c, v->a, 0, "parameters"));
+    at_json_put_number(j, "than_parameters", mode_number(m, &c, v->b, 0, "parameters"));
     at_json_put_number(j, "effect", e->mean);
     at_json_put_number(j, "sd", e->sd);
     at_json_put_numbers(j, "ci", (const double[]){e->lo, e->hi}, 2);

@@ -22,6 +22,7 @@ static const mode_scale scales[AT_LAB_SCALES] = {
                       .dose_seeds = 8,
                       .made_rows = 2000,
                       .text_seeds = 3,
+                      .image_seeds = 8,
                       .text_steps = 150,
                       .use = MODE_IN_QUICK},
     [AT_LAB_FULL] = {.seeds = 20,
@@ -33,6 +34,7 @@ static const mode_scale scales[AT_LAB_SCALES] = {
                      .dose_seeds = 20,
                      .made_rows = 4000,
                      .text_seeds = 5,
+                     .image_seeds = 10,
                      .text_steps = 2000,
                      .use = MODE_IN_FULL},
     [AT_LAB_TINY] = {.seeds = 3,
@@ -44,6 +46,7 @@ static const mode_scale scales[AT_LAB_SCALES] = {
                      .dose_seeds = 2,
                      .made_rows = 200,
                      .text_seeds = 2,
+                     .image_seeds = 2,
                      .text_steps = 3,
                      .use = 0},
 };

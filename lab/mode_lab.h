@@ -22,6 +22,7 @@ typedef enum mode_gate {
     MODE_DENSE4,
     MODE_SPARSE, /* the two most probable of four                 */
     MODE_DENSE8,
+    MODE_IMAGE, /* the same as sparse, behind a convolution */
     MODE_GATES
 } mode_gate;
 extern const char *const mode_gate_name[MODE_GATES];
@@ -38,6 +39,7 @@ typedef enum mode_arm {
     MODE_DROPOUT,  /* of hidden layers                               */
     MODE_BALANCE,  /* even load                                      */
     MODE_NEGATIVE, /* alpha below 0: experts part                    */
+    MODE_TABM,     /* an ensemble with parts in common, as many parameters, with weight decay */
     MODE_ONE,      /* one perceptron with as many parameters, with weight decay */
     MODE_FAST,     /* one with as many operations a row, with weight decay      */
     MODE_ARMS
@@ -59,13 +61,7 @@ typedef struct mode_set {
     int epochs, rows;
     unsigned use; /* MODE_IN_... */
 } mode_set;
-enum {
-    MODE_IN_QUICK = 1,
-    MODE_IN_FULL = 2,
-    MODE_IN_CURVE = 4,
-    MODE_IN_DOSE = 8,
-    MODE_IN_IMAGES = 16
-};
+enum { MODE_IN_QUICK = 1, MODE_IN_FULL = 2, MODE_IN_CURVE = 4, MODE_IN_DOSE = 8 };
 extern const mode_set mode_sets[], mode_made_set; /* the second: of the table of domains */
 
 /* One thing that is learnt: rows of a table, by a gate, for a while. */
@@ -82,7 +78,7 @@ typedef struct mode_scale {
     int curve_seeds, curve_budget, curve_step; /* times the epochs; 2: every second alpha */
     int dose_seeds;
     int made_rows;
-    int text_seeds;
+    int text_seeds, image_seeds;
     int64_t text_steps;
     unsigned use; /* sets that have this bit */
 } mode_scale;
@@ -92,6 +88,7 @@ typedef struct mode {
     at_row_runs *rows;
     const mode_scale *scale;
     const mode_set *set[MODE_SETS_MAX]; /* by table; of the last one, made in memory, too */
+    double inputs[MODE_SETS_MAX];       /* that tables come to as they are read */
     int n;      /* tables of the main comparison                                */
     int made;   /* the table of domains, or -1                                  */
     bool alone; /* one table of the user's                                      */
@@ -130,6 +127,9 @@ double mode_number_at(const mode *m, const mode_cell *c, mode_arm a, double valu
                       const char *key);
 const at_row_trial *mode_run(const mode *m, const mode_cell *c, mode_arm a, int k);
 
+/** Numbers that a row comes to as a model reads it, about. */
+double mode_inputs(const at_lab_table *t);
+
 /** Cells of the parts. */
 mode_cell mode_cell_of(int table, mode_gate g);
 extern const mode_gate mode_main_gates[3];
@@ -137,6 +137,8 @@ enum { MODE_CURVE_SETS = 3, MODE_DOSES = 4, MODE_DOSE_SETS = 2 };
 int mode_curve_tables(const mode *m, int table[MODE_CURVE_SETS]);
 int mode_curve_alphas(const mode *m, double alpha[MODE_GRID_MAX + 2]);
 int mode_dose_tables(const mode *m, int table[MODE_DOSE_SETS]);
+/** The first table of images; -1: there is none. */
+int mode_image_table(const mode *m);
 extern const int mode_doses[MODE_DOSES];
 extern const mode_gate mode_dose_gates[3];
 

@@ -310,6 +310,22 @@ static void texts(mode *m) {
     }
 }
 
+static void images(mode *m) {
+    static const mode_arm arms[] = {MODE_PLAIN, MODE_MUTUAL};
+    const mode_cell c = mode_cell_of(mode_image_table(m), MODE_IMAGE);
+    if (c.table < 0) return;
+    part(m, "E8", "Images", "A convolution that all experts share, then two of four experts.");
+    at_page_section(m->l, NULL, NULL);
+    at_page_table(m->l, at_rows_table(m->rows, c.table)->name, "arm|value|accuracy");
+    for (int a = 0; a < 2; a++) {
+        double x[MODE_SEEDS_MAX];
+        char text[SHOWN];
+        for (int k = 0; k < m->scale->image_seeds; k++) x[k] = mode_accuracy(m, &c, arms[a], k);
+        at_page_row(m->l, "%s|%g|%s", mode_arms[arms[a]].title, mode_chosen(m, &c, arms[a]),
+                    spread(text, x, m->scale->image_seeds, 2));
+    }
+}
+
 static void summary(mode *m) {
     char value[SHOWN];
     int holds = 0;
@@ -349,5 +365,6 @@ at_status mode_page(mode *m) {
     doses(m);
     domains(m);
     texts(m);
+    images(m);
     return s;
 }

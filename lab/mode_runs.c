@@ -92,6 +92,12 @@ int mode_dose_tables(const mode *m, int table[MODE_DOSE_SETS]) {
     return tables_with(m, MODE_IN_DOSE, MODE_DOSE_SETS, table);
 }
 
+int mode_image_table(const mode *m) {
+    for (int i = 0; i < m->n && !m->alone; i++)
+        if (at_rows_table(m->rows, i)->t.column[0].image.height) return i;
+    return -1;
+}
+
 /* -0.003, 0, and the grid with 10 at its end, or every second of it. */
 int mode_curve_alphas(const mode *m, double alpha[MODE_GRID_MAX + 2]) {
     static const double all[] = {0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10};
@@ -197,11 +203,19 @@ static at_status declare_made(mode *m, bool tuning) {
     return s;
 }
 
+static at_status declare_images(mode *m, bool tuning) {
+    const mode_cell c = mode_cell_of(mode_image_table(m), MODE_IMAGE);
+    if (c.table < 0) return AT_OK;
+    const at_status s = declare(m, &c, MODE_PLAIN, m->scale->image_seeds, tuning);
+    return s == AT_OK ? declare(m, &c, MODE_MUTUAL, m->scale->image_seeds, tuning) : s;
+}
+
 static at_status declare_all(mode *m, bool tuning) {
     at_status s = AT_OK;
     for (int i = 0; i < m->n && s == AT_OK; i++) s = declare_main(m, i, tuning);
     if (s == AT_OK) s = declare_made(m, tuning);
     if (s == AT_OK) s = declare_curves(m, tuning);
+    if (s == AT_OK) s = declare_images(m, tuning);
     return s == AT_OK ? declare_doses(m, tuning) : s;
 }
 
@@ -223,6 +237,8 @@ static at_status warn_of_edges(mode *m) {
 }
 
 at_status mode_train(mode *m) {
+    for (int i = 0; i < at_rows_tables(m->rows); i++)
+        m->inputs[i] = mode_inputs(at_rows_table(m->rows, i));
     at_status s = declare_all(m, true);
     if (s == AT_OK) s = at_rows_train(m->rows);
     if (s == AT_OK) s = declare_all(m, false);

@@ -24,7 +24,7 @@ const mode_set mode_sets[] = {
     {"letter", 64, 1e-3, 40, 2000, MODE_IN_FULL},
     {"spam", 32, 1e-3, 30, 600, MODE_IN_FULL},
     {"cells", 32, 1e-3, 30, 600, MODE_IN_FULL},
-    {"fashion-mnist", 64, 1e-3, 12, 3000, MODE_IN_FULL | MODE_IN_IMAGES},
+    {"fashion-mnist", 64, 1e-3, 12, 3000, MODE_IN_FULL},
     {NULL, 32, 2e-3, 60, 600, 0},
 };
 
