@@ -9,21 +9,30 @@ awk 'BEGIN { print "u,v,w,class"; srand(1); for (i = 0; i < 90; i++) { u = rand(
     printf "%.4f,%.4f,%d,%s\n", u, v, i % 5, (u * v > 0 ? "a" : u > 0 ? "b" : "c") } }' >tables/one.csv
 awk 'BEGIN { print "n,u,v,kind"; srand(2); for (i = 0; i < 80; i++) { u = rand(); v = rand()
     printf "%d,%.4f,%.4f,%s\n", i, u, v, (u + v > 1 ? "big" : "small") } }' >tables/two.csv
-printf 'name\tfile\ttest\tlabel\tignore\nfirst\tone.csv\t-\tclass\t-\nsecond\ttwo.csv\t-\tkind\tn\n' >tables/tables.tsv
+# 60 pictures of 6 by 6, of two classes, one of which is brighter
+{
+    printf '\000\000\010\003\000\000\000\074\000\000\000\006\000\000\000\006'
+    awk 'BEGIN { srand(3); for (i = 0; i < 60; i++) for (k = 0; k < 36; k++) printf("%c", 33 + 40 * (i % 2) + int(50 * rand())) }'
+} >tables/small-images-idx3
+{
+    printf '\000\000\010\001\000\000\000\074'
+    for i in 1 2 3 4 5 6 7 8 9 10; do printf '\001\002\001\002\001\002'; done
+} >tables/small-labels-idx1
+printf 'name\tfile\ttest\tlabel\tignore\nfirst\tone.csv\t-\tclass\t-\nsecond\ttwo.csv\t-\tkind\tn\npictures\tsmall-images-idx3\t-\tlabel\t-\n' >tables/tables.tsv
 
 run 0 "$ARTEL" lab
 prints "mode: Mixture of Distilled Experts"
 prints "arXiv 2402.00893"
 run 0 "$ARTEL" lab mode -o whole --data tables --text data --scale tiny --json --threads 2
 claims=$(grep -c '"claim":' .out)
-check "26 claims, not $claims" test "$claims" -eq 26
+check "27 claims, not $claims" test "$claims" -eq 27
 for field in holds effect ci p p_holm n unit null side family part paper sample by_seed; do
     check "$field in each claim" test "$(grep -c "\"$field\":" .out)" -ge "$claims"
 done
-for part in E1 E2 E3 E4 E5 E6 E7; do check "part $part" grep -q "\"part\":\"$part\"" whole/claims.jsonl; done
+for part in E1 E2 E3 E4 E5 E6 E7 E8; do check "part $part" grep -q "\"part\":\"$part\"" whole/claims.jsonl; done
 check "tables are the sample of the first two" test "$(grep -c '"sample":"tables"' .out)" -eq 7
 for word in "Where it helps" "Against the plain mixture" "Against what else" "What experts know" "How much" "How few rows" \
-    "made of domains" "Text" "The numbers of the paper were not available"; do
+    "made of domains" "Text" "Images" "The numbers of the paper were not available"; do
     check "report: $word" grep -q "$word" whole/report.html
 done
 check "a chart of alphas" grep -q 'test accuracy by alpha' whole/report.html
@@ -48,6 +57,8 @@ check "balance" has first/sparse/balance0.01/s101 'losses: {switch: 0.01}'
 check "apart" has first/sparse/negative-0.003/s101 'mutual_distillation: -0.003'
 check "more epochs" has first-x2/sparse/plain/s1 'epochs: 6'
 check "fewer rows" has first-150/dense8/plain/s1 'rows: 150'
+check "images" has pictures/image/plain/s1 'arch: conv_moe'
+check "images alone" sh -c '! grep -v "\"name\":\"pictures/image/" whole/results.jsonl | grep -q conv_moe'
 check "the domain is not read" has domains/dense4/plain/s1 'ignore: [domain]'
 # as many parameters as the mixture: 3 inputs, 4 hidden units, 3 classes, 4 experts, and the gate; operations: of two experts
 size() { grep -F "\"name\":\"$1\"" whole/results.jsonl | sed 's/.*"parameters":\([0-9]*\).*/\1/'; }
@@ -65,15 +76,15 @@ chosen() { # table gate arm: the value with the best validation of the seed that
         sort -k 1,1gr -k 2,2g | head -n 1 | cut -d ' ' -f 3
 }
 for seed in 1 2 3; do
-    for t in first second; do
+    for t in first second pictures; do
         echo "$(accuracy "$t/sparse/mutual$(chosen $t sparse mutual)/s$seed") $(accuracy "$t/sparse/plain/s$seed")"
-    done | awk '{ s += 50 * ($1 - $2) } END { printf "%.9f\n", s }'
+    done | awk '{ s += 100 / 3 * ($1 - $2) } END { printf "%.9f\n", s }'
 done >want
 grep '"claim":"mutual distillation raises accuracy: two of four' .out | sed 's/.*"by_seed":\[\([^]]*\)\].*/\1/' | tr , '\n' |
     awk '{ printf "%.9f\n", $1 }' >told
 check "by seed: $(tr '\n' ' ' <told), not $(tr '\n' ' ' <want)" cmp -s want told
 check "the value of a line of effects" grep -q "\"table\":\"first\",\"gate\":\"sparse\",\"arm\":\"mutual\",\"value\":$(chosen first sparse mutual)," whole/effects.jsonl
-check "effects: of 3 gates and 7 rivals, 2 tables" test "$(wc -l <whole/effects.jsonl)" -eq $((2 * (3 + 2 * 7)))
+check "effects: of 3 gates and 7 rivals, 3 tables" test "$(wc -l <whole/effects.jsonl)" -eq $((3 * (3 + 2 * 7)))
 
 # ---- again, on other threads, after an interrupt ---------------------------------------------------
 cp .out first_out
