@@ -225,7 +225,7 @@ static at_status measure(side *w, const at_row_trial *t, at_model *m, at_json *j
     }
     at_scores_close(&s);
     if (st == AT_OK && t->flags & AT_ROWS_PROBE)
-        st = at_rows_probe(&w->cp, m, &w->set->part[AT_PART_TEST], j);
+        st = at_rows_probe(&w->cp, m, &w->set->part[AT_PART_TRAIN], &w->set->part[AT_PART_TEST], j);
     return st;
 }
 

@@ -9,10 +9,9 @@
  *     {"name","seed","recipe" (hash of recipe and table),"program","processor","parameters","steps",
  *      "seconds" (of processor time),"val_accuracy","val_loss",
  *      "test_accuracy","test_loss","test_ece","test_rows",     not of a run that a setting is chosen by
- *      "probe":{..},                                           where asked for: infer/probe.h
+ *      "probe":{..},    where asked for: infer/probe.h, with fresh heads and missing experts
  *      "dominant","right",           of each test row: the expert with the largest gate, and which experts
  *                                    alone are right, as a bit mask; a character each, '0' + number
- *      "missing":[..],               test accuracy without expert i, its gate shared out among the others
  *      "diverged": why,              then what was best so far is measured
  *      "yaml" (the recipe)}
  */

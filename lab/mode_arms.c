@@ -1,5 +1,4 @@
 /* mode_arms.c - the recipes of what is compared. */
-#include "arch/arch.h"
 #include "base/text.h"
 #include "lab/mode_lab.h"
 #include <math.h>
@@ -34,12 +33,6 @@ const mode_arm_kind mode_arms[MODE_ARMS] = {
     [MODE_ONE] = {"one", "one perceptron, as many parameters", DECAYS, 7},
     [MODE_FAST] = {"fast", "one perceptron, as many operations", DECAYS, 7},
 };
-
-bool mode_has(mode_arm a) {
-    bool tabm = false;
-    for (int i = 0; at_archs[i]; i++) tabm |= !strcmp(at_archs[i]->name, "tabm");
-    return a != MODE_TABM || tabm;
-}
 
 /* ---- sizes ---- */
 

@@ -142,6 +142,8 @@ static const claim claims[] = {
           "the gate is better", mode_recall, AT_ABOVE),
     PROBE("experts are more often right on the domains of the plain mixture", "-", mode_common,
           AT_ABOVE),
+    PROBE("a fresh head on what an expert computes is more often right on its domain", "-",
+          mode_refit, AT_ABOVE),
     PROBE("less is lost where one expert is missing", "-", mode_lost, AT_BELOW),
     CURVE("a moderate alpha is better than none", 0, 0),
     CURVE("a moderate alpha is better than the largest", 1, 0),

@@ -73,7 +73,6 @@ at_status mode_effects(mode *m) {
     for (int g = 0; g < 3 && s == AT_OK; g++)
         s = add(m, list, mode_main_gates[g], MODE_MUTUAL, MODE_PLAIN);
     for (int a = MODE_KL; a < MODE_ARMS && s == AT_OK; a++) {
-        if (!mode_has((mode_arm)a)) continue;
         s = add(m, list, MODE_SPARSE, (mode_arm)a, MODE_PLAIN);
         if (s == AT_OK) s = add(m, list, MODE_SPARSE, MODE_MUTUAL, (mode_arm)a);
     }

@@ -50,8 +50,6 @@ typedef struct mode_arm_kind {
     int n;
 } mode_arm_kind;
 extern const mode_arm_kind mode_arms[MODE_ARMS];
-/** Whether the library can do it. */
-bool mode_has(mode_arm a);
 
 /* How a table is learnt. */
 typedef struct mode_set {
@@ -150,6 +148,8 @@ double mode_own_domain(const mode *m, const mode_cell *c, mode_arm a, int k);
 double mode_recall(const mode *m, const mode_cell *c, mode_arm a, int k);
 /** On the domains of the plain mixture with the same seed. */
 double mode_common(const mode *m, const mode_cell *c, mode_arm a, int k);
+/** With a fresh head on what each expert computes. */
+double mode_refit(const mode *m, const mode_cell *c, mode_arm a, int k);
 /** What is lost where one expert is missing, mean over experts. */
 double mode_lost(const mode *m, const mode_cell *c, mode_arm a, int k);
 /** Of the object "probe". */

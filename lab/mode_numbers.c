@@ -62,13 +62,8 @@ double mode_common(const mode *m, const mode_cell *c, mode_arm a, int k) {
 }
 
 double mode_lost(const mode *m, const mode_cell *c, mode_arm a, int k) {
-    const at_row_trial *t = mode_run(m, c, a, k);
-    const cJSON *list =
-        t && t->result ? cJSON_GetObjectItemCaseSensitive(t->result, "missing") : NULL;
-    const int n = cJSON_GetArraySize(list);
-    double sum = 0;
-    const cJSON *v;
-    if (!n) return (double)NAN;
-    cJSON_ArrayForEach(v, list) sum += v->valuedouble / n;
-    return mode_accuracy(m, c, a, k) - 100 * sum;
+    return mode_accuracy(m, c, a, k) - 100 * mode_probed(m, c, a, k, "without");
+}
+double mode_refit(const mode *m, const mode_cell *c, mode_arm a, int k) {
+    return 100 * mode_probed(m, c, a, k, "refit");
 }

@@ -129,7 +129,6 @@ static at_status compare(mode *m, const mode_cell *c, mode_arm a, int seeds) {
 
 /* Both, one after the other: `tuning` says which. */
 static at_status declare(mode *m, const mode_cell *c, mode_arm a, int seeds, bool tuning) {
-    if (!mode_has(a)) return AT_OK;
     if (!tuning) return compare(m, c, a, seeds);
     return mode_arms[a].n ? tune(m, c, a) : AT_OK;
 }

@@ -3,7 +3,8 @@
 #define AT_ROWS_MEASURE_H
 #include "infer/probe.h"
 
-/** "probe", "dominant", "right" and "missing" into an open object.  AT_ARG: more than AT_ROWS_EXPERTS. */
-at_status at_rows_probe(at_compute *cp, at_model *m, const at_table_rows *rows, at_json *j);
+/** "probe", "dominant" and "right" into an open object; fresh heads are fitted to `train`.  AT_ARG: more than AT_ROWS_EXPERTS. */
+at_status at_rows_probe(at_compute *cp, at_model *m, const at_table_rows *train,
+                        const at_table_rows *test, at_json *j);
 
 #endif

@@ -25,12 +25,12 @@ prints "mode: Mixture of Distilled Experts"
 prints "arXiv 2402.00893"
 run 0 "$ARTEL" lab mode -o whole --data tables --text data --scale tiny --json --threads 2
 claims=$(grep -c '"claim":' .out)
-check "27 claims, not $claims" test "$claims" -eq 27
+check "30 claims, not $claims" test "$claims" -eq 30
 for field in holds effect ci p p_holm n unit null side family part paper sample by_seed; do
     check "$field in each claim" test "$(grep -c "\"$field\":" .out)" -ge "$claims"
 done
 for part in E1 E2 E3 E4 E5 E6 E7 E8; do check "part $part" grep -q "\"part\":\"$part\"" whole/claims.jsonl; done
-check "tables are the sample of the first two" test "$(grep -c '"sample":"tables"' .out)" -eq 7
+check "tables are the sample of the first two" test "$(grep -c '"sample":"tables"' .out)" -eq 8
 for word in "Where it helps" "Against the plain mixture" "Against what else" "What experts know" "How much" "How few rows" \
     "made of domains" "Text" "Images" "The numbers of the paper were not available"; do
     check "report: $word" grep -q "$word" whole/report.html
@@ -54,6 +54,8 @@ check "KL" has first/sparse/kl0.1/s101 'mutual_form: kl'
 check "decay" has first/sparse/decay0.1/s101 'weight_decay: 0.1'
 check "dropout" has first/sparse/dropout0.1/s101 'hidden_pdrop: 0.1'
 check "balance" has first/sparse/balance0.01/s101 'losses: {switch: 0.01}'
+check "labels" has first/sparse/label0.1/s101 'losses: {expert_label: 0.1}'
+check "TabM" has first/sparse/tabm0.1/s101 'arch: tabm, n_members: 8'
 check "apart" has first/sparse/negative-0.003/s101 'mutual_distillation: -0.003'
 check "more epochs" has first-x2/sparse/plain/s1 'epochs: 6'
 check "fewer rows" has first-150/dense8/plain/s1 'rows: 150'
@@ -84,7 +86,7 @@ grep '"claim":"mutual distillation raises accuracy: two of four' .out | sed 's/.
     awk '{ printf "%.9f\n", $1 }' >told
 check "by seed: $(tr '\n' ' ' <told), not $(tr '\n' ' ' <want)" cmp -s want told
 check "the value of a line of effects" grep -q "\"table\":\"first\",\"gate\":\"sparse\",\"arm\":\"mutual\",\"value\":$(chosen first sparse mutual)," whole/effects.jsonl
-check "effects: of 3 gates and 7 rivals, 3 tables" test "$(wc -l <whole/effects.jsonl)" -eq $((3 * (3 + 2 * 7)))
+check "effects: of 3 gates and 9 rivals, 3 tables" test "$(wc -l <whole/effects.jsonl)" -eq $((3 * (3 + 2 * 9)))
 
 # ---- again, on other threads, after an interrupt ---------------------------------------------------
 cp .out first_out
