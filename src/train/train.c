@@ -30,6 +30,11 @@ typedef struct {
 static at_status open_model(loop *l, at_conf *f) {
     const at_status s = at_fit_model(l->c, f, &l->recipe, &l->data, &l->model);
     if (s != AT_OK) return s;
+    if (l->model->members.n)
+        at_log(l->c, AT_LOG_WARN,
+               "%s has modules: they are trained with the rest as one model, and that of the run "
+               "has none",
+               l->recipe.top.init);
     l->out->numel = at_model_numel(l->model);
     return l->task->sign_model(l->c, &l->data, l->model);
 }

@@ -131,6 +131,12 @@ mv more whole
 run 0 "$ARTEL" extend $model bb.yaml -o more -q
 check "the same module" cmp -s whole/modules/001-bb.safetensors more/modules/001-bb.safetensors
 
+# ---- trained with the rest -------------------------------------------------------------------------------
+sed '/^model:/d; /n_att_experts/d' base.yaml >joint.yaml
+run 0 "$ARTEL" train joint.yaml -o joint --set init=more --set train.steps=1
+says "more has modules: they are trained with the rest as one model"
+check "and the run's model has none" test ! -e joint/model/artel.json
+
 # ---- which layers ----------------------------------------------------------------------------------------
 run 0 "$ARTEL" extend $model bb.yaml -o some -q --set train.steps=1 --set extend.layers=1 --set 'extend.feed_forward=[2, 2]' --set extend.init=domain
 prints "added, 2.07 k parameters" # 1 + 2 experts of 520 and 776, rows included, in one layer of each kind
