@@ -43,7 +43,8 @@ static void draw_claim(const cJSON *o) {
     const double p = value(cJSON_GetObjectItemCaseSensitive(o, "p"));
     const double holm = value(cJSON_GetObjectItemCaseSensitive(o, "p_holm"));
     if (!isnan(p)) printf("p = %.2g, corrected %.2g, ", p, holm);
-    printf("%.0f seeds\n", value(cJSON_GetObjectItemCaseSensitive(o, "n")));
+    printf("%.0f %s\n", value(cJSON_GetObjectItemCaseSensitive(o, "n")),
+           cJSON_HasObjectItem(o, "sample") ? row_text(o, "sample") : "seeds");
 }
 
 static void draw(void *user, const char *json) {
@@ -70,6 +71,8 @@ int cmd_lab(int argc, char **argv) {
          0, 0},
         {"label", 0, OPT_STRING, &o.label, NULL, "COLUMN", "of mode: what is told from a CSV", 0,
          0},
+        {"trees", 0, OPT_STRING, &o.trees, NULL, "FILE",
+         "of mode: what bench/peers/trees.py printed, to be shown beside", 0, 0},
         {"text", 0, OPT_STRING, &o.text, NULL, "DIR", "of mode: data set of its part on text", 0,
          0},
         {"scale", 0, OPT_STRING, &o.scale, "quick", "SCALE",

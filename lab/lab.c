@@ -115,7 +115,7 @@ static at_status conclude(at_lab_session *l) {
         at_json_open(&j, l->c);
         at_json_put_string(&j, "lab", l->lab->name);
         at_json_put_string(&j, "scale", at_lab_scale_name[l->o->scale]);
-        at_json_put_number(&j, "runs", (double)l->n);
+        at_json_put_number(&j, "runs", (double)(l->n + l->small));
         at_json_put_number(&j, "seconds", at_now() - l->began);
         at_json_put_string(&j, "report", page);
         at_json_put_string(&j, "program", l->program);
@@ -131,9 +131,12 @@ at_status at_lab_run(at_ctx *c, const char *name, const at_lab_options *o) {
     at_lab_session l = {.c = c, .o = o, .began = at_now(), .log = c->log, .log_user = c->log_user};
     at_lab_options own = *o;
     if (!(l.lab = find(c, name))) return c->status;
-    if (!l.lab->open && (own.label || own.text))
+    if (!l.lab->open && (own.label || own.text || own.trees))
         return at_error(c, AT_ARG, "%s: the lab %s has no use for it",
-                        own.label ? "--label" : "--text", l.lab->name);
+                        own.label  ? "--label"
+                        : own.text ? "--text"
+                                   : "--trees",
+                        l.lab->name);
     if (!own.data && !l.lab->open) own.data = AT_LAB_DATA;
     l.o = &own;
     at_status s = open_data(&l);

@@ -45,6 +45,7 @@ extern const at_lab at_lab_moduleformer, at_lab_mome, at_lab_mode, at_lab_all, a
 typedef struct at_lab_options {
     const char *out, *data; /* folders: of the lab, of the data set; data may be NULL */
     const char *label;      /* of `mode`, where data is a table: its column, or NULL         */
+    const char *trees;      /* of `mode`: what bench/peers/trees.py printed, or NULL         */
     const char *text;       /* of `mode`: the data set of its part on text, or NULL          */
     at_lab_scale scale;
     /** Closes j. */

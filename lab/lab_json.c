@@ -48,6 +48,7 @@ artel_status at_json_lab(artel *a, const char *name, const at_json_lab_options *
                               .data = o->data,
                               .label = o->label,
                               .text = o->text,
+                              .trees = o->trees,
                               .emit = pass_on,
                               .user = &k};
     at_status s = scale_of(&a->ctx, o->scale, &options.scale);

@@ -11,6 +11,7 @@ typedef struct at_json_lab_options {
     const char
         *data; /* a data set folder, the demo's where it is NULL; of `mode` see docs/lab.md */
     const char *label; /* of `mode`: the column of a table, or NULL             */
+    const char *trees; /* of `mode`: a file of bench/peers/trees.py, or NULL    */
     const char *text;  /* of `mode`: a data set folder, or NULL                 */
     const char *scale; /* "quick" (half an hour on two cores), "full" (hours), "tiny" (a test) */
 } at_json_lab_options;

@@ -177,17 +177,18 @@ void at_page_claims(at_lab_session *l) {
 
 void at_page_claims_of(at_lab_session *l, const char *part) {
     at_page_table(l, NULL,
-                  "claim|the paper says|holds here|effect|95 % interval|p corrected|seeds|unit");
+                  "claim|the paper says|holds here|effect|95 % interval|p corrected|sample|unit");
     const cJSON *o;
     cJSON_ArrayForEach(o, l->claims) {
         const char *of = cJSON_GetStringValue(cJSON_GetObjectItem(o, "part"));
         const char *paper = cJSON_GetStringValue(cJSON_GetObjectItem(o, "paper"));
+        const char *sample = cJSON_GetStringValue(cJSON_GetObjectItem(o, "sample"));
         shown_claim v;
         if (!of || strcmp(of, part) != 0) continue;
         show_claim(o, &v);
-        at_page_row(l, "%s|%s|%s|%s%s|%s|%s|%.0f|%s", v.text, paper ? paper : "", v.holds,
+        at_page_row(l, "%s|%s|%s|%s%s|%s|%s|%.0f %s|%s", v.text, paper ? paper : "", v.holds,
                     at_page_bound(o), v.effect, v.interval, v.holm,
-                    number(cJSON_GetObjectItem(o, "n")), v.unit);
+                    number(cJSON_GetObjectItem(o, "n")), sample ? sample : "seeds", v.unit);
     }
 }
 

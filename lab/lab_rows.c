@@ -380,6 +380,7 @@ at_status at_rows_train(at_row_runs *r) {
         s = at_error(c, AT_IO, "%s: cannot write", r->l->results_path);
     r->lines = NULL;
     at_free(index);
+    r->l->small = r->n;
     if (s == AT_INTERRUPTED)
         return at_error(c, s, "interrupted with %lld of %lld runs left; the same command goes on",
                         (long long)r->left, (long long)r->n);

@@ -48,6 +48,7 @@ struct at_lab_session {
     char *results_path;
     at_trial *trial;
     int64_t n, cap;
+    int64_t small;   /* runs that are no trials: lab_rows.h */
     cJSON *results;  /* lines of results.jsonl                            */
     cJSON *claims;   /* so far                                            */
     cJSON *rates;    /* objects: learning rates tried and chosen          */

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "lab/lab_page.h"
 #include "lab/mode_lab.h"
+#include "report/jsonl.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,6 +71,35 @@ static at_status accuracy(mode *m) {
 
 /* ---- E5: rivals ---- */
 
+/* What trees reach on these tables, from the lines of another program. */
+static at_status trees_row(mode *m) {
+    const char *path = m->l->o->trees;
+    double found[MODE_SETS_MAX];
+    char cells[MODE_SETS_MAX * 32] = "";
+    at_jsonl j;
+    cJSON *line = NULL;
+    if (!path) return AT_OK;
+    for (int i = 0; i < m->n; i++) found[i] = (double)NAN;
+    at_status s = at_jsonl_open(m->l->c, path, &j);
+    while (s == AT_OK && (s = at_jsonl_next(m->l->c, &j, &line)) == AT_OK && line) {
+        const char *name = at_jsonl_string(line, "name");
+        for (int i = 0; i < m->n && name; i++)
+            if (!strcmp(name, at_rows_table(m->rows, i)->name))
+                (void)at_jsonl_number(line, "mean", &found[i]);
+        cJSON_Delete(line);
+    }
+    at_jsonl_close(&j);
+    for (int i = 0; i < m->n; i++) {
+        const size_t n = strlen(cells);
+        if (isnan(found[i]))
+            (void)snprintf(cells + n, sizeof cells - n, "|-");
+        else
+            (void)snprintf(cells + n, sizeof cells - n, "|%.2f", 100 * found[i]);
+    }
+    if (s == AT_OK) at_page_row(m->l, "gradient-boosted trees (scikit-learn)%s|", cells);
+    return s;
+}
+
 static at_status rivals(mode *m) {
     at_status s = AT_OK;
     part(m, "E5", "Against what else could be done",
@@ -99,7 +129,7 @@ static at_status rivals(mode *m) {
         }
         at_page_row(m->l, "%s%s|%.2f", mode_arms[a].title, cells, all);
     }
-    return s;
+    return s == AT_OK ? trees_row(m) : s;
 }
 
 /* Where it is better by more than chance, where worse, where neither: of each table the p corrected for the

@@ -98,6 +98,14 @@ grep -v '"name":"second/' whole/results.jsonl >part.jsonl && mv part.jsonl whole
 run 0 "$ARTEL" lab mode -o whole --data tables --text data --scale tiny --json --threads 1
 check "what is missing is done again, with the same bits" sh -c 'grep "\"claim\":" .out >a; grep "\"claim\":" first_out | cmp -s - a'
 
+printf '{"name":"second","seeds":5,"mean":0.9375}\n{"name":"elsewhere","mean":0.5}\n' >trees.jsonl
+run 0 "$ARTEL" lab mode -o whole --data tables --text data --trees trees.jsonl --scale tiny
+check "trees beside" grep -qF 'gradient-boosted trees (scikit-learn)' whole/report.html
+check "their accuracy" grep -qF '93.75' whole/report.html
+prints ", 3 tables"
+prints ", 3 seeds"
+check "all runs are counted" grep -q "^$(wc -l <whole/results.jsonl) runs, " .out
+
 # ---- a table of the user's -------------------------------------------------------------------------
 run 0 "$ARTEL" lab mode -o own --data tables/two.csv --label kind --scale tiny --json
 check "the first, second and fifth part" test "$(grep '"claim":' .out | grep -o '"part":"E[0-9]"' | sort -u | tr -d '\n')" = '"part":"E1""part":"E2""part":"E5"'
@@ -122,6 +130,10 @@ run 2 "$ARTEL" lab mode -o x5 --data tables --label kind --scale tiny
 says "--label"
 run 2 "$ARTEL" lab mome -o x6 --data data --label kind --scale tiny
 says "--label"
+run 2 "$ARTEL" lab mome -o x6 --data data --trees trees.jsonl --scale tiny
+says "--trees"
+run 1 "$ARTEL" lab mode -o whole --data tables --text data --trees none --scale tiny
+says "none"
 printf 'name,file\na,b\n' >tables/tables.tsv
 run 2 "$ARTEL" lab mode -o x7 --data tables --scale tiny
 says "label"
