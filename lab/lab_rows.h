@@ -37,7 +37,7 @@ typedef struct at_lab_table {
 } at_lab_table;
 
 typedef struct at_row_trial {
-    char name[112];
+    char name[160];
     int table;
     int64_t seed, rows; /* runs of a table that have these in common have the same rows */
     unsigned flags;

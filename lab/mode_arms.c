@@ -146,12 +146,12 @@ static int64_t rows_of(const mode *m, const mode_cell *c) {
 }
 
 void mode_name(const mode *m, const mode_cell *c, mode_arm a, double value, int64_t seed,
-               char out[112]) {
+               char out[160]) {
     char rows[24] = "", budget[24] = "", tuned[32] = "";
     if (c->rows) (void)snprintf(rows, sizeof rows, "-%lld", (long long)c->rows);
     if (c->budget != 1) (void)snprintf(budget, sizeof budget, "-x%d", c->budget);
     if (mode_arms[a].n) (void)snprintf(tuned, sizeof tuned, "%g", value);
-    (void)snprintf(out, 112, "%s%s%s/%s/%s%s/s%lld", at_rows_table(m->rows, c->table)->name, rows,
+    (void)snprintf(out, 160, "%s%s%s/%s/%s%s/s%lld", at_rows_table(m->rows, c->table)->name, rows,
                    budget, mode_gate_name[c->gate], mode_arms[a].name, tuned, (long long)seed);
 }
 
@@ -162,7 +162,7 @@ at_status mode_declare(mode *m, const mode_cell *c, mode_arm a, double value, in
     const at_lab_table *t = at_rows_table(m->rows, c->table);
     const double n = (double)t->t.rows, share = 0.2;
     const double decay = a == MODE_DECAY || is_one(a) ? value : 0;
-    char name[112];
+    char name[160];
     at_text x;
     at_text_init(&x, m->l->c, 0);
     at_rows_head(m->rows, c->table, seed, rows_of(m, c), &x);

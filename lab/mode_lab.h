@@ -107,7 +107,7 @@ enum { MODE_DOMAINS = 4 };
 /* ---- runs ---- */
 /** Name of a run; key: its value. */
 void mode_name(const mode *m, const mode_cell *c, mode_arm a, double value, int64_t seed,
-               char out[112]);
+               char out[160]);
 at_status mode_declare(mode *m, const mode_cell *c, mode_arm a, double value, int64_t seed,
                        unsigned flags);
 /** Declares and trains what is tuned, then what is compared. */

@@ -28,7 +28,7 @@ double mode_value(const mode *m, mode_arm a, int i) {
 static double tuned(const mode *m, const mode_cell *c, mode_arm a, int i, const char *key) {
     double sum = 0;
     for (int k = 0; k < m->scale->tuning; k++) {
-        char name[112];
+        char name[160];
         mode_name(m, c, a, mode_value(m, a, i), MODE_TUNE_SEED + k, name);
         sum += at_rows_number(m->rows, name, key) / m->scale->tuning;
     }
@@ -61,7 +61,7 @@ int mode_edge(const mode *m, const mode_cell *c, mode_arm a) {
 
 double mode_number_at(const mode *m, const mode_cell *c, mode_arm a, double value, int k,
                       const char *key) {
-    char name[112];
+    char name[160];
     mode_name(m, c, a, value, k + 1, name);
     return at_rows_number(m->rows, name, key);
 }
@@ -71,7 +71,7 @@ double mode_number(const mode *m, const mode_cell *c, mode_arm a, int k, const c
 }
 
 const at_row_trial *mode_run(const mode *m, const mode_cell *c, mode_arm a, int k) {
-    char name[112];
+    char name[160];
     mode_name(m, c, a, mode_chosen(m, c, a), k + 1, name);
     return at_rows_find(m->rows, name);
 }
