@@ -307,6 +307,15 @@ static at_tensor *drawn(at_run *r, at_tensor **t, int64_t k, int64_t s, bool ren
     r->train = train;
     return y;
 }
+/* The rows are sequences of two; which experts are in their pools belongs to the draw. */
+static at_tensor *b_route_pool(at_run *r, at_tensor **t) {
+    at_routing ro;
+    const bool train = r->train;
+    r->train = true;
+    at_tensor *y = at_route_by(r, t[0], &(at_route_spec){.k = 2, .pool = {2, 3, 2}}, &ro);
+    r->train = train;
+    return y;
+}
 /* Of five the second may not be chosen, the fourth is not there. */
 static const uint8_t some_masked[5] = {0, AT_SLOT_CLOSED, 0, AT_SLOT_EXCLUDED, 0};
 static at_tensor *masked(at_run *r, at_tensor **t, bool renormalise) {
@@ -598,6 +607,7 @@ static const row rows[] = {
     {"route/all",         b_route_all,      1, {{3, 4}}},
     {"route/renormalise", b_route_norm,     1, {{7, 5}}},
     {"route/drawn",       b_route_drawn,    1, {{9, 6}}},
+    {"route/pool",        b_route_pool,     1, {{8, 6}}},
     {"route/drawn_norm",  b_route_drawn_norm, 1, {{9, 4}}},
     {"route/masked",      b_route_masked,   1, {{7, 5}}},
     {"route/masked_norm", b_route_masked_norm, 1, {{7, 5}}},

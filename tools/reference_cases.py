@@ -156,6 +156,8 @@ vary("mixture", "rms-swiglu", "model.norm=rms", "model.activation_function=swigl
 vary("mixture", "softmax", "model.att_func=softmax", "model.n_head=2")
 vary("mixture", "rope_theta", "model.att_func=softmax", "model.n_head=2", "model.rope_theta=3")
 vary("mixture", "one-expert", "model.n_mlp_experts=1", "model.k_mlp=1")
+vary("mixture", "pool_max", "train.pool_max=3")
+vary("mixture-pool_max", "pool_min", "train.pool_min=3")
 vary("mixture", "by_layer", "model.att_experts_by_layer=[3, 5]", "model.mlp_experts_by_layer=[7, 2]")
 
 base("history", "history.yaml")

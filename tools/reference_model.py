@@ -15,7 +15,7 @@ from autograd.tracer import getval
 
 # ---- draws ----------------------------------------------------------------------------------------------------------
 
-INIT, BATCH, DROPOUT, SAMPLE, ROUTE, COMMON, POLICY, OWN_TEXT = 1, 2, 3, 4, 7, 9, 11, 12  # streams
+INIT, BATCH, DROPOUT, SAMPLE, ROUTE, COMMON, POLICY, OWN_TEXT, POOL = 1, 2, 3, 4, 7, 9, 11, 12, 15  # streams
 WORD = (1 << 64) - 1
 
 
@@ -189,6 +189,7 @@ class Pass:
         self.experts = []  # (outputs [N, k, C], gates) of each feed-forward mixture
         self.others, self.other_layers = 0, []  # experts beside those of a token, in these layers (none: all)
         self.history = None
+        self.pool = None  # smallest, largest, sequences
         self.active = None  # of the trunks of a model
 
     def dropout(self, x, p):
@@ -335,6 +336,24 @@ def moduleformer_parameters(c, vocab):
     return out
 
 
+def in_pools(r, logits, value, k):
+    """Log-sum-exp over each sequence's pool, and who is in it."""
+    least, most, sequences = r.pool
+    N, E = value.shape
+    T, mask = N // sequences, numpy.zeros((N, E), bool)
+    r.draws += 1
+    low, high = max(min(least, E), k), max(min(most, E), k)
+    for b in range(sequences):
+        total = numpy.sum(value[b * T:(b + 1) * T], 0)
+        order = numpy.argsort(-total, kind="stable")
+        m = low + below(high - low + 1, r.seed, POOL + (r.draws << 8), b)
+        if m < E:
+            r.margin = min(r.margin, float(numpy.log(total[order[m - 1]] / total[order[m]])))
+        mask[b * T:(b + 1) * T, order[:m]] = True
+    top = numpy.max(numpy.asarray(getval(logits)), 1, keepdims=True)
+    return top + np.log(np.sum(np.where(mask, np.exp(logits - top), 0), 1, keepdims=True)), mask
+
+
 def choose(r, c, p, path, kind, x, k):
     """Gates [N, k] and choices [N, k]; what its router owes the loss is kept."""
     E = p[path + ".experts.weight"].shape[0]
@@ -351,12 +370,17 @@ def choose(r, c, p, path, kind, x, k):
         logits = np.exp(gate("temperature")) * r.product(y, np.transpose(l2norm(gate("expert_centroids"))))
     logp = log_softmax(logits)
     probability = np.exp(logp)
+    if r.train and r.pool:
+        lse, mask = in_pools(r, logits, numpy.asarray(getval(probability)), k)
+        logp = logits - lse
+        probability = np.where(mask, np.exp(np.where(mask, logp, 0)), 0)
     value = numpy.asarray(getval(probability))
     order = numpy.argsort(-value, 1, kind="stable")
     drawn = c["sample_topk"] if r.train else 0
     sure = k - drawn
     pick = order[:, :k].copy()
-    ranked = numpy.take_along_axis(numpy.asarray(getval(logp)), order, 1)
+    ranked = numpy.where(value > 0, numpy.asarray(getval(logp)), -numpy.inf)
+    ranked = numpy.take_along_axis(ranked, order, 1)
     if 0 < sure < E:
         r.margin = min(r.margin, float(numpy.min(ranked[:, sure - 1] - ranked[:, sure])))
     if drawn:

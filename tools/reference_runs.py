@@ -40,7 +40,7 @@ MARGIN = 1e-5  # in log-probability, a tenth of it where experts are drawn; floa
 CALM = 2e-3    # nats between a loss and the limit of the spike guard
 
 DEFAULTS = {
-    "train": dict(steps=0, tokens=0, batch=8, context=256, history=0, stretch=0, windows="auto", accumulate=1, optimizer="adamw", lr=6e-4,
+    "train": dict(steps=0, tokens=0, batch=8, context=256, history=0, stretch=0, windows="auto", pool_min=1, pool_max=0, accumulate=1, optimizer="adamw", lr=6e-4,
                   schedule="cosine", warmup=0.05, floor=0.1, weight_decay=0.1, beta1=0.9, beta2=0.95, eps=1e-8,
                   momentum=0.95, muon_scale=0.2, clip=1.0, spike=3.0, eval_every=200, eval_windows=32, save_every=200,
                   keep=2),
@@ -136,7 +136,7 @@ def router_loss(weights, kind, probability, logp, logits, pick):
     lse = (logits - logp)[:, 0]
     values = {
         "mutual_information": lambda: np.sum(load * np.log(load + 1e-8)) - np.mean(np.sum(probability * logp, 1)),
-        "concentration": lambda: -np.sum(load * np.log(load)),
+        "concentration": lambda: -np.sum(load * np.log(np.where(load > 0, load, 1))),
         "switch": lambda: E * np.sum(load * share),
         "z": lambda: np.mean(lse**2),
     }
@@ -389,6 +389,7 @@ class Run:
                 label = ids[:, prompt:]
                 rows = numpy.arange(ids.size).reshape(ids.shape)[:, prompt - 1:-1].reshape(-1)
             r = Pass(True, rand64(self.seed, DROPOUT, index))
+            r.pool = (t["pool_min"], t["pool_max"], t["batch"]) if t["pool_max"] else None
             r.active = self.active(step)
             if self.weights["mutual_distillation"]:
                 r.others, r.other_layers = self.weights["mutual_extra"], self.weights["mutual_layers"]

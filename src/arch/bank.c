@@ -96,7 +96,9 @@ at_tensor *at_bank_route(at_run *r, at_pass *p, const at_bank *b, at_tensor *log
                          bool renormalise, at_routing *ro) {
     const uint8_t *use;
     if (!logits || !uses(r, p, b, &use) || !rows_are_there(r, b, use)) return NULL;
-    const at_route_spec how = {b->k, drawn, renormalise, use};
+    at_route_spec how = {b->k, drawn, renormalise, use, {0}};
+    if (p->pool && p->sequences > 0)
+        how.pool = (at_route_pool){p->pool->min, p->pool->max, at_rows(logits) / p->sequences};
     at_tensor *gates = at_route_by(r, logits, &how, ro);
     at_pass_router(r, p, b->id, logits, ro);
     if (gates && !r->dry && p->watch && p->watch->gates)

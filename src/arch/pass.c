@@ -18,6 +18,7 @@ static bool find_real(at_run *r, at_pass *p, const at_input *in) {
 
 bool at_pass_begin(at_run *r, at_pass *p, const at_input *in) {
     p->modules = in->modules;
+    p->sequences = in->B;
     p->loss = NULL;
     memset(p->value, 0, sizeof p->value);
     p->peers = p->expert_label = 0;

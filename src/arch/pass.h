@@ -58,13 +58,16 @@ typedef struct at_pass {
     at_history *history;   /* of tokens before these, or NULL; at_dims.history                */
     const int32_t *label;  /* classes of the samples, for the experts' own loss, or NULL      */
     const at_real *target; /* numbers of them, or NULL                                        */
-    bool still;            /* no tape and no dropout, even where the run trains: a teacher    */
+    const at_route_pool
+        *pool;  /* each sequence has one in each router, or NULL; its rows do not count */
+    bool still; /* no tape and no dropout, even where the run trains: a teacher    */
     /* made */
     at_tensor *loss;            /* weighted sum over routers [1]; NULL: nothing weighs      */
     double value[AT_AUX_KINDS]; /* unweighted sums over routers, of those that weigh        */
     double peers;               /* unweighted mean over layers of mutual distillation       */
     double expert_label;        /* unweighted label loss of experts alone                   */
     /* of the pass itself */
+    int64_t sequences;
     uint64_t modules;    /* of the input */
     const int32_t *real; /* rows that are no padding; NULL: all */
     int64_t n_real;

@@ -319,12 +319,24 @@ typedef enum at_slot_use {
                         have the same gates to the bit                                      */
     AT_SLOT_EXCLUDED /* neither: all is to the bit as in a router that does not have it     */
 } at_slot_use;
+/**
+ * All tokens of a sequence choose from one pool of experts while the run trains.  Its size m is drawn for each
+ * sequence from [min, max] (kept within k and the experts that are open); in it are the m open experts with the
+ * largest sum over the sequence's tokens of the probabilities without a pool, ties to the lowest index.  Who is
+ * not in it is excluded for these tokens, before the softmax.  The choice of the pool has no gradient.
+ * Source: EMO, arXiv 2605.06663, where a sequence is a document.
+ */
+typedef struct at_route_pool {
+    int64_t min, max; /* max 0: there is none                     */
+    int64_t rows;     /* tokens of a sequence, one after the other */
+} at_route_pool;
 /** How experts are chosen. */
 typedef struct at_route_spec {
     int64_t k;          /* so many for each token                                           */
     int64_t drawn;      /* of them, while the run trains, drawn at random                   */
     bool renormalise;   /* divide the gates of a token by their sum                         */
     const uint8_t *use; /* [E] at_slot_use of each, as long as the run; NULL: all are open  */
+    at_route_pool pool;
 } at_route_spec;
 typedef enum at_noise { AT_NOISE_NONE, AT_NOISE_NORMAL, AT_NOISE_GUMBEL } at_noise;
 /**

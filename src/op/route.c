@@ -4,6 +4,7 @@
  * Probabilities and log-sum-exp of each row are kept for backward and for the losses of
  * router_loss.h, so that nothing is computed from logits twice.
  */
+#include "base/ints.h"
 #include "base/rng.h"
 #include "op/softmax_row.h"
 #include <string.h>
@@ -18,7 +19,11 @@ typedef struct {
     uint64_t stream; /* of what is drawn */
     bool renormalise;
     const uint8_t *use; /* as in at_route_spec */
-    at_real *dx;        /* during backward     */
+    uint8_t *pools;     /* [n / pool.rows, e] the same of each sequence, or NULL */
+    at_route_pool pool; /* min and max as they hold here */
+    double *sums;       /* [n / pool.rows, e] of probabilities */
+    uint64_t pool_stream;
+    at_real *dx; /* during backward     */
 } route_attr;
 
 /* Softmax over those in the sum.  They are put side by side for it, so that the result is to the bit
@@ -81,10 +86,11 @@ static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
     for (int64_t i = begin; i < end; i++) {
         at_real *p = a->p + i * e, *g = n->out->data + i * k, sum = 0;
         int32_t *pick = a->pick + i * k;
-        a->lse[i] = softmax(&n->run->cp->k, a->use, e, n->in[0]->data + i * e, p);
-        choose(p, a->use, e, k - a->drawn, pick);
+        const uint8_t *use = a->pools ? a->pools + i / a->pool.rows * e : a->use;
+        a->lse[i] = softmax(&n->run->cp->k, use, e, n->in[0]->data + i * e, p);
+        choose(p, use, e, k - a->drawn, pick);
         for (int64_t t = k - a->drawn; t < k; t++)
-            pick[t] = draw(p, a->use, e, pick, t,
+            pick[t] = draw(p, use, e, pick, t,
                            at_uniform(n->run->seed, a->stream, (uint64_t)(i * a->drawn + t)));
         for (int64_t t = 0; t < k; t++) sum += g[t] = p[pick[t]];
         for (int64_t t = 0; t < k && a->renormalise;
@@ -92,7 +98,40 @@ static void fwd_part(void *arg, int64_t begin, int64_t end, int worker) {
             g[t] = sum > 0 ? g[t] / sum : 1 / (at_real)k;
     }
 }
-static void route_fwd(at_node *n) { at_run_par(n->run, at_rows(n->in[0]), GRAIN, fwd_part, n); }
+/* The pools of some sequences: what is excluded in each. */
+static void pool_part(void *arg, int64_t begin, int64_t end, int worker) {
+    const at_node *n = arg;
+    const route_attr *a = n->attr;
+    const int64_t e = at_cols(n->in[0]), T = a->pool.rows;
+    (void)worker;
+    for (int64_t b = begin; b < end; b++) {
+        uint8_t *use = a->pools + b * e;
+        double *sum = a->sums + b * e;
+        at_real *p = a->p + b * T * e;
+        for (int64_t j = 0; j < e; j++) sum[j] = 0;
+        for (int64_t t = 0; t < T; t++, p += e) {
+            (void)softmax(&n->run->cp->k, a->use, e, n->in[0]->data + (b * T + t) * e, p);
+            for (int64_t j = 0; j < e; j++) sum[j] += (double)p[j];
+        }
+        int64_t m = a->pool.min + (int64_t)at_rand_below((uint64_t)(a->pool.max - a->pool.min + 1),
+                                                         n->run->seed, a->pool_stream, (uint64_t)b);
+        for (int64_t j = 0; j < e; j++)
+            use[j] = a->use && a->use[j] == AT_SLOT_CLOSED ? AT_SLOT_CLOSED : AT_SLOT_EXCLUDED;
+        for (; m > 0; m--) {
+            int64_t best = -1;
+            for (int64_t j = 0; j < e; j++) {
+                if (use[j] == AT_SLOT_OPEN || (a->use && a->use[j] != AT_SLOT_OPEN)) continue;
+                if (best < 0 || sum[j] > sum[best]) best = j;
+            }
+            use[best] = AT_SLOT_OPEN;
+        }
+    }
+}
+static void route_fwd(at_node *n) {
+    const route_attr *a = n->attr;
+    if (a->pools) at_run_par(n->run, at_rows(n->in[0]) / a->pool.rows, 1, pool_part, n);
+    at_run_par(n->run, at_rows(n->in[0]), GRAIN, fwd_part, n);
+}
 
 /* dlogits = p (dp - sum p dp), where dp is nonzero for the chosen experts only; with renormalised
    gates g = p / S it is dp = (dg - sum g dg) / S. */
@@ -144,6 +183,24 @@ at_tensor *at_route(at_run *r, at_tensor *logits, int64_t k, bool renormalise, a
     return at_route_by(r, logits, &(at_route_spec){.k = k, .renormalise = renormalise}, ro);
 }
 
+/* open: experts that may be chosen. */
+static bool set_pool(at_run *r, route_attr *a, const at_route_pool *pool, int64_t n, int64_t e,
+                     int64_t open) {
+    if (pool->rows < 1 || n % pool->rows || pool->min > pool->max) {
+        at_fail(r, AT_ARG,
+                "route: pools of %lld to %lld experts for sequences of %lld of %lld rows",
+                (long long)pool->min, (long long)pool->max, (long long)pool->rows, (long long)n);
+        return false;
+    }
+    a->pool = (at_route_pool){at_max(at_min(pool->min, open), a->k),
+                              at_max(at_min(pool->max, open), a->k), pool->rows};
+    const size_t size = (size_t)(n / pool->rows * e);
+    a->pools = at_run_values(r, size);
+    a->sums = at_run_values(r, size * sizeof *a->sums);
+    a->pool_stream = AT_STREAM_POOL + (++r->draw << 8);
+    return r->status == AT_OK;
+}
+
 at_tensor *at_route_by(at_run *r, at_tensor *logits, const at_route_spec *how, at_routing *ro) {
     *ro = (at_routing){0};
     if (!logits) return NULL;
@@ -166,6 +223,7 @@ at_tensor *at_route_by(at_run *r, at_tensor *logits, const at_route_spec *how, a
     route_attr *a = at_run_alloc(r, sizeof *a);
     if (!a) return NULL;
     *a = (route_attr){.k = k, .renormalise = how->renormalise, .use = closed ? how->use : NULL};
+    if (how->pool.max > 0 && r->train && !set_pool(r, a, &how->pool, n, e, e - closed)) return NULL;
     if (how->drawn && r->train) {
         a->drawn = how->drawn;
         a->stream = AT_STREAM_ROUTE + (++r->draw << 8);

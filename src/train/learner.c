@@ -115,6 +115,21 @@ static double mutual_alpha(const at_learner *l, int64_t step) {
     return l->mutual * (1 + (l->recipe->losses.mutual_end - 1) * done);
 }
 
+/* Pools of experts, which a model needs routers for. */
+static at_status open_pool(at_ctx *c, at_learner *l) {
+    const at_recipe *r = l->recipe;
+    at_aux nothing;
+    l->pool = (at_route_pool){r->train.pool_min, r->train.pool_max, 0};
+    if (!l->pool.max) return AT_OK;
+    if (l->pool.min > l->pool.max)
+        return at_error(c, AT_CONFIG, "train.pool_min is %lld, more than train.pool_max = %lld",
+                        (long long)l->pool.min, (long long)l->pool.max);
+    if (at_model_aux(l->model, &nothing) < 0)
+        return at_error(c, AT_CONFIG, "train.pool_max: architecture %s has no routers",
+                        l->model->arch->name);
+    return AT_OK;
+}
+
 at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher teacher,
                           const void *set, at_learner *l) {
     *l = (at_learner){.recipe = r,
@@ -137,6 +152,7 @@ at_status at_learner_open(at_ctx *c, const at_recipe *r, at_model *m, at_teacher
     l->aux.rows = r->losses.rows;
     if (s == AT_OK) s = open_peers(c, l);
     if (s == AT_OK) s = open_expert_label(c, l);
+    if (s == AT_OK) s = open_pool(c, l);
     l->trial = l->alpha;
     if (s == AT_OK) s = at_alpha_open(c, &l->alpha, r->train.steps);
     if (s == AT_OK) s = at_alpha_open(c, &l->trial, r->train.steps);
@@ -186,6 +202,7 @@ static at_tensor *read(at_learner *l, const at_place *at, int64_t i, at_run *run
     at_run_init(run, at->cp, at->arena, true, seed);
     if (l->peers) l->aux.peers.alpha = mutual_alpha(l, at->step);
     pass->aux = &l->aux;
+    pass->pool = l->pool.max ? &l->pool : NULL;
     pass->loads = l->whole ? &l->loads : NULL;
     l->at_step = at->step;
     l->turn = turn(l, at->step, i);

@@ -33,6 +33,7 @@ struct at_learner {
     at_aux aux;            /* weights of the routers' losses */
     double mutual;         /* the recipe's alpha of mutual distillation */
     bool *peers;           /* [layers] where experts distil, owned; NULL: nowhere */
+    at_route_pool pool;    /* max 0: there is none */
     at_loads loads;        /* of a whole step, where `whole` */
     bool whole;
     at_usage usage; /* of a step's experts            */

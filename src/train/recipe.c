@@ -59,6 +59,12 @@ static const at_key train_keys[] = {
     {"stretch", AT_KEY_INT, TRAIN(stretch), "0", 0, 1e12, NULL,
      "with history: sequences read one after the other before another place is drawn; 0: 4 times "
      "the history"},
+    {"pool_min", AT_KEY_INT, TRAIN(pool_min), "1", 1, 65536, NULL,
+     "with pool_max: the smallest pool"},
+    {"pool_max", AT_KEY_INT, TRAIN(pool_max), "0", 0, 65536, NULL,
+     "in each router all tokens of a sequence choose from one pool of experts of at most so many; "
+     "0: from "
+     "all"},
     {"accumulate", AT_KEY_INT, TRAIN(accumulate), "1", 1, 65536, NULL, "micro-batches a step"},
     {"optimizer", AT_KEY_CHOICE, TRAIN(optimizer), "adamw", 0, 0, CHOICES(AT_OPTIMISERS),
      "what changes the parameters"},

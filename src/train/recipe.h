@@ -39,8 +39,8 @@ typedef struct at_recipe {
     } data;
     int64_t weight[AT_RECIPE_DOMAINS]; /* data.weights as numbers */
     struct {
-        int64_t steps, tokens, batch, context, history, stretch, accumulate, eval_every,
-            eval_windows, save_every, keep;
+        int64_t steps, tokens, batch, context, history, stretch, pool_min, pool_max, accumulate,
+            eval_every, eval_windows, save_every, keep;
         double lr, floor, warmup, weight_decay, beta1, beta2, eps, momentum, muon_scale, clip,
             spike;
         int optimizer, schedule; /* indices into at_optimisers, at_schedules */

@@ -146,5 +146,12 @@ run 1 "$ARTEL" train dense.yaml -o x --set train.history=32
 says "train.history: gpt2 reads each sequence by itself"
 run 1 "$ARTEL" train recipe.yaml -o x --set train.history=32 --set model.att_func=softmax
 says "stick-breaking"
+run 1 "$ARTEL" train dense.yaml -o x --set train.pool_max=2
+says "train.pool_max: architecture gpt2 has no routers"
+run 1 "$ARTEL" train recipe.yaml -o x --set train.pool_max=2 --set train.pool_min=3
+says "train.pool_min is 3, more than train.pool_max = 2"
 check "a refused run leaves a folder" test ! -e x
+run 0 "$ARTEL" train recipe.yaml -o pool.1 -q --threads 1 --set train.pool_max=3 --set train.steps=3
+run 0 "$ARTEL" train recipe.yaml -o pool.2 -q --threads 2 --set train.pool_max=3 --set train.steps=3
+check "pools: other bits on two threads" cmp -s pool.1/model/model.safetensors pool.2/model/model.safetensors
 done_testing

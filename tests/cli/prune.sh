@@ -101,6 +101,22 @@ check "scores, shares, domains: $(wc -l <.out)" test "$(wc -l <.out)" -eq 45
 prints '"score":"loss","share":0.25,"experts":6'
 prints '"domain":"cc","kept":false,"loss":'
 
+# specialised first: from a model that spreads the load to one that concentrates it on a domain
+sed 's/concentration: 0.3/mutual_information: 0.1/' recipe.yaml >base.yaml
+run 0 "$ARTEL" train base.yaml -o base -q --threads 1
+cat >special.yaml <<Y
+seed: 3
+init: base/model
+data: {train: $data, domains: [aa]}
+train: {steps: 60, batch: 4, context: 32, lr: 1e-2, eval_every: 0, save_every: 0}
+losses: {concentration: 0.3}
+Y
+run 0 "$ARTEL" train special.yaml -o special -q --threads 1
+run 0 "$ARTEL" prune base/model -o wide --data "$data" --keep aa --threshold 0.01 --json -q
+wide=$(experts_left)
+run 0 "$ARTEL" prune special/model -o narrow --data "$data" --keep aa --threshold 0.01 --json -q
+check "specialised: $(experts_left) of $wide experts" test "$(experts_left)" -lt "$((wide - 3))"
+
 # what cannot be
 run 2 "$ARTEL" prune $m -o none --data "$data" --keep zz -q
 says "has no domain \`zz\`"

@@ -201,6 +201,67 @@ static void drawn_as_probable(void **state) {
 }
 
 /* A draw depends on seed, number and token; not on threads, nor on what the others are. */
+/* The tokens of a sequence choose from one pool: those experts that the whole sequence likes best, as many as are
+   drawn; all is then to the bit as in a router without the others.  Not on the number of threads, nor where the
+   run does not train. */
+static void pools(void **state) {
+    (void)state;
+    enum { B = 40, T = 5, E = 8, K = 2 };
+    static const uint8_t use[E] = {0, 0, AT_SLOT_CLOSED, 0, 0, AT_SLOT_EXCLUDED, 0, 0};
+    int32_t first[B * T * K];
+    bool sizes[E + 1] = {0};
+    for (int i = 0; i < 3; i++) {
+        at_ctx c = ctx;
+        at_compute own;
+        c.threads = i + 1;
+        assert_int_equal(at_compute_open(&own, &c), AT_OK);
+        at_run r;
+        at_routing ro, alone, none;
+        at_run_init(&r, &own, &arena, true, 5);
+        at_tensor *l = random_tensor(&r, 2, (int64_t[]){B * T, E}, 2);
+        const at_route_spec how = {.k = K, .use = use, .pool = {1, 4, T}},
+                            plain = {.k = K, .use = use};
+        const at_tensor *g = at_route_by(&r, l, &how, &ro);
+        assert_non_null(g);
+        assert_non_null(at_route_by(&r, l, &plain, &none));
+        if (!i) memcpy(first, ro.pick, sizeof first);
+        assert_memory_equal(first, ro.pick, sizeof first);
+        assert_memory_not_equal(first, none.pick, sizeof first);
+        for (int b = 0; b < B; b++) {
+            double sum[E] = {0}, least = INFINITY;
+            uint8_t mine[E];
+            int m = 0;
+            for (int j = 0; j < E; j++) {
+                const bool in = use[j] == AT_SLOT_OPEN && ro.p[b * T * E + j] > 0;
+                mine[j] = in ? AT_SLOT_OPEN : use[j] ? use[j] : AT_SLOT_EXCLUDED;
+                for (int t = 0; t < T; t++) sum[j] += (double)none.p[(b * T + t) * E + j];
+                if (in && sum[j] < least) least = sum[j];
+                m += in;
+            }
+            sizes[m] = true;
+            for (int j = 0; j < E; j++)
+                assert_true(mine[j] == AT_SLOT_OPEN || use[j] || sum[j] < least);
+            at_tensor *rows = at_new2(&r, T, E);
+            memcpy(rows->data, l->data + b * T * E, T * E * sizeof *rows->data);
+            const at_tensor *h =
+                at_route_by(&r, rows, &(at_route_spec){.k = K, .use = mine}, &alone);
+            assert_memory_equal(h->data, g->data + b * T * K, T * K * sizeof *h->data);
+            assert_memory_equal(alone.pick, ro.pick + b * T * K, T * K * sizeof *alone.pick);
+            assert_memory_equal(alone.p, ro.p + b * T * E, T * E * sizeof *alone.p);
+        }
+        r.train = false;
+        assert_non_null(at_route_by(&r, l, &how, &alone));
+        assert_memory_equal(alone.pick, none.pick, sizeof first);
+        r.train = true;
+        assert_null(at_route_by(&r, l, &(at_route_spec){.k = K, .pool = {1, 4, 3}}, &alone));
+        assert_int_equal(at_run_status(&r), AT_ARG);
+        expect_says(&c, "pools of 1 to 4 experts for sequences of 3 of 200 rows");
+        done();
+        at_compute_close(&own);
+    }
+    for (int m = 0; m <= E; m++) assert_int_equal(sizes[m], m >= K && m <= 4);
+}
+
 static void drawn_by_number(void **state) {
     (void)state;
     enum { N = 500 };
@@ -592,6 +653,7 @@ int main(void) {
         cmocka_unit_test(masked_away),
         cmocka_unit_test(drawn_as_probable),
         cmocka_unit_test(drawn_by_number),
+        cmocka_unit_test(pools),
         cmocka_unit_test(drawn_of_nothing),
         cmocka_unit_test(others),
         cmocka_unit_test(errors),
