@@ -109,8 +109,8 @@ done
 one "debug build" build debug || finish
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
 export UBSAN_OPTIONS=print_stacktrace=1
-# The demo takes minutes here, the lab and the runs of test_bits more than one; all that they call has tests of its own.
-tests "debug tests" debug -E '^(cli_demo|cli_lab|test_bits)$'
+# The demo takes minutes here, labs and the runs of test_bits more than one; all that they call has tests of its own.
+tests "debug tests" debug -E '^(cli_demo|cli_lab.*|test_bits)$'
 unset ASAN_OPTIONS UBSAN_OPTIONS
 
 one "plain build" build plain -DARTEL_WERROR=ON || finish

@@ -11,13 +11,14 @@ enum { GROW_SEEDS_MAX = 8, GROW_DOMAINS_MAX = 8, GROW_STAGES = 2 };
 /* Ways of learning a language more. */
 typedef enum grow_way {
     GROW_MODULES,    /* a mixture: new experts, the rest frozen       */
+    GROW_REVIEWED,   /* the same with a penalty on the routers' new rows and a review */
     GROW_TRUNKS,     /* a trunk more over a common embedding (JEET)   */
     GROW_TUNED,      /* a dense model, all of it trained on           */
     GROW_TUNED_MIX,  /* the mixture, all of it trained on             */
     GROW_JOINT,      /* the mixture, all languages from the beginning */
     GROW_JOINT_DENSE /* a dense model, likewise                       */
 } grow_way;
-enum { GROW_WAYS = 6 };
+enum { GROW_WAYS = 7 };
 
 typedef struct grow_shape {
     int layers, width, hidden, att, ffn; /* hidden: of a feed-forward expert; att, ffn: experts */
@@ -29,6 +30,8 @@ typedef struct grow_scale {
     grow_shape shape;
     double lr, lr_more;     /* of what begins with nothing; of what goes on */
     int att_more, ffn_more; /* experts of a layer that a module adds */
+    int64_t review;         /* steps */
+    double review_share;    /* of the old text that they may read */
 } grow_scale;
 
 typedef struct grow {
@@ -43,7 +46,7 @@ typedef struct grow {
 
 extern const char *const grow_title[GROW_WAYS];
 const char *grow_domain(const grow *m, int place);
-/** The group of the run that is a stage of a way, or, of GROW_MODULES and GROW_TRUNKS after stage 0, the name of the
+/** The group of the run that is a stage of a way, or, of those up to GROW_TRUNKS after stage 0, the name of the
     step. */
 void grow_group(grow_way way, int stage, char out[64]);
 /** Steps of a run that adds one language: as many as the first run has for each of its languages. */

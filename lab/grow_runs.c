@@ -19,7 +19,9 @@ static const grow_scale scales[AT_LAB_SCALES] = {
                       .lr = 6e-3,
                       .lr_more = 3e-3,
                       .att_more = 1,
-                      .ffn_more = 4},
+                      .ffn_more = 4,
+                      .review = 60,
+                      .review_share = 0.01},
     [AT_LAB_FULL] = {.seeds = 5,
                      .batch = 8,
                      .context = 256,
@@ -31,7 +33,9 @@ static const grow_scale scales[AT_LAB_SCALES] = {
                      .lr = 4e-3,
                      .lr_more = 2e-3,
                      .att_more = 2,
-                     .ffn_more = 8},
+                     .ffn_more = 8,
+                     .review = 100,
+                     .review_share = 0.01},
     [AT_LAB_TINY] = {.seeds = 2,
                      .batch = 2,
                      .context = 16,
@@ -42,10 +46,13 @@ static const grow_scale scales[AT_LAB_SCALES] = {
                      .lr = 6e-3,
                      .lr_more = 6e-3,
                      .att_more = 1,
-                     .ffn_more = 1},
+                     .ffn_more = 1,
+                     .review = 2,
+                     .review_share = 0.5},
 };
 
 const char *const grow_title[GROW_WAYS] = {"mixture, new experts",
+                                           "mixture, new experts, reviewed",
                                            "JEET, a new trunk",
                                            "dense, trained on",
                                            "mixture, trained on",
@@ -57,10 +64,10 @@ const char *grow_domain(const grow *m, int place) {
 }
 
 void grow_group(grow_way way, int stage, char out[64]) {
-    static const char *const name[GROW_WAYS] = {"modules",   "trunks", "tuned",
-                                                "tuned-mix", "joint",  "joint-dense"};
-    static const char *const base[GROW_WAYS] = {"base-mix", "base-trunks", "base-dense",
-                                                "base-mix", "joint",       "joint-dense"};
+    static const char *const name[GROW_WAYS] = {"modules",   "reviewed", "trunks",     "tuned",
+                                                "tuned-mix", "joint",    "joint-dense"};
+    static const char *const base[GROW_WAYS] = {"base-mix", "base-mix", "base-trunks", "base-dense",
+                                                "base-mix", "joint",    "joint-dense"};
     if (stage == 0 || way >= GROW_JOINT)
         (void)snprintf(out, 64, "%s", base[way]);
     else
@@ -108,7 +115,7 @@ void grow_put_training(const grow *m, at_text *t, int64_t steps, double lr) {
 /* Places [from, to) of the order are read; init: a group, or NULL. */
 static at_status declare(const grow *m, grow_way way, const char *group, int64_t seed,
                          const char *init, int from, int to, int64_t steps) {
-    const bool mixture = way == GROW_MODULES || way == GROW_TUNED_MIX || way == GROW_JOINT;
+    const bool mixture = way <= GROW_REVIEWED || way == GROW_TUNED_MIX || way == GROW_JOINT;
     at_text t;
     at_text_init(&t, m->l->c, 0);
     at_textf(&t, "# %s\nseed: %lld\n", grow_title[way], (long long)seed);
@@ -160,7 +167,7 @@ at_status grow_train(grow *m) {
     at_status s = AT_OK;
     char group[64], before[64];
     for (int64_t seed = 1; seed <= m->scale->seeds; seed++) {
-        for (int way = GROW_MODULES; way <= GROW_TUNED && s == AT_OK; way++) {
+        for (int way = GROW_REVIEWED; way <= GROW_TUNED && s == AT_OK; way++) {
             grow_group((grow_way)way, 0, group);
             s = declare(m, (grow_way)way, group, seed, NULL, 0, m->old, m->scale->steps);
         }

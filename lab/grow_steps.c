@@ -56,11 +56,14 @@ static char *recipe_of(const step *x) {
     at_text_init(&t, m->l->c, 0);
     at_textf(&t, "seed: %lld\nextend: {name: ", (long long)x->seed);
     at_lab_put_quoted(&t, m->l, grow_domain(m, m->old + x->stage - 1));
-    if (x->way == GROW_MODULES)
+    if (x->way < GROW_TRUNKS)
         at_textf(&t, ", attention: %d, feed_forward: %d, init: copy, documents: 16",
                  m->scale->att_more, m->scale->ffn_more);
     else
         at_text_add(&t, ", from: ");
+    if (x->way == GROW_REVIEWED)
+        at_textf(&t, ", router_decay: 0.01, review: %lld, review_share: %g",
+                 (long long)m->scale->review, m->scale->review_share);
     if (x->way == GROW_TRUNKS) at_lab_put_quoted(&t, m->l, grow_domain(m, 0));
     at_text_add(&t, "}\ndata: {train: ");
     at_lab_put_quoted(&t, m->l, m->l->o->data);
@@ -98,8 +101,8 @@ static at_status extend(const step *x, const char *recipe) {
     at_extension trunk;
     at_growth *g = at_calloc(c, 1, sizeof *g);
     at_status s = g ? at_conf_parse(c, "extend", recipe, strlen(recipe), &f) : AT_OOM;
-    if (s == AT_OK && x->way == GROW_MODULES) s = at_lm_load(c, x->source, &old);
-    if (s == AT_OK && x->way == GROW_MODULES)
+    if (s == AT_OK && x->way < GROW_TRUNKS) s = at_lm_load(c, x->source, &old);
+    if (s == AT_OK && x->way < GROW_TRUNKS)
         s = at_grow(c, f, x->source, old, x->out, x->run, NULL, 0, g);
     if (s == AT_OK && x->way == GROW_TRUNKS) s = at_extend(c, f, x->source, x->out, x->run, &trunk);
     at_lm_close(old);

@@ -5,10 +5,12 @@ two_languages
 mkdir cc && for f in aa/*; do tr a-m n-z <"$f" >"cc/${f#aa/}"; done
 run 0 "$ARTEL" data build --domain aa=aa --domain bb=bb --domain cc=cc --vocab 300 -o three -q
 run 0 "$ARTEL" lab extend -o grown --data three --scale tiny --json --threads 2
-check "eight claims" test "$(grep -c '"claim":' .out)" -eq 8
+check "nine claims" test "$(grep -c '"claim":' .out)" -eq 9
 # with each of two seeds: three first models, two of all languages, two ways of training on in two stages
 check "18 runs, not $(wc -l <grown/results.jsonl)" test "$(wc -l <grown/results.jsonl)" -eq 18
-check "eight steps" test "$(ls -d grown/steps/*.run | wc -l)" -eq 8
+check "twelve steps" test "$(ls -d grown/steps/*.run | wc -l)" -eq 12
+check "a review" grep -q "\"review_tokens\":[[:space:]]*[1-9]" grown/steps/reviewed-1-s1/certificate.json
+check "none without" sh -c "! grep -q review_tokens grown/steps/modules-1-s1/certificate.json"
 recipe() { grep -q "$2" "grown/runs/$1/recipe.yaml"; }
 # the first language of the data set and the last are added, as long as the first run has for each of its own
 check "a stage goes on" recipe tuned-2-s2 'init: .*grown/runs/tuned-1-s2/model'
@@ -28,8 +30,8 @@ same() { awk -v a="$1" -v b="$2" 'BEGIN { d = a - b; exit !(a != "" && b != "" &
 for seed in 1 2; do
     want=$(awk -v a="$(in_domain tuned-2-s$seed bb)" -v b="$(in_domain base-dense-s$seed bb)" 'BEGIN { printf "%.17g", a - b }')
     check "a dense model forgets, seed $seed" same "$(told "a dense model trained on" $seed)" "$want"
-    want=$(awk -v a="$(told "new experts forget less than a dense" $seed)" -v b="$want" 'BEGIN { printf "%.17g", a + b }')
-    check "new experts forget, seed $seed" same "$(told "new experts: the old languages" $seed)" "$want"
+    want=$(awk -v a="$(told "new experts, reviewed, forget less than a dense" $seed)" -v b="$want" 'BEGIN { printf "%.17g", a + b }')
+    check "new experts forget, seed $seed" same "$(told "new experts, reviewed: the old languages" $seed)" "$want"
 done
 for word in "Every way" "mixture, new experts" "JEET, a new trunk" "second added"; do
     check "report: $word" grep -q "$word" grown/report.html
