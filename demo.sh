@@ -4,6 +4,7 @@
 #
 #     ./demo.sh                  English, French, German and Python from Debian packages (Debian only)
 #     ./demo.sh --text FOLDER    your own text: FOLDER/<domain>/ holds the files of each domain
+#     ./demo.sh --text FOLDER --newcomer FOLDER/<domain>    and the text of one more, which is added to a mixture at the end
 #     ./demo.sh --quick          a few steps of everything: shows that it works, not what it can do
 #     ./demo.sh --seeds N        the students N times, from other initial values: is the difference chance?
 #     ./demo.sh --out DIR        results go to DIR instead of build/demo
@@ -12,15 +13,17 @@
 # one stopped, and stages whose inputs did not change are not run again.  The recipes are in demo/.
 set -eu
 began=$(date +%s)
-usage() { sed -n '5,9s/^# *//p' "$0" >&2; exit 2; }
+usage() { sed -n '5,10s/^# *//p' "$0" >&2; exit 2; }
 
 text=""
+newcomer=""
 quick=""
 out=""
 seeds=1
 while [ $# -gt 0 ]; do
     case $1 in
     --text) [ $# -ge 2 ] || usage; text=$(cd "$2" && pwd) || exit 2; shift ;;
+    --newcomer) [ $# -ge 2 ] || usage; newcomer=$(cd "$2" && pwd) || exit 2; shift ;;
     --out) [ $# -ge 2 ] || usage; mkdir -p "$2"; out=$(cd "$2" && pwd); shift ;;
     --seeds) [ $# -ge 2 ] || usage; seeds=$2; shift ;;
     --quick) quick=yes ;;
@@ -99,7 +102,10 @@ steps_of() { sed -n 's/.*steps: *\([0-9]*\).*/\1/p' "$1"; }
 teacher_steps=$(steps_of demo/teacher.yaml)
 student_steps=$(steps_of demo/student.yaml)
 expert_steps=$(steps_of demo/expert.yaml)
-[ -z "$quick" ] || { teacher_steps=12 student_steps=8 expert_steps=8; }
+life_steps=$(steps_of demo/life.yaml)
+newcomer_steps=$(steps_of demo/newcomer.yaml)
+review_steps=$(sed -n 's/.*review: *\([0-9]*\).*/\1/p' demo/newcomer.yaml)
+[ -z "$quick" ] || { teacher_steps=12 student_steps=8 expert_steps=8 life_steps=8 newcomer_steps=8 review_steps=1; }
 program=$(cksum <"$artel" | tr ' ' '-')
 before() { [ "$program" = "$(cat "$out/stamp/program" 2>/dev/null)" ] && [ -f "$out/stamp/$1" ]; }
 rate() { # RECIPE: tokens/s, measured
@@ -122,7 +128,8 @@ estimate() { # DOMAINS...
         done
     done
     # A step with a teacher adds the teacher's forward pass, a third of its own step.  The rest (data, measuring, samples)
-    # is worth about 3000 steps of a student; text from the network is counted as 30 s.
+    # is worth about 3000 steps of a student, the mixture and its newcomer about 2500; text from the network is counted as
+    # 30 s.
     awk -v teacher="$(rate demo/teacher.yaml)" -v student="$(rate demo/student-alone.yaml)" \
         -v t=$t -v taught=$taught -v plain=$plain -v fetch="$([ -n "$text" ] || [ -f "$out/stamp/corpus" ] || echo 30)" 'BEGIN {
         if (!teacher || !student) {
@@ -131,7 +138,7 @@ estimate() { # DOMAINS...
         }
         tokens = 4 * 128
         train = tokens * (t / teacher + (taught + plain) / student + taught / (3 * teacher))
-        whole = train + tokens * 3000 / student + fetch
+        whole = train + tokens * 5500 / student + fetch
         printf "a student trains at %.0f tokens/s here, the teacher at %.0f: ", student, teacher
         printf "about %.0f min from here, %.0f of them training", whole / 60 + 0.5, train / 60 + 0.5
     }'
@@ -146,6 +153,9 @@ if [ -z "$text" ]; then
     text=$out/corpus
     key=$key-$(cat tools/*_text.awk tools/translated_lines.awk | cksum | tr ' ' '-')
     stage corpus "$text" tools/corpus.sh sh tools/corpus.sh "$text"
+    stage corpus-es "$out/newcomer" tools/corpus_languages.sh \
+        sh tools/corpus.sh --languages es --sources descriptions,man -o "$out/newcomer"
+    newcomer=$out/newcomer/es
 fi
 key=$key-$program
 domains=""
@@ -449,6 +459,32 @@ report() {
 }
 stage report "$out/report.html" "" report
 
+# ---- the life of a module ---------------------------------------------------------------------------------------------
+
+# A mixture learns a language more; what it knew stays to the bit where the new experts are left out.  They are shipped as one
+# file, and dropped again.
+grow() {
+    rm -rf "$out/grown.run"
+    "$artel" extend "$out/mixture/model" demo/newcomer.yaml -o "$out/grown" --require bit-identical --json \
+        --set data.train="$out/five" --set extend.name="$new" --set extend.review="$review_steps" \
+        $(lessons $newcomer_steps 7) >"$out/eval/grown.json"
+}
+drop() { "$artel" module drop "$out/grown" "$new" -o "$out/dropped" --certify --json >"$out/eval/dropped.json"; }
+if [ -n "$newcomer" ]; then
+    new=$(basename "$newcomer")
+    # shellcheck disable=SC2086
+    stage mixture "$out/mixture" demo/life.yaml \
+        "$artel" train demo/life.yaml -o "$out/mixture" --set data.train="$out/data" $(lessons $life_steps 7)
+    # shellcheck disable=SC2086
+    stage five "$out/five" "" "$artel" data build $sources --domain "$new=$newcomer" --tokenizer "$out/data/tokenizer.json" \
+        --max-diff 5 --split 0.9,0.05,0.05 -o "$out/five"
+    stage grown "$out/grown" demo/newcomer.yaml grow
+    stage shipped "$out/$new.safetensors" "" "$artel" module export "$out/grown" "$new" -o "$out/$new.safetensors"
+    stage dropped "$out/dropped" "" drop
+    cmp -s "$out/dropped/model.safetensors" "$out/mixture/model/model.safetensors" ||
+        fail "without $new the mixture is another one than before"
+fi
+
 # ---- the table ------------------------------------------------------------------------------------------------------
 
 echo
@@ -498,5 +534,18 @@ for d in $domains; do
     cat "$out/samples/$d-0.8-1.txt"
     echo
 done
+# change DOMAIN: before and after, of the losses of documents, with the new experts
+change() {
+    tr '{' '\n' <"$out/eval/grown.json" | sed -n "/\"domain\":\"$1\"/s/.*\"before\":\([^,]*\),\"after\":\([^,]*\),.*/\1 \2/p" |
+        awk '{ printf "%.2f -> %.2f", $1, $2 }'
+}
+if [ -n "$newcomer" ]; then
+    echo
+    echo "A life: $new is added to a mixture of the other $count ($(field "$out/eval/grown.json" parameters) parameters more; the rest is frozen)."
+    echo "Without the new experts every answer has the bits it had.  With them, nats a token: $new $(change "$new");"
+    for d in $domains; do printf '%s %s; ' "$d" "$(change "$d")"; done
+    printf '\nThe module is one file, %s, %s bytes; dropped again it leaves the mixture as it was, byte for byte.\n' \
+        "$out/$new.safetensors" "$(wc -c <"$out/$new.safetensors")"
+fi
 echo
 say "the model is $out/model, the report $out/report.html; $(($(date +%s) - began)) s"

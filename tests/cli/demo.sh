@@ -54,6 +54,23 @@ run 0 ./demo.sh --quick --text "$work/text" --out "$out"
 prints "demo: teacher: done before"
 prints "demo: report: done before"
 
+# Without the text of a newcomer there is no mixture.
+check "no mixture" test ! -e "$out/mixture"
+mkdir -p "$work/new/latein"
+for f in "$work"/text/english/*; do tr a-m n-z <"$f" >"$work/new/latein/${f##*/}"; done
+run 0 ./demo.sh --quick --text "$work/text" --newcomer "$work/new/latein" --out "$out"
+prints "demo: report: done before"
+prints "A life: latein is added to a mixture of the other 2"
+check "losses of all" sh -c "grep -Eq 'nats a token: latein [0-9.]+ -> [0-9.]+;' '$work/.out' && grep -Eq '^deutsch [0-9.]+ -> [0-9.]+; english ' '$work/.out'"
+check "its file" test -s "$out/latein.safetensors" -a -s "$out/eval/dropped.json"
+check "a review" grep -q '"review_tokens":' "$out/eval/grown.json"
+rm -r "$out/dropped"
+cp "$out/mixture/model/model.safetensors" "$work/mixture"
+printf 'x' >>"$out/mixture/model/model.safetensors"
+run 1 ./demo.sh --quick --text "$work/text" --newcomer "$work/new/latein" --out "$out"
+says "without latein the mixture is another one than before"
+cp "$work/mixture" "$out/mixture/model/model.safetensors"
+
 # A result that is gone is made again, and is the same.
 cksum <"$out/dense/model/model.safetensors" >"$work/before"
 rm -r "$out/dense"
