@@ -1,4 +1,4 @@
-/* cmd_module.c - artel module ls | show | export | add | drop | merge. */
+/* cmd_module.c - artel module ls | show | export | add | drop | merge | verify. */
 #include "artel.h"
 #include "opt.h"
 #include "printable.h"
@@ -80,10 +80,17 @@ static void draw_passport(void *user, const char *json) {
     cJSON_Delete(row);
 }
 
+static void draw_chain(const cJSON *o) {
+    const cJSON *link = NULL;
+    cJSON_ArrayForEach(link, cJSON_GetObjectItemCaseSensitive(o, "chain"))
+        printf("  %-9s %-20s recorded %.12s, found %.12s\n", row_text(link, "what"),
+               row_text(link, "name"), row_text(link, "recorded"), row_text(link, "found"));
+}
+
 static void draw_event(void *user, const char *json) {
     (void)user;
     cJSON *o = printable_row(json, stdout);
-    const cJSON *exact = cJSON_GetObjectItemCaseSensitive(o, "exact"), *link = NULL;
+    const cJSON *exact = cJSON_GetObjectItemCaseSensitive(o, "exact");
     if (cJSON_HasObjectItem(o, "added")) {
         printf("%s: %.0f modules added\n", row_text(o, "model"), row_number(o, "added"));
     } else if (cJSON_HasObjectItem(o, "file")) {
@@ -92,9 +99,7 @@ static void draw_event(void *user, const char *json) {
         printf("%s: %s %s, id %.0f, digest %.12s\n", row_text(o, "model"), row_text(o, "what"),
                row_text(o, "module"), row_number(o, "id"), row_text(o, "digest"));
     }
-    cJSON_ArrayForEach(link, cJSON_GetObjectItemCaseSensitive(o, "chain"))
-        printf("  %-6s %-16s recorded %.12s, found %.12s\n", row_text(link, "what"),
-               row_text(link, "name"), row_text(link, "recorded"), row_text(link, "found"));
+    draw_chain(o);
     if (exact)
         printf("%.0f logits are the same to the bit as with the module excluded\n",
                row_number(o, "compared_logits"));
@@ -102,6 +107,23 @@ static void draw_event(void *user, const char *json) {
         printf("exact: what is left is, bit for bit, the model that never saw the module's data\n");
     else if (exact)
         printf("not exact: %s\n", row_text(o, "reason"));
+    cJSON_Delete(o);
+}
+
+static void draw_verified(void *user, const char *json) {
+    (void)user;
+    cJSON *o = printable_row(json, stdout);
+    const bool whole = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "whole"));
+    draw_chain(o);
+    if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "verified")))
+        printf("%s: module %s is not verified\n", row_text(o, "file"), row_text(o, "module"));
+    else if (whole)
+        printf("%s: module %s, made again in %.0f steps, has the same bits and the same passport\n",
+               row_text(o, "file"), row_text(o, "module"), row_number(o, "steps"));
+    else
+        printf("%s: module %s, made again to step %.0f of %.0f, had the same bits there\n",
+               row_text(o, "file"), row_text(o, "module"), row_number(o, "steps"),
+               row_number(o, "of"));
     cJSON_Delete(o);
 }
 
@@ -231,6 +253,39 @@ static int module_merge(int argc, char **argv) {
     return rc;
 }
 
+static int module_verify(int argc, char **argv) {
+    ui u = {0};
+    const char *data = NULL, *base = NULL, *run = NULL;
+    int64_t steps = 0;
+    const opt table[] = {
+        {"data", 0, OPT_STRING, &data, OPT_REQUIRED, "DIR", "the data set it was trained on", 0, 0},
+        {"base", 0, OPT_STRING, &base, "", "MODEL",
+         "a model with its base and the modules it was trained beside; of MODEL NAME: MODEL", 0, 0},
+        {"steps", 0, OPT_INT, &steps, "0", "N", "only what its first steps show; 0: all of it", 0,
+         1e12},
+        {"run", 0, OPT_STRING, &run, "module.verify", "DIR",
+         "folder to work in; removed in the end, and kept by Ctrl-C for the same call", 0, 0},
+        UI_OPTIONS(&u),
+        {0},
+    };
+    const opt_verb verb = {
+        "module verify",
+        "MODEL NAME | FILE",
+        1,
+        2,
+        "Makes a module again from its passport and compares digests: exit code 1 where\n"
+        "it is not what its passport says, or base or data are not those it was made of.",
+        table};
+    int rc = opt_parse(&verb, &argc, argv);
+    if (rc < 0 && argc < 2 && !*base) rc = ui_usage("module verify", "of a FILE: --base MODEL");
+    if (rc < 0 && !ui_open(&u, "module verify")) rc = 1;
+    if (rc < 0)
+        rc = ui_close(&u, artel_module_verify(u.a, argv[0], argc > 1 ? argv[1] : NULL, data,
+                                              *base ? base : NULL, run, steps,
+                                              u.json ? ui_json : draw_verified, &u));
+    return rc;
+}
+
 int cmd_module(int argc, char **argv) {
     static const opt_sub table[] = {
         {"ls", "the modules of a model", module_ls},
@@ -239,6 +294,7 @@ int cmd_module(int argc, char **argv) {
         {"add", "a model with one module more", module_add},
         {"drop", "a model without a module, and whether the removal is exact", module_drop},
         {"merge", "the modules of two models of one base", module_merge},
+        {"verify", "makes a module again from its passport, and compares", module_verify},
         {0},
     };
     return opt_dispatch("artel module", table, argc, argv);

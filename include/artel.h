@@ -364,6 +364,15 @@ ARTEL_API artel_status artel_module_drop(artel *a, const char *model, const char
 ARTEL_API artel_status artel_module_merge(artel *a, const char *model, const char *other,
                                           const char *out, artel_emit emit, void *user);
 
+/** Makes a module again from its passport and compares: all of it, or what its first `steps` show (0: all).  model: a
+    module's file with name NULL, or a folder and the name of a module in it; data: the data set it was trained on;
+    base: a mixture with its base and the modules that were there, NULL: `model`; run: a folder to work in, which is removed in the end, and
+    kept by Ctrl-C for the same call.  Emits {"module","file","verified","whole","steps","of","digest","reason": why not,"chain": the
+    digests compared}.  ARTEL_MISMATCH: it is not verified, and the message says what was expected and found. */
+ARTEL_API artel_status artel_module_verify(artel *a, const char *model, const char *name,
+                                           const char *data, const char *base, const char *run,
+                                           int64_t steps, artel_emit emit, void *user);
+
 /** Which experts answer, of a composed model or of one whose trunks share an embedding.  All zero: the one
     whom the router chooses, with the common trunk where there is one. */
 typedef struct artel_who {

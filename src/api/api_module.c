@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "base/file.h"
 #include "infer/life.h"
+#include "train/verify.h"
 #include <string.h>
 
 static artel_status emit_value(artel *a, const cJSON *v, artel_emit emit, void *user) {
@@ -136,4 +137,50 @@ artel_status artel_module_merge(artel *a, const char *model, const char *other, 
     at_json_put_string(&j, "model", out);
     at_json_put_number(&j, "added", (double)added);
     return at_emit(a, emit, user, &j);
+}
+
+/* The file of a module of a folder, from the heap; NULL: the reason is kept. */
+static char *file_of(at_ctx *c, const char *model, const char *name) {
+    at_members l = {0};
+    char *path = NULL;
+    at_status s = at_members_read(c, model, &l);
+    const int i = s == AT_OK ? at_member_find(&l, name) : -1;
+    if (s == AT_OK && i < 0) s = at_error(c, AT_ARG, "%s has no module `%.80s`", model, name);
+    if (s == AT_OK) path = at_join(c, model, l.item[i].file);
+    at_members_close(&l);
+    return path;
+}
+
+static artel_status say_verified(artel *a, const at_verify_options *o, const at_verification *v,
+                                 at_status s, artel_emit emit, void *user) {
+    char reason[AT_MESSAGE_MAX];
+    at_json j;
+    (void)snprintf(reason, sizeof reason, "%s", a->ctx.message);
+    at_json_open(&j, &a->ctx);
+    at_json_put_string(&j, "module", v->name);
+    at_json_put_string(&j, "file", o->file);
+    at_json_put_bool(&j, "verified", v->holds);
+    at_json_put_bool(&j, "whole", v->whole);
+    at_json_put_number(&j, "steps", (double)v->steps);
+    at_json_put_number(&j, "of", (double)v->of);
+    at_json_put_string(&j, "digest", v->digest);
+    if (s != AT_OK) at_json_put_string(&j, "reason", reason);
+    at_json_put_value(&j, "chain", v->chain);
+    const artel_status told = at_emit(a, emit, user, &j);
+    return s == AT_OK ? told : at_answer(a, at_error(&a->ctx, s, "%s", reason));
+}
+
+artel_status artel_module_verify(artel *a, const char *model, const char *name, const char *data,
+                                 const char *base, const char *run, int64_t steps, artel_emit emit,
+                                 void *user) {
+    at_verification v = {0};
+    char *file = name ? file_of(&a->ctx, model, name) : at_strdup(&a->ctx, model);
+    if (!file) return at_answer(a, a->ctx.status);
+    const at_verify_options o = {file, data, base ? base : model, run, steps};
+    const at_status s = at_module_verify(&a->ctx, &o, &v);
+    const artel_status answer =
+        s == AT_OK || s == AT_MISMATCH ? say_verified(a, &o, &v, s, emit, user) : at_answer(a, s);
+    at_verification_close(&v);
+    at_free(file);
+    return answer;
 }

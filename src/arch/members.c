@@ -282,20 +282,42 @@ at_status at_member_open(at_ctx *c, const at_members *l, int i, const at_banks *
 
 /* ---- writing one ------------------------------------------------------------------------------------ */
 
-static at_status add_slot(at_ctx *c, at_st_writer *w, const at_store *s, const at_bank *b,
-                          int64_t slot, int64_t as) {
+static at_status give_slot(const at_store *s, const at_bank *b, int64_t slot, int64_t as,
+                           at_tensor_fn f, void *user) {
     at_param_entry *e[AT_BANK_PARTS + 1];
     char name[320];
     const int n = at_bank_slot(b, slot, e);
     at_status status = AT_OK;
     for (int i = 0; i < n && status == AT_OK; i++) {
         const char *end, *at = number_of(e[i]->path, &end);
-        const at_st_tensor t = at_checkpoint_tensor(s, e[i], AT_SLAB_VALUE);
+        at_st_tensor t = at_checkpoint_tensor(s, e[i], AT_SLAB_VALUE);
         (void)snprintf(name, sizeof name, "%.*s+%lld%s", (int)(at - e[i]->path), e[i]->path,
                        (long long)as, end);
-        status = at_st_writer_add(c, w, name, t.dtype, t.rank, t.dim, t.data);
+        t.name = name;
+        status = f(user, &t, &t, 1);
     }
     return status;
+}
+
+at_status at_member_each(const at_store *s, const at_banks *banks, const int64_t *first,
+                         const int64_t *n, at_tensor_fn f, void *user) {
+    at_status status = AT_OK;
+    for (int64_t b = 0; b < banks->n; b++)
+        for (int64_t i = 0; i < n[b] && status == AT_OK; i++)
+            status = give_slot(s, &banks->bank[b], first[b] + i, i, f, user);
+    return status;
+}
+
+typedef struct {
+    at_ctx *c;
+    at_st_writer *w;
+} writing;
+
+static at_status add_tensor(void *user, const at_st_tensor *t, const at_st_tensor *part,
+                            int64_t parts) {
+    const writing *o = user;
+    (void)parts;
+    return at_st_writer_add(o->c, o->w, t->name, t->dtype, t->rank, t->dim, part->data);
 }
 
 at_status at_member_write(at_ctx *c, const at_store *s, const at_banks *banks, const int64_t *first,
@@ -304,9 +326,7 @@ at_status at_member_write(at_ctx *c, const at_store *s, const at_banks *banks, c
     at_status status = at_st_writer_open(c, path, &w);
     for (; status == AT_OK && meta && meta[0]; meta += 2)
         status = at_st_writer_meta(c, w, meta[0], meta[1]);
-    for (int64_t b = 0; b < banks->n; b++)
-        for (int64_t i = 0; i < n[b] && status == AT_OK; i++)
-            status = add_slot(c, w, s, &banks->bank[b], first[b] + i, i);
+    if (status == AT_OK) status = at_member_each(s, banks, first, n, add_tensor, &(writing){c, w});
     if (status == AT_OK) status = at_st_writer_commit(c, w);
     at_st_writer_close(w);
     return status;

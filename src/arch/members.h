@@ -59,6 +59,10 @@ uint64_t at_members_mask(const at_members *l, const bool *use);
 at_status at_members_check(at_ctx *c, const at_members *l, const at_banks *banks, uint64_t mask,
                            const char *where);
 
+/** Calls f for each tensor of slots first[i] ... first[i] + n[i] - 1 of bank i, under the name that it has in a
+    module's file.  Stops at the first failure. */
+at_status at_member_each(const at_store *s, const at_banks *banks, const int64_t *first,
+                         const int64_t *n, at_tensor_fn f, void *user);
 /** Writes slots first[i] ... first[i] + n[i] - 1 of bank i as a module's file.  meta: see at_checkpoint_save. */
 at_status at_member_write(at_ctx *c, const at_store *s, const at_banks *banks, const int64_t *first,
                           const int64_t *n, const char *path, const char *const *meta);

@@ -22,6 +22,7 @@ typedef struct {
     item *item;
     int64_t n, cap;
     const at_store *known; /* of at_digest_shared */
+    bool to_the_end;       /* whatever Ctrl-C says */
 } items;
 
 /* A name without the optional prefix. */
@@ -146,7 +147,8 @@ static at_status digest(items *l, const char *path, at_digest *out) {
     for (int64_t i = 0; i < l->n && s == AT_OK; i++) {
         if (i && !strcmp(l->item[i].name, l->item[i - 1].name))
             s = at_error(c, AT_FORMAT, "%s: tensor `%.200s` is there twice", path, l->item[i].name);
-        if (s == AT_OK && at_interrupted(c)) s = at_error(c, AT_INTERRUPTED, "interrupted");
+        if (s == AT_OK && !l->to_the_end && at_interrupted(c))
+            s = at_error(c, AT_INTERRUPTED, "interrupted");
         if (s == AT_OK) s = put_item(c, &h, &l->item[i], &out->values);
     }
     at_sha256_final(&h, bytes);
@@ -204,6 +206,15 @@ at_status at_digest_slot(at_ctx *c, at_model *m, const at_bank *b, int64_t slot,
     if (s == AT_OK) s = digest(&l, "the model", out);
     items_close(&l);
     return s;
+}
+
+at_status at_digest_member(at_ctx *c, const at_store *s, const at_banks *banks,
+                           const int64_t *first, const int64_t *n, at_digest *out) {
+    items l = {.c = c, .group = "", .to_the_end = true};
+    at_status status = at_member_each(s, banks, first, n, add, &l);
+    if (status == AT_OK) status = digest(&l, "the module", out);
+    items_close(&l);
+    return status;
 }
 
 static at_status of_folder(at_ctx *c, const char *path, at_digest *out) {

@@ -30,5 +30,9 @@ at_status at_digest_experts(at_ctx *c, const at_lm *m, const at_lm *known, at_di
 at_status at_digest_model(at_ctx *c, const at_model *m, at_digest *out);
 /** Of the parameters of one slot of a bank, its row of the router among them, under their own paths. */
 at_status at_digest_slot(at_ctx *c, at_model *m, const at_bank *b, int64_t slot, at_digest *out);
+/** Of slots first[i] ... first[i] + n[i] - 1 of bank i: what at_digest_of says of the file that at_member_write makes
+    of them.  It is made in any case: no Ctrl-C ends it. */
+at_status at_digest_member(at_ctx *c, const at_store *s, const at_banks *banks,
+                           const int64_t *first, const int64_t *n, at_digest *out);
 
 #endif

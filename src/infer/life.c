@@ -283,6 +283,102 @@ at_status at_module_reseal(at_ctx *c, const char *dir, const char *file, const a
     return s;
 }
 
+/* ---- what a module was trained beside ------------------------------------------------------------------- */
+
+void at_life_link(at_json *j, const char *what, const char *name, const char *recorded,
+                  const char *found) {
+    at_json_begin_object(j, NULL);
+    at_json_put_string(j, "what", what);
+    at_json_put_string(j, "name", name);
+    at_json_put_string(j, "recorded", recorded);
+    at_json_put_string(j, "found", found);
+    at_json_end(j);
+}
+
+/* A module of the model with the digest that is recorded, or -1; *instead: what the one of this name has. */
+static int find_digest(const at_members *l, const char *name, const char *digest,
+                       const char **instead) {
+    *instead = "none";
+    for (int i = 0; i < l->n; i++)
+        if (!strcmp(digest_in(passport_of(&l->item[i])), digest)) return i;
+    const int i = at_member_find(l, name);
+    if (i >= 0) *instead = digest_in(passport_of(&l->item[i]));
+    return -1;
+}
+
+/* One of those it was trained beside, into the folder. */
+static at_status put_beside(at_ctx *c, const char *model, const char *file, const cJSON *told,
+                            const at_members *l, const at_digest *base, const char *dir,
+                            at_json *links) {
+    const char *name, *digest, *instead;
+    char rel[160];
+    int64_t id;
+    at_module_file f = {0};
+    at_members here = {0};
+    cJSON *entry = NULL;
+    char *from = NULL, *to = NULL;
+    at_status s = at_json_string(c, file, told, "name", &name);
+    if (s == AT_OK) s = at_json_string(c, file, told, "digest", &digest);
+    if (s == AT_OK) s = at_json_int(c, file, told, "id", 1, (int64_t)1 << 52, &id);
+    if (s == AT_OK && !at_name_ok(name))
+        s = at_error(c, AT_FORMAT, "%s: field \"name\" of a module beside: found `%.80s`", file,
+                     name);
+    if (s != AT_OK) return s;
+    const int i = find_digest(l, name, digest, &instead);
+    at_life_link(links, "module", name, digest, i >= 0 ? digest : instead);
+    if (i < 0)
+        return at_error(c, AT_MISMATCH,
+                        "%s: it was trained beside module `%s` with digest %.12s, %s has %.12s",
+                        file, name, digest, model, instead);
+    (void)snprintf(rel, sizeof rel, "modules/%03" PRId64 "-%.64s.safetensors", id, name);
+    from = at_join(c, model, l->item[i].file);
+    to = at_join(c, dir, rel);
+    s = from && to ? at_module_file_open(c, from, &f) : AT_OOM;
+    if (s == AT_OK) s = at_copy_file(c, from, to);
+    if (s == AT_OK) s = at_members_read(c, dir, &here);
+    if (s == AT_OK) s = (entry = new_entry(c, &f, id, name, rel)) ? AT_OK : AT_OOM;
+    if (s == AT_OK)
+        s = write_record(c, dir, &here, base, NULL, entry, &(happened){"add", name, digest, id});
+    cJSON_Delete(entry);
+    at_module_file_close(&f);
+    at_members_close(&here);
+    at_free(from);
+    at_free(to);
+    return s;
+}
+
+at_status at_module_beside(at_ctx *c, const char *model, const char *file, const at_module_file *f,
+                           const char *dir, at_json *links) {
+    at_lm *m = NULL;
+    at_members l = {0};
+    at_digest base = {0};
+    const cJSON *of = cJSON_GetObjectItemCaseSensitive(f->passport, "base"), *told = NULL;
+    char *modules = at_join(c, dir, "modules");
+    at_status s = modules ? open_mixture(c, model, &m) : AT_OOM;
+    const char *hash = s == AT_OK && m->hash ? m->hash : "";
+    if (s == AT_OK) s = at_base_digest(c, model, &base);
+    if (s == AT_OK) at_life_link(links, "base", "base", f->base, base.hex);
+    if (s == AT_OK) at_life_link(links, "tokenizer", "tokenizer", f->tokenizer, hash);
+    if (s == AT_OK && strcmp(f->base, base.hex) != 0)
+        s = at_error(c, AT_MISMATCH,
+                     "%s: it was trained on a base with digest %.12s, that of %s has %.12s", file,
+                     f->base, model, base.hex);
+    if (s == AT_OK && strcmp(f->tokenizer, hash) != 0)
+        s = at_error(c, AT_MISMATCH, "%s: it was trained with tokenizer %.12s, %s has %.12s", file,
+                     f->tokenizer, model, *hash ? hash : "none");
+    at_lm_close(m);
+    if (s == AT_OK) s = at_members_read(c, model, &l);
+    if (s == AT_OK) s = at_module_copy_model(c, model, dir);
+    if (s == AT_OK) s = at_remove_tree(c, modules);
+    if (s == AT_OK) s = at_make_dir(c, modules);
+    if (s == AT_OK) s = write_record(c, dir, &(at_members){0}, &base, NULL, NULL, NULL);
+    cJSON_ArrayForEach(told, cJSON_GetObjectItemCaseSensitive(of, "modules")) if (s == AT_OK) s =
+        put_beside(c, model, file, told, &l, &base, dir, links);
+    at_members_close(&l);
+    at_free(modules);
+    return s;
+}
+
 /* ---- a new folder --------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -406,16 +502,6 @@ void at_removal_close(at_removal *r) {
     *r = (at_removal){0};
 }
 
-static void put_link(at_json *j, const char *what, const char *name, const char *recorded,
-                     const char *found) {
-    at_json_begin_object(j, NULL);
-    at_json_put_string(j, "what", what);
-    at_json_put_string(j, "name", name);
-    at_json_put_string(j, "recorded", recorded);
-    at_json_put_string(j, "found", found);
-    at_json_end(j);
-}
-
 static const char *text_in(const cJSON *o, const char *key) {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
     return cJSON_IsString(v) ? v->valuestring : "";
@@ -446,7 +532,7 @@ static at_status look(at_ctx *c, const char *dir, const at_members *l, int gone,
     r->holds = true;
     at_json_open_value(&j, c);
     at_json_begin_list(&j, NULL);
-    put_link(&j, "base", "base", text_in(trained, "digest"), base->hex);
+    at_life_link(&j, "base", "base", text_in(trained, "digest"), base->hex);
     if (strcmp(text_in(trained, "digest"), base->hex) != 0)
         doubt(r, "the base is not the one that module `%s` was trained on%s", name, "");
     if (strcmp(text_in(passport, "trained"), "alone") != 0)
@@ -458,7 +544,7 @@ static at_status look(at_ctx *c, const char *dir, const at_members *l, int gone,
         char *file = at_join(c, dir, l->item[i].file);
         s = file ? at_digest_of(c, file, &d) : AT_OOM;
         at_free(file);
-        put_link(&j, "module", l->item[i].name, digest_in(passport_of(&l->item[i])), d.hex);
+        at_life_link(&j, "module", l->item[i].name, digest_in(passport_of(&l->item[i])), d.hex);
         if (strcmp(digest_in(passport_of(&l->item[i])), d.hex) != 0)
             doubt(r, "module `%s` is not the one that its passport describes%s", l->item[i].name,
                   "");

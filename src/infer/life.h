@@ -47,6 +47,14 @@ at_status at_module_put(at_ctx *c, const char *dir, const char *shown, const cha
 at_status at_module_reseal(at_ctx *c, const char *dir, const char *file, const at_digest *base);
 /** Copies a model's folder into one that is being made, but for certificate.json. */
 at_status at_module_copy_model(at_ctx *c, const char *model, const char *dir);
+/** Fills the new folder `dir` with the base of `model` and those of its modules that the passport of `f` says were there when
+    it was trained, in that order and with those numbers, whatever else is in `model`.  links: what was compared goes
+    into this open list (at_life_link).  AT_MISMATCH: another base, another tokenizer, or one of them is not there. */
+at_status at_module_beside(at_ctx *c, const char *model, const char *file, const at_module_file *f,
+                           const char *dir, at_json *links);
+/** {"what","name","recorded","found"}, into an open list: two digests that were compared. */
+void at_life_link(at_json *j, const char *what, const char *name, const char *recorded,
+                  const char *found);
 /** The module's file, byte for byte. */
 at_status at_module_export(at_ctx *c, const char *model, const char *name, const char *out);
 /** The modules of `other`, which has the same base, that `model` does not have, too.  *added: how many. */

@@ -32,7 +32,8 @@ at_status at_fit_steps(at_trainer *t, const at_fit_events *e) {
     const at_score_fn score = e->score ? e->score : unheard;
     int64_t saved = p->step ? p->step : -1;
     at_status s = AT_OK;
-    while (p->step < r->train.steps && s == AT_OK && !done(l) && !at_interrupted(t->ctx)) {
+    const int64_t end = e->stop && e->stop < r->train.steps ? e->stop : r->train.steps;
+    while (p->step < end && s == AT_OK && !done(l) && !at_interrupted(t->ctx)) {
         at_step_report rep;
         if ((s = at_trainer_step(t, &rep)) != AT_OK) return s;
         if (e->step) s = e->step(e->user, &rep);
@@ -45,7 +46,7 @@ at_status at_fit_steps(at_trainer *t, const at_fit_events *e) {
             saved = p->step;
         }
     }
-    if (s != AT_OK || p->step == r->train.steps || done(l)) return s;
+    if (s != AT_OK || p->step >= end || done(l)) return s;
     if (e->save && p->step > 0 && saved != p->step) s = e->save(e->user);
     if (s != AT_OK) return s;
     return at_error(t->ctx, AT_INTERRUPTED,

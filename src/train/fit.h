@@ -14,6 +14,8 @@ typedef struct at_fit_events {
     at_score_fn score;
     at_status (*save)(void *user); /* where the recipe says so, at the end, and when interrupted */
     void *user;
+    int64_t
+        stop; /* the steps end after this one, without a validation or a checkpoint; 0: at the recipe's end */
 } at_fit_events;
 
 /** The model that a recipe begins with, for data that is open. */

@@ -121,7 +121,7 @@ static at_status read_slots(growth *w) {
 static at_status read_keys(growth *w) {
     at_status s = bind(w, w->f);
     if (s != AT_OK) return s;
-    if (at_conf_has(w->f, "model") || at_conf_has(w->f, "init"))
+    if (!w->told && (at_conf_has(w->f, "model") || at_conf_has(w->f, "init")))
         return at_conf_error(w->c, w->f, at_conf_has(w->f, "model") ? "model" : "init",
                              "the model that is extended is what the run begins with");
     if (!at_name_ok(w->k.name) || !strcmp(w->k.name, "all") || !strcmp(w->k.name, "none") ||
@@ -241,11 +241,18 @@ static at_status run_training(growth *w, at_conf *f, const char *run, at_train_r
     char *before = at_join(w->c, run, "checkpoints");
     const at_train_options how = {.resume = before && at_is_dir(before),
                                   .distilling = at_conf_has(f, "distill"),
-                                  .rows = w->k.decay};
+                                  .rows = w->k.decay,
+                                  .stop = w->stop ? w->stop - w->before : 0,
+                                  .step = growth_note,
+                                  .user = w};
     const at_status s = before ? at_train(w->c, f, run, &how, r) : AT_OOM;
     at_free(before);
+    if (s == AT_OK) w->before += r->progress.step;
     return s;
 }
+
+/* Whether as many steps are made as there are to be. */
+static bool enough(const growth *w) { return w->stop && w->before >= w->stop; }
 
 static at_status train(growth *w) {
     char *start = in_run(w, "start");
@@ -256,8 +263,9 @@ static at_status train(growth *w) {
     if (s == AT_OK) s = set(w, w->f, "init", &start, 1, false);
     if (s == AT_OK) s = set(w, w->f, "data.domains", &w->k.name, 1, true);
     if (s == AT_OK) s = freeze(w, w->f, w->k.free == FREE_ROUTER);
+    if (s == AT_OK) s = growth_note_open(w);
     if (s == AT_OK) s = run_training(w, w->f, w->run, &r);
-    if (s == AT_OK) w->steps = r.progress.step;
+    if (s == AT_OK) w->steps = w->before;
     at_free(start);
     return s;
 }
@@ -278,7 +286,7 @@ static at_status review(growth *w) {
     if (s == AT_OK) s = at_conf_set(w->c, f, steps, "artel extend");
     if (s == AT_OK) s = freeze(w, f, true);
     if (s == AT_OK) s = run_training(w, f, run, &r);
-    if (s == AT_OK) w->steps += r.progress.step;
+    if (s == AT_OK) w->steps = w->before;
     at_conf_close(f);
     at_free(recipe);
     at_free(model);
@@ -351,13 +359,37 @@ static at_status fill(growth *w, const char *dir, const char *slots) {
 static at_status deliver(growth *w, const char *out) {
     char *bare = at_path_trim(w->c, out), *dir = NULL, *slots = in_run(w, "slots.safetensors");
     at_status s = bare && slots ? write_slots(w, slots) : AT_OOM;
-    if (s == AT_OK) s = at_base_digest(w->c, w->source, &w->out->base);
     if (s == AT_OK) s = at_partial_dir(w->c, bare, &dir);
     if (s == AT_OK) s = fill(w, dir, slots);
     if (s == AT_OK) s = at_partial_commit(w->c, dir, bare);
     at_partial_drop(w->c, dir);
     at_free(bare);
     at_free(slots);
+    return s;
+}
+
+static at_status make(growth *w, const char *out) {
+    at_ctx *c = w->c;
+    at_growth *result = w->out;
+    *result = (at_growth){0};
+    at_status s = AT_OK;
+    if (!(w->promise = at_calloc(c, (size_t)w->n_require + 1, sizeof *w->promise))) s = AT_OOM;
+    for (int i = 0; i < w->n_require && s == AT_OK; i++)
+        s = at_prune_promise_read(c, w->require[i], &w->promise[i]);
+    if (s == AT_OK) s = read_keys(w);
+    if (s == AT_OK) s = at_check_new_dir(c, out);
+    if (s == AT_OK) s = check_data(w);
+    if (s == AT_OK) s = growth_check_domains(w);
+    if (s == AT_OK) s = at_lm_finite(c, w->old);
+    if (s == AT_OK) s = at_base_digest(c, w->source, &result->base);
+    if (s == AT_OK) (void)snprintf(result->name, sizeof result->name, "%s", w->k.name);
+    if (s == AT_OK) s = train(w);
+    if (s == AT_OK && w->k.review && !enough(w)) s = review(w);
+    if (s == AT_OK && !w->stop) s = deliver(w, out);
+    at_dataset_close(w->set);
+    cJSON_Delete(w->digests);
+    at_free(w->more);
+    at_free(w->promise);
     return s;
 }
 
@@ -372,22 +404,21 @@ at_status at_grow(at_ctx *c, at_conf *f, const char *model, at_lm *old, const ch
                 .require = require,
                 .n_require = n_require,
                 .out = result};
-    *result = (at_growth){0};
-    at_status s = AT_OK;
-    if (!(w.promise = at_calloc(c, (size_t)n_require + 1, sizeof *w.promise))) s = AT_OOM;
-    for (int i = 0; i < n_require && s == AT_OK; i++)
-        s = at_prune_promise_read(c, require[i], &w.promise[i]);
-    if (s == AT_OK) s = read_keys(&w);
-    if (s == AT_OK) s = at_check_new_dir(c, out);
-    if (s == AT_OK) s = check_data(&w);
-    if (s == AT_OK) s = growth_check_domains(&w);
-    if (s == AT_OK) s = at_lm_finite(c, old);
-    if (s == AT_OK) (void)snprintf(result->name, sizeof result->name, "%s", w.k.name);
-    if (s == AT_OK) s = train(&w);
-    if (s == AT_OK && w.k.review) s = review(&w);
-    if (s == AT_OK) s = deliver(&w, out);
-    at_dataset_close(w.set);
-    at_free(w.more);
-    at_free(w.promise);
-    return s;
+    return make(&w, out);
+}
+
+at_status growth_again(at_ctx *c, at_conf *f, const char *model, at_lm *old, const char *out,
+                       const char *run, const at_module_file *told, const char *file, int64_t stop,
+                       at_growth *result) {
+    growth w = {.c = c,
+                .f = f,
+                .source = model,
+                .run = run,
+                .old = old,
+                .m = old->expert[0].model,
+                .told = told,
+                .file = file,
+                .stop = stop,
+                .out = result};
+    return make(&w, out);
 }

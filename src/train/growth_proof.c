@@ -287,27 +287,30 @@ void at_growth_write(const at_growth *g, const char *model, at_json *j) {
     at_json_put_number(j, "review_share", g->review_share);
 }
 
-/* The recipe as it took effect, without the places of this machine. */
+/* The recipe as it took effect, without the places of this machine: of the run's file, which has a line for each
+   scalar, those of `init` and of `train` in `data`. */
 static void put_recipe(const growth *w, at_json *j) {
-    char *path = at_join(w->c, w->run, "recipe.yaml"), *start = at_join(w->c, w->run, "start");
+    char *path = at_join(w->c, w->run, "recipe.yaml");
     char *text = path ? at_read_file(w->c, path, (size_t)1 << 24, NULL) : NULL;
-    const char *const from[] = {start, w->data}, *const to[] = {"BASE", "DATA"};
-    for (int i = 0; i < 2 && text; i++) {
-        at_text t;
-        at_text_init(&t, w->c, 0);
-        const char *at = text;
-        for (const char *hit; from[i] && *from[i] && (hit = strstr(at, from[i]));
-             at = hit + strlen(from[i])) {
-            at_text_bytes(&t, at, (size_t)(hit - at));
-            at_text_add(&t, to[i]);
-        }
-        at_text_add(&t, at);
-        at_free(text);
-        text = at_text_take(&t);
+    bool data = false;
+    at_text t;
+    at_text_init(&t, w->c, 0);
+    for (const char *at = text; at && *at;) {
+        const size_t n = strcspn(at, "\n"), whole = n + (at[n] == '\n');
+        if (*at != ' ' && *at != '-') data = n == 5 && !strncmp(at, "data:", n);
+        if (!strncmp(at, "init: ", 6))
+            at_text_add(&t, "init: BASE\n");
+        else if (data && !strncmp(at, "  train: ", 9))
+            at_text_add(&t, "  train: DATA\n");
+        else
+            at_text_bytes(&t, at, whole);
+        at += whole;
     }
+    at_free(text);
+    text = text ? at_text_take(&t) : NULL;
+    at_text_close(&t);
     at_json_put_string(j, "recipe", text);
     at_free(path);
-    at_free(start);
     at_free(text);
 }
 
@@ -421,6 +424,7 @@ cJSON *growth_passport(const growth *w, const char *slots, bool measured) {
     at_json_put_number(&j, "seed", (double)w->seed);
     at_json_put_number(&j, "steps", (double)w->steps);
     put_recipe(w, &j);
+    at_json_put_value(&j, "digests", w->digests);
     at_json_end(&j);
     if (s == AT_OK) s = put_owned(w, slots, &j);
     if (measured) put_domains(w->out, &j, "evaluation");

@@ -81,20 +81,28 @@ static at_status open_run(loop *l, at_conf *f, const char *path) {
 
 /* ---- events ------------------------------------------------------------------------- */
 
+static int64_t last_step(const loop *l) {
+    const int64_t all = l->recipe.train.steps;
+    return l->o->stop && l->o->stop < all ? l->o->stop : all;
+}
+
 static void say_progress(loop *l, const at_step_report *r) {
     const double now = at_now();
     const at_train_state *p = &l->trainer.progress;
-    if (now - l->said < 0.2 && p->step < l->recipe.train.steps) return;
+    if (now - l->said < 0.2 && p->step < last_step(l)) return;
     l->said = now;
-    const double eta = p->seconds / (double)p->step * (double)(l->recipe.train.steps - p->step);
+    const double eta = p->seconds / (double)p->step * (double)(last_step(l) - p->step);
     at_log(l->c, AT_LOG_PROGRESS, "step %lld/%lld  loss %.4f  lr %.2e  %.0f tokens/s  eta %d:%02d",
-           (long long)p->step, (long long)l->recipe.train.steps, r->loss, r->lr,
+           (long long)p->step, (long long)last_step(l), r->loss, r->lr,
            (double)r->tokens / r->seconds, (int)(eta / 60), (int)eta % 60);
 }
 
 static at_status log_step(void *user, const at_step_report *r) {
     loop *l = user;
     const at_train_state *p = &l->trainer.progress;
+    const at_status told =
+        l->o->step ? l->o->step(l->o->user, l->model, p->step, l->recipe.train.steps) : AT_OK;
+    if (told != AT_OK) return told;
     at_json j;
     at_json_open(&j, l->c);
     at_json_put_number(&j, "step", (double)p->step);
@@ -206,9 +214,9 @@ at_status at_train(at_ctx *c, at_conf *recipe, const char *run, const at_train_o
     if (s == AT_OK) s = open_model(&l, recipe);
     if (s == AT_OK) s = open_teacher(&l);
     if (s == AT_OK) s = open_run(&l, recipe, run);
-    const at_fit_events events = {log_step, log_score, save, &l};
+    const at_fit_events events = {log_step, log_score, save, &l, o->stop};
     if (s == AT_OK) s = at_fit_steps(&l.trainer, &events);
-    if (s == AT_OK) s = finish(&l);
+    if (s == AT_OK && last_step(&l) == l.recipe.train.steps) s = finish(&l);
     out->progress = l.trainer.progress;
     at_trainer_close(&l.trainer);
     at_learner_close(&l.learner);

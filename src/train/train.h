@@ -8,6 +8,11 @@ typedef struct at_train_options {
     bool resume;
     bool distilling; /* the recipe has a section distill */
     double rows;     /* see at_aux.rows */
+    int64_t
+        stop; /* the run ends after this step, unfinished: there is no model; 0: at the recipe's end */
+    /* Told of each step that was made, of how many; NULL: nobody is.  An error ends the run. */
+    at_status (*step)(void *user, at_model *m, int64_t step, int64_t of);
+    void *user;
 } at_train_options;
 
 /** What a finished (or interrupted) run has to say; strings are not owned. */
