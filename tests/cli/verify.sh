@@ -47,10 +47,13 @@ run 0 "$ARTEL" extend run/model bb.yaml -o resumed -q --run more.run
 check "the same module, passport and all" cmp -s bb.safetensors resumed/modules/001-bb.safetensors
 
 # ---- a passport that was edited, of the same length ---------------------------------------------------
-edited() { # what it says, what it is made to say, what is found out
-    sed "s/$1/$2/" bb.safetensors >edited.safetensors
+sed 's/nseed: 5/nseed: 6/' bb.safetensors >edited.safetensors
+run 1 "$ARTEL" module verify edited.safetensors --data data --base run/model -q --steps 2
+says "edited.safetensors: altered: its metadata is not what was written"
+edited() { # and of the file's own hash there is nothing left: what it says, what it is made to say, what is found out
+    sed "s/$1/$2/; s/artel\.hash/other.hash/g" bb.safetensors >edited.safetensors
     check "nothing was edited: $1" sh -c '! cmp -s bb.safetensors edited.safetensors'
-    run 1 "$ARTEL" module verify edited.safetensors --data data --base run/model -q --steps 2
+    run 1 "$ARTEL" module verify edited.safetensors --data data --base run/model -q --steps "${4:-2}"
     says "$3"
     prints "edited.safetensors: module bb is not verified"
 }
@@ -59,7 +62,7 @@ edited '"seed\\":5' '"seed\\":6' "created.seed is 6, made again it is 5"
 edited 'lr: 0.02' 'lr: 0.03' "after step 1 its passport has digest"
 edited '"steps\\":12' '"steps\\":13' "created.steps is 13, made again it is 12"
 edited 'unknown' 'unknowm' "data.licences[0] is \`unknowm\`, made again it is \`unknown\`"
-edited '"documents\\":2' '"documents\\":3' "evaluation"
+edited '"documents\\":2' '"documents\\":3' "evaluation[0].documents is 3, made again it is 2" 0
 run 0 "$ARTEL" module verify bb.safetensors --data data --base run/model -q --steps 2
 
 # ---- other data, another base -------------------------------------------------------------------------
