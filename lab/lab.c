@@ -11,8 +11,8 @@
 #include <string.h>
 
 const char *const at_lab_scale_name[AT_LAB_SCALES] = {"quick", "full", "tiny"};
-const at_lab *const at_labs[] = {&at_lab_moduleformer, &at_lab_mome, &at_lab_mode, &at_lab_all,
-                                 &at_lab_clock,        &at_lab_grow, NULL};
+const at_lab *const at_labs[] = {&at_lab_moduleformer, &at_lab_mome, &at_lab_mode,  &at_lab_all,
+                                 &at_lab_clock,        &at_lab_grow, &at_lab_prune, NULL};
 
 static const at_lab *find(at_ctx *c, const char *name) {
     const char *known[16];

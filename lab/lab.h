@@ -38,7 +38,7 @@ typedef struct at_lab {
 /** NULL-terminated. */
 extern const at_lab *const at_labs[];
 extern const at_lab at_lab_moduleformer, at_lab_mome, at_lab_mode, at_lab_all, at_lab_clock,
-    at_lab_grow;
+    at_lab_grow, at_lab_prune;
 
 /** The data set that the demo makes. */
 #define AT_LAB_DATA "build/demo/data"

@@ -252,6 +252,8 @@ at_status at_lab_result(at_lab_session *l, const at_trial *t, const char *hash, 
     if (s == AT_OK && (t->flags & AT_TRIAL_BY_LENGTH)) s = lengths(&w);
     if (s == AT_OK && (t->flags & AT_TRIAL_MISSING))
         s = at_lab_missing(l, w.m, w.context, l->missing_windows, &w.line);
+    if (s == AT_OK && l->also && !(t->flags & AT_TRIAL_FOR_TUNING))
+        s = l->also(l, t, w.m, w.context, &w.line);
     at_json_end(&w.windows);
     if (s == AT_OK && !(t->flags & AT_TRIAL_FOR_TUNING)) s = at_json_save(&w.windows, windows);
     if (s == AT_OK && !(*out = at_json_value(&w.line, t->name))) s = l->c->status;

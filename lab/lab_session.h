@@ -1,6 +1,7 @@
 /* lab_session.h - what the parts of a lab share while it runs. */
 #ifndef AT_LAB_SESSION_H
 #define AT_LAB_SESSION_H
+#include "arch/model.h"
 #include "data/dataset.h"
 #include "lab/lab.h"
 #include "lab/lab_self.h"
@@ -38,6 +39,10 @@ struct at_lab_session {
     int sides;
     int64_t windows;
     int64_t missing_windows; /* of each domain, for AT_TRIAL_MISSING */
+    /* What else the lab wants to know of each run that is not for tuning, or NULL: adds to the run's line of
+       results.jsonl, which is open.  context: that of its training.  Sides call it, each with its own l. */
+    at_status (*also)(at_lab_session *l, const at_trial *t, at_model *m, int64_t context,
+                      at_json *line);
     const at_lab *lab;
     const at_lab_options *o;
     at_dataset *data;
