@@ -50,44 +50,43 @@ typedef struct {
     side a, b;
 } claim;
 
-enum {
-    USE = PRUNING_BY_SCORE + AT_PRUNE_USE,
-    REAP = PRUNING_BY_SCORE + AT_PRUNE_REAP,
-    RANDOM = PRUNING_BY_SCORE + AT_PRUNE_RANDOM
-};
-
 #define NATS "nats a token, mean over kept domains"
 static const claim table[] = {
     {{"a", "half of the experts: REAP loses less than use", "-", NATS, 0, AT_BELOW, false},
      true,
-     {PRUNING_INFORMATION, false, REAP, 0.5},
-     {PRUNING_INFORMATION, false, USE, 0.5}},
+     {PRUNING_INFORMATION, false, PRUNING_REAP, 0.5},
+     {PRUNING_INFORMATION, false, PRUNING_USE, 0.5}},
     {{"a", "half of the experts: REAP loses less than chance", "-", NATS, 0, AT_BELOW, false},
      true,
-     {PRUNING_INFORMATION, false, REAP, 0.5},
-     {PRUNING_INFORMATION, false, RANDOM, 0.5}},
+     {PRUNING_INFORMATION, false, PRUNING_REAP, 0.5},
+     {PRUNING_INFORMATION, false, PRUNING_RANDOM, 0.5}},
     {{"b", "a quarter of the experts: less is lost after fine-tuning on the domain", "-", NATS, 0,
       AT_BELOW, false},
      true,
-     {PRUNING_INFORMATION, true, REAP, 0.25},
-     {PRUNING_INFORMATION, false, REAP, 0.25}},
+     {PRUNING_INFORMATION, true, PRUNING_REAP, 0.25},
+     {PRUNING_INFORMATION, false, PRUNING_REAP, 0.25}},
+    {{"c", "a quarter of the experts: less is lost of a mixture trained in pools", "-", NATS, 0,
+      AT_BELOW, false},
+     true,
+     {PRUNING_POOLS, false, PRUNING_REAP, 0.25},
+     {PRUNING_INFORMATION, false, PRUNING_REAP, 0.25}},
     {{"c",
       "a domain's trunk is better than a quarter of the experts of a mixture, both as trained on "
       "all domains",
       "-", NATS, 0, AT_BELOW, false},
      false,
      {PRUNING_TRUNKS, false, PRUNING_OWN, 0},
-     {PRUNING_INFORMATION, false, REAP, 0.25}},
+     {PRUNING_INFORMATION, false, PRUNING_REAP, 0.25}},
     {{"d",
       "half of the size: a mixture without experts is better than a dense model without its "
       "smallest weights",
       "-", NATS, 0, AT_BELOW, false},
      false,
-     {PRUNING_INFORMATION, false, REAP, 0.5},
+     {PRUNING_INFORMATION, false, PRUNING_REAP, 0.5},
      {PRUNING_DENSE, false, PRUNING_MAGNITUDE, 0.5}},
     {{"d", "a quarter, both fine-tuned on the domain: likewise", "-", NATS, 0, AT_BELOW, false},
      false,
-     {PRUNING_INFORMATION, true, REAP, 0.25},
+     {PRUNING_INFORMATION, true, PRUNING_REAP, 0.25},
      {PRUNING_DENSE, true, PRUNING_MAGNITUDE, 0.25}},
 };
 

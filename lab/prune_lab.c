@@ -4,6 +4,7 @@
 static const char *const claims[] = {
     "of scores that disagree in public REAP loses least",
     "fine-tuning on a domain with the loss that concentrates the load makes pruning cheap",
+    "tokens of a sequence that choose from one pool of experts make pruning cheap",
     "experts with labels are better than experts chosen by a score, of as many parameters",
     "a pruned mixture is better than a dense model of equal size without its smallest weights",
     NULL};

@@ -12,6 +12,7 @@ enum { PRUNING_SEEDS_MAX = 8, PRUNING_DOMAINS_MAX = 8, PRUNING_KEY = 128 };
     no experts. */
 typedef enum pruning_kind {
     PRUNING_INFORMATION,
+    PRUNING_POOLS,
     PRUNING_TRUNKS,
     PRUNING_DENSE,
     PRUNING_KINDS
@@ -20,6 +21,9 @@ typedef enum pruning_kind {
 /** How a model is cut: by a score of its experts, the smallest weights, trunks of other domains; or not. */
 typedef enum pruning_cut {
     PRUNING_BY_SCORE, /* + an at_prune_score */
+    PRUNING_USE = PRUNING_BY_SCORE + AT_PRUNE_USE,
+    PRUNING_REAP = PRUNING_BY_SCORE + AT_PRUNE_REAP,
+    PRUNING_RANDOM = PRUNING_BY_SCORE + AT_PRUNE_RANDOM,
     PRUNING_MAGNITUDE = PRUNING_BY_SCORE + AT_PRUNE_SCORES,
     PRUNING_OWN,
     PRUNING_WHOLE,

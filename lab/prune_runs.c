@@ -75,6 +75,8 @@ static const struct {
 } kinds[PRUNING_KINDS] = {
     [PRUNING_INFORMATION] = {"information", PRUNING_BY_SCORE, PRUNING_BY_SCORE + AT_PRUNE_SCORES,
                              true, true, "mutual_information: 0.001", "concentration: 0.05", ""},
+    [PRUNING_POOLS] = {"pools", PRUNING_BY_SCORE, PRUNING_BY_SCORE + AT_PRUNE_SCORES, true, true,
+                       "mutual_information: 0.001", "concentration: 0.05", ", pool_max: 8"},
     [PRUNING_TRUNKS] = {"trunks", PRUNING_OWN, PRUNING_OWN + 1, false, false, "", "", ""},
     [PRUNING_DENSE] = {"dense", PRUNING_MAGNITUDE, PRUNING_MAGNITUDE + 1, false, true, "", "", ""},
 };

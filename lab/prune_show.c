@@ -7,6 +7,7 @@
 
 static const char *const title[PRUNING_KINDS] = {
     [PRUNING_INFORMATION] = "mutual information",
+    [PRUNING_POOLS] = "mutual information, in pools",
     [PRUNING_TRUNKS] = "labels: a trunk each",
     [PRUNING_DENSE] = "dense, smallest weights gone",
 };
@@ -33,7 +34,7 @@ static void line(pruning *m, pruning_kind kind, bool special) {
     char name[AT_CELL];
     pruning_cut cut, end;
     pruning_cuts(kind, &cut, &end);
-    if (cut == PRUNING_BY_SCORE) cut = PRUNING_BY_SCORE + AT_PRUNE_REAP;
+    if (cut == PRUNING_BY_SCORE) cut = PRUNING_REAP;
     (void)snprintf(name, sizeof name, "%s%s", title[kind], special ? ", fine-tuned" : "");
     at_page_points(m->l, name);
     for (int i = AT_PRUNE_SHARES - 1; i >= 0; i--) {

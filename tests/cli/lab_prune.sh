@@ -10,11 +10,14 @@ same() { awk -v a="$1" -v b="$2" 'BEGIN { d = a - b; exit !(a != "" && b != "" &
 recipe() { tr -d '\n' <"lab/runs/$1/recipe.yaml" | tr -s ' ' | grep -q "$2"; }
 
 run 0 "$ARTEL" lab prune -o lab --data data --scale tiny --json --threads 2
-check "six claims" test "$(grep -c '"claim":' .out)" -eq 6
+check "seven claims" test "$(grep -c '"claim":' .out)" -eq 7
 # with two seeds: each kind, and all but trunks again for each of two languages
-check "14 runs, not $(wc -l <lab/results.jsonl)" test "$(wc -l <lab/results.jsonl)" -eq 14
+check "20 runs, not $(wc -l <lab/results.jsonl)" test "$(wc -l <lab/results.jsonl)" -eq 20
 check "a mixture" recipe information-s1 'n_att_experts: 8 .*n_mlp_experts: 8 '
 check "with its loss" recipe information-s1 'mutual_information: 0.001 '
+check "not in pools" recipe information-s1 'pool_max: 0 '
+check "in pools" recipe pools-s1 'pool_max: 8 '
+check "fine-tuned in pools" recipe pools-aa-s1 'pool_max: 8 '
 check "fine-tuned: on one domain" recipe information-bb-s2 'domains: *- *"*bb"* '
 check "from the model of its seed" recipe information-bb-s2 'init: [^ ]*information-s2/model'
 check "with the loss that concentrates" recipe information-bb-s2 'concentration: 0.05 '
@@ -60,6 +63,8 @@ for seed in 1 2; do
         "$(minus "$(lost $i '% reap 50 loss')" "$(lost $i '% use 50 loss')")"
     check "fine-tuned, seed $seed" same "$(told 'a quarter of the experts: less is lost after fine-tuning' $seed)" \
         "$(minus "$(lost $f '% reap 25 loss')" "$(lost $i '% reap 25 loss')")"
+    check "pools, seed $seed" same "$(told 'a quarter of the experts: less is lost of a mixture' $seed)" \
+        "$(minus "$(lost pools-s$seed '% reap 25 loss')" "$(lost $i '% reap 25 loss')")"
     check "trunks, seed $seed" same "$(told "a domain's trunk is better" $seed)" \
         "$(minus "$(both trunks-s$seed '% own 50 loss')" "$(both $i '% reap 25 loss')")"
     check "dense, seed $seed" same "$(told 'a quarter, both fine-tuned' $seed)" \
