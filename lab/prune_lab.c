@@ -12,6 +12,7 @@ static const char *const claims[] = {
 static at_status run(at_lab_session *l) {
     pruning m;
     at_status s = pruning_open(&m, l);
+    l->also = pruning_measure;
     if (s == AT_OK) s = pruning_train(&m);
     if (s == AT_OK) s = pruning_claims(&m);
     if (s == AT_OK) pruning_page(&m);

@@ -104,11 +104,11 @@ void pruning_group(const at_lab_session *l, pruning_kind kind, int domain, char 
 
 /* ---- recipes ---- */
 
-/* The hidden width of one feed-forward part with which a dense network has the share 1 / parts of the weights
-   that the mixture's layer has: of the experts, and of the keys and values that attention experts share. */
+/* The hidden width of one feed-forward part with which a dense network has the share 1 / parts of the weights of
+   the mixture's experts.  Attention as wide as the model has no keys and values of its own. */
 static int dense_hidden(const pruning_scale *z, int parts) {
-    const int w = z->width, layer = (2 * z->att + 2) * w * w + 2 * z->ffn * w * z->hidden;
-    const int h = (layer / parts - 4 * w * w) / (2 * w);
+    const int w = z->width, layer = 2 * z->att * w * w + 2 * z->ffn * w * z->hidden;
+    const int h = (layer / parts - 2 * w * w) / (2 * w);
     return h > 1 ? h : 1;
 }
 
@@ -185,7 +185,6 @@ at_status pruning_open(pruning *m, at_lab_session *l) {
     *m = (pruning){.l = l, .scale = pruning_scale_of(l), .domains = l->data->n_domains};
     l->sides = l->c->threads;
     l->windows = m->scale->windows;
-    l->also = pruning_measure;
     if (m->domains < 2 || m->domains > PRUNING_DOMAINS_MAX)
         return at_error(l->c, AT_ARG, "%s: the lab needs 2 to %d domains, and there are %d",
                         l->o->data, (int)PRUNING_DOMAINS_MAX, m->domains);
