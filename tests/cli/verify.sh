@@ -144,7 +144,13 @@ for when in 0 0.002 0.005 0.01 0.02; do
     killed $when module drop both cc -o out -q
     killed $when module add both bb.safetensors --as dd -o out -q
     killed $when module merge both more -o out -q
+    # its run stays, and is gone on with
+    killed $when extend both bb.yaml -o out -q --set extend.name=aa --run aa.run
 done
+run 0 "$ARTEL" extend both bb.yaml -o out -q --set extend.name=aa --run aa.run
+run 0 "$ARTEL" extend both bb.yaml -o straight -q --set extend.name=aa
+check "killed and gone on with: the same module" cmp -s out/modules/003-aa.safetensors straight/modules/003-aa.safetensors
+whole extend
 run 0 "$ARTEL" module add both bb.safetensors --as dd -o out -q
 check "the next one clears up" test -z "$(ls -A | grep artel-)"
 check "and gives the next id" test -f out/modules/003-dd.safetensors

@@ -24,7 +24,7 @@
 #include "train/train.h"
 #include <unistd.h>
 
-enum { VOCAB = 270, MOST = 20000 };
+enum { VOCAB = 270, MOST = 40000 };
 
 static at_ctx ctx;
 static char *root; /* a folder with all that is read here */
@@ -836,6 +836,7 @@ static void running(void **state) {
     every_allocation("run on a table", 5, table_run, table_is_sound, table_is_sound);
     every_allocation("whole run", 7, whole_run, run_is_sound, run_is_sound);
     every_allocation("extend", 29, extend, not_extended, again);
+    again();
     every_allocation("grow", 53, grow, not_extended, again);
     OK(at_remove_tree(&ctx, in_root("out/run")));
     assert_int_equal(rename(in_root("out/more"), in_root("grown")), 0);
