@@ -46,6 +46,8 @@ for score in use reap norm loss random; do
         check "by $score, $share %" test -n "$(number information-aa-s2 "aa $score $share loss")"
     done
 done
+losses=$(for score in use reap random; do number information-s1 "bb $score 50 loss"; done | sort -u | wc -l)
+check "three scores keep three sets of experts, not $losses" test "$losses" -eq 3
 # artel prune takes the same experts: as many parameters, and other losses than with another score
 run 0 "$ARTEL" prune lab/runs/information-s1/model -o cut --data data --keep bb --score reap --share 0.25 --context 16 --windows 2 --json
 left=$(number information-s1 'bb reap 25 parameters')
