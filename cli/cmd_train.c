@@ -47,7 +47,7 @@ static void draw(void *user, const char *json) {
 /* ---- a table in place of a recipe ---- */
 
 typedef struct {
-    const char *label;
+    const char *label, *text;
     bool regress;
 } table_args;
 
@@ -67,7 +67,7 @@ static bool is_table(const char *path, const table_args *t) {
     static const char *const kind[] = {".csv", ".tsv", ".arff", ".fann", "-ubyte"};
     static const char *const packed[] = {"", ".gz", ".zst"};
     char tail[16];
-    bool is = t->label || t->regress || is_folder(path);
+    bool is = t->label || t->text || t->regress || is_folder(path);
     for (size_t i = 0; i < sizeof kind / sizeof *kind; i++)
         for (size_t k = 0; k < sizeof packed / sizeof *packed; k++) {
             (void)snprintf(tail, sizeof tail, "%s%s", kind[i], packed[k]);
@@ -92,18 +92,46 @@ static bool quoted(recipe_args *r, const char *key, const char *text, const char
     return ok;
 }
 
+/* Whether --set says which model it is to be. */
+static bool has_model(const recipe_args *r) {
+    static const char *const key[] = {"model.arch=", "model.trunk.arch="};
+    bool has = false;
+    for (int i = 0; i < r->set.n; i++)
+        for (int k = 0; k < 2; k++) has |= !strncmp(r->set.item[i], key[k], strlen(key[k]));
+    return has;
+}
+
+/* A small mixture over texts. */
+static bool model_of_texts(recipe_args *r, const table_args *t) {
+    static const char *const set[][2] = {
+        {"arch", "moduleformer"}, {"n_layer", "2"},     {"n_embd", "64"},       {"n_head", "2"},
+        {"att_hidden", "64"},     {"ffd_hidden", "64"}, {"n_att_experts", "4"}, {"k_att", "2"},
+        {"n_mlp_experts", "4"},   {"k_mlp", "2"},       {"gating_size", "32"}};
+    char key[64];
+    bool ok = quoted(r, "table.text", t->text, "option --text");
+    const bool given = has_model(r);
+    for (size_t i = 0; i < sizeof set / sizeof *set && !given; i++) {
+        (void)snprintf(key, sizeof key, "model.trunk.%s", set[i][0]);
+        ok = ok && recipe_default(r, key, set[i][1], "artel train TABLE");
+    }
+    return ok;
+}
+
 /* What a recipe for it would say. */
 static bool recipe_of_table(recipe_args *r, const char *path, const table_args *t) {
     const bool pictures = is_folder(path);
-    const char *const set[][2] = {{"model.arch", pictures ? "conv_moe" : "mlp_moe"},
+    const char *const set[][2] = {{"model.arch", t->text    ? "text_classifier"
+                                                 : pictures ? "conv_moe"
+                                                            : "mlp_moe"},
                                   {"train.batch", "32"},
-                                  {"train.lr", pictures ? "1e-3" : "3e-3"},
+                                  {"train.lr", pictures || t->text ? "1e-3" : "3e-3"},
                                   {"train.weight_decay", "0.01"},
                                   {"train.save_every", "0"},
                                   {"train.spike", "0"}};
     bool ok = recipe_default(r, "task", t->regress ? "regress" : "classify", "artel train TABLE");
     ok = ok && quoted(r, "data.train", path, "artel train TABLE");
     if (t->label) ok = ok && quoted(r, "table.label", t->label, "option --label");
+    if (t->text) ok = ok && model_of_texts(r, t);
     for (size_t i = 0; i < sizeof set / sizeof *set; i++)
         ok = ok && recipe_default(r, set[i][0], set[i][1], "artel train TABLE");
     return ok;
@@ -123,13 +151,15 @@ static int run(int argc, char **argv, const char *name, artel_task task, const c
         UI_OPTIONS(&u),
         {"label", 0, OPT_STRING, &t.label, NULL, "COLUMN",
          "of a table: the column to predict; without it the last", 0, 0},
+        {"text", 0, OPT_STRING, &t.text, NULL, "COLUMN",
+         "of a table: learn from the texts of this column alone", 0, 0},
         {"regress", 0, OPT_FLAG, &t.regress, NULL, NULL, "of a table: the column is a number", 0,
          0},
         {0},
     };
     opt plain[sizeof table / sizeof *table]; /* without those of tables */
     memcpy(plain, table, sizeof plain);
-    plain[sizeof table / sizeof *table - 3] = (opt){0};
+    plain[sizeof table / sizeof *table - 4] = (opt){0};
     const bool tables = task == ARTEL_TRAIN;
     const opt_verb verb = {
         name, tables ? "RECIPE|TABLE" : "RECIPE", 1, 1, about, tables ? table : plain};

@@ -13,6 +13,7 @@
 typedef struct at_dims {
     int64_t vocab, context, layers, width;
     int64_t inputs;        /* numbers of a row, or of an image, that it reads; 0: it reads ids */
+    bool text;             /* they are the bytes of a text (features.h)         */
     int64_t cache_width;   /* values in k, and in v, for a token and a layer    */
     int64_t head_size;     /* of attention                                      */
     bool one_cache;        /* keys are values: k and v of the cache may be one  */
@@ -78,12 +79,13 @@ typedef struct at_arch {
 } at_arch;
 
 /* The table of architectures. */
-#define AT_ARCHS(X) \
-    X(conv_moe)     \
-    X(gpt2)         \
-    X(mlp_moe)      \
-    X(moduleformer) \
-    X(tabm)         \
+#define AT_ARCHS(X)    \
+    X(conv_moe)        \
+    X(gpt2)            \
+    X(mlp_moe)         \
+    X(moduleformer)    \
+    X(tabm)            \
+    X(text_classifier) \
     X(trunks)
 #define AT_ARCH_DECLARE(name) extern const at_arch at_arch_##name;
 AT_ARCHS(AT_ARCH_DECLARE)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* Rows of the tokens that are no padding. */
-static bool find_real(at_run *r, at_pass *p, const at_input *in) {
+bool at_pass_padding(at_run *r, at_pass *p, const at_input *in) {
     p->real = NULL;
     p->n_real = 0;
     if (!in->first && !in->end) return true;
@@ -22,7 +22,7 @@ bool at_pass_begin(at_run *r, at_pass *p, const at_input *in) {
     p->loss = NULL;
     memset(p->value, 0, sizeof p->value);
     p->peers = p->expert_label = 0;
-    if (r->status != AT_OK || !find_real(r, p, in)) return false;
+    if (r->status != AT_OK || !at_pass_padding(r, p, in)) return false;
     if (p->collect) p->loads->passes++;
     if (!in->spans.n) return true;
     int64_t n = 0;

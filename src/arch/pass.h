@@ -75,6 +75,8 @@ typedef struct at_pass {
 
 /** Clears the outputs and checks the input.  False: the run has failed. */
 bool at_pass_begin(at_run *r, at_pass *p, const at_input *in);
+/** Called by architectures that make tokens of what they read: `in` says which of them are padding. */
+bool at_pass_padding(at_run *r, at_pass *p, const at_input *in);
 /** Called by architectures for each router: adds its loss and counts its choices, where wanted. */
 void at_pass_router(at_run *r, at_pass *p, at_router_id id, at_tensor *logits,
                     const at_routing *ro);

@@ -104,6 +104,28 @@ at_image_size at_features_image(const at_features *f) {
     return f->n == 1 ? f->feature[0].image : (at_image_size){0};
 }
 
+bool at_features_text(const at_features *f) { return f->n == 1 && f->feature[0].text; }
+
+/* The text of a row alone. */
+static at_status fit_text(const training *g, int64_t label, const at_features_options *o,
+                          at_features *out) {
+    int64_t column;
+    at_status s = at_table_column(g->c, g->t, o->text, &column);
+    if (s) return s;
+    if (column == label)
+        return at_error(g->c, AT_CONFIG, "%s: table.text: column `%s` is what is predicted",
+                        g->t->path, o->text);
+    if (!g->t->column[column].level)
+        return at_error(g->c, AT_CONFIG, "%s: table.text: column `%s` has no texts", g->t->path,
+                        o->text);
+    if (!at_reserve(g->c, &out->feature, &out->cap, 1, sizeof *out->feature)) return AT_OOM;
+    out->feature[0] = (at_feature){
+        .name = at_strdup(g->c, o->text), .text = true, .scale = 1, .width = o->text_length};
+    out->n = 1;
+    out->inputs = o->text_length;
+    return out->feature[0].name ? AT_OK : AT_OOM;
+}
+
 static at_status fit_image(const training *g, const at_column *k, at_scaling scaling,
                            at_feature *f) {
     if (scaling == AT_SCALE_QUANTILE)
@@ -198,6 +220,11 @@ at_status at_features_fit(at_ctx *c, const at_table *t, int64_t label, const int
     const char *first = NULL, *many = NULL;
     *out = (at_features){.spread = 1};
     at_status s = fit_label(&g, label, out);
+    if (o->text) {
+        if (!s) s = fit_text(&g, label, o, out);
+        if (s) at_features_close(out);
+        return s;
+    }
     for (int64_t i = 0; i < o->n_ignore && !s; i++) s = at_table_column(c, t, o->ignore[i], &known);
     for (int64_t i = 0; i < t->n && !s; i++) {
         const at_column *k = &t->column[i];
@@ -286,6 +313,8 @@ at_status at_reading_open(at_ctx *c, const at_features *f, at_table *t, at_readi
                          f->feature[i].name);
         else if (f->feature[i].image.height || t->column[k].image.height)
             s = check_images(c, &f->feature[i], t, &t->column[k]);
+        else if (f->feature[i].text)
+            s = at_column_to_levels(c, t, k);
         else if (f->feature[i].of_levels)
             s = read_levels(c, out, t, i);
         else if (t->column[k].level && t->column[k].levels.n)
@@ -324,6 +353,11 @@ static double quantile(const at_feature *f, double v) {
     return (2 * at / (double)(f->knots - 1) - 1) * 1.7320508075688772;
 }
 
+static void put_text(const at_column *k, int64_t row, int64_t width, at_real *to) {
+    const char *s = k->level[row] < 0 ? "" : k->levels.name[k->level[row]];
+    for (int64_t i = 0; i < width && s[i]; i++) to[i] = (at_real)(uint8_t)s[i] + 1;
+}
+
 void at_reading_row(const at_reading *r, int64_t row, at_real *x) {
     memset(x, 0, (size_t)r->of->inputs * sizeof *x);
     for (int64_t i = 0; i < r->of->n; i++) {
@@ -333,6 +367,10 @@ void at_reading_row(const at_reading *r, int64_t row, at_real *x) {
         if (f->image.height) {
             const uint8_t *from = k->byte + row * f->width;
             for (int64_t p = 0; p < f->width; p++) to[p] = (at_real)((double)from[p] * f->scale);
+            continue;
+        }
+        if (f->text) {
+            put_text(k, row, f->width, to);
             continue;
         }
         const double v = at_column_value(k, row);

@@ -9,6 +9,8 @@
  *   images     all pixels, divided by 255
  *   levels     an input for each level of the training rows, 1 where it is that one.  Missing, or a level
  *              that no training row has: all 0
+ *   text       where a column of texts is named, it alone is read: each byte plus 1, then 0 up to the length
+ *              of all rows.  Longer texts are cut; a missing one is empty
  *   missing    where a column misses values in training rows, one input more is 1 for a missing one; not
  *              of a single level, which is there or is not
  *
@@ -31,6 +33,7 @@ typedef struct at_feature {
     int64_t knots;
     at_levels levels;
     at_image_size image; /* of images: height, width and channels of `width` numbers */
+    bool text;           /* its bytes, the first `width` */
     bool indicator;      /* the last of its inputs says that it is missing */
     int64_t at, width;   /* its inputs                                    */
 } at_feature;
@@ -49,6 +52,9 @@ typedef struct at_features_options {
     at_scaling scaling;
     char *const *ignore; /* n_ignore columns that are not read */
     int64_t n_ignore;
+    const char *
+        text; /* the only column that is read, levels, as a text of text_length bytes; NULL: there is none */
+    int64_t text_length;
 } at_features_options;
 
 /** From the rows given; label: index of the column that is predicted, levels of which are classes.
@@ -58,6 +64,8 @@ at_status at_features_fit(at_ctx *c, const at_table *t, int64_t label, const int
 void at_features_close(at_features *f);
 /** The size of the images that a row is; without height: it is something else. */
 at_image_size at_features_image(const at_features *f);
+/** Whether a row is a text. */
+bool at_features_text(const at_features *f);
 
 /** Which column of a table each feature is, and where its levels are among the feature's. */
 typedef struct at_reading {

@@ -25,7 +25,9 @@ void at_features_write(const at_features *f, at_json *j) {
         const at_feature *x = &f->feature[i];
         at_json_begin_object(j, NULL);
         at_json_put_string(j, "name", x->name);
-        if (x->of_levels) {
+        if (x->text) {
+            at_json_put_number(j, "text", (double)x->width);
+        } else if (x->of_levels) {
             put_names(j, "levels", &x->levels);
         } else {
             at_json_put_number(j, "shift", x->shift);
@@ -104,6 +106,11 @@ static at_status get_feature(at_ctx *c, const char *name, const cJSON *o, at_fea
     const char *text;
     at_status s = at_json_string(c, name, o, "name", &text);
     if (!s && !(f->name = at_strdup(c, text))) s = AT_OOM;
+    if (!s && cJSON_HasObjectItem(o, "text")) {
+        f->text = true;
+        f->scale = 1;
+        return at_json_int(c, name, o, "text", 1, MOST, &f->width);
+    }
     f->of_levels = cJSON_HasObjectItem(o, "levels");
     f->indicator = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "missing"));
     if (!s && f->of_levels) s = get_names(c, name, o, "levels", &f->levels);
@@ -142,6 +149,9 @@ at_status at_features_read(at_ctx *c, const char *name, const cJSON *o, at_featu
             out->inputs += f->width;
         }
     if (!s && !out->n) s = at_error(c, AT_FORMAT, "%s: field \"columns\": an empty list", name);
+    for (int64_t i = 0; i < out->n && !s && out->n > 1; i++)
+        if (out->feature[i].text)
+            s = at_error(c, AT_FORMAT, "%s: field \"text\": a text among other columns", name);
     if (!s && out->inputs > MOST)
         s = at_error(c, AT_UNSUPPORTED, "%s: %lld inputs", name, (long long)out->inputs);
     if (s) at_features_close(out);

@@ -83,6 +83,9 @@ at_status at_table_known(at_ctx *c, const at_model *m, at_features *f, at_table_
             "%s: its table comes to %lld inputs and %lld outputs, the model has %lld and %lld",
             name, (long long)f->inputs, (long long)outputs, (long long)m->dims.inputs,
             (long long)m->dims.vocab);
+    if (s == AT_OK && at_features_text(f) != m->dims.text)
+        s = at_error(c, AT_MISMATCH, "%s: its table has %s, the model reads %s", name,
+                     m->dims.text ? "no texts" : "texts", m->dims.text ? "texts" : "numbers");
     if (s == AT_OK) s = read_origin(c, name, t, o);
     if (s == AT_OK) return s;
     at_features_close(f);

@@ -60,7 +60,8 @@ typedef struct at_recipe {
     at_recipe_teacher teacher[AT_TEACHERS_MAX]; /* of distill.teacher, or distill.teachers */
     int n_teachers;
     struct { /* of tasks on tables */
-        char *label, *test, *image_size;
+        char *label, *test, *image_size, *text;
+        int64_t text_length;
         int64_t image_height, image_width; /* which it says; 0: it is not given */
         int header, scale, best;           /* at_table_header, at_scaling, at_best */
         int64_t skip, split_seed, rows, epochs, evaluate, patience;

@@ -97,16 +97,26 @@ static void warn_of_single_rows(at_ctx *c, const at_table *t, int64_t label,
                k->levels.name[which]);
 }
 
+/* A column of texts that all look like numbers is one of texts still. */
+static at_status text_of(at_ctx *c, const at_recipe *r, at_table *t) {
+    int64_t column;
+    const at_status s = at_table_column(c, t, r->table.text, &column);
+    return s == AT_OK && !t->column[column].image.height ? at_column_to_levels(c, t, column) : s;
+}
+
 static at_status fill(at_ctx *c, const at_recipe *r, at_table *t, int64_t label,
                       at_table_set *set) {
     const at_features_options how = {.scaling = (at_scaling)r->table.scale,
                                      .ignore = r->table.ignore.item,
-                                     .n_ignore = r->table.ignore.n};
+                                     .n_ignore = r->table.ignore.n,
+                                     .text = r->table.text,
+                                     .text_length = r->table.text_length};
     at_row_split split = {0};
     int32_t *class_of = NULL;
     at_status s = at_table_strata(c, t, label, &class_of);
     if (s == AT_OK) warn_of_single_rows(c, t, label, class_of);
     if (s == AT_OK) s = at_row_split_make(c, t->rows, class_of, &set->origin.split, &split);
+    if (s == AT_OK && r->table.text) s = text_of(c, r, t);
     if (s == AT_OK && !split.n[AT_PART_TRAIN])
         s = at_error(c, AT_FORMAT, "%s: no row has a label `%s`", t->path, t->column[label].name);
     if (s == AT_OK)
@@ -173,6 +183,7 @@ at_data at_table_data(at_table_set *s) {
     at_data d = {.set = s,
                  .outputs = s->features.classes.n ? s->features.classes.n : 1,
                  .inputs = s->features.inputs,
+                 .text = at_features_text(&s->features),
                  .image = at_features_image(&s->features),
                  .samples = s->part[AT_PART_TRAIN].n};
     memcpy(d.hash, s->origin.sha256, sizeof d.hash);

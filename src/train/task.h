@@ -20,6 +20,7 @@ typedef struct at_data {
     char **part;     /* [parts] owned; names of what is in use of it, borrowed */
     int64_t parts;
     int64_t inputs;            /* numbers of a sample; 0: it has token ids */
+    bool text;                 /* they are the bytes of a text         */
     at_image_size image;       /* where a sample is an image               */
     int64_t samples;           /* rows to learn from; 0: there are as many as are asked for */
     char *tokenizer;           /* owned: a file that belongs to the model, or NULL       */

@@ -45,6 +45,11 @@ static at_status check_model(at_ctx *c, const at_recipe *r, const at_data *d, co
         return at_error(c, AT_MISMATCH,
                         "%s is of architecture %s, which does not read rows of numbers", what,
                         m->arch->name);
+    if (m->dims.text != d->text)
+        return at_error(c, AT_MISMATCH, "%s is of architecture %s, which reads %s: table.text %s",
+                        what, m->arch->name,
+                        m->dims.text ? "a column of texts" : "numbers, and no texts",
+                        m->dims.text ? "says which" : "is for text_classifier");
     if (m->dims.inputs == d->inputs && m->dims.vocab == d->outputs) return AT_OK;
     return at_error(
         c, AT_MISMATCH,

@@ -125,6 +125,17 @@ static const struct {
      "model: {arch: mlp_moe, n_inputs: 5, num_labels: 19, hidden_size: 4, n_experts: 3, "
      "mixes: probabilities, activation_function: gelu}\n",
      "mlp.gate.*"},
+    {"text_classifier",
+     "model: {arch: text_classifier, n_inputs: 6, num_labels: 19, initializer_range: 0.5, trunk: "
+     "{arch: moduleformer, n_layer: 2, n_embd: 8, n_head: 2, att_hidden: 8, ffd_hidden: 6, "
+     "gating_size: 4, n_att_experts: 3, k_att: 2, n_mlp_experts: 3, k_mlp: 2, initializer_range: "
+     "0.5}}\n",
+     "trunk.*.mlpf.*"},
+    {"text_classifier",
+     "model: {arch: text_classifier, n_inputs: 6, num_labels: 19, initializer_range: 0.3, trunk: "
+     "{arch: gpt2, n_layer: 1, n_embd: 8, n_head: 2, n_positions: 6, initializer_range: 0.3, "
+     "resid_pdrop: 0.2}}\n",
+     "embed"},
     {"trunks",
      "model: {arch: trunks, modules: [a, b], common: true, initializer_range: 0.3, trunk: {arch: "
      "gpt2, "
@@ -145,6 +156,8 @@ static at_compute cp;
 static at_arena arena;
 static int32_t ids[B * T], labels[B * T];
 static at_real values[B * T * 60];
+enum { BYTES = 6 };
+static at_real texts[B * T * BYTES]; /* of 0 to 5 bytes */
 
 static at_model *make(int row) {
     at_conf *f = NULL;
@@ -165,7 +178,9 @@ static at_model *make(int row) {
 /* Ids, or as many rows. */
 static at_input feed_of(const at_model *m) {
     const int64_t n = m->dims.inputs;
-    return n ? (at_input){.kind = m->arch->reads, .values = values, .B = B * T, .T = n}
+    if (m->dims.text) assert_int_equal(n, BYTES);
+    const at_real *row = m->dims.text ? texts : values;
+    return n ? (at_input){.kind = m->arch->reads, .values = row, .B = B * T, .T = n}
              : (at_input){.ids = ids, .B = B, .T = T};
 }
 
@@ -347,6 +362,8 @@ int main(void) {
         ids[i] = (int32_t)at_rand_below(V, 2, AT_STREAM_TEST, i);
         for (uint64_t j = 0; j < 60; j++)
             values[60 * i + j] = (at_real)at_normal(6, AT_STREAM_TEST, 60 * i + j);
+        for (uint64_t j = 0; j < i % BYTES; j++)
+            texts[BYTES * i + j] = (at_real)(1 + at_rand_below(256, 8, AT_STREAM_TEST, 60 * i + j));
         labels[i] = i % 5 == 3 ? -1 : (int32_t)at_rand_below(V, 4, AT_STREAM_TEST, i);
     }
     const struct CMUnitTest tests[] = {

@@ -69,7 +69,9 @@ static void scalings(void **state) {
     char *ignore[] = {(char[]){"id"}, (char[]){"colour"}};
     open_table(&t);
     for (int scaling = AT_SCALE_QUANTILE; scaling <= AT_SCALE_NONE; scaling++) {
-        fit(&t, "label", &(at_features_options){(at_scaling)scaling, ignore, 2}, &f);
+        fit(&t, "label",
+            &(at_features_options){.scaling = (at_scaling)scaling, .ignore = ignore, .n_ignore = 2},
+            &f);
         assert_int_equal(f.inputs, 3);
         OK(at_reading_open(&ctx, &f, &t, &r));
         const double w = sqrt(3);
@@ -85,7 +87,7 @@ static void scalings(void **state) {
     /* between and on equal quantiles */
     parse("x,y\n0,1\n2,1\n2,1\n2,1\n6,2\n1,2\n4,2\n2,3\n-9,3\n", &t);
     static const int64_t five[] = {0, 1, 2, 3, 4};
-    OK(at_features_fit(&ctx, &t, 1, five, 5, &(at_features_options){AT_SCALE_QUANTILE, NULL, 0},
+    OK(at_features_fit(&ctx, &t, 1, five, 5, &(at_features_options){.scaling = AT_SCALE_QUANTILE},
                        &f));
     OK(at_reading_open(&ctx, &f, &t, &r));
     static const double at[] = {0, 0.5, 0.5, 0.5, 1, 0.125, 0.875, 0.5, 0};
@@ -128,9 +130,9 @@ static void refused(void **state) {
                      AT_FORMAT);
     expect_says(&ctx, "column `same` is the same number in all of 2");
     char *wrong[] = {(char[]){"color"}};
-    assert_int_equal(
-        at_features_fit(&ctx, &t, 5, (int64_t[]){0, 1}, 2, &(at_features_options){0, wrong, 1}, &f),
-        AT_ARG);
+    assert_int_equal(at_features_fit(&ctx, &t, 5, (int64_t[]){0, 1}, 2,
+                                     &(at_features_options){.ignore = wrong, .n_ignore = 1}, &f),
+                     AT_ARG);
     expect_says(&ctx, "no column `color`, did you mean `colour`?");
     fit(&t, "label", &(at_features_options){0}, &f);
     parse("n,gap\n1,2\n", &few);
@@ -156,7 +158,7 @@ static void round_trip(void **state) {
     for (int scaling = 0; scaling <= AT_SCALE_NONE; scaling++)
         for (int label = 0; label < 2; label++) {
             at_json j;
-            fit(&t, label ? "n" : "label", &(at_features_options){(at_scaling)scaling, NULL, 0},
+            fit(&t, label ? "n" : "label", &(at_features_options){.scaling = (at_scaling)scaling},
                 &f);
             at_json_open(&j, &ctx);
             at_features_write(&f, &j);
@@ -205,6 +207,55 @@ static void single_levels(void **state) {
 }
 
 /* A column that numbers the rows is left out. */
+/* A column of texts is bytes plus 1, alone, cut and filled up; it is kept as it was, and stands alone. */
+static void texts(void **state) {
+    (void)state;
+    enum { LENGTH = 4 };
+    static const char *const bad[] = {
+        "{\"label\": \"l\", \"classes\": [\"a\", \"b\"], \"majority\": 0, \"columns\": ["
+        "{\"name\": \"s\", \"text\": 4}, {\"name\": \"t\", \"text\": 4}]}",
+        "{\"label\": \"l\", \"classes\": [\"a\", \"b\"], \"majority\": 0, \"columns\": ["
+        "{\"name\": \"s\", \"text\": 0}]}"};
+    at_table t, digits;
+    at_features f, g;
+    at_reading r;
+    at_json j;
+    at_real x[LENGTH];
+    parse("n,s,l\n1,\xc3\xa9!,a\n2,longer,b\n3,?,a\n4,ab,b\n", &t);
+    fit(&t, "l", &(at_features_options){.text = "s", .text_length = LENGTH}, &f);
+    at_json_open(&j, &ctx);
+    at_features_write(&f, &j);
+    cJSON *o = at_json_value(&j, "f");
+    assert_non_null(o);
+    OK(at_features_read(&ctx, "read", o, &g));
+    cJSON_Delete(o);
+    assert_true(at_features_text(&f) && at_features_text(&g) && g.inputs == LENGTH && g.n == 1);
+    OK(at_reading_open(&ctx, &g, &t, &r));
+    static const double expected[TRAIN][LENGTH] = {
+        {0xc4, 0xaa, '!' + 1}, {'l' + 1, 'o' + 1, 'n' + 1, 'g' + 1}, {0}, {'a' + 1, 'b' + 1}};
+    for (int i = 0; i < TRAIN; i++) {
+        at_reading_row(&r, i, x);
+        near(x, expected[i], LENGTH);
+    }
+    at_reading_close(&r);
+    parse("s\n12\n7\n", &digits);
+    OK(at_reading_open(&ctx, &g, &digits, &r));
+    at_reading_row(&r, 0, x);
+    near(x, (double[]){'1' + 1, '2' + 1, 0, 0}, LENGTH);
+    at_reading_close(&r);
+    at_table_close(&digits);
+    at_features_close(&g);
+    at_features_close(&f);
+    at_table_close(&t);
+    for (int i = 0; i < 2; i++) {
+        o = cJSON_Parse(bad[i]);
+        assert_non_null(o);
+        assert_int_equal(at_features_read(&ctx, "bad", o, &g), AT_FORMAT);
+        expect_says(&ctx, "\"text\"");
+        cJSON_Delete(o);
+    }
+}
+
 static void identifiers(void **state) {
     (void)state;
     enum { N = 60 };
@@ -233,6 +284,7 @@ int main(void) {
         cmocka_unit_test(a_number_to_predict),
         cmocka_unit_test(refused),
         cmocka_unit_test(round_trip),
+        cmocka_unit_test(texts),
         cmocka_unit_test(identifiers),
         cmocka_unit_test(single_levels),
     };

@@ -414,8 +414,9 @@ static at_conf *printed(const artel_recipe *r, artel_task task) {
 
 /* How a file is read is tested where files are: test_table, test_table_task, cli/images. */
 static bool of_files(const char *key) {
-    static const char *const keys[] = {"table.header", "table.skip", "table.frame",
-                                       "table.image_size", "table.test"};
+    static const char *const keys[] = {"table.header",     "table.skip", "table.frame",
+                                       "table.image_size", "table.test", "table.text",
+                                       "table.text_length"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (!strcmp(key, keys[i])) return true;
     return false;

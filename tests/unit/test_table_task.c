@@ -384,6 +384,97 @@ static void pictures(void **state) {
     refused(s, "model.image_width=3", ARTEL_MISMATCH, "reads 3 numbers");
 }
 
+/* Sentences of four languages of two words each, in an order of their own; the class is the language. */
+static void write_texts(void) {
+    static const char *const word[4][3] = {{"and", "the", "house"},
+                                           {"und", "das", "Haus"},
+                                           {"et", "la", "maison"},
+                                           {"\xc3\xa9s", "az", "h\xc3\xa1z"}};
+    at_text t;
+    at_text_init(&t, &ctx, 0);
+    at_text_add(&t, "text,number,language\n");
+    for (uint64_t i = 0; i < 120; i++) {
+        at_textf(&t, "%s", "\"");
+        for (uint64_t k = 0; k < 1 + i % 3; k++)
+            at_textf(&t, "%s ", word[i % 4][at_rand_below(3, 5, AT_STREAM_TEST, 3 * i + k)]);
+        at_textf(&t, "%s\",%d,l%d\n", word[i % 4][i % 3], (int)i, (int)(i % 4));
+    }
+    OK(at_write_file(&ctx, in_root("texts.csv"), t.s, t.n));
+    at_text_close(&t);
+}
+
+static sets of_texts(void) {
+    char data[640];
+    sets s = {.n = 0};
+    (void)snprintf(data, sizeof data, "data.train=%s", in_root("texts.csv"));
+    static const char *const more[] = {"task=classify",
+                                       "table.text=text",
+                                       "table.text_length=20",
+                                       "table.epochs=8",
+                                       "model.arch=text_classifier",
+                                       "model.trunk={arch: moduleformer, n_layer: 1, n_embd: 16, "
+                                       "n_head: 2, att_hidden: 16, ffd_hidden: 16, gating_size: 8, "
+                                       "n_att_experts: 2, k_att: 1, n_mlp_experts: 3, k_mlp: 2}",
+                                       "train.batch=16",
+                                       "train.lr=1e-2"};
+    write_texts();
+    add(&s, data);
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) add(&s, more[i]);
+    return s;
+}
+
+/* A mixture over texts: the same bits on any threads and after a resume; its experts distil each other, and
+   with weight 0 they do not. */
+static void texts(void **state) {
+    (void)state;
+    char why[600];
+    sets s = of_texts();
+    add(&s, "train.save_every=12");
+    add(&s, "train.keep=100");
+    cJSON *o = trained(&s, "text", 2);
+    if (!(number(o, "accuracy") > 0.9)) fail_msg("accuracy %g", number(o, "accuracy"));
+    cJSON_Delete(o);
+    cJSON_Delete(trained(&s, "text-part", 1));
+    same_file(MODEL("text"), MODEL("text-part"), true);
+    at_list l = {0};
+    OK(at_list_names(&ctx, in_root("text-part/checkpoints"), &l));
+    at_list_sort(&l);
+    assert_true(l.n > 1);
+    for (int64_t i = 1; i < l.n; i++) {
+        char name[100];
+        (void)snprintf(name, sizeof name, "text-part/checkpoints/%s", l.item[i]);
+        OK(at_remove_tree(&ctx, in_root(name)));
+    }
+    at_list_free(&l);
+    OK(at_remove_tree(&ctx, in_root("text-part/model")));
+    OK(at_remove_tree(&ctx, in_root("text-part/result.json")));
+    if (run(&s, "text-part", 1, true, why) != ARTEL_OK) fail_msg("%s", why);
+    same_file(MODEL("text"), MODEL("text-part"), true);
+    same_file("text/result.json", "text-part/result.json", true);
+    add(&s, "losses.mutual_distillation=0");
+    cJSON_Delete(trained(&s, "text-0", 2));
+    same_file(MODEL("text"), MODEL("text-0"), true);
+    add(&s, "losses.mutual_distillation=0.5");
+    cJSON_Delete(trained(&s, "text-mutual", 2));
+    same_file(MODEL("text"), MODEL("text-mutual"), false);
+}
+
+static void refused_texts(void **state) {
+    (void)state;
+    const sets s = of_texts();
+    refused(s, "table.text=texd", ARTEL_ARG, "no column `texd`, did you mean `text`?");
+    refused(s, "table.text=language", ARTEL_CONFIG, "column `language` is what is predicted");
+    refused(s, "model.n_inputs=19", ARTEL_MISMATCH, "the model reads 19 numbers");
+    refused(s, "model={arch: mlp_moe}", ARTEL_MISMATCH, "table.text is for text_classifier");
+    refused(s,
+            "model={arch: text_classifier, trunk: {arch: gpt2, n_positions: 8, n_layer: 1, n_embd: "
+            "8, n_head: 1}}",
+            ARTEL_CONFIG, "texts of 20 bytes, but the trunk reads 8 tokens at most");
+    refused(plain("classify"),
+            "model={arch: text_classifier, trunk: {arch: gpt2, n_layer: 1, n_embd: 8, n_head: 1}}",
+            ARTEL_MISMATCH, "reads a column of texts: table.text says which");
+}
+
 /* A file of test rows, and starting from another model. */
 static void other_files(void **state) {
     (void)state;
@@ -447,10 +538,13 @@ static int end(void **state) {
 int main(void) {
     at_ctx_init(&ctx, 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes),  cmocka_unit_test(gates),        cmocka_unit_test(mutual),
-        cmocka_unit_test(numbers),  cmocka_unit_test(balance),      cmocka_unit_test(experts_alone),
-        cmocka_unit_test(resumed),  cmocka_unit_test(best_is_kept), cmocka_unit_test(other_files),
-        cmocka_unit_test(refusals), cmocka_unit_test(pictures),
+        cmocka_unit_test(classes),       cmocka_unit_test(gates),
+        cmocka_unit_test(mutual),        cmocka_unit_test(numbers),
+        cmocka_unit_test(balance),       cmocka_unit_test(experts_alone),
+        cmocka_unit_test(resumed),       cmocka_unit_test(best_is_kept),
+        cmocka_unit_test(other_files),   cmocka_unit_test(refusals),
+        cmocka_unit_test(pictures),      cmocka_unit_test(texts),
+        cmocka_unit_test(refused_texts),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
