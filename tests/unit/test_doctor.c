@@ -322,11 +322,14 @@ static void losses_that_are_thrown_away(void **state) {
 static void what_cannot_be_examined(void **state) {
     (void)state;
     const at_doctor_options o = {.data = "nowhere", .context = 32};
+    at_diagnosis_close(&d);
     assert_int_not_equal(at_doctor(&cp, in("nothing"), &o, &d), AT_OK);
     save(mixture("k_mlp: 2"));
+    at_diagnosis_close(&d);
     assert_int_not_equal(at_doctor(&cp, in("model"), &o, &d), AT_OK);
     expect_says(&ctx, "nowhere");
     say("model_type", cJSON_CreateString("artel-modular"));
+    at_diagnosis_close(&d);
     assert_int_equal(at_doctor(&cp, in("model"), &o, &d), AT_ARG);
     expect_says(&ctx, "is composed of whole models behind a router");
 }
