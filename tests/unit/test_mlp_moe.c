@@ -195,7 +195,7 @@ static void experts_labels(void **state) {
     int32_t label[ROWS];
     const at_aux aux = {.expert_label = 0.5, .answers = {0, AT_LAYER_FEED_FORWARD}};
     for (int k = 1; k <= E; k++) {
-        char more[16];
+        char more[24];
         (void)snprintf(more, sizeof more, ", k: %d", k);
         at_model *m = model_of(more);
         double loss = 0;
