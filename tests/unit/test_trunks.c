@@ -259,7 +259,7 @@ static void trunks_are_peers(void **state) {
     char *bytes[3];
     size_t n[3];
     for (int i = 0; i < 3; i++) {
-        char text[1200], run[16];
+        char text[1200], run[20];
         (void)snprintf(text, sizeof text, "%s%s", base, losses[i]);
         (void)snprintf(run, sizeof run, "peers-%d", i);
         OK(train(text, run, false));
