@@ -16,9 +16,9 @@ enum { WINDOW = 128, NEWTON = 30, CONJUGATE = 60 };
 typedef struct {
     at_bank *bank;
     int64_t R, n[64];
-    at_real *x; /* [texts, tokens, R] */
-    int64_t k;  /* of the bank, while one slot is open */
-    uint8_t *use;
+    at_real *x;         /* [texts, tokens, R] */
+    int64_t k;          /* of the bank, while one slot is open */
+    uint8_t *use, *was; /* its masks while one slot is open, and otherwise */
 } features;
 
 typedef struct {
@@ -62,7 +62,7 @@ static void open_slot(work *w, int64_t i) {
 }
 static void open_all(work *w) {
     for (int64_t b = 0; b < w->banks; b++) {
-        w->bank[b].bank->use = NULL;
+        w->bank[b].bank->use = w->bank[b].was;
         w->bank[b].bank->k = w->bank[b].k;
     }
 }
@@ -343,7 +343,7 @@ static at_status find_banks(work *w) {
                             at_layer_kind_name[b->id.kind], (long long)b->id.layer, (long long)b->n,
                             w->n);
         features *f = &w->bank[w->banks++];
-        *f = (features){.bank = b, .k = b->k};
+        *f = (features){.bank = b, .k = b->k, .was = b->use};
         if (!(f->use = at_calloc(c, (size_t)b->n, sizeof *f->use))) return AT_OOM;
     }
     return AT_OK;

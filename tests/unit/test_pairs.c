@@ -56,7 +56,7 @@ static void write_pairs(const char *path, int to) {
     at_text_init(&t, &ctx, 0);
     for (int i = 0; i < 120; i++)
         for (int side = 0; side < 2; side++) {
-            for (int k = 0, x = i + 7; k < 2 + i % 4; k++, x = x * 31 + 11)
+            for (unsigned k = 0, x = (unsigned)i + 7; k < 2 + (unsigned)i % 4; k++, x = x * 31 + 11)
                 at_textf(&t, "%s%s", k ? " " : "", WORD[x / 7 % 6][side ? to : 0]);
             at_textf(&t, " %d%s", i, side ? "\n" : "\t");
         }
