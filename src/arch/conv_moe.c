@@ -282,13 +282,16 @@ static at_tensor *normed(at_run *r, const config *c, at_tensor *x, const behind 
         x = at_view(r, x, 3, (int64_t[]){at_rows(x), 1, n});
         ro = &one;
     }
+    bool *still = at_run_alloc(r, (size_t)ro->e * sizeof *still);
+    for (int64_t e = 0; still && e < ro->e; e++) still[e] = at_param_of(l->bias[e])->frozen;
     x = at_batchnorm(r, x, ro,
                      &(at_batch_norm){.mean = l->mean,
                                       .var = l->var,
                                       .momentum = c->norm_momentum,
                                       .eps = 1e-5,
                                       .batch = r->train,
-                                      .keep = p->collect});
+                                      .keep = p->collect,
+                                      .still = still});
     return at_expert_bias(r, x, l->bias, ro);
 }
 

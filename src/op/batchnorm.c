@@ -72,7 +72,7 @@ static void measure(work *w, double *sum) {
     sum_rows(w, sum);
     for (int64_t j = 0; j < c; j++) {
         a->rstd[e * c + j] = 1 / sqrt(sum[j] / n + a->how.eps);
-        if (a->how.keep) continue;
+        if (a->how.keep || (a->how.still && a->how.still[e])) continue;
         mean[j] = (at_real)((1 - m) * (double)mean[j] + m * a->mean[e * c + j]);
         var[j] = (at_real)((1 - m) * (double)var[j] + m * sum[j] / (rows > 1 ? n - 1 : 1));
     }

@@ -395,6 +395,8 @@ typedef struct at_batch_norm {
     double momentum, eps;                /* running = (1 - momentum) running + momentum batch's */
     bool batch;                          /* the batch's are used, and followed           */
     bool keep;                           /* and the running ones left as they are        */
+    const bool *still; /* [E] experts whose running ones are kept in any case, since they are
+                          frozen; NULL: none */
 } at_batch_norm;
 /**
  * y = (x - mean) / sqrt(var + eps) for each channel, over the slots of an expert: x [N, K, C].  With `batch`,

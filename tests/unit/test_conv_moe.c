@@ -274,7 +274,8 @@ static void refusals(void **state) {
     at_model_close(m);
 }
 
-/* Running means and variances follow those of a batch, in training alone, and not when loads are counted. */
+/* Running means and variances follow those of a batch, in training alone, not when loads are counted, and not where
+   the layer is frozen. */
 static void running(void **state) {
     (void)state;
     at_model *m = model_of(", norm: batch, norm_momentum: 0.25, kernel_size: 1, n_experts: 2");
@@ -285,7 +286,7 @@ static void running(void **state) {
     enum { ROWS = N * H * W };
     double before[2][3];
     assert_true(at_param_of((at_tensor *)(uintptr_t)mean)->frozen);
-    for (int i = 0; i < 3; i++) { /* not in training, counting loads, in training */
+    for (int i = 0; i < 4; i++) { /* not in training, counting loads, in training, frozen */
         at_run r;
         at_loads loads = {0};
         at_pass p = {.collect = i == 1, .loads = i == 1 ? &loads : NULL};
@@ -293,6 +294,8 @@ static void running(void **state) {
             before[0][o] = (double)mean->data[o];
             before[1][o] = (double)var->data[o];
         }
+        if (i == 3)
+            at_param_freeze(at_param_of((at_tensor *)(uintptr_t)of(m, "conv.stem.0.bias", 0, 0)));
         at_run_init(&r, &cp, &arena, i > 0, 1);
         (void)at_model_hidden(m, &r, &in, &p);
         OK(at_run_status(&r));
@@ -308,8 +311,8 @@ static void running(void **state) {
                 squares += v * v;
             }
             const double middle = sum / ROWS, spread = (squares - sum * middle) / (ROWS - 1);
-            const double to[2] = {i < 2 ? before[0][o] : 0.75 * before[0][o] + 0.25 * middle,
-                                  i < 2 ? before[1][o] : 0.75 * before[1][o] + 0.25 * spread};
+            const double to[2] = {i != 2 ? before[0][o] : 0.75 * before[0][o] + 0.25 * middle,
+                                  i != 2 ? before[1][o] : 0.75 * before[1][o] + 0.25 * spread};
             assert_true(fabs((double)mean->data[o] - to[0]) < 1e-5);
             assert_true(fabs((double)var->data[o] - to[1]) < 1e-5);
         }

@@ -95,7 +95,10 @@ static void domain_rows_are_their_formula(void **state) {
     const at_router_id id = {1, AT_LAYER_FEED_FORWARD};
     at_model *m = mixture("linear", 3);
     gather(m, id, &s);
+    at_bank *mine = at_bank_find(m->arch->banks(m->impl), id);
+    OK(at_bank_use(&ctx, mine, 0, AT_SLOT_CLOSED)); /* a mask of the caller's stays */
     OK(rows(m, AT_ROWS_DOMAIN, TOKENS));
+    assert_true(mine->use && mine->use[0] == AT_SLOT_CLOSED && mine->use[1] == AT_SLOT_OPEN);
     double mean[N][12] = {{0}}, all[12] = {0}, v = 0, w[N][12], ratio = 0, norm = 0;
     for (int i = 0; i < N; i++)
         for (int k = 0; k < 12; k++) {
