@@ -150,6 +150,10 @@ void at_config_fill(const at_config *k, const char *key, int64_t unset, int64_t 
         }
 }
 
+double at_config_aux(const at_config *k, at_aux *a) {
+    return k->arch->aux ? k->arch->aux(k->values, a) : -1;
+}
+
 int64_t at_config_number(const at_config *k, const char *key, int64_t otherwise) {
     for (const at_key *e = k->arch->keys; e->name; e++) {
         if (e->kind != AT_KEY_INT || strcmp(e->name, key) != 0) continue;

@@ -20,6 +20,8 @@ at_status at_config_arch(at_ctx *c, at_conf *f, const char *section, const at_ar
 
 /** Sets an integer key if it still has the value `unset`. */
 void at_config_fill(const at_config *k, const char *key, int64_t unset, int64_t value);
+/** at_arch.aux of a configuration: below 0 where there are no routers. */
+double at_config_aux(const at_config *k, at_aux *a);
 /** An integer key; `otherwise` when there is no such key, or it is -1. */
 int64_t at_config_number(const at_config *k, const char *key, int64_t otherwise);
 

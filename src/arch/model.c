@@ -51,7 +51,7 @@ at_banks *at_model_banks(const at_model *m) {
 
 double at_model_aux(const at_model *m, at_aux *a) {
     *a = (at_aux){.factor = {1, 1}};
-    return m->arch->aux ? m->arch->aux(m->config, a) : -1;
+    return at_config_aux(&(at_config){m->arch, m->config}, a);
 }
 
 /* Architecture, configuration and declared parameters, no values. */

@@ -9,7 +9,7 @@
  * padding, which neither the mean nor the routers of the trunk see; an empty text is one such token,
  * which they do see.  A batch is as long as its longest text.
  */
-#include "arch/arch.h"
+#include "arch/config.h"
 #include "arch/layer.h"
 #include <stdio.h>
 
@@ -150,8 +150,7 @@ static void text_classifier_dims(const void *cfg, at_dims *out) {
 }
 
 static double text_classifier_aux(const void *cfg, at_aux *a) {
-    const at_config *t = &((const config *)cfg)->trunk;
-    return t->arch->aux ? t->arch->aux(t->values, a) : -1;
+    return at_config_aux(&((const config *)cfg)->trunk, a);
 }
 
 const at_arch at_arch_text_classifier = {

@@ -15,7 +15,7 @@
  * under its name, trunks.<name>.<path in its architecture>, so that files, digests, globs and moments
  * know it without being told of trunks.
  */
-#include "arch/arch.h"
+#include "arch/config.h"
 #include "arch/layer.h"
 #include "base/file.h"
 #include <stdio.h>
@@ -204,8 +204,7 @@ static void trunks_modules(const void *cfg, at_modules *out) {
 }
 
 static double trunks_aux(const void *cfg, at_aux *a) {
-    const at_config *t = &((const config *)cfg)->trunk;
-    return t->arch->aux ? t->arch->aux(t->values, a) : -1;
+    return at_config_aux(&((const config *)cfg)->trunk, a);
 }
 
 const at_arch at_arch_trunks = {

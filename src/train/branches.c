@@ -65,13 +65,6 @@ static const at_key expert_table[] = {
     {"model", AT_KEY_STRING, offsetof(expert_keys, model), NULL, 0, 0, NULL, "model folder"},
     {0},
 };
-typedef struct {
-    char *train;
-} data_key;
-static const at_key data_table[] = {
-    {"train", AT_KEY_STRING, offsetof(data_key, train), NULL, 0, 0, NULL, "data set folder"},
-    {0},
-};
 
 enum { MOST = 64 };
 typedef struct {
@@ -195,7 +188,6 @@ static at_status bind_training(work *w) {
 }
 
 static at_status read_keys(work *w) {
-    data_key data = {0};
     mode_key mode;
     at_status s = at_conf_bind(w->c, w->f, "", mode_table, &mode);
     w->kit = at_mergekit_is(w->f);
@@ -205,9 +197,7 @@ static at_status read_keys(work *w) {
     for (int i = 0; w->kit && i < w->n && s == AT_OK; i++) s = check_name(w, i, "experts");
     if (s == AT_OK && !w->kit) s = at_conf_bind(w->c, w->f, "", btx_table, &w->k);
     if (s == AT_OK && !w->kit) s = read_experts(w);
-    if (s == AT_OK && at_conf_has(w->f, "data"))
-        s = at_conf_bind(w->c, w->f, "data", data_table, &data);
-    w->data = data.train;
+    if (s == AT_OK && at_conf_has(w->f, "data")) s = at_recipe_data(w->c, w->f, &w->data);
     w->train = at_conf_has(w->f, "train");
     if (s == AT_OK && w->data)
         s = at_conf_bind(w->c, w->f, "report", at_branch_report_table, &w->reported);

@@ -17,20 +17,6 @@ static const at_key extend_table[] = {
      "router folder; none: one is fitted on the data"},
     {0},
 };
-typedef struct {
-    int64_t seed;
-} seed_key;
-static const at_key seed_table[] = {
-    {"seed", AT_KEY_INT, offsetof(seed_key, seed), "0", 0, 9e15, NULL, "of every draw"},
-    {0},
-};
-typedef struct {
-    char *train;
-} data_key;
-static const at_key data_table[] = {
-    {"train", AT_KEY_STRING, offsetof(data_key, train), NULL, 0, 0, NULL, "data set folder"},
-    {0},
-};
 
 typedef struct {
     at_ctx *c;
@@ -51,13 +37,9 @@ static char *in_run(const work *w, const char *name) { return at_join(w->c, w->r
 /* ---- what is asked for ------------------------------------------------------------------------- */
 
 static at_status read_keys(work *w) {
-    seed_key seed = {0};
-    data_key data = {0};
     at_status s = at_conf_bind(w->c, w->f, "extend", extend_table, &w->k);
-    if (s == AT_OK) s = at_conf_bind(w->c, w->f, "", seed_table, &seed);
-    if (s == AT_OK) s = at_conf_bind(w->c, w->f, "data", data_table, &data);
-    w->seed = seed.seed;
-    w->data = data.train;
+    if (s == AT_OK) s = at_recipe_seed(w->c, w->f, &w->seed);
+    if (s == AT_OK) s = at_recipe_data(w->c, w->f, &w->data);
     if (s != AT_OK) return s;
     if (at_conf_has(w->f, "model") || at_conf_has(w->f, "init"))
         return at_conf_error(w->c, w->f, at_conf_has(w->f, "model") ? "model" : "init",

@@ -32,20 +32,6 @@ static const at_key growth_table[] = {
      "validation documents of each domain whose losses are compared"},
     {0},
 };
-typedef struct {
-    int64_t seed;
-} seed_key;
-static const at_key seed_table[] = {
-    {"seed", AT_KEY_INT, offsetof(seed_key, seed), "0", 0, 9e15, NULL, "of every draw"},
-    {0},
-};
-typedef struct {
-    char *train;
-} data_key;
-static const at_key data_table[] = {
-    {"train", AT_KEY_STRING, offsetof(data_key, train), NULL, 0, 0, NULL, "data set folder"},
-    {0},
-};
 
 /* What a step reads; the defaults are those of recipe.c. */
 typedef struct {
@@ -61,15 +47,11 @@ static const at_key step_table[] = {
 /* ---- what is asked for ------------------------------------------------------------------------- */
 
 static at_status bind(growth *w, at_conf *f) {
-    seed_key seed = {0};
-    data_key data = {0};
     step_keys step = {0};
     at_status s = at_conf_bind(w->c, f, "extend", growth_table, &w->k);
-    if (s == AT_OK) s = at_conf_bind(w->c, f, "", seed_table, &seed);
-    if (s == AT_OK) s = at_conf_bind(w->c, f, "data", data_table, &data);
+    if (s == AT_OK) s = at_recipe_seed(w->c, f, &w->seed);
+    if (s == AT_OK) s = at_recipe_data(w->c, f, &w->data);
     if (s == AT_OK) s = at_conf_bind(w->c, f, "train", step_table, &step);
-    w->seed = seed.seed;
-    w->data = data.train;
     w->context = step.context;
     w->a_step = step.batch * step.context * step.accumulate;
     return s;

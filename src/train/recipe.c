@@ -276,6 +276,22 @@ static const at_key translate_keys[] = {
     {0},
 };
 
+at_status at_recipe_seed(at_ctx *c, at_conf *f, int64_t *seed) {
+    static const at_key key[] = {
+        {"seed", AT_KEY_INT, 0, "0", 0, 9e15, NULL, "of every draw"},
+        {0},
+    };
+    return at_conf_bind(c, f, "", key, seed);
+}
+
+at_status at_recipe_data(at_ctx *c, at_conf *f, char **train) {
+    static const at_key key[] = {
+        {"train", AT_KEY_STRING, 0, NULL, 0, 0, NULL, "data set folder"},
+        {0},
+    };
+    return at_conf_bind(c, f, "data", key, train);
+}
+
 at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *r) {
     *r = (at_recipe){.distilling = distilling};
     at_status s = at_conf_bind(c, f, "", top_keys, &r->top);

@@ -91,6 +91,9 @@ typedef struct at_recipe {
 /** Sets a key to a text (n = 1) or a list of n texts; origin is shown in messages. */
 at_status at_recipe_set(at_ctx *c, at_conf *f, const char *origin, const char *key,
                         const char *const *text, int64_t n, bool list);
+/** What commands need of a recipe before its run: the seed, and the folder of the data (of the recipe). */
+at_status at_recipe_seed(at_ctx *c, at_conf *f, int64_t *seed);
+at_status at_recipe_data(at_ctx *c, at_conf *f, char **train);
 /** Binds everything but the model section (an architecture's own) and checks what belongs
     together; steps are worked out of tokens. */
 at_status at_recipe_bind(at_ctx *c, at_conf *f, bool distilling, at_recipe *out);

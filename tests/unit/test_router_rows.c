@@ -196,12 +196,18 @@ static void they_choose_the_right_experts(void **state) {
         const double before = accuracy(m);
         OK(rows(m, AT_ROWS_RANDOM, TOKENS));
         assert_true(accuracy(m) == before);
+        double after[AT_ROWS_GATES + 1];
         for (int how = AT_ROWS_DOMAIN; how <= AT_ROWS_GATES; how++) {
             OK(rows(m, (at_rows_by)how, 600));
-            const double after = accuracy(m);
-            if (after < before + 0.02 || after < 0.4) /* a third is chance; nothing was trained */
-                fail_msg("%s, %d: %.3f right, before %.3f", gate[g], how, after, before);
+            after[how] = accuracy(m);
+            if (after[how] < before + 0.05 || after[how] < 0.4) /* a third is chance */
+                fail_msg("%s, %d: %.3f right, before %.3f", gate[g], how, after[how], before);
         }
+        /* Rows at the minimum of the logistic loss are about the best that rows over these features, of a
+           network that has learnt nothing, can be: 0.45 to 0.47.  Those from means come close. */
+        if (after[AT_ROWS_DOMAIN] < after[AT_ROWS_GATES] - 0.03)
+            fail_msg("%s: %.3f right by means, %.3f at the minimum", gate[g], after[AT_ROWS_DOMAIN],
+                     after[AT_ROWS_GATES]);
         OK(rows(again, AT_ROWS_GATES, 600)); /* what rows were before does not matter */
         for (int64_t i = 0; i < m->store.n; i++)
             assert_memory_equal(m->store.p[i]->t.data, again->store.p[i]->t.data,
