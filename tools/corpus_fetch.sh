@@ -79,3 +79,30 @@ fetch() {
         [ "$failed" -lt 2 ] || fail "is there a network?  Once it works, run the command again."
     done
 }
+
+# ---- a selection: what a caller's options ask for, made in a folder of its own ----
+
+# The fourth line of the calling script says how it is called.
+wrong() {
+    say "$*" >&2
+    say "$(sed -n '4s/^# *//p' "$0")" >&2
+    exit 2
+}
+# open_selection REQUEST: makes $out and $cache; ends here if $out holds this selection already.  What an interrupted call
+# left is made anew; anything else is not ours.
+open_selection() {
+    cache=${cache:-$out.cache}
+    mkdir -p "$out" "$cache" || fail "cannot make $out and $cache"
+    out=$(cd "$out" && pwd)
+    cache=$(cd "$cache" && pwd)
+    request="# $1"
+    if [ -f "$out/SOURCES" ]; then
+        [ "$(sed -n 1p "$out/SOURCES")" = "$request" ] || fail "$out holds another selection; name another folder:
+corpus: $(sed -n '1s/^# //p' "$out/SOURCES")"
+        say "$out is complete"
+        exit 0
+    fi
+    [ -f "$out/.unfinished" ] || [ -z "$(ls -A "$out")" ] || fail "$out is not empty: name a new folder"
+    echo "$request" >"$out/.unfinished"
+    need_tools
+}

@@ -19,11 +19,6 @@ set -eu
 tools=$(cd "$(dirname "$0")" && pwd)
 . "$tools/corpus_fetch.sh"
 
-wrong() {
-    say "$*" >&2
-    say "$(sed -n '4s/^# *//p' "$0")" >&2
-    exit 2
-}
 all_sources="descriptions man help python dasher fortunes"
 languages=""
 sources="descriptions man help"
@@ -53,21 +48,8 @@ for s in $sources; do
 done
 wants() { case " $sources " in *" $1 "*) return 0 ;; esac; return 1; }
 
-cache=${cache:-$out.cache}
-mkdir -p "$out" "$cache" || fail "cannot make $out and $cache"
-out=$(cd "$out" && pwd)
-cache=$(cd "$cache" && pwd)
-request="# $(echo $languages): $(echo $sources)"
-if [ -f "$out/SOURCES" ]; then
-    [ "$(sed -n 1p "$out/SOURCES")" = "$request" ] || fail "$out holds another selection; name another folder:
-corpus: $(sed -n '1s/^# //p' "$out/SOURCES")"
-    say "$out is complete"
-    exit 0
-fi
-# What an interrupted call left is made anew; anything else is not ours.
-[ -f "$out/.unfinished" ] || [ -z "$(ls -A "$out")" ] || fail "$out is not empty: name a new folder"
-echo "$request" >"$out/.unfinished"
-need_tools
+# shellcheck disable=SC2086,SC2116
+open_selection "$(echo $languages): $(echo $sources)"
 [ -x /usr/lib/apt/apt-helper ] || fail "/usr/lib/apt/apt-helper is missing"
 
 # ---- names ----------------------------------------------------------------------------------------------------------

@@ -12,11 +12,6 @@ set -eu
 tools=$(cd "$(dirname "$0")" && pwd)
 . "$tools/corpus_fetch.sh"
 
-wrong() {
-    say "$*" >&2
-    say "$(sed -n '4s/^# *//p' "$0")" >&2
-    exit 2
-}
 pairs=""
 sources="help descriptions"
 out=""
@@ -42,20 +37,8 @@ done
 for s in $sources; do
     case $s in help | descriptions) ;; *) wrong "--sources: expected help, descriptions or both, found \`$s\`" ;; esac
 done
-cache=${cache:-$out.cache}
-mkdir -p "$out" "$cache" || fail "cannot make $out and $cache"
-out=$(cd "$out" && pwd)
-cache=$(cd "$cache" && pwd)
-request="# $(echo $pairs): $(echo $sources)"
-if [ -f "$out/SOURCES" ]; then
-    [ "$(sed -n 1p "$out/SOURCES")" = "$request" ] || fail "$out holds another selection; name another folder:
-corpus: $(sed -n '1s/^# //p' "$out/SOURCES")"
-    say "$out is complete"
-    exit 0
-fi
-[ -f "$out/.unfinished" ] || [ -z "$(ls -A "$out")" ] || fail "$out is not empty: name a new folder"
-echo "$request" >"$out/.unfinished"
-need_tools
+# shellcheck disable=SC2086,SC2116
+open_selection "$(echo $pairs): $(echo $sources)"
 
 lower() { echo "$1" | tr 'A-Z' 'a-z'; }
 languages=""
