@@ -1,113 +1,27 @@
-/*
- * test_oom.c - memory runs out at the n-th allocation, for every n: AT_OOM with a sentence, nothing
- * leaked (the sanitised build says so), no file or folder left half made; and with all its memory
- * the same call succeeds.
- *
- * One thread: the counter of failures is not meant for several.
- */
+/* test_oom.c - memory runs out in what reads, writes, computes and trains; see oom_fixture.h. */
 #include "api/api.h"
-#include "arch/model.h"
-#include "check.h"
 #include "data/features.h"
 #include "data/split.h"
 #include "data/table_read.h"
-#include "data_fixture.h"
 #include "infer/capture.h"
 #include "infer/compose.h"
 #include "infer/convert.h"
 #include "infer/generate.h"
 #include "infer/session.h"
+#include "oom_fixture.h"
 #include "token/tokenizer.h"
-#include "train/extend.h"
-#include "train/growth.h"
 #include "train/teachers.h"
 #include "train/train.h"
-#include <unistd.h>
-
-enum { VOCAB = 270, MOST = 40000 };
-
-static at_ctx ctx;
-static char *root; /* a folder with all that is read here */
-
-static char *in_root(const char *name) {
-    static char path[8][512];
-    static int next;
-    char *p = path[next++ % 8];
-    (void)snprintf(p, sizeof path[0], "%s/%s", root, name);
-    return p;
-}
-
-/* A sanitised build takes eight times as long: of calls so long that they have a stride it tries a quarter. */
-#ifdef __SANITIZE_ADDRESS__
-enum { SPARSE = 4, FASTER = 12 };
-#else
-enum { SPARSE = 1, FASTER = 40 };
-#endif
-
-/* Runs `what` with its n-th allocation failing, n = 1, 1 + stride, ... until none fails.  With
-   `json`, allocations of cJSON count as well; there are many, so n grows faster and faster. */
-static int64_t failing(const char *name, int64_t stride, bool json, at_status (*what)(void),
-                       void (*after_failure)(void)) {
-    int64_t n = 1;
-    if (stride > 1) stride *= SPARSE;
-    for (;; n += json ? stride + n / FASTER : stride) {
-        if (n > MOST) fail_msg("%s: more than %d allocations", name, MOST);
-        at_error_clear(&ctx);
-        at_json_inject(json ? &ctx : NULL);
-        ctx.fail_after = n;
-        const at_status s = what();
-        const bool failed = ctx.fail_after == 0;
-        ctx.fail_after = 0;
-        at_json_inject(NULL);
-        if (!failed) {
-            if (s != AT_OK) fail_msg("%s: with all its memory: %s", name, ctx.message);
-            return n;
-        }
-        if (s != AT_OOM)
-            fail_msg("%s: allocation %lld failed, status %d (%s)", name, (long long)n, (int)s,
-                     ctx.message);
-        if (ctx.status != AT_OOM || !ctx.message[0])
-            fail_msg("%s: allocation %lld: the context says %d: %s", name, (long long)n,
-                     (int)ctx.status, ctx.message);
-        if (after_failure) after_failure();
-    }
-}
-
-static void every_allocation(const char *name, int64_t stride, at_status (*what)(void),
-                             void (*after_failure)(void), void (*between)(void)) {
-    const int64_t n = failing(name, stride, false, what, after_failure);
-    if (between) between();
-    const int64_t m = failing(name, stride, true, what, after_failure);
-    print_message("%-20s %lld allocations, about %lld with those of JSON\n", name, (long long)n - 1,
-                  (long long)m - 1);
-    assert_true(n > 1);
-}
 
 /* ---- what is read ------------------------------------------------------------------ */
 
 static const char recipe[] = "model: {arch: gpt2, n_layer: 2, n_embd: 8, n_head: 2, "
                              "n_positions: 16, resid_pdrop: 0.1}\n";
 
-static const char mixture[] = "model: {arch: moduleformer, n_layer: 2, n_embd: 8, att_hidden: 8, "
-                              "ffd_hidden: 8, n_att_experts: 3, n_mlp_experts: 4, "
-                              "gating_size: 4, aux_loss_weight: 0.1}\n";
-
-static at_status model_of(const char *yaml, at_model **m) {
-    at_conf *f = NULL;
-    at_status s = at_conf_parse(&ctx, "recipe.yaml", yaml, strlen(yaml), &f);
-    if (s == AT_OK) s = at_model_new(&ctx, f, "model", VOCAB, 1, m);
-    if (s == AT_OK) s = at_conf_finish(&ctx, f);
-    at_conf_close(f);
-    return s;
-}
 static const char trunks[] =
     "model: {arch: trunks, modules: [a, b], common: true, combine: learned, "
     "trunk: {arch: gpt2, n_layer: 1, n_embd: 8, n_head: 2, "
     "n_positions: 16}}\n";
-
-static const char one_trunk[] =
-    "model: {arch: trunks, modules: [a], trunk: {arch: gpt2, n_layer: 1, "
-    "n_embd: 8, n_head: 2, n_positions: 16}}\n";
 
 static at_status model_from_recipe(at_model **m) { return model_of(recipe, m); }
 
@@ -222,13 +136,6 @@ static void make_inputs(void) {
     OK(at_model_save(&ctx, t, in_root("trunks"), in_root("tokenizer.json")));
     at_model_close(t);
     OK(compose_of(trunk_composition, in_root("moe-ce")));
-    OK(model_of(one_trunk, &t));
-    OK(at_model_save(&ctx, t, in_root("one-trunk"), NULL));
-    at_model_close(t);
-    OK(model_of(mixture, &t));
-    OK(at_model_save(&ctx, t, in_root("mixture"), NULL));
-    at_model_close(t);
-    OK(fixture_data(&ctx, in_root("data"), (const char *const[]){"a", "b"}, 2, VOCAB, 500));
 }
 
 /* ---- reading ------------------------------------------------------------------------- */
@@ -244,13 +151,6 @@ static at_status load_to_train(void) {
     at_status s = at_model_load(&ctx, in_root("plain"), true, &m);
     if (s == AT_OK) s = at_store_train(&m->store, true);
     at_model_close(m);
-    return s;
-}
-static at_status load_lm(const char *name) {
-    at_lm *m = NULL;
-    const at_status s = at_lm_load(&ctx, in_root(name), &m);
-    if (s != AT_OK) assert_null(m);
-    at_lm_close(m);
     return s;
 }
 static at_status load_plain(void) { return load_lm("plain"); }
@@ -545,11 +445,6 @@ static void nothing_written(void) {
     nothing_in_the_making(&ctx, in_root("out"));
 }
 
-static void empty_out(void) {
-    OK(at_remove_tree(&ctx, in_root("out")));
-    OK(at_make_dir(&ctx, in_root("out")));
-}
-
 static void write_case(const char *name, at_status (*what)(void)) {
     empty_out();
     every_allocation(name, 1, what, nothing_written, empty_out);
@@ -665,7 +560,7 @@ static at_status teachers_step(void) {
 }
 static at_status train_step(void) { return step_with(recipe, false, 0); }
 static at_status distill_step(void) { return step_with(recipe, true, 0); }
-static at_status mixture_step(void) { return step_with(mixture, false, 10); }
+static at_status mixture_step(void) { return step_with(oom_mixture, false, 10); }
 static at_status trunks_step(void) { return step_with(trunks, true, 0); }
 
 /* A failed session can be used again: what it held is as it was. */
@@ -767,74 +662,6 @@ static void run_is_sound(void) {
     OK(at_remove_tree(&ctx, in_root("out/run")));
 }
 
-/* A module for a mixture, with rows that come of the text; put into another folder, taken out, shipped. */
-static at_status grow(void) {
-    char text[2048];
-    at_conf *f = NULL;
-    at_lm *old = NULL;
-    at_growth *g = at_calloc(&ctx, 1, sizeof *g);
-    const int n = snprintf(text, sizeof text,
-                           "extend: {name: b, attention: 1, init: domain, documents: 2}\n"
-                           "data: {train: %s/data}\n"
-                           "train: {steps: 1, batch: 1, context: 8, eval_windows: 1}\n",
-                           root);
-    at_status s = g ? at_conf_parse(&ctx, "recipe.yaml", text, (size_t)n, &f) : AT_OOM;
-    if (s == AT_OK) s = at_lm_load(&ctx, in_root("mixture"), &old);
-    if (s == AT_OK)
-        s = at_grow(&ctx, f, in_root("mixture"), old, in_root("out/more"), in_root("out/run"), NULL,
-                    0, g);
-    at_lm_close(old);
-    at_conf_close(f);
-    at_free(g);
-    return s;
-}
-static at_status change(void) {
-    at_life_event e;
-    at_removal r = {0};
-    int64_t added;
-    at_status s = at_module_export(&ctx, in_root("grown"), "b", in_root("out/b"));
-    if (s == AT_OK)
-        s = at_module_add(&ctx, in_root("mixture"), in_root("out/b"), "c", in_root("out/c"), &e);
-    if (s == AT_OK)
-        s = at_module_merge(&ctx, in_root("mixture"), in_root("grown"), in_root("out/m"), &added);
-    if (s == AT_OK) s = at_module_drop(&ctx, in_root("grown"), "b", true, in_root("out/d"), &e, &r);
-    at_removal_close(&r);
-    return s;
-}
-static void whole_or_nothing(void) {
-    static const char *const name[] = {"out/c", "out/m", "out/d"};
-    for (int i = 0; i < 3; i++)
-        if (at_exists(in_root(name[i]))) OK(load_lm(name[i]));
-    nothing_in_the_making(&ctx, in_root("out"));
-    empty_out();
-}
-static at_status load_grown(void) { return load_lm("grown"); }
-
-/* One more trunk: a model that was not proved does not stay. */
-static at_status extend(void) {
-    char text[2048];
-    at_conf *f = NULL;
-    at_extension out;
-    const int n = snprintf(text, sizeof text,
-                           "extend: {name: b}\ndata: {train: %s/data}\n"
-                           "train: {steps: 1, batch: 1, context: 8, eval_windows: 1}\n",
-                           root);
-    at_status s = at_conf_parse(&ctx, "recipe.yaml", text, (size_t)n, &f);
-    if (s == AT_OK)
-        s = at_extend(&ctx, f, in_root("one-trunk"), in_root("out/more"), in_root("out/run"), &out);
-    at_conf_close(f);
-    if (s == AT_OK) assert_true(out.proof.holds && at_exists(in_root("out/more/certificate.json")));
-    return s;
-}
-static void not_extended(void) {
-    if (at_exists(in_root("out/more"))) fail_msg("a model without a certificate");
-    OK(at_remove_tree(&ctx, in_root("out/run")));
-}
-static void again(void) {
-    OK(at_remove_tree(&ctx, in_root("out/more")));
-    OK(at_remove_tree(&ctx, in_root("out/run")));
-}
-
 static void table_is_sound(void) { OK(at_remove_tree(&ctx, in_root("out/table"))); }
 
 static void running(void **state) {
@@ -843,28 +670,13 @@ static void running(void **state) {
     OK(at_make_dir(&ctx, in_root("out")));
     every_allocation("run on a table", 5, table_run, table_is_sound, table_is_sound);
     every_allocation("whole run", 7, whole_run, run_is_sound, run_is_sound);
-    every_allocation("extend", 29, extend, not_extended, again);
-    again();
-    every_allocation("grow", 53, grow, not_extended, again);
-    OK(at_remove_tree(&ctx, in_root("out/run")));
-    assert_int_equal(rename(in_root("out/more"), in_root("grown")), 0);
-    every_allocation("modules read", 1, load_grown, NULL, NULL);
-    every_allocation("modules changed", 11, change, whole_or_nothing, whole_or_nothing);
     run_is_sound();
 }
 
 static int begin(void **state) {
     (void)state;
-    /* Thousands of small files are synced: in memory when there is such a place. */
-    if (access("/dev/shm", W_OK) == 0) (void)setenv("TMPDIR", "/dev/shm", 0);
-    root = strdup(temporary_folder());
+    open_root();
     make_inputs();
-    return 0;
-}
-static int end(void **state) {
-    (void)state;
-    (void)at_remove_tree(&ctx, root);
-    free(root);
     return 0;
 }
 
