@@ -45,7 +45,9 @@ at_status at_lab_missing(at_lab_session *l, at_model *m, int64_t context, int64_
     at_status s = banks ? loss_of(&r, &whole) : AT_OK;
     for (int64_t i = 0; banks && i < banks->n; i++) {
         at_bank *b = &banks->bank[i];
-        for (int64_t slot = 0; b->row && b->n > b->k && slot < b->n && s == AT_OK; slot++) {
+        for (int64_t slot = 0; b->row && at_bank_open(b) > b->k && slot < b->n && s == AT_OK;
+             slot++) {
+            if (!at_bank_is_open(b, slot)) continue;
             s = without(&r, b, slot, &loss);
             sum += loss - whole;
             worst = fmax(worst, loss - whole);

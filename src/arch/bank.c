@@ -28,6 +28,16 @@ void at_bank_freeze(const at_bank *b, int64_t slot) {
     for (int i = 0; i < n; i++) at_param_freeze(e[i]);
 }
 
+bool at_bank_is_open(const at_bank *b, int64_t slot) {
+    return !b->use || b->use[slot] == AT_SLOT_OPEN;
+}
+
+int64_t at_bank_open(const at_bank *b) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < b->n; i++) n += at_bank_is_open(b, i);
+    return n;
+}
+
 at_status at_bank_use(at_ctx *c, at_bank *b, int64_t slot, at_slot_use use) {
     const char *kind = at_layer_kind_name[b->id.kind];
     const long long layer = b->id.layer;
@@ -35,7 +45,7 @@ at_status at_bank_use(at_ctx *c, at_bank *b, int64_t slot, at_slot_use use) {
         return at_error(c, AT_ARG, "%s bank of layer %lld: slot %lld of %lld does not exist", kind,
                         layer, (long long)slot, (long long)b->n);
     int64_t open = use == AT_SLOT_OPEN;
-    for (int64_t i = 0; i < b->n; i++) open += i != slot && (!b->use || b->use[i] == AT_SLOT_OPEN);
+    for (int64_t i = 0; i < b->n; i++) open += i != slot && at_bank_is_open(b, i);
     if (open < b->k)
         return at_error(
             c, AT_ARG,

@@ -40,6 +40,10 @@ void at_bank_freeze(const at_bank *b, int64_t slot);
     nothing changes. */
 at_status at_bank_use(at_ctx *c, at_bank *b, int64_t slot, at_slot_use use);
 
+/** Whether a slot may be chosen, and how many may be. */
+bool at_bank_is_open(const at_bank *b, int64_t slot);
+int64_t at_bank_open(const at_bank *b);
+
 /** Architectures, for each router: at_route_by among the bank's slots, of which the pass is told. */
 at_tensor *at_bank_route(at_run *r, at_pass *p, const at_bank *b, at_tensor *logits, int64_t drawn,
                          bool renormalise, at_routing *ro);

@@ -118,17 +118,21 @@ static at_status pass(probing *p, bool watched, double *loss) {
     return s;
 }
 
-/* Without each slot in turn; at most as many as are left are chosen. */
+/* Without each slot that is open in turn; at most as many as are left are chosen.  Where one alone is open it
+   cannot be missing. */
 static at_status lessen(probing *p, at_bank *b, at_probed_bank *to) {
-    const int64_t k = b->k;
+    const int64_t k = b->k, open = at_bank_open(b);
     at_status s = AT_OK;
-    to->worst_without = -INFINITY;
-    b->k = k < b->n - 1 ? k : b->n - 1;
+    to->mean_without = open > 1 ? 0 : (double)NAN;
+    to->worst_without = open > 1 ? -(double)INFINITY : (double)NAN;
+    b->k = k < open - 1 || open < 2 ? k : open - 1;
     for (int64_t i = 0; i < b->n && s == AT_OK; i++) {
+        to->slot[i].without = (double)NAN;
+        if (open < 2 || !at_bank_is_open(b, i)) continue;
         s = at_bank_use(p->cp->ctx, b, i, AT_SLOT_EXCLUDED);
         if (s == AT_OK) s = pass(p, false, &to->slot[i].without);
         if (s == AT_OK) s = at_bank_use(p->cp->ctx, b, i, AT_SLOT_OPEN);
-        to->mean_without += to->slot[i].without / (double)b->n;
+        to->mean_without += to->slot[i].without / (double)open;
         if (to->slot[i].without > to->worst_without) to->worst_without = to->slot[i].without;
     }
     b->k = k;
@@ -150,7 +154,7 @@ static at_status open_banks(probing *p, const at_banks *banks) {
         to->slot = at_calloc(c, (size_t)b->n, sizeof *to->slot);
         p->first[o->n++] = at_calloc(c, (size_t)o->context, sizeof **p->first);
         if (!to->slot || !p->first[o->n - 1]) return AT_OOM;
-        p->all += b->n;
+        p->all += at_bank_open(b);
     }
     return AT_OK;
 }

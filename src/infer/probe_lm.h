@@ -19,7 +19,9 @@ typedef struct at_probed_slot {
     double share;   /* of the bank's choices                                            */
     int64_t tokens; /* of its domain                                                    */
     double loss;    /* nats a token there; NaN: there are none                          */
-    double without; /* nats a token of all, where it is excluded                        */
+    double
+        without; /* nats a token of all, where it is excluded; NaN: it is closed anyway, or no other
+                       is open                                                           */
 } at_probed_slot;
 
 typedef struct at_probed_bank {

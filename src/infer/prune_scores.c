@@ -169,12 +169,6 @@ static at_status mean_loss(at_compute *cp, at_model *m, const at_prune_text *t, 
     return AT_OK;
 }
 
-static int64_t open_slots(const at_bank *b) {
-    int64_t n = 0;
-    for (int64_t i = 0; i < b->n; i++) n += !b->use || b->use[i] == AT_SLOT_OPEN;
-    return n;
-}
-
 at_status at_slot_losses(at_compute *cp, at_model *m, const at_prune_text *t, at_slot_use how,
                          at_slot_scores *s) {
     at_ctx *c = cp->ctx;
@@ -188,7 +182,7 @@ at_status at_slot_losses(at_compute *cp, at_model *m, const at_prune_text *t, at
         for (int64_t e = 0; e < b->n && st == AT_OK; e++) {
             double *x = &s->value[AT_PRUNE_LOSS][i][e];
             *x = (double)INFINITY;
-            if (open_slots(b) <= b->k || (b->use && b->use[e] != AT_SLOT_OPEN)) continue;
+            if (at_bank_open(b) <= b->k || !at_bank_is_open(b, e)) continue;
             st = at_bank_use(c, b, e, how);
             if (st == AT_OK) st = mean_loss(cp, m, t, x);
             *x -= whole;

@@ -22,6 +22,13 @@ prints "of 22 experts are left"
 check "closed experts are listed" grep -q '"closed_experts":' unused/config.json
 check "the certificate says so" grep -q '"certificate":	"bit-identical"' unused/certificate.json
 check "the file shrinks" test "$(wc -c <unused/model.safetensors)" -lt "$(wc -c <$m/model.safetensors)"
+# an expert that is closed cannot be missing, nor the only one of a layer that is open, and it stays closed when others are
+# left out
+closed=$(tr -d ' \n\t' <unused/config.json | sed 's/.*"closed_experts":\[\([^]]*\)\].*/\1/' | tr ',' '\n' | grep -c .)
+run 0 "$ARTEL" probe unused --data "$data" --windows 2 --json
+alone=$(grep -o '"spread":[^,]*,"without_loss":null' .out | wc -l)
+told=$(grep -o '"without_loss":null' .out | wc -l)
+check "$closed closed and $alone alone, not $told" test "$closed" -ge 1 -a "$told" -eq $((closed + 2 * alone))
 run 0 "$ARTEL" eval $m --data "$data" --json --usage
 grep '"aa"' .out | grep -v layer >before
 run 0 "$ARTEL" eval unused --data "$data" --json --usage
