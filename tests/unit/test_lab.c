@@ -98,6 +98,8 @@ static void test_wilcoxon(void **state) {
     near(at_stat_wilcoxon(five, 5, 2), 0.375, 1e-15); /* -1 0 1 2 3 */
     const double ties[] = {1, 1, 2, -2, 3};
     near(at_stat_wilcoxon(ties, 5, 0), 0.375, 1e-15);
+    /* ranks 2, 2, 2, 4.5, 4.5: 9 of 32 choices have a positive sum of at most 4.5; of ranks 3, 3, 3, 5, 5 fewer */
+    near(at_stat_wilcoxon((const double[]){-2, -2, -2, -3, 3}, 5, 0), 0.5625, 1e-15);
     const double zeros[] = {0, 0, 0}, one[] = {2};
     near(at_stat_wilcoxon(zeros, 3, 0), 1, 0);
     near(at_stat_wilcoxon(one, 1, 0), 1, 0);
